@@ -1,0 +1,41 @@
+package gptoss
+
+import "math"
+
+// RopeFrequencies returns the angle per position of each rotated pair, [HeadDim/2], and the concentration that multiplies
+// cos and sin. Pair i of a head is elements i and i + HeadDim/2 ("NeoX" halves). The correction range is not rounded: gpt-oss
+// sets truncate to false (gpt-oss/torch/model.py RotaryEmbedding._compute_concentration_and_inv_freq).
+func (c *Config) RopeFrequencies() (freq []float64, concentration float64) {
+	r := c.Rope
+	half := c.HeadDim / 2
+	freq = make([]float64, half)
+	for i := range freq {
+		freq[i] = 1 / math.Pow(r.Theta, float64(i)/float64(half))
+	}
+	if r.Factor <= 1 {
+		return freq, 1
+	}
+	dimension := func(rotations float64) float64 {
+		return float64(half) * math.Log(float64(r.OriginalContext)/(rotations*2*math.Pi)) / math.Log(r.Theta)
+	}
+	low, high := dimension(r.BetaFast), dimension(r.BetaSlow)
+	for i := range freq {
+		ramp := math.Min(math.Max((float64(i)-low)/(high-low), 0), 1)
+		freq[i] = (1-ramp)*freq[i] + ramp*freq[i]/r.Factor
+	}
+	return freq, 0.1*math.Log(r.Factor) + 1
+}
+
+// RopeTable returns cos and sin, times the concentration, for positions first to first+n-1: [n][HeadDim/2][2]. Angles are
+// computed in float64: float32 angles are off by 2.5e-3 at position 131,071.
+func (c *Config) RopeTable(first, n int) []float32 {
+	freq, m := c.RopeFrequencies()
+	t := make([]float32, 0, n*len(freq)*2)
+	for p := first; p < first+n; p++ {
+		for _, f := range freq {
+			s, co := math.Sincos(float64(p) * f)
+			t = append(t, float32(m*co), float32(m*s))
+		}
+	}
+	return t
+}
