@@ -1,0 +1,232 @@
+package kv
+
+import (
+	"errors"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// device plays the two arenas: what each page holds, position by position. Zero is never written by a sequence.
+type device struct {
+	full, sliding [][PageTokens]int
+}
+
+func newDevice(full, sliding int) *device {
+	return &device{make([][PageTokens]int, full), make([][PageTokens]int, sliding)}
+}
+
+func (d *device) run(copies []Copy) {
+	for _, c := range copies {
+		if c.Sliding {
+			d.sliding[c.To] = d.sliding[c.From]
+		} else {
+			d.full[c.To] = d.full[c.From]
+		}
+	}
+}
+
+// text is a sequence with the values that it should find again, one a position.
+type text struct {
+	*Sequence
+	want []int
+}
+
+func (x *text) write(d *device, values []int) error {
+	copies, err := x.Reserve(len(values))
+	if err != nil {
+		return err
+	}
+	d.run(copies)
+	full, sliding := x.Tables()
+	for i, v := range values {
+		p := x.Len() + i
+		d.full[full[p/PageTokens]][p%PageTokens] = v
+		d.sliding[sliding[p/PageTokens]][p%PageTokens] = v
+	}
+	x.Advance(len(values))
+	x.want = append(x.want, values...)
+	return nil
+}
+
+// check reads what the next token would see.
+func (x *text) check(t *rapid.T, d *device, window int) {
+	if x.Len() != len(x.want) {
+		t.Fatalf("length %d, want %d", x.Len(), len(x.want))
+	}
+	full, sliding := x.Tables()
+	for p, v := range x.want {
+		if got := d.full[full[p/PageTokens]][p%PageTokens]; got != v {
+			t.Fatalf("full layers at position %d of %d: got %d, want %d", p, x.Len(), got, v)
+		}
+		if p >= max(0, x.Len()-window+1) {
+			if got := d.sliding[sliding[p/PageTokens]][p%PageTokens]; got != v {
+				t.Fatalf("sliding layers at position %d of %d: got %d, want %d", p, x.Len(), got, v)
+			}
+		}
+	}
+}
+
+// TestSequencesKeepTheirValues runs random histories of several sequences over one small device.
+func TestSequencesKeepTheirValues(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		window := rapid.SampledFrom([]int{1, 8, 127, 128, 129, 300}).Draw(t, "window")
+		fullPages := rapid.IntRange(4, 40).Draw(t, "full pages")
+		slidingPages := rapid.IntRange(WindowPages(window)+3, 40).Draw(t, "sliding pages")
+		c := New(window, fullPages, slidingPages)
+		d := newDevice(fullPages, slidingPages)
+		var texts []*text
+		serial := 0
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			if len(texts) == 0 || rapid.IntRange(0, 9).Draw(t, "new") == 0 {
+				texts = append(texts, &text{Sequence: c.NewSequence()})
+			}
+			i := rapid.IntRange(0, len(texts)-1).Draw(t, "sequence")
+			x := texts[i]
+			switch rapid.SampledFrom([]string{"write", "write", "write", "checkpoint", "truncate", "rebuild", "fork", "close"}).Draw(t, "op") {
+			case "write":
+				values := make([]int, rapid.IntRange(1, 300).Draw(t, "n"))
+				for j := range values {
+					serial++
+					values[j] = serial
+				}
+				if err := x.write(d, values); err != nil && !errors.Is(err, ErrFull) {
+					t.Fatal(err)
+				}
+			case "checkpoint":
+				x.Checkpoint()
+				if n := x.Len(); x.Resume(n) != n {
+					t.Fatalf("cannot resume at the checkpoint %d", n)
+				}
+			case "truncate":
+				n := rapid.IntRange(0, x.Len()).Draw(t, "to")
+				m := x.Resume(n)
+				if m > n {
+					t.Fatalf("Resume(%d) = %d", n, m)
+				}
+				x.Truncate(m)
+				x.want = x.want[:m]
+			case "rebuild":
+				n := rapid.IntRange(0, x.Len()).Draw(t, "to")
+				start := rapid.IntRange(0, n).Draw(t, "start")
+				if n-start < window-1 && start > 0 {
+					continue // the pass must cover the window
+				}
+				want := x.want[:n]
+				x.Rewind(start, n)
+				copies, err := x.ReserveSliding(n - start)
+				if err != nil {
+					// The model closes such a sequence: its sliding state is gone.
+					x.Close()
+					texts = append(texts[:i], texts[i+1:]...)
+					continue
+				}
+				d.run(copies)
+				_, sliding := x.Tables()
+				for p := start; p < n; p++ {
+					d.sliding[sliding[p/PageTokens]][p%PageTokens] = want[p]
+				}
+				x.Advance(n - start)
+				x.want = want
+			case "fork":
+				n := rapid.IntRange(0, x.Len()).Draw(t, "at")
+				f := &text{Sequence: x.Fork(n)}
+				f.want = append(f.want, x.want[:f.Len()]...)
+				texts = append(texts, f)
+			case "close":
+				x.Close()
+				texts = append(texts[:i], texts[i+1:]...)
+			}
+			for _, x := range texts {
+				x.check(t, d, window)
+			}
+		}
+		for _, x := range texts {
+			x.Close()
+		}
+		if full, sliding := c.Free(); full != fullPages || sliding != slidingPages {
+			t.Fatalf("%d full and %d sliding pages are free after closing all, want %d and %d", full, sliding, fullPages, slidingPages)
+		}
+		if len(c.checkpoints) != 0 {
+			t.Fatalf("%d checkpoints outlive their sequences", len(c.checkpoints))
+		}
+	})
+}
+
+// TestSlidingLayersKeepTheWindowOnly counts pages: a long text holds all full pages and a window of sliding ones.
+func TestSlidingLayersKeepTheWindowOnly(t *testing.T) {
+	c := New(128, 100, 100)
+	x := text{Sequence: c.NewSequence()}
+	d := newDevice(100, 100)
+	for range 50 {
+		if err := x.write(d, make([]int, 200)); err != nil {
+			t.Fatal(err)
+		}
+		if _, sliding := c.Free(); 100-sliding > WindowPages(128) {
+			t.Fatalf("%d sliding pages in use at length %d, want at most %d", 100-sliding, x.Len(), WindowPages(128))
+		}
+	}
+	if full, _ := c.Free(); 100-full != 79 { // 10,000 positions
+		t.Errorf("%d full pages in use, want 79", 100-full)
+	}
+}
+
+// TestCheckpointResumesExactly is the turn of a chat: a prompt, a checkpoint, a long reply, back to the prompt.
+func TestCheckpointResumesExactly(t *testing.T) {
+	c := New(128, 100, 100)
+	x := text{Sequence: c.NewSequence()}
+	d := newDevice(100, 100)
+	write := func(n int) {
+		if err := x.write(d, make([]int, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(300)
+	x.Checkpoint()
+	write(1000)
+	for _, k := range []struct{ n, want int }{
+		{1300, 1300},                       // the end
+		{1290, 1290},                       // the window before it is still there
+		{301, 300}, {300, 300}, {900, 300}, // the checkpoint
+		{299, 0},
+	} {
+		if got := x.Resume(k.n); got != k.want {
+			t.Errorf("Resume(%d) = %d, want %d", k.n, got, k.want)
+		}
+	}
+	x.Truncate(300)
+	if x.Len() != 300 || x.Resume(300) != 300 {
+		t.Errorf("length %d after truncation to the checkpoint", x.Len())
+	}
+}
+
+// TestCheckpointsGiveWay: running out of sliding pages costs the oldest checkpoint, not the write.
+func TestCheckpointsGiveWay(t *testing.T) {
+	c := New(128, 100, 6)
+	x := text{Sequence: c.NewSequence()}
+	d := newDevice(100, 6)
+	for range 10 {
+		if err := x.write(d, make([]int, 200)); err != nil {
+			t.Fatal(err)
+		}
+		x.Checkpoint()
+	}
+	if x.Resume(400) != 0 || x.Resume(1870) != 1800 {
+		t.Errorf("Resume(400) = %d and Resume(1870) = %d, want 0 and 1800", x.Resume(400), x.Resume(1870))
+	}
+}
+
+func TestFullArenaIsAnError(t *testing.T) {
+	c := New(128, 2, 10)
+	x := text{Sequence: c.NewSequence()}
+	d := newDevice(2, 10)
+	if err := x.write(d, make([]int, 256)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.Reserve(1); !errors.Is(err, ErrFull) {
+		t.Errorf("Reserve beyond the arena: %v, want ErrFull", err)
+	}
+	if x.Len() != 256 {
+		t.Errorf("length %d after the failure, want 256", x.Len())
+	}
+}
