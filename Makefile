@@ -1,0 +1,59 @@
+# The only script runner. `make` builds, `make chat` talks, `make test` tests, `make check` checks; each installs what it lacks.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+# Pinned tools; Go's own tools are pinned in go.mod.
+DAWN_VERSION := 0.6.2
+
+# cgo holds the native WebGPU library; without a C compiler the build has the CPU backend only.
+CGO_ENABLED ?= $(shell command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 && echo 1 || echo 0)
+export CGO_ENABLED
+GOFLAGS_BUILD := -trimpath
+
+.PHONY: build
+build: ## the command, bin/gossamer
+	@mkdir -p bin
+	go build $(GOFLAGS_BUILD) -o bin/gossamer ./tools/gossamer
+
+.PHONY: chat
+chat: setup-driver build ## set up what is missing, then chat with the built-in model
+	@bin/gossamer chat
+
+.PHONY: setup-driver
+setup-driver: ## a Vulkan driver, where none is installed and we may install one
+	@tools/setup driver
+
+.PHONY: setup-test
+setup-test: ## what the tests need: a Vulkan driver, Chromium's SwiftShader, Dawn for Node
+	@tools/setup driver chromium
+	@DAWN_VERSION=$(DAWN_VERSION) tools/setup dawn
+
+.PHONY: test
+test: setup-test ## every test; missing hardware is a visible skip, in CI (CI=1) a failure
+	go test -timeout 20m ./...
+	go test -timeout 10m -tags cogentcore ./runtime/gpu/... ./runtime/kernel/... -run 'Smoke|Compile'
+	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
+	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/...
+
+.PHONY: check
+check: ## formatting, vet, static analysis, generated files
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not formatted: $$unformatted"; exit 1; }
+	go vet ./...
+	go vet -tags cogentcore ./runtime/gpu/...
+	go tool staticcheck ./...
+	go mod verify >/dev/null
+	go mod tidy -diff
+
+.PHONY: bench
+bench: build ## rates of the built-in model on this machine, as JSON
+	bin/gossamer bench --json
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin build
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
