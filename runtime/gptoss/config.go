@@ -174,7 +174,7 @@ func ParseConfig(data []byte) (*Config, error) {
 	}
 
 	var err error
-	if c.EOS, err = parseEOS(h.EOS); err != nil {
+	if c.EOS, err = parseEOS("config.json", h.EOS); err != nil {
 		return nil, err
 	}
 	if c.Sliding, err = slidingLayers(h.LayerTypes, c.Layers); err != nil {
@@ -249,7 +249,7 @@ func orDefault(v *float64, def float64) float64 {
 }
 
 // parseEOS accepts one id or a list of ids.
-func parseEOS(raw json.RawMessage) ([]int32, error) {
+func parseEOS(file string, raw json.RawMessage) ([]int32, error) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil, nil
 	}
@@ -259,7 +259,7 @@ func parseEOS(raw json.RawMessage) ([]int32, error) {
 	}
 	var many []int32
 	if err := json.Unmarshal(raw, &many); err != nil {
-		return nil, fmt.Errorf("gptoss: config.json: eos_token_id is neither a number nor a list of numbers")
+		return nil, fmt.Errorf("gptoss: %s: eos_token_id is neither a token id nor a list of them", file)
 	}
 	return many, nil
 }
@@ -372,4 +372,15 @@ func (c *Config) Validate() error {
 		}
 	}
 	return nil
+}
+
+// ParseGenerationConfig reads the ids that end generation from generation_config.json; there may be none.
+func ParseGenerationConfig(data []byte) ([]int32, error) {
+	var g struct {
+		EOS json.RawMessage `json:"eos_token_id"`
+	}
+	if err := json.Unmarshal(data, &g); err != nil {
+		return nil, fmt.Errorf("gptoss: generation_config.json: %w", err)
+	}
+	return parseEOS("generation_config.json", g.EOS)
 }
