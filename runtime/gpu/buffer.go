@@ -1,0 +1,304 @@
+package gpu
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+)
+
+// Usage is what a buffer is for. Both kinds can be written by the host and by copies.
+type Usage int
+
+const (
+	Storage Usage = iota // storage bindings, read or written; source and destination of copies
+	Uniform              // uniform bindings; destination of copies
+)
+
+// Buffer is memory of a device. It starts as zeros.
+type Buffer struct {
+	d     *Device
+	raw   rawBuffer
+	label string
+	bytes int64
+	usage Usage
+	users map[*Program]struct{} // programs that were recorded with it
+	freed bool
+}
+
+// flushBytes is how much may be written before the queue is told to begin. A queue write is staged until the next submit, so
+// loading a model without one would hold a second copy of it in memory.
+const flushBytes = 64 << 20
+
+// maxStagingBytes bounds the readback buffer: longer reads go in pieces.
+const maxStagingBytes = 16 << 20
+
+// NewBuffer returns a buffer of nBytes zeros, rounded up to a multiple of 4 (16 where usage is Uniform). label names it in errors.
+func (d *Device) NewBuffer(label string, nBytes int64, usage Usage) (*Buffer, error) {
+	align := int64(4)
+	if usage == Uniform {
+		align = 16
+	}
+	n := (max(nBytes, 0) + align - 1) / align * align
+	what := fmt.Sprintf("buffer %q of %s", label, byteCount(nBytes))
+	switch {
+	case nBytes <= 0:
+		return nil, fmt.Errorf("gpu: buffer %q of %d bytes: want at least 1", label, nBytes)
+	case n > d.caps.MaxBufferBytes:
+		return nil, fmt.Errorf("gpu: %s: the device allows %s", what, byteCount(d.caps.MaxBufferBytes))
+	case usage == Uniform && n > d.caps.MaxUniformBytes:
+		return nil, fmt.Errorf("gpu: uniform %s: the device allows uniforms of %s", what, byteCount(d.caps.MaxUniformBytes))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(); err != nil {
+		return nil, fmt.Errorf("gpu: %s: %w", what, err)
+	}
+	raw, err := d.raw.newBuffer(label, n, usage)
+	if err != nil {
+		return nil, d.fail(what, err)
+	}
+	b := &Buffer{d: d, raw: raw, label: label, bytes: n, usage: usage, users: map[*Program]struct{}{}}
+	d.live[b] = struct{}{}
+	d.stats.BuffersCreated++
+	d.stats.LiveBuffers++
+	d.stats.LiveBytes += n
+	return b, nil
+}
+
+// Bytes is the buffer's size.
+func (b *Buffer) Bytes() int64 { return b.bytes }
+
+// Label is the name that the buffer was made with.
+func (b *Buffer) Label() string { return b.label }
+
+// Release frees the buffer. Programs recorded with it can't be submitted any more; its memory goes once they are released too,
+// and what was submitted before has run. It may be called twice.
+func (b *Buffer) Release() {
+	b.d.mu.Lock()
+	defer b.d.mu.Unlock()
+	b.releaseLocked()
+}
+
+func (b *Buffer) releaseLocked() {
+	if b.freed {
+		return
+	}
+	b.freed = true
+	for p := range b.users {
+		p.broken = fmt.Errorf("buffer %q is released: %w", b.label, ErrClosed)
+	}
+	b.users = nil
+	b.d.raw.releaseBuffer(b.raw)
+	delete(b.d.live, b)
+	b.d.stats.LiveBuffers--
+	b.d.stats.LiveBytes -= b.bytes
+}
+
+// span checks that [off, off+n) lies in b and that b can be used. The caller holds mu.
+func (b *Buffer) span(d *Device, off, n int64) error {
+	switch {
+	case b == nil:
+		return fmt.Errorf("no buffer")
+	case b.d != d:
+		return fmt.Errorf("buffer %q belongs to another device", b.label)
+	case b.freed:
+		return fmt.Errorf("buffer %q is released: %w", b.label, ErrClosed)
+	case off < 0 || n < 0 || off > b.bytes || n > b.bytes-off:
+		return fmt.Errorf("buffer %q has %d bytes, asked for %d at %d", b.label, b.bytes, n, off)
+	case off%4 != 0:
+		return fmt.Errorf("buffer %q: offset %d is not a multiple of 4", b.label, off)
+	}
+	return nil
+}
+
+// Write copies p to b at off, a multiple of 4, before anything submitted later runs. Where len(p) is not a multiple of 4, the
+// rest of the last word is set to zero. p may be reused at once.
+func (d *Device) Write(b *Buffer, off int64, p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	if rest := len(p) % 4; rest != 0 {
+		whole := len(p) - rest
+		var word [4]byte
+		copy(word[:], p[whole:])
+		if err := d.writeWords(b, off, p[:whole]); err != nil {
+			return err
+		}
+		return d.writeWords(b, off+int64(whole), word[:])
+	}
+	return d.writeWords(b, off, p)
+}
+
+// writeWords is Write for whole words.
+func (d *Device) writeWords(b *Buffer, off int64, p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(); err != nil {
+		return fmt.Errorf("gpu: write: %w", err)
+	}
+	if err := b.span(d, off, int64(len(p))); err != nil {
+		return fmt.Errorf("gpu: write: %w", err)
+	}
+	if err := d.raw.write(b.raw, off, p); err != nil {
+		return d.fail(fmt.Sprintf("write %q", b.label), err)
+	}
+	d.stats.BytesWritten += int64(len(p))
+	d.pending += int64(len(p))
+	if d.pending < flushBytes {
+		return nil
+	}
+	at, err := d.raw.submit(nil)
+	if err != nil {
+		return d.fail(fmt.Sprintf("write %q", b.label), err)
+	}
+	d.pending = 0
+	d.flushes = append(d.flushes, at)
+	if len(d.flushes) > 2 { // bound what is staged: the next write waits for the last but two
+		d.raw.poll(d.flushes[0])
+		d.flushes = append(d.flushes[:0], d.flushes[1:]...)
+	}
+	return nil
+}
+
+// Fill writes word to every word of [off, off+n). off and n are multiples of 4. It is meant for tests, which poison buffers
+// before a kernel writes them.
+func (d *Device) Fill(b *Buffer, off, n int64, word uint32) error {
+	if n < 0 || n%4 != 0 {
+		return fmt.Errorf("gpu: fill: %d bytes are not whole words", n)
+	}
+	p := make([]byte, min(n, 1<<20))
+	for i := 0; i < len(p); i += 4 {
+		binary.LittleEndian.PutUint32(p[i:], word)
+	}
+	for n > 0 {
+		step := min(n, int64(len(p)))
+		if err := d.writeWords(b, off, p[:step]); err != nil {
+			return err
+		}
+		off, n = off+step, n-step
+	}
+	return nil
+}
+
+// Read waits for everything submitted before and copies len(dst) bytes of b at off, a multiple of 4, to dst. If ctx ends first,
+// the device stays usable; the call returns with a part of dst written at most.
+func (d *Device) Read(ctx context.Context, b *Buffer, off int64, dst []byte) error {
+	for len(dst) > 0 {
+		piece := dst[:min(len(dst), maxStagingBytes)]
+		if err := d.read(ctx, b, off, piece); err != nil {
+			return fmt.Errorf("gpu: read: %w", err)
+		}
+		off, dst = off+int64(len(piece)), dst[len(piece):]
+	}
+	return nil
+}
+
+// Wait waits for everything submitted before.
+func (d *Device) Wait(ctx context.Context) error {
+	if err := d.read(ctx, nil, 0, nil); err != nil {
+		return fmt.Errorf("gpu: wait: %w", err)
+	}
+	return nil
+}
+
+// read is Read; without dst it only waits.
+func (d *Device) read(ctx context.Context, b *Buffer, off int64, dst []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var s *staging
+	select {
+	case s = <-d.staging:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	m, err := d.startRead(s, b, off, int64(len(dst)))
+	if err != nil {
+		d.staging <- s
+		return err
+	}
+	if ctx.Done() == nil {
+		err := d.finishRead(s, m.wait(), dst)
+		d.staging <- s
+		return err
+	}
+	// The binding's wait can't be interrupted. Should ctx end, the goroutine sees the mapping through and hands the staging
+	// buffer on; until then dst is the caller's.
+	mapped, taken := make(chan error), make(chan struct{})
+	d.waits.Go(func() {
+		err := m.wait()
+		select {
+		case mapped <- err:
+			<-taken
+		case <-ctx.Done():
+			d.finishRead(s, err, nil)
+		}
+		d.staging <- s
+	})
+	select {
+	case err := <-mapped:
+		defer close(taken)
+		return d.finishRead(s, err, dst)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// startRead submits the copy of n bytes of b at off to the staging buffer, which it grows where needed, and asks for its
+// mapping. Without b nothing is copied; the mapping still comes after everything submitted before.
+func (d *Device) startRead(s *staging, b *Buffer, off, n int64) (*rawMapping, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(); err != nil {
+		return nil, err
+	}
+	what, raw := "wait", *new(rawBuffer)
+	if b != nil {
+		n = (n + 3) / 4 * 4 // a buffer ends at a multiple of 4
+		if err := b.span(d, off, n); err != nil {
+			return nil, err
+		}
+		what, raw = fmt.Sprintf("buffer %q", b.label), b.raw
+	}
+	if need := max(n, 4); s.bytes < need {
+		size := int64(1 << 12)
+		for size < need {
+			size *= 2
+		}
+		if s.bytes > 0 {
+			d.raw.releaseBuffer(s.raw)
+			s.bytes = 0
+		}
+		grown, err := d.raw.newStaging(size)
+		if err != nil {
+			return nil, d.note(what, err)
+		}
+		s.raw, s.bytes = grown, size
+		d.stats.BuffersCreated++
+	}
+	m, err := d.raw.readback(s.raw, raw, off, n)
+	if err != nil {
+		return nil, d.note(what, err)
+	}
+	d.pending = 0
+	return m, nil
+}
+
+// finishRead copies the mapped staging buffer to dst and gives it back to the device. mapErr is the result of the mapping.
+func (d *Device) finishRead(s *staging, mapErr error, dst []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if mapErr != nil {
+		return d.note("map", mapErr)
+	}
+	if err := d.raw.take(s.raw, dst); err != nil {
+		return d.note("map", err)
+	}
+	d.flushes = d.flushes[:0]
+	d.stats.Readbacks++
+	d.stats.BytesRead += int64(len(dst))
+	return nil
+}

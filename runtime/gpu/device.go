@@ -1,0 +1,256 @@
+package gpu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"gossamer/shaders"
+)
+
+var (
+	// ErrNoAdapter is returned where WebGPU finds no device to run on.
+	ErrNoAdapter = errors.New("no WebGPU adapter")
+	// ErrClosed is returned by every call on a closed Device, or on what was released.
+	ErrClosed = errors.New("closed")
+	// ErrLost is returned once the device is lost: reset by its driver, or removed. Everything on it is gone.
+	ErrLost = errors.New("device lost")
+	// ErrOutOfMemory is returned where the device has no memory left for a buffer.
+	ErrOutOfMemory = errors.New("out of memory")
+)
+
+// Options choose and restrict a device. The zero value takes the best adapter with all that it allows.
+type Options struct {
+	// Adapter is an index into Adapters, or a part of the adapter's name in any case. Empty: the most capable one.
+	Adapter string
+	// MaxBindingBytes lowers the size limit of a storage binding, as a weaker device would. 0: the adapter's.
+	MaxBindingBytes int64
+	// NoF16 leaves the shader-f16 feature off.
+	NoF16 bool
+	// NoSubgroups leaves the subgroups feature off.
+	NoSubgroups bool
+}
+
+// AdapterInfo describes one adapter: a way to reach one GPU.
+type AdapterInfo struct {
+	Index   int    // position in Adapters, accepted by Options.Adapter
+	Name    string // e.g. "NVIDIA H200"
+	Vendor  string
+	Driver  string
+	Backend string // "vulkan", "metal", "d3d12", "opengl", ...
+	Type    string // "discrete", "integrated", "cpu" or "unknown"
+}
+
+// CPU says that the adapter is a software renderer.
+func (a AdapterInfo) CPU() bool { return a.Type == "cpu" }
+
+func (a AdapterInfo) String() string {
+	return fmt.Sprintf("%s (%s, %s)", a.Name, a.Type, a.Backend)
+}
+
+// Caps is what an open device offers.
+type Caps struct {
+	Adapter         AdapterInfo
+	MaxBindingBytes int64 // of one storage binding, multiple of 4
+	MaxUniformBytes int64 // of one uniform binding
+	MaxBufferBytes  int64
+	OffsetAlignment int64 // of a binding's offset, storage and uniform alike
+
+	MaxWorkgroupsPerDim int
+	MaxStorageBuffers   int    // per shader
+	MaxWorkgroupBytes   int    // of var<workgroup>
+	MaxInvocations      int    // per workgroup
+	MaxWorkgroupSize    [3]int // invocations per dimension
+
+	Variant shaders.Variant
+}
+
+// Stats counts what a device did since it was opened.
+type Stats struct {
+	Submits    int64 // queue submits that carried programs
+	Dispatches int64 // in those
+	Readbacks  int64 // completed calls of Read and Wait
+
+	BytesWritten int64
+	BytesRead    int64
+
+	BuffersCreated int64 // including the device's own staging buffers
+	LiveBuffers    int64 // made by NewBuffer and not released
+	LiveBytes      int64 // of those
+}
+
+// Device is an open GPU with its queue.
+type Device struct {
+	caps  Caps
+	lost  chan struct{}
+	waits sync.WaitGroup // waits that their callers gave up
+
+	// staging is held by the one Read in progress. It carries the readback buffer from one to the next.
+	staging chan *staging
+
+	mu      sync.Mutex // guards what follows, and the queue
+	raw     *rawDevice // nil when closed
+	lostErr error
+	stats   Stats
+	live    map[releaser]struct{}
+	flushes []rawSubmission // queue writes under way that were flushed without a program, oldest first
+	pending int64           // bytes written since the last submit
+}
+
+// releaser is what a Device must release before itself.
+type releaser interface{ releaseLocked() }
+
+// staging is a mappable buffer that readbacks go through.
+type staging struct {
+	raw   rawBuffer
+	bytes int64
+}
+
+// Adapters lists the adapters of this machine, in the order of Options.Adapter's index.
+func Adapters(ctx context.Context) ([]AdapterInfo, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	infos, err := rawAdapters()
+	if err != nil {
+		return nil, fmt.Errorf("gpu: adapters: %w", err)
+	}
+	return infos, nil
+}
+
+// Open opens the adapter that o asks for, with the largest limits it has.
+func Open(ctx context.Context, o Options) (*Device, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if o.MaxBindingBytes < 0 {
+		return nil, fmt.Errorf("gpu: open: MaxBindingBytes is %d, want 0 or more", o.MaxBindingBytes)
+	}
+	raw, caps, err := rawOpen(o)
+	if err != nil {
+		return nil, fmt.Errorf("gpu: open: %w", err)
+	}
+	d := &Device{
+		caps:    caps,
+		lost:    make(chan struct{}),
+		staging: make(chan *staging, 1),
+		raw:     raw,
+		live:    map[releaser]struct{}{},
+	}
+	d.staging <- &staging{}
+	return d, nil
+}
+
+// choose returns the index of the adapter that want names in infos; see Options.Adapter.
+func choose(infos []AdapterInfo, want string) (int, error) {
+	if len(infos) == 0 {
+		return 0, fmt.Errorf("%w: install a Vulkan driver (Debian: mesa-vulkan-drivers has the open ones and a software renderer) or use the CPU backend", ErrNoAdapter)
+	}
+	if want == "" {
+		order := []string{"discrete", "integrated", "unknown", "cpu"}
+		best := slices.MinFunc(infos, func(a, b AdapterInfo) int {
+			return slices.Index(order, a.Type) - slices.Index(order, b.Type)
+		})
+		return best.Index, nil
+	}
+	if i, err := strconv.Atoi(want); err == nil && i >= 0 && i < len(infos) {
+		return i, nil
+	}
+	names := make([]string, len(infos))
+	for i, info := range infos {
+		if strings.Contains(strings.ToLower(info.Name), strings.ToLower(want)) {
+			return i, nil
+		}
+		names[i] = fmt.Sprintf("%d %q", i, info.Name)
+	}
+	return 0, fmt.Errorf("%w matches %q: there are %s", ErrNoAdapter, want, strings.Join(names, ", "))
+}
+
+// Caps returns what the device offers. It does not change.
+func (d *Device) Caps() Caps { return d.caps }
+
+// Stats returns the counters.
+func (d *Device) Stats() Stats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stats
+}
+
+// Lost is closed once the device is found to be lost. Later calls fail with ErrLost.
+func (d *Device) Lost() <-chan struct{} { return d.lost }
+
+// Close waits for reads in progress and releases the device and everything made from it. It may be called twice.
+func (d *Device) Close() {
+	s := <-d.staging // no Read is in progress from here on
+	d.waits.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.staging <- &staging{}
+	if d.raw == nil {
+		return
+	}
+	for r := range d.live {
+		r.releaseLocked()
+	}
+	if s.bytes > 0 {
+		d.raw.releaseBuffer(s.raw)
+	}
+	d.raw.close()
+	d.raw = nil
+}
+
+// usable returns why the device can't be used, or nil. The caller holds mu.
+func (d *Device) usable() error {
+	if d.raw == nil {
+		return ErrClosed
+	}
+	return d.lostErr
+}
+
+// fail wraps an error of the binding as one of this package's; see note. The caller holds mu.
+func (d *Device) fail(what string, err error) error {
+	return fmt.Errorf("gpu: %w", d.note(what, err))
+}
+
+// note says what an error of the binding was about, and remembers if it tells of the device's loss. The caller holds mu.
+func (d *Device) note(what string, err error) error {
+	if errors.Is(err, ErrLost) && d.lostErr == nil {
+		d.lostErr = ErrLost
+		close(d.lost)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// classify adds the sentinel to an error of the binding. Both bindings report by text only.
+func classify(err error) error {
+	text := strings.ToLower(err.Error())
+	switch {
+	case strings.Contains(text, "device is lost"), strings.Contains(text, "device lost"), strings.Contains(text, "devicelost"):
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	case strings.Contains(text, "out of memory"), strings.Contains(text, "outofmemory"), strings.Contains(text, "not enough memory"):
+		return fmt.Errorf("%w: %w", ErrOutOfMemory, err)
+	}
+	return err
+}
+
+// caught turns a panic of the binding into an error. Use: defer caught(&err).
+func caught(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("binding: %v", r)
+	}
+	if *err != nil {
+		*err = classify(*err)
+	}
+}
+
+// byteCount writes n as people read it, exact where it is not a whole number of MiB.
+func byteCount(n int64) string {
+	if n >= 1<<20 && n%(1<<20) == 0 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}

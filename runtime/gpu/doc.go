@@ -1,0 +1,12 @@
+// Package gpu runs compute shaders on WebGPU. It knows buffers, pipelines and recorded programs, and nothing of models.
+//
+// A Device is opened once. Buffers and pipelines are made at load time. A Program is a list of dispatches and copies that is
+// recorded once, with its bind groups, and replayed by Submit as often as wanted: per call there is one command encoder, one
+// compute pass between copies, one queue submit, and no new buffer.
+//
+// All sizes and offsets are bytes. Everything submitted runs in order; Read waits for what was submitted before it.
+// A Device and what was made from it may be used from several goroutines.
+//
+// Two native bindings sit below, in paired files: github.com/oliverbestmann/webgpu by default, and github.com/cogentcore/webgpu
+// with the build tag cogentcore. Without cgo there is no native WebGPU, and Open says so.
+package gpu

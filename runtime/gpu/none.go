@@ -1,0 +1,48 @@
+//go:build !cgo || js
+
+package gpu
+
+import (
+	"fmt"
+	"runtime"
+
+	"gossamer/shaders"
+)
+
+// Without a binding nothing can be opened, so nothing below errNone is ever called.
+type (
+	rawBuffer     = *struct{}
+	rawGroup      = *struct{}
+	rawSubmission = uint64
+	rawDevice     struct{}
+	rawPipeline   struct{}
+	rawMapping    struct{}
+)
+
+// errNone says why there is no WebGPU in this build.
+func errNone() error {
+	if runtime.GOOS == "js" {
+		return fmt.Errorf("%w to be opened from Go: in a browser the page makes the device and hands it over", ErrNoAdapter)
+	}
+	return fmt.Errorf("%w: this program was built without cgo, which WebGPU needs: build it with CGO_ENABLED=1 or use the CPU backend", ErrNoAdapter)
+}
+
+func rawAdapters() ([]AdapterInfo, error)       { return nil, errNone() }
+func rawOpen(Options) (*rawDevice, Caps, error) { return nil, Caps{}, errNone() }
+
+func (*rawDevice) close()                                                    {}
+func (*rawDevice) newBuffer(string, int64, Usage) (rawBuffer, error)         { return nil, errNone() }
+func (*rawDevice) newStaging(int64) (rawBuffer, error)                       { return nil, errNone() }
+func (*rawDevice) releaseBuffer(rawBuffer)                                   {}
+func (*rawDevice) write(rawBuffer, int64, []byte) error                      { return errNone() }
+func (*rawDevice) newPipeline(shaders.Shader) (rawPipeline, error)           { return rawPipeline{}, errNone() }
+func (*rawDevice) newGroup(string, rawPipeline, []Binding) (rawGroup, error) { return nil, errNone() }
+func (*rawDevice) releaseGroup(rawGroup)                                     {}
+func (*rawDevice) submit([]*Program) (rawSubmission, error)                  { return 0, errNone() }
+func (*rawDevice) poll(rawSubmission)                                        {}
+func (*rawDevice) take(rawBuffer, []byte) error                              { return errNone() }
+func (rawPipeline) release()                                                 {}
+func (*rawMapping) wait() error                                              { return errNone() }
+func (*rawDevice) readback(rawBuffer, rawBuffer, int64, int64) (*rawMapping, error) {
+	return nil, errNone()
+}
