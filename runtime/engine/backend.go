@@ -4,9 +4,14 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"gossamer/runtime/gptoss"
 )
+
+// ErrContextFull is returned by a Sequence that has no room for more tokens: its own positions are taken, or the memory that
+// sequences share is. Closing an idle sequence helps in the second case.
+var ErrContextFull = errors.New("the context is full")
 
 // Backend runs one model. model.Model is the GPU's, ref.Model the specification in plain Go.
 // Its methods may be called from several goroutines.
@@ -41,8 +46,8 @@ type Sequence interface {
 // Decoder is a Sequence that chooses tokens without moving logits to the CPU.
 type Decoder interface {
 	// Decode samples a token from the logits that follow the last token, appends it, and repeats, at most n times. Each token
-	// is passed to emit once it is known; false ends the run. When Decode returns, exactly the emitted tokens are appended and
-	// the logits that follow them are available.
+	// is passed to emit once it is known; false ends the run. When Decode returns, exactly the emitted tokens are appended, and
+	// the logits that follow them are available unless emit returned false or an error occurred: then after the next Extend.
 	Decode(ctx context.Context, n int, s DeviceSampling, emit func(token int32) bool) error
 }
 
@@ -51,6 +56,13 @@ type DeviceSampling struct {
 	Temperature float32  // 0 is greedy: the largest logit, the lowest id on ties
 	Seed        uint64   // noise is a function of (Seed, position, id) alone
 	Allowed     []uint32 // bit set of ids that may be drawn, [(Vocab+31)/32]; nil allows all
+}
+
+// Forker is a Sequence that can share its beginning with a new one.
+type Forker interface {
+	// Fork returns a sequence that shares the first tokens of this one, at most n of them, without computing anything; its Len
+	// tells how many. Its logits are available after an Extend.
+	Fork(n int) (Sequence, error)
 }
 
 // RowReader is a Sequence that can show the logits of every position it appends; for comparison with other implementations.
