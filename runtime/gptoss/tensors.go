@@ -100,3 +100,36 @@ func (c *Config) Tensors() []TensorSpec {
 		TensorSpec{"model.norm.weight", FinalNorm, -1, BF16, []int{h}},
 		TensorSpec{"lm_head.weight", Unembedding, -1, BF16, []int{c.Vocab, h}})
 }
+
+// OriginalName is the tensor's name in OpenAI's original layout (gpt-oss/torch/weights.py and model.py). There, query, key and
+// value of a layer are one tensor, in this order along the first dimension, so three of ours have the same name.
+func (t TensorSpec) OriginalName() string {
+	name := [...]string{
+		Embedding:    "embedding.weight",
+		AttnNorm:     "attn.norm.scale",
+		QWeight:      "attn.qkv.weight",
+		QBias:        "attn.qkv.bias",
+		KWeight:      "attn.qkv.weight",
+		KBias:        "attn.qkv.bias",
+		VWeight:      "attn.qkv.weight",
+		VBias:        "attn.qkv.bias",
+		OWeight:      "attn.out.weight",
+		OBias:        "attn.out.bias",
+		Sinks:        "attn.sinks",
+		MLPNorm:      "mlp.norm.scale",
+		RouterWeight: "mlp.gate.weight",
+		RouterBias:   "mlp.gate.bias",
+		GateUpBlocks: "mlp.mlp1_weight.blocks",
+		GateUpScales: "mlp.mlp1_weight.scales",
+		GateUpBias:   "mlp.mlp1_bias",
+		DownBlocks:   "mlp.mlp2_weight.blocks",
+		DownScales:   "mlp.mlp2_weight.scales",
+		DownBias:     "mlp.mlp2_bias",
+		FinalNorm:    "norm.scale",
+		Unembedding:  "unembedding.weight",
+	}[t.Kind]
+	if t.Layer < 0 {
+		return name
+	}
+	return fmt.Sprintf("block.%d.%s", t.Layer, name)
+}

@@ -108,14 +108,14 @@ func readFileHeader(fsys fs.FS, name string) ([]entry, error) {
 func (inv *inventory) locate(config *gptoss.Config) (tensors []located, ignored []string, err error) {
 	specs := config.Tensors()
 	_, hf := inv.tensors[specs[0].Name]
-	_, oai := inv.tensors[originalName(specs[0])]
+	_, oai := inv.tensors[specs[0].OriginalName()]
 	original := oai && !hf
 
 	used := map[string]bool{}
 	for _, spec := range specs {
 		name, shape, row := spec.Name, spec.Shape, 0
 		if original {
-			name = originalName(spec)
+			name = spec.OriginalName()
 			shape, row = fusedQKV(config, spec)
 		}
 		s, err := inv.find(name, spec.DType, shape)
@@ -165,39 +165,6 @@ func (inv *inventory) missing(name string) error {
 		}
 	}
 	return fmt.Errorf("weights: %s: tensor %q is missing: the download is incomplete or config.json belongs to another model", where, name)
-}
-
-// originalName is the tensor's name in OpenAI's original layout (gpt-oss/torch/weights.py, model.py). Query, key and value
-// share one tensor (fusedQKV).
-func originalName(t gptoss.TensorSpec) string {
-	name := map[gptoss.Kind]string{
-		gptoss.Embedding:    "embedding.weight",
-		gptoss.AttnNorm:     "attn.norm.scale",
-		gptoss.QWeight:      "attn.qkv.weight",
-		gptoss.QBias:        "attn.qkv.bias",
-		gptoss.KWeight:      "attn.qkv.weight",
-		gptoss.KBias:        "attn.qkv.bias",
-		gptoss.VWeight:      "attn.qkv.weight",
-		gptoss.VBias:        "attn.qkv.bias",
-		gptoss.OWeight:      "attn.out.weight",
-		gptoss.OBias:        "attn.out.bias",
-		gptoss.Sinks:        "attn.sinks",
-		gptoss.MLPNorm:      "mlp.norm.scale",
-		gptoss.RouterWeight: "mlp.gate.weight",
-		gptoss.RouterBias:   "mlp.gate.bias",
-		gptoss.GateUpBlocks: "mlp.mlp1_weight.blocks",
-		gptoss.GateUpScales: "mlp.mlp1_weight.scales",
-		gptoss.GateUpBias:   "mlp.mlp1_bias",
-		gptoss.DownBlocks:   "mlp.mlp2_weight.blocks",
-		gptoss.DownScales:   "mlp.mlp2_weight.scales",
-		gptoss.DownBias:     "mlp.mlp2_bias",
-		gptoss.FinalNorm:    "norm.scale",
-		gptoss.Unembedding:  "unembedding.weight",
-	}[t.Kind]
-	if t.Layer < 0 {
-		return name
-	}
-	return fmt.Sprintf("block.%d.%s", t.Layer, name)
 }
 
 // fusedQKV is the shape of the original layout's tensor that holds t, and t's first row in it: queries, then keys, then values.
