@@ -1,3 +1,12 @@
+// Package shaders holds the WGSL kernels and builds them: Build turns a kernel's file, the library files that it uses and the
+// values of its constants into one module that old naga, new naga and Tint all accept.
+//
+// A kernel is written in the common subset of the three, with a few directives in comments:
+//
+//	//const NAME meaning      NAME is a u32 constant of the kernel; Build wants a value for each, and no others
+//	//use name                include lib/name.wgsl, or the file that the variant or a constant chooses (see Build)
+//	//unroll i N              repeat the lines up to the matching //end, with $i replaced by 0, 1, ... N-1;
+//	//end                     N is a literal or a constant, blocks nest
 package shaders
 
 // Dialect is the WGSL front end that compiles a shader. They differ in what they accept beyond the common subset.
@@ -9,11 +18,23 @@ const (
 	Tint                  // browsers: every extension wants its enable line
 )
 
-// Variant says what a device's compiler understands.
+func (d Dialect) String() string {
+	switch d {
+	case Naga19:
+		return "naga 0.19"
+	case Naga:
+		return "naga"
+	case Tint:
+		return "tint"
+	}
+	return "unknown dialect"
+}
+
+// Variant says what a device offers to its shaders beyond the common subset. The zero Variant works everywhere.
 type Variant struct {
 	Dialect   Dialect
-	F16       bool // the shader-f16 feature is on
-	Subgroups bool // the subgroups feature is on
+	F16       bool // the shader-f16 feature
+	Subgroups bool // subgroup functions
 }
 
 // Access is how a shader uses one binding.
@@ -25,10 +46,10 @@ const (
 	ReadWrite               // var<storage, read_write>
 )
 
-// Shader is one compute shader, ready for a WGSL compiler. Its entry point is main.
+// Shader is one built kernel. Its entry point is main.
 type Shader struct {
-	Name      string
-	Source    string
+	Name      string   // the file's name without .wgsl
+	Source    string   // the whole module
 	Workgroup [3]int   // invocations per workgroup
-	Bindings  []Access // of group 0, by binding number
+	Bindings  []Access // of group 0, [binding]
 }
