@@ -39,8 +39,8 @@ type Options struct {
 type AdapterInfo struct {
 	Index   int    // position in Adapters, accepted by Options.Adapter
 	Name    string // e.g. "NVIDIA H200"
-	Vendor  string
-	Driver  string
+	Vendor  string // e.g. "NVIDIA"; the PCI id where it is not known
+	Driver  string // empty where it is not known
 	Backend string // "vulkan", "metal", "d3d12", "opengl", ...
 	Type    string // "discrete", "integrated", "cpu" or "unknown"
 }
@@ -143,6 +143,11 @@ func Open(ctx context.Context, o Options) (*Device, error) {
 	}
 	d.staging <- &staging{}
 	return d, nil
+}
+
+// vendors names the makers of adapters by PCI id; Mesa's software renderer has the id of its Khronos registration.
+var vendors = map[uint32]string{
+	0x1002: "AMD", 0x106b: "Apple", 0x10de: "NVIDIA", 0x13b5: "Arm", 0x1414: "Microsoft", 0x5143: "Qualcomm", 0x8086: "Intel", 0x10005: "Mesa",
 }
 
 // choose returns the index of the adapter that want names in infos; see Options.Adapter.

@@ -42,7 +42,10 @@ func native(instance *wgpu.Instance) ([]*wgpu.Adapter, []AdapterInfo) {
 	var infos []AdapterInfo
 	for _, a := range instance.EnumerateAdapters(&wgpu.InstanceEnumerateAdapterOptons{Backends: backends}) {
 		raw := a.GetInfo()
-		info := AdapterInfo{Index: len(infos), Name: raw.Device, Vendor: raw.Vendor, Driver: raw.Description, Type: "unknown"}
+		info := AdapterInfo{Index: len(infos), Name: raw.Device, Driver: raw.Description, Type: "unknown"}
+		if info.Vendor = vendors[raw.VendorId]; info.Vendor == "" {
+			info.Vendor = fmt.Sprintf("%#x", raw.VendorId)
+		}
 		switch raw.AdapterType {
 		case wgpu.AdapterTypeDiscreteGPU:
 			info.Type = "discrete"
@@ -69,6 +72,7 @@ func native(instance *wgpu.Instance) ([]*wgpu.Adapter, []AdapterInfo) {
 // rawAdapters lists the adapters.
 func rawAdapters() (infos []AdapterInfo, err error) {
 	defer caught(&err)
+	wgpu.SetLogLevel(wgpu.LogLevelOff) // what goes wrong is in our errors
 	instance := wgpu.CreateInstance(&wgpu.InstanceDescriptor{Backends: backends})
 	defer instance.Release()
 	adapters, infos := native(instance)
@@ -82,6 +86,7 @@ func rawAdapters() (infos []AdapterInfo, err error) {
 // rawOpen opens the adapter that o asks for.
 func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 	defer caught(&err)
+	wgpu.SetLogLevel(wgpu.LogLevelOff) // what goes wrong is in our errors
 	instance := wgpu.CreateInstance(&wgpu.InstanceDescriptor{Backends: backends})
 	adapters, infos := native(instance)
 	defer func() {
@@ -317,7 +322,7 @@ func (d *rawDevice) readback(staging, src rawBuffer, off, n int64) (m *rawMappin
 
 // wait returns once the buffer is mapped, or won't be.
 func (m *rawMapping) wait() error {
-	for pause := time.Duration(0); ; pause = min(pause+time.Millisecond, 10*time.Millisecond) {
+	for pause := time.Duration(0); ; pause += time.Millisecond / 10 {
 		m.d.device.Poll(true, &m.at)
 		select {
 		case s := <-m.done:
@@ -325,7 +330,8 @@ func (m *rawMapping) wait() error {
 				return classify(errors.New("mapping the readback buffer: " + s.String()))
 			}
 			return nil
-		case <-time.After(pause): // a wait may time out in the binding; don't spin on one that returns at once
+		default:
+			time.Sleep(min(pause, 10*time.Millisecond)) // the binding's wait may time out, or return at once: don't spin
 		}
 	}
 }
