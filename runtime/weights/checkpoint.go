@@ -32,9 +32,6 @@ const (
 // Checkpoint is an opened model: its configuration and where the bytes of every tensor are. Its methods may be called
 // concurrently.
 type Checkpoint struct {
-	// SkipNaNCheck makes Load trust the weights; set it before Load where they are verified otherwise, by hash for example.
-	SkipNaNCheck bool
-
 	config  *gptoss.Config
 	src     Source
 	tensors []located // in the order of config.Tensors()
