@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"gossamer/runtime/gptoss"
+)
+
+// ErrClosed is returned by calls to an Engine that is closed, and by those that its closing interrupts.
+var ErrClosed = errors.New("engine: closed")
+
+// PromptError means that a prompt leaves no room for a reply. It wraps ErrContextFull.
+type PromptError struct {
+	Tokens  int // of the prompt
+	Context int // positions of a sequence
+}
+
+func (e *PromptError) Error() string {
+	return fmt.Sprintf("engine: the prompt has %d tokens, the context holds %d and the reply needs room too: shorten the prompt or open the model with a larger context", e.Tokens, e.Context)
+}
+
+// Unwrap returns ErrContextFull.
+func (e *PromptError) Unwrap() error { return ErrContextFull }
+
+// Options of New. The zero value suits one user.
+type Options struct {
+	// MaxSequences is the number of texts that are held at a time, being generated or kept for their next turn. It bounds how
+	// many calls of Generate run at once; others wait in line. 0: 4.
+	MaxSequences int
+	// PrefillTokens is how many tokens of a prompt the backend is given at a time, between which progress is told. 0: 512.
+	PrefillTokens int
+}
+
+// Defaults of Options.
+const (
+	defaultSequences = 4
+	defaultPrefill   = 512
+)
+
+// Engine generates replies with a backend. Its methods may be called from several goroutines.
+type Engine struct {
+	backend Backend
+	options Options
+
+	closing context.Context // ends with ErrClosed
+	close   context.CancelCauseFunc
+	running sync.WaitGroup // calls of Generate
+
+	mu      sync.Mutex
+	closed  bool
+	live    int       // slots in use or idle, at most MaxSequences
+	idle    []*slot   // least recently used first
+	waiting []*waiter // first come first; not empty only while no slot can be had
+}
+
+// New returns an engine for a backend, which stays the caller's to close, after the engine.
+func New(b Backend, o Options) (*Engine, error) {
+	if o.MaxSequences < 0 || o.PrefillTokens < 0 {
+		return nil, fmt.Errorf("engine: MaxSequences is %d and PrefillTokens %d, want 0 or more", o.MaxSequences, o.PrefillTokens)
+	}
+	if o.MaxSequences == 0 {
+		o.MaxSequences = defaultSequences
+	}
+	if o.PrefillTokens == 0 {
+		o.PrefillTokens = defaultPrefill
+	}
+	e := &Engine{backend: b, options: o}
+	e.closing, e.close = context.WithCancelCause(context.Background())
+	return e, nil
+}
+
+// Config is the model's configuration. Do not modify it.
+func (e *Engine) Config() *gptoss.Config { return e.backend.Config() }
+
+// Context is the number of positions for prompt and reply together.
+func (e *Engine) Context() int { return e.backend.Context() }
+
+// Close ends all running and waiting calls with ErrClosed, waits for them and frees every sequence.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	e.close(ErrClosed)
+	e.running.Wait()
+
+	e.mu.Lock()
+	idle := e.idle
+	e.idle, e.live = nil, 0
+	e.mu.Unlock()
+	var errs []error
+	for _, s := range idle {
+		errs = append(errs, s.seq.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// enter begins a call: its context also ends when the engine closes. leave must be called at its end.
+func (e *Engine) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, nil, ErrClosed
+	}
+	e.running.Add(1)
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(e.closing, func() { cancel(ErrClosed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+		e.running.Done()
+	}, nil
+}

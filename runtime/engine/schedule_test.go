@@ -1,0 +1,456 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"gossamer/runtime/engine"
+	"gossamer/runtime/gptoss"
+	"gossamer/runtime/sample"
+)
+
+// hashing is a backend for what a real one does not show on demand: memory that runs out, a device's own sampler, places that
+// cannot be resumed. Its logits are a function of all tokens held, so that a wrong cache gives a wrong reply.
+type hashing struct {
+	vocab, context int
+	perSequence    bool // sequences neither fork nor sample
+	limit          int  // sequences that may be alive; 0: any number
+
+	mu     sync.Mutex
+	memory int // tokens that all sequences may hold together; 0: no bound
+	held   int
+	alive  int
+	most   int // the largest alive
+}
+
+type hashSequence struct {
+	b           *hashing
+	tokens      []int32
+	checkpoints []int
+	ready       bool
+	using       sync.Mutex // locked while in use; never contended if the engine keeps its promise
+}
+
+// hashDecoder is a sequence with all abilities.
+type hashDecoder struct{ *hashSequence }
+
+func (b *hashing) Config() *gptoss.Config { return &gptoss.Config{Vocab: b.vocab} }
+func (b *hashing) Context() int           { return b.context }
+func (b *hashing) Close() error {
+	if b.alive != 0 || b.held != 0 {
+		return fmt.Errorf("%d sequences are still alive and hold %d tokens", b.alive, b.held)
+	}
+	return nil
+}
+
+func (b *hashing) NewSequence() (engine.Sequence, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.limit > 0 && b.alive == b.limit {
+		return nil, errors.New("too many sequences")
+	}
+	b.alive++
+	b.most = max(b.most, b.alive)
+	s := &hashSequence{b: b}
+	if b.perSequence {
+		return s, nil
+	}
+	return &hashDecoder{s}, nil
+}
+
+// reserve takes memory for n tokens, which may be negative.
+func (b *hashing) reserve(n int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.memory > 0 && n > 0 && b.held+n > b.memory {
+		return fmt.Errorf("memory: %w", engine.ErrContextFull)
+	}
+	b.held += n
+	return nil
+}
+
+func (s *hashSequence) lock() func() {
+	if !s.using.TryLock() {
+		panic("a sequence is used by two calls at once")
+	}
+	return s.using.Unlock
+}
+
+func (s *hashSequence) Len() int { return len(s.tokens) }
+
+func (s *hashSequence) Extend(ctx context.Context, tokens []int32) error {
+	defer s.lock()()
+	for _, id := range tokens {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.ready = false
+		if err := s.b.reserve(1); err != nil {
+			return err
+		}
+		s.tokens = append(s.tokens, id)
+		s.ready = true
+	}
+	return nil
+}
+
+// Truncate resumes at checkpoints only.
+func (s *hashSequence) Truncate(_ context.Context, n int) (int, error) {
+	defer s.lock()()
+	if n >= len(s.tokens) {
+		return len(s.tokens), nil
+	}
+	kept := 0
+	for _, c := range s.checkpoints {
+		if c <= n {
+			kept = max(kept, c)
+		}
+	}
+	s.b.reserve(kept - len(s.tokens))
+	s.tokens, s.ready = s.tokens[:kept], false
+	s.checkpoints = slices.DeleteFunc(s.checkpoints, func(c int) bool { return c > kept })
+	return kept, nil
+}
+
+func (s *hashSequence) Checkpoint() error {
+	defer s.lock()()
+	s.checkpoints = append(s.checkpoints, len(s.tokens))
+	return nil
+}
+
+func (s *hashSequence) Logits(_ context.Context, dst []float32) error {
+	defer s.lock()()
+	if !s.ready {
+		return errors.New("no logits")
+	}
+	hashLogits(dst, s.tokens)
+	return nil
+}
+
+func (s *hashSequence) Close() error {
+	defer s.lock()()
+	s.b.reserve(-len(s.tokens))
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	s.b.alive--
+	return nil
+}
+
+func (s *hashDecoder) Decode(ctx context.Context, n int, d engine.DeviceSampling, emit func(int32) bool) error {
+	row := make([]float32, s.b.vocab)
+	sampler, err := sample.New(sample.Params{Temperature: d.Temperature, Seed: d.Seed}, s.b.vocab, nil)
+	if err != nil {
+		return err
+	}
+	for range n {
+		if err := s.Logits(ctx, row); err != nil {
+			return err
+		}
+		id, err := sampler.Choose(row, len(s.tokens), d.Allowed)
+		if err != nil {
+			return err
+		}
+		if err := s.Extend(ctx, []int32{id}); err != nil {
+			return err
+		}
+		if !emit(id) {
+			s.ready = false
+			return nil
+		}
+	}
+	return nil
+}
+
+func (s *hashDecoder) Fork(n int) (engine.Sequence, error) {
+	made, err := s.b.NewSequence()
+	if err != nil {
+		return nil, err
+	}
+	f := made.(*hashDecoder)
+	for _, c := range s.checkpoints {
+		if c <= n && c > len(f.tokens) && s.b.reserve(c-len(f.tokens)) == nil {
+			f.tokens = slices.Clone(s.tokens[:c])
+			f.checkpoints = append(f.checkpoints, c)
+		}
+	}
+	return f, nil
+}
+
+func hashLogits(dst []float32, tokens []int32) {
+	h := uint64(len(tokens))
+	for _, id := range tokens {
+		h = h*0x9e3779b97f4a7c15 + uint64(id) + 1
+		h ^= h >> 29
+	}
+	for id := range dst {
+		dst[id] = float32(sample.Hash(h, 0, int32(id))>>8)/(1<<24)*4 - 2
+	}
+}
+
+// continuation computes a reply from nothing but the request.
+func continuation(vocab, context int, r engine.Request) []int32 {
+	s, err := sample.New(r.Sampling, vocab, r.Tokens)
+	if err != nil {
+		panic(err)
+	}
+	tokens := slices.Clone(r.Tokens)
+	row := make([]float32, vocab)
+	for len(tokens) < context && len(tokens)-len(r.Tokens) < r.MaxTokens {
+		hashLogits(row, tokens)
+		id, err := s.Choose(row, len(tokens), nil)
+		if err != nil || slices.Contains(r.Stop, id) {
+			break
+		}
+		s.Accept(id)
+		tokens = append(tokens, id)
+	}
+	return tokens[len(r.Tokens):]
+}
+
+// Whatever is cached, forked, evicted or cancelled in between: a reply is what the request says.
+func TestRepliesDoNotDependOnTheCache(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const vocab, window = 40, 60
+		b := &hashing{
+			vocab: vocab, context: window,
+			perSequence: rapid.Bool().Draw(t, "perSequence"),
+			limit:       rapid.IntRange(0, 3).Draw(t, "limit"),
+			memory:      rapid.SampledFrom([]int{0, 2 * window, window + 5}).Draw(t, "memory"),
+		}
+		e, err := engine.New(b, engine.Options{
+			MaxSequences:  rapid.IntRange(1, 3).Draw(t, "sequences"),
+			PrefillTokens: rapid.IntRange(1, 20).Draw(t, "prefill"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := rapid.Int32Range(0, 2) // few, so that prompts share beginnings
+		texts := [][]int32{{0}}
+		for range rapid.IntRange(1, 12).Draw(t, "calls") {
+			text := rapid.SampledFrom(texts).Draw(t, "text")
+			keep := rapid.IntRange(0, len(text)).Draw(t, "keep")
+			r := engine.Request{
+				Tokens:    slices.Concat(text[:keep], rapid.SliceOfN(token, 1, 10).Draw(t, "more")),
+				MaxTokens: rapid.IntRange(1, 15).Draw(t, "max"),
+				Stop:      []int32{3, 4, 5},
+				Sampling: sample.Params{
+					Temperature: rapid.SampledFrom([]float32{0, 1}).Draw(t, "temperature"),
+					TopK:        rapid.SampledFrom([]int{0, 5}).Draw(t, "topK"),
+					Seed:        rapid.Uint64Range(0, 3).Draw(t, "seed"),
+				},
+				Logprobs: rapid.Bool().Draw(t, "logprobs"),
+			}
+			if len(r.Tokens) >= window {
+				continue
+			}
+			r.Checkpoints = []int{min(2, len(r.Tokens))}
+			cancelAfter := rapid.IntRange(0, 20).Draw(t, "cancelAfter")
+			ctx, cancel := context.WithCancel(context.Background())
+			var got []int32
+			result, err := e.Generate(ctx, r, func(t engine.Token) bool {
+				if got = append(got, t.ID); len(got) == cancelAfter {
+					cancel()
+				}
+				return true
+			})
+			cancelled := ctx.Err() != nil
+			cancel()
+			want := continuation(vocab, window, r)
+			switch {
+			case cancelled && len(got) < len(want):
+				if !errors.Is(err, context.Canceled) || result.Finish != engine.FinishCancelled {
+					t.Fatalf("cancelled: %v, %v", result.Finish, err)
+				}
+				want = want[:len(got)]
+			case err != nil && !cancelled:
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, got); d != "" && len(want)+len(got) > 0 {
+				t.Fatalf("reply to %v: %s", r.Tokens, d)
+			}
+			if s := result.Stats; err == nil && s.CachedTokens+s.PrefilledTokens != len(r.Tokens) {
+				t.Fatalf("%s", counts(result))
+			}
+			texts = append(texts, slices.Concat(r.Tokens, got))
+		}
+		if err := errors.Join(e.Close(), b.Close()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Many at once: each gets its own reply, no sequence is shared, and no more than allowed are alive.
+func TestConcurrentCalls(t *testing.T) {
+	b := &hashing{vocab: 40, context: 100, memory: 220}
+	e := newEngine(t, b, engine.Options{MaxSequences: 2})
+	var calls sync.WaitGroup
+	for n := range int32(24) {
+		calls.Go(func() {
+			prompt := []int32{1, 2, n % 5}
+			for turn := range int32(4) {
+				r := engine.Request{Tokens: prompt, MaxTokens: 10, Sampling: sample.Params{Temperature: 1, Seed: uint64(n)}}
+				ctx, cancel := context.WithCancel(t.Context())
+				if n%6 == 5 {
+					cancel() // while waiting, mostly
+				}
+				var got []int32
+				_, err := e.Generate(ctx, r, func(t engine.Token) bool {
+					got = append(got, t.ID)
+					return true
+				})
+				cancel()
+				if n%6 == 5 && errors.Is(err, context.Canceled) {
+					continue
+				}
+				if err != nil {
+					t.Errorf("call %d: %v", n, err)
+					return
+				}
+				if d := cmp.Diff(continuation(40, 100, r), got); d != "" {
+					t.Errorf("call %d, turn %d: %s", n, turn, d)
+				}
+				prompt = slices.Concat(prompt, got, []int32{turn})
+			}
+		})
+	}
+	calls.Wait()
+	if b.most > 2 {
+		t.Errorf("%d sequences were alive, want at most 2", b.most)
+	}
+}
+
+func TestWaitingIsFirstComeFirstServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, &hashing{vocab: 40, context: 100}, engine.Options{MaxSequences: 1})
+		first := make(chan bool)
+		var mu sync.Mutex
+		var order []int
+		var calls sync.WaitGroup
+		call := func(ctx context.Context, n int) {
+			calls.Go(func() {
+				_, err := e.Generate(ctx, engine.Request{Tokens: []int32{int32(n)}, MaxTokens: 1}, func(engine.Token) bool {
+					if n == 0 {
+						<-first
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					order = append(order, n)
+					return true
+				})
+				if (err != nil) != (n == 2) {
+					t.Errorf("call %d: %v", n, err)
+				}
+			})
+			synctest.Wait() // it is in line
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		for n := range 5 {
+			if n == 2 {
+				call(ctx, n)
+			} else {
+				call(t.Context(), n)
+			}
+		}
+		cancel() // the third leaves the line
+		synctest.Wait()
+		close(first)
+		calls.Wait()
+		if d := cmp.Diff([]int{0, 1, 3, 4}, order); d != "" {
+			t.Errorf("order: %s", d)
+		}
+	})
+}
+
+func TestCloseEndsWaitingCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, &hashing{vocab: 40, context: 1000}, engine.Options{MaxSequences: 1})
+		proceed := make(chan bool)
+		var calls sync.WaitGroup
+		for range 3 {
+			calls.Go(func() {
+				result, err := e.Generate(t.Context(), engine.Request{Tokens: []int32{1}}, func(engine.Token) bool {
+					<-proceed
+					return true
+				})
+				if !errors.Is(err, engine.ErrClosed) || result.Finish != engine.FinishCancelled {
+					t.Errorf("%v, %v; want cancelled, ErrClosed", result.Finish, err)
+				}
+			})
+			synctest.Wait()
+		}
+		calls.Go(func() {
+			if err := e.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		close(proceed)
+		calls.Wait()
+	})
+}
+
+// A panic of the caller's emit leaves the engine in order.
+func TestPanicInEmit(t *testing.T) {
+	e := newEngine(t, &hashing{vocab: 40, context: 100}, engine.Options{MaxSequences: 1})
+	func() {
+		defer func() { recover() }()
+		e.Generate(t.Context(), engine.Request{Tokens: []int32{1}}, func(engine.Token) bool { panic("emit") })
+	}()
+	r := engine.Request{Tokens: []int32{1}, MaxTokens: 5}
+	got, _ := generate(t, e, r)
+	if d := cmp.Diff(continuation(40, 100, r), got); d != "" {
+		t.Errorf("after the panic: %s", d)
+	}
+}
+
+func TestSharedMemory(t *testing.T) {
+	b := &hashing{vocab: 40, context: 50, memory: 60}
+	e := newEngine(t, b, engine.Options{MaxSequences: 3})
+	for n := range int32(3) {
+		generate(t, e, engine.Request{Tokens: slices.Repeat([]int32{n}, 15), MaxTokens: 5})
+	}
+	// Idle texts give way while a prompt and while a reply need their memory.
+	for n := range int32(2) {
+		r := engine.Request{Tokens: slices.Repeat([]int32{7 + n}, 30)}
+		got, result := generate(t, e, r)
+		if len(got) != 20 || result.Finish != engine.FinishLength {
+			t.Errorf("%d tokens, %v; want 20, length", len(got), result.Finish)
+		}
+		r.MaxTokens = 20
+		if d := cmp.Diff(continuation(40, 50, r), got); d != "" {
+			t.Errorf("reply: %s", d)
+		}
+	}
+	// Nobody gives way: the prompt does not fit.
+	b.mu.Lock()
+	b.memory = 10
+	b.mu.Unlock()
+	if _, err := e.Generate(t.Context(), engine.Request{Tokens: slices.Repeat([]int32{9}, 30)}, nil); !errors.Is(err, engine.ErrContextFull) {
+		t.Errorf("a prompt of 30 tokens in memory for 10: %v", err)
+	}
+}
+
+func TestForkSavesTheSharedBeginning(t *testing.T) {
+	e := newEngine(t, &hashing{vocab: 40, context: 100}, engine.Options{})
+	instructions := slices.Repeat([]int32{1}, 20)
+	_, result := generate(t, e, engine.Request{Tokens: append(slices.Clone(instructions), 2, 3), Checkpoints: []int{20}, MaxTokens: 5})
+	if got := counts(result); got != "22 = 0 cached + 22 prefilled" {
+		t.Errorf("first: %s", got)
+	}
+	_, result = generate(t, e, engine.Request{Tokens: append(slices.Clone(instructions), 4, 5), Checkpoints: []int{20}, MaxTokens: 5})
+	if got := counts(result); got != "22 = 20 cached + 2 prefilled" {
+		t.Errorf("other question: %s", got)
+	}
+	_, result = generate(t, e, engine.Request{Tokens: append(slices.Clone(instructions), 2, 3, 6), MaxTokens: 5})
+	if got := counts(result); got != "23 = 22 cached + 1 prefilled" {
+		t.Errorf("first goes on: %s", got)
+	}
+}
