@@ -99,16 +99,21 @@ func (d *Difference) addWhole(want []float32, i int, got []float32) {
 	d.std += meanSquare/n - mean/n*mean/n
 }
 
-// element notes one difference and returns its square. NaN counts as infinite.
+// element notes one difference and returns its square.
 func (d *Difference) element(i int, id int32, got, want float64) float64 {
 	diff := math.Abs(got - want)
+	d.note(diff, "row %d, id %d: got %v, want %v", i, id, got, want)
+	return diff * diff
+}
+
+// note keeps a difference if it is the largest one; NaN counts as infinite.
+func (d *Difference) note(diff float64, format string, args ...any) {
 	if math.IsNaN(diff) {
 		diff = math.Inf(1)
 	}
 	if diff > d.Max {
-		d.Max, d.Where = diff, fmt.Sprintf("row %d, id %d: got %v, want %v", i, id, got, want)
+		d.Max, d.Where = diff, fmt.Sprintf(format, args...)
 	}
-	return diff * diff
 }
 
 func (d *Difference) addSummary(want *Rows, i int, got []float32) {
@@ -141,9 +146,8 @@ func (d *Difference) addSummary(want *Rows, i int, got []float32) {
 	d.sum += max(square, meanDiff*meanDiff, normDiff*normDiff)
 	d.std += wantSquares - wantMean*wantMean
 
-	if diff := math.Abs(largest + math.Log(exps) - float64(want.logSumExp.Values[i])); diff > d.Max || math.IsNaN(diff) {
-		d.Max, d.Where = diff, fmt.Sprintf("row %d, logsumexp: got %v, want %v", i, largest+math.Log(exps), want.logSumExp.Values[i])
-	}
+	gotLSE, wantLSE := largest+math.Log(exps), float64(want.logSumExp.Values[i])
+	d.note(math.Abs(gotLSE-wantLSE), "row %d, logsumexp: got %v, want %v", i, gotLSE, wantLSE)
 }
 
 // Check fails the test if the rows differ by more than the tolerance, or if there were none.

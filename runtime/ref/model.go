@@ -49,6 +49,7 @@ type layer struct {
 var (
 	_ engine.Backend   = (*Model)(nil)
 	_ engine.Sequence  = (*Sequence)(nil)
+	_ engine.Forker    = (*Sequence)(nil)
 	_ engine.RowReader = (*Sequence)(nil)
 )
 
@@ -63,11 +64,15 @@ func (m *Model) NewSequence() (engine.Sequence, error) {
 	if m.params.Load() == nil {
 		return nil, errClosed
 	}
+	return m.newSequence(), nil
+}
+
+func (m *Model) newSequence() *Sequence {
 	return &Sequence{
 		model: m,
 		k:     make([][]float32, m.config.Layers),
 		v:     make([][]float32, m.config.Layers),
-	}, nil
+	}
 }
 
 // Close lets go of the weights. What is running finishes; everything after fails.

@@ -2,11 +2,17 @@ package ref
 
 import (
 	"fmt"
+	"math"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"gossamer/runtime/goldentest"
 	"gossamer/runtime/weights"
+	"gossamer/runtime/weights/weightstest"
 )
 
 // load opens a golden case's model.
@@ -139,3 +145,213 @@ func TestGoldenLong(t *testing.T) {
 	t.Logf("%d rows: rms over std %.2g, max %.2g", d.Rows(), d.RMSOverStd(), d.Max)
 }
 
+// TestGoldenTraces compares every intermediate value of the last prompts, in chunks of an odd size, and wants the same experts.
+func TestGoldenTraces(t *testing.T) {
+	for _, name := range goldentest.Models {
+		t.Run(name, func(t *testing.T) {
+			c := goldentest.Load(t, name)
+			got := map[string][]float64{}
+			m := load(t, c, Options{Chunk: 7, Trace: func(layer int, name string, values []float64) {
+				if layer >= 0 {
+					name = fmt.Sprintf("layer%d.%s", layer, name)
+				}
+				got[name] = append(got[name], values...)
+			}})
+			last := c.Prompts[len(c.Prompts)-1]
+			if err := newSequence(t, m).Extend(t.Context(), last.Tokens); err != nil {
+				t.Fatal(err)
+			}
+			if len(got) != len(last.Trace) || len(got) == 0 {
+				t.Errorf("%d arrays traced, want %d", len(got), len(last.Trace))
+			}
+			for name, want := range last.Trace {
+				compareTrace(t, name, got[name], want.Values)
+			}
+		})
+	}
+}
+
+// compareTrace wants a relative difference of norms of at most 1e-6: see exact.
+func compareTrace(t *testing.T, name string, got []float64, want []float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %d values, want %d", name, len(got), len(want))
+		return
+	}
+	var difference, norm float64
+	for i, w := range want {
+		if strings.HasSuffix(name, "expert_index") && got[i] != float64(w) {
+			t.Errorf("%s: value %d is %v, want %v", name, i, got[i], w)
+			return
+		}
+		difference += (got[i] - float64(w)) * (got[i] - float64(w))
+		norm += float64(w) * float64(w)
+	}
+	if !(math.Sqrt(difference/norm) <= 1e-6) {
+		t.Errorf("%s: relative difference %.3g", name, math.Sqrt(difference/norm))
+	}
+}
+
+// TestF16Cache: rounding keys and values to 11 bits moves logits by about 2^-12 of their spread, far less than another expert
+// does, so only positions with clear choices are compared.
+func TestF16Cache(t *testing.T) {
+	c := goldentest.Load(t, "gqa_window8")
+	m := load(t, c, Options{KVF16: true})
+	var d goldentest.Difference
+	for i := range c.Prompts {
+		p := &c.Prompts[i]
+		for j, row := range rows(t, newSequence(t, m), p.Tokens) {
+			if p.Stable(j) {
+				d.Add(&p.Want, j, row)
+			}
+		}
+	}
+	d.Check(t, goldentest.Tolerance{RMSOverStd: 1e-3, Max: 0.02})
+	if d.RMSOverStd() < 1e-5 {
+		t.Errorf("rms over std is %.2g: nothing was rounded", d.RMSOverStd())
+	}
+}
+
+// TestSplitsDoNotMatter: every way to cut a text into calls and chunks, and any number of workers, gives the same bits. The
+// text is longer than the window.
+func TestSplitsDoNotMatter(t *testing.T) {
+	c := goldentest.Load(t, "long_window128")
+	tokens := c.Prompts[3].Tokens[:129]
+	want := rows(t, newSequence(t, load(t, c, Options{Workers: 1})), tokens)
+	checkpoint, err := weights.OpenDir(c.ModelDir(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Run("OneByOne", func(t *testing.T) {
+		s := newSequence(t, load(t, c, Options{}))
+		got := make([]float32, len(want[0]))
+		for i, token := range tokens {
+			if err := s.Extend(t.Context(), []int32{token}); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Logits(t.Context(), got); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got, want[i]) {
+				t.Fatalf("logits after token %d differ", i)
+			}
+		}
+	})
+	t.Run("Any", func(t *testing.T) {
+		rapid.Check(t, func(rt *rapid.T) {
+			m, err := Load(t.Context(), checkpoint, Options{
+				Chunk:   rapid.IntRange(1, 140).Draw(rt, "chunk"),
+				Workers: rapid.IntRange(1, 5).Draw(rt, "workers"),
+			})
+			if err != nil {
+				rt.Fatal(err)
+			}
+			s := newSequence(t, m)
+			var got [][]float32
+			for rest := tokens; len(rest) > 0; {
+				n := rapid.IntRange(1, len(rest)).Draw(rt, "tokens of a call")
+				got = append(got, rows(t, s, rest[:n])...)
+				rest = rest[n:]
+			}
+			for i := range want {
+				if !slices.Equal(got[i], want[i]) {
+					rt.Fatalf("logits after token %d differ", i)
+				}
+			}
+		})
+	})
+}
+
+// TestTruncateAndForkAreFresh: a sequence that was cut, or that shares a beginning, goes on as one that never had more.
+func TestTruncateAndForkAreFresh(t *testing.T) {
+	c := goldentest.Load(t, "gqa_window8")
+	m := load(t, c, Options{Chunk: 5})
+	token := rapid.Int32Range(0, int32(m.Config().Vocab)-1)
+	rapid.Check(t, func(rt *rapid.T) {
+		text := rapid.SliceOfN(token, 1, 40).Draw(rt, "text")
+		keep := rapid.IntRange(0, len(text)+1).Draw(rt, "keep")
+		rest := rapid.SliceOfN(token, 1, 20).Draw(rt, "rest")
+		kept := min(keep, len(text))
+		want := rows(t, newSequence(t, m), append(slices.Clone(text[:kept]), rest...))[kept:]
+
+		s := newSequence(t, m)
+		if err := s.Extend(t.Context(), text); err != nil {
+			rt.Fatal(err)
+		}
+		forked, err := s.Fork(keep)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		got, err := s.Truncate(t.Context(), keep)
+		if err != nil || got != kept || s.Len() != kept || forked.Len() != kept {
+			rt.Fatalf("Truncate(%d) = %d, %v; lengths %d and %d, want %d", keep, got, err, s.Len(), forked.Len(), kept)
+		}
+		for _, s := range []*Sequence{s, forked.(*Sequence)} {
+			for i, row := range rows(t, s, rest) {
+				if !slices.Equal(row, want[i]) {
+					rt.Fatalf("logits after token %d of the rest differ", i)
+				}
+			}
+		}
+	})
+}
+
+// TestWindow: with one sliding layer, a token at position p sees exactly the positions above p - Window. Changing the first
+// token changes the logits of every later position up to Window-1, and no bit from Window on.
+func TestWindow(t *testing.T) {
+	const window = 128
+	config, err := weightstest.Preset("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	weightstest.SetLayers(config, 1)
+	config.Window = window
+	dir := filepath.Join(t.TempDir(), "model")
+	if err := weightstest.Write(dir, config, 1, weightstest.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	checkpoint, err := weights.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Load(t.Context(), checkpoint, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := make([]int32, window+3)
+	for i := range text {
+		text[i] = int32(i * 7 % 250)
+	}
+	before := rows(t, newSequence(t, m), text)
+	text[0] = 251
+	after := rows(t, newSequence(t, m), text)
+	for i := range text {
+		if same, want := slices.Equal(before[i], after[i]), i >= window; same != want {
+			t.Errorf("logits at position %d are the same: %v, want %v", i, same, want)
+		}
+	}
+}
+
+// TestSequencesShareAModel runs several at a time.
+func TestSequencesShareAModel(t *testing.T) {
+	c := goldentest.Load(t, "gqa_window8")
+	m := load(t, c, Options{})
+	tokens := c.Prompts[3].Tokens
+	want := rows(t, newSequence(t, m), tokens)
+	for n := range 4 {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			s := newSequence(t, m)
+			for cut := range 5 {
+				if _, err := s.Truncate(t.Context(), cut); err != nil {
+					t.Fatal(err)
+				}
+				got := rows(t, s, tokens[s.Len():])
+				if !slices.Equal(got[len(got)-1], want[len(want)-1]) {
+					t.Error("logits differ")
+				}
+			}
+		})
+	}
+}

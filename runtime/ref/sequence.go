@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"slices"
 
+	"gossamer/runtime/engine"
 	"gossamer/runtime/tensor"
 )
 
 // Sequence is the keys and values of one text. All layers keep all positions, so that Truncate is free. It implements
-// engine.Sequence and engine.RowReader.
+// engine.Sequence, engine.Forker and engine.RowReader.
 type Sequence struct {
 	model  *Model
 	length int
@@ -57,8 +58,8 @@ func (s *Sequence) check(tokens []int32, at []int) error {
 		}
 	}
 	if limit := s.model.options.Context; len(tokens) > limit-s.length {
-		return fmt.Errorf("ref: context of %d tokens is full: it holds %d and %d more were given: shorten the text or load the model with a larger context",
-			limit, s.length, len(tokens))
+		return fmt.Errorf("ref: %w: of %d tokens %d are held, and %d more were given: shorten the text or load the model with a larger context",
+			engine.ErrContextFull, limit, s.length, len(tokens))
 	}
 	for j, i := range at {
 		if i < 0 || i >= len(tokens) || j > 0 && i <= at[j-1] {
@@ -146,6 +147,24 @@ func (s *Sequence) Truncate(_ context.Context, n int) (kept int, err error) {
 		s.length, s.last = n, nil
 	}
 	return s.length, nil
+}
+
+// Fork returns a sequence with a copy of the first n tokens, or of all if there are fewer.
+func (s *Sequence) Fork(n int) (engine.Sequence, error) {
+	if s.closed || s.model.params.Load() == nil {
+		return nil, errClosed
+	}
+	if n < 0 {
+		return nil, fmt.Errorf("ref: fork of %d tokens", n)
+	}
+	fork := s.model.newSequence()
+	fork.length = min(n, s.length)
+	held := fork.length * s.model.config.KVDim()
+	for l := range s.k {
+		fork.k[l] = slices.Clone(s.k[l][:held])
+		fork.v[l] = slices.Clone(s.v[l][:held])
+	}
+	return fork, nil
 }
 
 // Checkpoint does nothing: Truncate is free everywhere.
