@@ -104,6 +104,8 @@ type hfRope struct {
 	BetaFast        *float64 `json:"beta_fast"`
 	BetaSlow        *float64 `json:"beta_slow"`
 	OriginalContext *int     `json:"original_max_position_embeddings"`
+	Truncate        bool     `json:"truncate"`
+	AttentionFactor *float64 `json:"attention_factor"`
 }
 
 type hfQuant struct {
@@ -232,6 +234,12 @@ func (p *fieldReader) hfRope(h *hfConfig) Rope {
 	if kind != "yarn" && p.err == nil {
 		p.err = fmt.Errorf("gptoss: config.json: rope_type is %q, only \"yarn\" is supported", kind)
 	}
+	if s.Truncate && p.err == nil {
+		p.err = fmt.Errorf("gptoss: config.json: rope_scaling.truncate is true, gpt-oss does not round the range of YaRN")
+	}
+	if s.AttentionFactor != nil && p.err == nil {
+		p.err = fmt.Errorf("gptoss: config.json: rope_scaling.attention_factor is %v, gpt-oss derives it from the factor", *s.AttentionFactor)
+	}
 	return Rope{
 		Theta:           p.float("rope_theta", s.Theta, h.RopeTheta),
 		Factor:          p.float("rope_scaling.factor", s.Factor),
@@ -266,7 +274,7 @@ func parseEOS(file string, raw json.RawMessage) ([]int32, error) {
 
 // slidingLayers turns layer_types into flags; without the field even layers slide.
 func slidingLayers(types []string, layers int) ([]bool, error) {
-	if layers < 0 || layers > maxLayers {
+	if layers < 1 || layers > maxLayers {
 		return nil, nil // Validate names the field
 	}
 	s := make([]bool, layers)
@@ -365,6 +373,10 @@ func (c *Config) Validate() error {
 	}
 	if c.Rope.Factor > 1 && c.Rope.BetaFast <= c.Rope.BetaSlow {
 		return fmt.Errorf("gptoss: config.json: rope_scaling.beta_fast %v is not above beta_slow %v", c.Rope.BetaFast, c.Rope.BetaSlow)
+	}
+	// The reference asserts this; other implementations clamp the ramp, each in its own way.
+	if low, high := c.ropeRamp(); c.Rope.Factor > 1 && !(0 < low && low < high && high < float64(c.HeadDim/2-1)) {
+		return fmt.Errorf("gptoss: config.json: rope_scaling.beta_fast %v and beta_slow %v interpolate pairs %.4g to %.4g, want a range inside 0 to %d", c.Rope.BetaFast, c.Rope.BetaSlow, low, high, c.HeadDim/2-1)
 	}
 	for _, id := range c.EOS {
 		if id < 0 || int(id) >= c.Vocab {

@@ -15,15 +15,21 @@ func (c *Config) RopeFrequencies() (freq []float64, concentration float64) {
 	if r.Factor <= 1 {
 		return freq, 1
 	}
-	dimension := func(rotations float64) float64 {
-		return float64(half) * math.Log(float64(r.OriginalContext)/(rotations*2*math.Pi)) / math.Log(r.Theta)
-	}
-	low, high := dimension(r.BetaFast), dimension(r.BetaSlow)
+	low, high := c.ropeRamp()
 	for i := range freq {
 		ramp := math.Min(math.Max((float64(i)-low)/(high-low), 0), 1)
 		freq[i] = (1-ramp)*freq[i] + ramp*freq[i]/r.Factor
 	}
 	return freq, 0.1*math.Log(r.Factor) + 1
+}
+
+// ropeRamp is the range of pairs, as real numbers, over which YaRN goes from leaving frequencies alone to dividing them by Factor.
+func (c *Config) ropeRamp() (low, high float64) {
+	r := c.Rope
+	dimension := func(rotations float64) float64 {
+		return float64(c.HeadDim/2) * math.Log(float64(r.OriginalContext)/(rotations*2*math.Pi)) / math.Log(r.Theta)
+	}
+	return dimension(r.BetaFast), dimension(r.BetaSlow)
 }
 
 // RopeTable returns cos and sin, times the concentration, for positions first to first+n-1: [n][HeadDim/2][2]. Angles are
