@@ -1,4 +1,90 @@
 package kernel
 
+import "gossamer/runtime/gpu"
+
+// The prefill kernels work on a chunk: up to a number of rows, each one token, of one sequence. Their programs are recorded for that
+// many rows and replayed for every chunk: a uniform of one u32, the Chunk binding of their arguments, holds the number n of rows in
+// use, and rows from n on are neither read nor written.
+
+// Tile is the part of a matrix product that a workgroup computes: X*Y invocations with Rows x 4*Quads sums each. X and Y are
+// multiples of 8.
+type Tile struct{ X, Y, Rows, Quads int }
+
+// Height is the number of rows of a tile.
+func (t Tile) Height() int { return t.Y * t.Rows }
+
+// Width is the number of columns of a tile.
+func (t Tile) Width() int { return t.X * 4 * t.Quads }
+
+// TileFor picks the tile for products of at most rows rows. Large tiles read their factors less often, small ones waste less on
+// rows that are not there and occupy more of the device.
+func TileFor(rows int) Tile {
+	switch {
+	case rows <= 16:
+		return Tile{X: 8, Y: 16, Rows: 1, Quads: 1} // 16 x 32
+	case rows <= 32:
+		return Tile{X: 8, Y: 16, Rows: 2, Quads: 1} // 32 x 32
+	case rows <= 128:
+		return Tile{X: 16, Y: 16, Rows: 4, Quads: 1} // 64 x 64
+	}
+	return Tile{X: 16, Y: 16, Rows: 4, Quads: 2} // 64 x 128
+}
+
+// tileBK is the depth of a tile: elements of both factors that are in workgroup memory at once (lib/tile.wgsl).
+const tileBK = 16
+
+func (t Tile) checks() []check {
+	return []check{
+		{t.X > 0 && t.X%8 == 0 && t.Y > 0 && t.Y%8 == 0 && t.X*t.Y <= 256, "a Tile of X and Y multiples of 8, at most 256 invocations"},
+		{t.Rows >= 1 && t.Rows <= 8 && t.Quads >= 1 && t.Quads <= 2, "a Tile of 1 to 8 Rows and 1 or 2 Quads"},
+		{(t.Height()+t.Width())*tileBK*4 <= 16384, "a Tile whose height and width are at most 256 together"},
+	}
+}
+
+// consts are the constants of lib/tile.wgsl and of the kernels that use it.
+func (t Tile) consts() map[string]int {
+	return map[string]int{
+		"TX": t.X, "TY": t.Y, "TM": t.Rows, "QUADS": t.Quads,
+		"A_LOADS": ceilDiv(t.Height()*tileBK/4, t.X*t.Y),
+		"B_LOADS": ceilDiv(t.Width()*tileBK/8, t.X*t.Y),
+	}
+}
+
+// recordChunk appends a dispatch whose only uniform is the chunk's.
+func (p *pipeline) recordChunk(prog *gpu.Program, grid [3]int, args ...gpu.Binding) error {
+	return prog.Dispatch(p.pl, grid, args...)
+}
+
 // prefillShapes lists the prefill kernels in representative shapes, for All.
-func prefillShapes() []config { return nil }
+func prefillShapes() []config {
+	const h, heads, kvHeads, dim, experts, topK = 2880, 64, 8, 64, 32, 4
+	const qkv = (heads + 2*kvHeads) * dim
+	shapes := []config{
+		RMSNormConfig{Width: h, Eps: 1e-5},
+		RMSNormConfig{Width: 8, Scale: 8, Eps: 1e-5},
+		GemmBF16Config{K: 8, Stride: 1, Bias: NoBias, Tile: Tile{X: 8, Y: 8, Rows: 1, Quads: 1}},
+		AttnPrefillConfig{Heads: 1, KVHeads: 1, HeadDim: 8, Rows: 1, Window: 1},
+		AttnPrefillConfig{Heads: 4, KVHeads: 1, HeadDim: 256, Rows: 512, Sinks: 8, Tables: 8},
+		RouteConfig{Experts: experts, TopK: topK},
+		RouteConfig{Experts: 1, TopK: 1},
+		CombineConfig{Hidden: h, TopK: topK},
+	}
+	for _, f16 := range []bool{false, true} {
+		shapes = append(shapes,
+			RopeKVConfig{Heads: heads, KVHeads: kvHeads, HeadDim: dim, Sliding: f16, KVF16: f16},
+			AttnPrefillConfig{Heads: heads, KVHeads: kvHeads, HeadDim: dim, KVF16: f16, Rows: 512},
+		)
+	}
+	for _, rows := range []int{1, 32, 128, 512} {
+		t := TileFor(rows)
+		l := ExpertLists{Rows: rows, TopK: topK, Experts: experts, Height: t.Height()}
+		shapes = append(shapes,
+			GemmBF16Config{K: h, Stride: qkv, Tile: t},
+			GemmBF16Config{K: heads * dim, Stride: h, Residual: true, Tile: t},
+			l,
+			MoEGateUpConfig{Hidden: h, Intermediate: h, Limit: 7, Alpha: 1.702, Lists: l, Tile: t},
+			MoEDownConfig{Hidden: h, Intermediate: h, Lists: l, Tile: t},
+		)
+	}
+	return shapes
+}

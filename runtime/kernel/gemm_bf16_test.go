@@ -1,0 +1,126 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"gossamer/runtime/gpu"
+)
+
+// gemmCase is one product, cut into shards at the rows of W in cuts.
+type gemmCase struct {
+	GemmBF16Config
+	rows, n int
+	cuts    []int
+}
+
+// bits runs the product on poisoned (or, with Residual, random) outputs.
+func (c gemmCase) run(r rig) (got []uint32, want []near) {
+	r.t.Helper()
+	k, err := NewGemmBF16(r.dev, c.GemmBF16Config)
+	r.must(err)
+	defer k.Release()
+	x := numbers(1).floats(c.rows*c.K, 2)
+	w := numbers(2).floats(c.Stride*c.K, 1)
+	vectors := numbers(3).floats(max(c.Bias, 0)+c.Stride, 4)
+	var before []float32
+	out := r.empty("out", c.rows*c.Stride)
+	if c.Residual {
+		before = numbers(4).floats(c.rows*c.Stride, 10)
+		out = r.floats("out", before)
+	}
+	a := GemmBF16Args{Chunk: r.chunk(c.n), X: r.floats("x", x), Vectors: r.bf16("vectors", vectors), Out: out}
+	r.run(func(p *gpu.Program) error {
+		first := 0
+		for _, next := range append(c.cuts, c.Stride) {
+			a.W = r.bf16("w", w[first*c.K:next*c.K])
+			if err := k.Record(p, Shard{first, next - first}, c.rows, a); err != nil {
+				return err
+			}
+			first = next
+		}
+		return nil
+	})
+	got = r.readWords(out, c.rows*c.Stride)
+
+	want = make([]near, len(got))
+	for row := range c.rows {
+		for col := range c.Stride {
+			at := row*c.Stride + col
+			if row >= c.n {
+				want[at] = untouched
+				if c.Residual {
+					want[at] = near{float64(before[at]), 0}
+				}
+				continue
+			}
+			sum, size := 0.0, 0.0
+			add := func(f float64) {
+				sum += f
+				size += math.Abs(f)
+			}
+			for k := range c.K {
+				add(float64(x[row*c.K+k]) * float64(w[col*c.K+k]))
+			}
+			if c.Bias != NoBias {
+				add(float64(vectors[c.Bias+col]))
+			}
+			if c.Residual {
+				add(float64(before[at]))
+			}
+			// Each of the K+2 terms meets at most K+3 roundings, if a device does not fuse product and sum.
+			// Subnormals may count as zero.
+			want[at] = near{sum, size*eps32*float64(c.K+3) + 1e-37}
+		}
+	}
+	return got, want
+}
+
+func TestGemmBF16(t *testing.T) {
+	small := Tile{X: 8, Y: 8, Rows: 2, Quads: 1} // 16 x 32
+	for _, tt := range []struct {
+		name string
+		gemmCase
+	}{
+		{"OneElement", gemmCase{GemmBF16Config{K: 8, Stride: 1, Tile: small}, 1, 1, nil}},
+		{"SingleTile", gemmCase{GemmBF16Config{K: 16, Stride: 32, Tile: small}, 16, 16, nil}},
+		{"PartialTile", gemmCase{GemmBF16Config{K: 16, Stride: 45, Tile: small}, 21, 21, nil}},
+		{"PartialDepth", gemmCase{GemmBF16Config{K: 40, Stride: 33, Tile: small}, 17, 17, nil}},
+		{"RowsOutOfUse", gemmCase{GemmBF16Config{K: 24, Stride: 40, Bias: 8, Tile: small}, 48, 5, nil}},
+		{"NoRows", gemmCase{GemmBF16Config{K: 24, Stride: 40, Bias: 8, Tile: small}, 48, 0, nil}},
+		{"NoBias", gemmCase{GemmBF16Config{K: 64, Stride: 40, Bias: NoBias, Tile: small}, 16, 16, nil}},
+		{"Residual", gemmCase{GemmBF16Config{K: 64, Stride: 50, Bias: 16, Residual: true, Tile: small}, 20, 18, nil}},
+		{"Shards", gemmCase{GemmBF16Config{K: 64, Stride: 100, Bias: 8, Tile: small}, 20, 20, []int{32, 33, 90}}},
+		{"DeepSum", gemmCase{GemmBF16Config{K: 2880, Stride: 33, Tile: small}, 3, 3, nil}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t)
+			got, want := tt.run(r)
+			compare(t, "out", got, want)
+			again, _ := tt.run(r)
+			equalBits(t, "out", got, again)
+		})
+	}
+	for _, tile := range []Tile{TileFor(16), TileFor(32), TileFor(64), TileFor(512), {8, 8, 1, 2}, {16, 16, 8, 2}} {
+		t.Run(fmt.Sprintf("Tile%dx%d", tile.Height(), tile.Width()), func(t *testing.T) {
+			c := gemmCase{GemmBF16Config{K: 72, Stride: tile.Width() + 9, Bias: 8, Tile: tile}, tile.Height() + 3, tile.Height() + 2, nil}
+			got, want := c.run(newRig(t))
+			compare(t, "out", got, want)
+		})
+	}
+}
+
+// A sum does not depend on how the product was cut into tiles and shards, so that models are reproducible whatever the device
+// allows to be bound.
+func TestGemmBF16ShardsAndTilesAgree(t *testing.T) {
+	r := newRig(t)
+	c := gemmCase{GemmBF16Config{K: 128, Stride: 150, Bias: 8, Tile: TileFor(64)}, 40, 40, nil}
+	whole, _ := c.run(r)
+	c.cuts = []int{7, 64, 149}
+	cut, _ := c.run(r)
+	equalBits(t, "out of shards", whole, cut)
+	c.Tile = TileFor(16)
+	other, _ := c.run(r)
+	equalBits(t, "out of small tiles", whole, other)
+}

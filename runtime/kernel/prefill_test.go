@@ -1,0 +1,196 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"math"
+	"testing"
+
+	"gossamer/runtime/gpu"
+	"gossamer/runtime/gpu/gputest"
+	"gossamer/runtime/tensor"
+)
+
+// poison fills outputs before a kernel runs: a NaN that no kernel computes, so that what was not written is seen.
+const poison = 0x7fc0dead
+
+// rig is a device with the buffers of one test.
+type rig struct {
+	t   testing.TB
+	dev *gpu.Device
+}
+
+func newRig(t testing.TB) rig { return rig{t, gputest.Open(t, gpu.Options{})} }
+
+func (r rig) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// bytes returns a storage buffer of b.
+func (r rig) bytes(label string, b []byte) gpu.Binding {
+	r.t.Helper()
+	buf, err := r.dev.NewBuffer(label, int64(max(len(b), 16)), gpu.Storage)
+	r.must(err)
+	r.t.Cleanup(buf.Release)
+	r.must(r.dev.Write(buf, 0, b))
+	return gpu.Binding{Buffer: buf}
+}
+
+func (r rig) words(label string, ws []uint32) gpu.Binding {
+	r.t.Helper()
+	b := make([]byte, 0, 4*len(ws))
+	for _, w := range ws {
+		b = binary.LittleEndian.AppendUint32(b, w)
+	}
+	return r.bytes(label, b)
+}
+
+func (r rig) floats(label string, fs []float32) gpu.Binding {
+	r.t.Helper()
+	ws := make([]uint32, len(fs))
+	for i, f := range fs {
+		ws[i] = math.Float32bits(f)
+	}
+	return r.words(label, ws)
+}
+
+// bf16 rounds fs in place and returns them in a buffer of bf16, whose end is padded to 16 bytes.
+func (r rig) bf16(label string, fs []float32) gpu.Binding {
+	r.t.Helper()
+	b := make([]byte, (2*len(fs)+15)/16*16)
+	tensor.F32ToBF16(b[:2*len(fs)], fs)
+	tensor.BF16ToF32(fs, b[:2*len(fs)])
+	return r.bytes(label, b)
+}
+
+// empty returns a buffer of n poisoned words.
+func (r rig) empty(label string, n int) gpu.Binding {
+	r.t.Helper()
+	b := r.bytes(label, make([]byte, 4*n))
+	r.fill(b)
+	return b
+}
+
+// fill poisons a buffer again.
+func (r rig) fill(b gpu.Binding) {
+	r.t.Helper()
+	r.must(r.dev.Fill(b.Buffer, 0, b.Buffer.Bytes(), poison))
+}
+
+// chunk returns the uniform of a chunk of n rows.
+func (r rig) chunk(n int) gpu.Binding {
+	r.t.Helper()
+	buf, err := r.dev.NewBuffer("chunk", 16, gpu.Uniform)
+	r.must(err)
+	r.t.Cleanup(buf.Release)
+	r.setChunk(gpu.Binding{Buffer: buf}, n)
+	return gpu.Binding{Buffer: buf}
+}
+
+func (r rig) setChunk(b gpu.Binding, n int) {
+	r.t.Helper()
+	r.must(r.dev.Write(b.Buffer, 0, binary.LittleEndian.AppendUint32(nil, uint32(n))))
+}
+
+// program records a program that lives as long as the test.
+func (r rig) program(record func(p *gpu.Program) error) *gpu.Program {
+	r.t.Helper()
+	p := r.dev.NewProgram(r.t.Name())
+	r.t.Cleanup(p.Release)
+	r.must(record(p))
+	return p
+}
+
+// run records a program and submits it.
+func (r rig) run(record func(p *gpu.Program) error) {
+	r.t.Helper()
+	r.must(r.dev.Submit(r.t.Context(), r.program(record)))
+}
+
+func (r rig) readWords(b gpu.Binding, n int) []uint32 {
+	r.t.Helper()
+	raw := make([]byte, 4*n)
+	r.must(r.dev.Read(r.t.Context(), b.Buffer, 0, raw))
+	ws := make([]uint32, n)
+	for i := range ws {
+		ws[i] = binary.LittleEndian.Uint32(raw[4*i:])
+	}
+	return ws
+}
+
+// numbers are reproducible random inputs: element i of a stream depends on the stream and i alone.
+type numbers uint64
+
+// at is uniform in [0, 1).
+func (s numbers) at(i int) float64 {
+	z := uint64(s)*0x9e3779b97f4a7c15 + uint64(i)*0xd1b54a32d192ed03 // splitmix64
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return float64((z^z>>31)>>11) / (1 << 53)
+}
+
+// below is a whole number in [0, n).
+func (s numbers) below(i, n int) int { return int(s.at(i) * float64(n)) }
+
+// floats are n numbers in [-scale, scale), with a zero of either sign and a subnormal here and there.
+func (s numbers) floats(n int, scale float64) []float32 {
+	fs := make([]float32, n)
+	for i := range fs {
+		f := float32((2*s.at(i) - 1) * scale)
+		switch (s + 1).below(i, 64) {
+		case 0:
+			f = 0
+		case 1:
+			f = float32(math.Copysign(0, -1))
+		case 2:
+			f = 1e-40
+		}
+		fs[i] = f
+	}
+	return fs
+}
+
+// near is an exact result and how far from it the kernel may be.
+type near struct{ want, within float64 }
+
+// untouched stands for an element that the kernel must leave poisoned.
+var untouched = near{math.NaN(), 0}
+
+// compare checks the words of an output.
+func compare(t testing.TB, what string, got []uint32, want []near) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s has %d elements, want %d", what, len(got), len(want))
+	}
+	bad := 0
+	for i, w := range want {
+		f := float64(math.Float32frombits(got[i]))
+		if math.IsNaN(w.want) {
+			if got[i] == poison {
+				continue
+			}
+		} else if math.Abs(f-w.want) <= w.within {
+			continue
+		}
+		if bad++; bad <= 5 {
+			t.Errorf("%s[%d] = %v (%#x), want %v within %.3g", what, i, f, got[i], w.want, w.within)
+		}
+	}
+	if bad > 5 {
+		t.Errorf("%s: %d of %d elements are wrong", what, bad, len(want))
+	}
+}
+
+// equalBits checks that a kernel gives the same bits for the same work.
+func equalBits(t testing.TB, what string, a, b []uint32) {
+	t.Helper()
+	for i := range a {
+		if a[i] != b[i] {
+			t.Fatalf("%s[%d]: %#x, then %#x", what, i, a[i], b[i])
+		}
+	}
+}
+
+const eps32 = 1.0 / (1 << 24) // relative error of one rounding to float32

@@ -1,0 +1,40 @@
+package kernel
+
+import (
+	"gossamer/runtime/gpu"
+	"gossamer/shaders"
+)
+
+// RouteConfig is the shape of a router's choice.
+type RouteConfig struct {
+	Experts int
+	TopK    int // at most 64 and Experts
+}
+
+// Route chooses each row's experts by their logits and weighs them by softmax over the chosen.
+type Route struct{ *pipeline }
+
+// RouteArgs are the buffers of Route.
+type RouteArgs struct {
+	Chunk  gpu.Binding // uniform: rows in use
+	Logits gpu.Binding // f32 [rows][Experts]
+	Sel    gpu.Binding // out: {expert u32, weight f32} [rows][TopK], the largest logit first, the lower id on ties
+}
+
+func (c RouteConfig) shader(v shaders.Variant) (shaders.Shader, error) {
+	if err := checkShape("route", check{c.TopK > 0 && c.TopK <= min(c.Experts, 64), "TopK from 1 to 64 and at most Experts"}); err != nil {
+		return shaders.Shader{}, err
+	}
+	return shaders.Build("route", v, map[string]int{"EXPERTS": c.Experts, "TOPK": c.TopK, "WG": 64})
+}
+
+// NewRoute compiles the kernel.
+func NewRoute(dev *gpu.Device, c RouteConfig) (*Route, error) {
+	p, err := newPipeline(dev, c)
+	return &Route{p}, err
+}
+
+// Record appends the choice of at most rows rows.
+func (k *Route) Record(p *gpu.Program, rows int, a RouteArgs) error {
+	return k.recordChunk(p, [3]int{rows, 1, 1}, a.Chunk, a.Logits, a.Sel)
+}

@@ -1,0 +1,70 @@
+// tile: the inner product of a workgroup's tile of rows with its tile of columns, 16 steps of k at a time.
+//
+// TX*TY invocations compute (TY*TM) x (TX*4*QUADS) sums. Invocation (tx, ty) has rows ty + TY*i and columns tx + TX*j; sum
+// (i, j) is component j%4 of acc<i>_<j/4>. Both tiles are [row or column][4] of vec4f along k, so that neither is transposed on
+// its way in; the slot of a vec4f is exchanged with a neighbour's (swizzle), so that 8 neighbouring rows lie in different
+// banks. TX and TY are multiples of 8, so that the swizzle is the same for all rows, or columns, of an invocation.
+//
+//const TX     invocations across columns, multiple of 8
+//const TY     invocations across rows, multiple of 8
+//const TM     rows of an invocation
+//const QUADS  groups of 4 columns of an invocation
+
+const BK4: u32 = 4u; // vec4f of k in a tile
+const TILE_ROWS: u32 = TY * TM;
+const TILE_COLS: u32 = TX * 4u * QUADS;
+const THREADS: u32 = TX * TY;
+
+var<workgroup> tileA: array<vec4f, TILE_ROWS * BK4>;
+var<workgroup> tileB: array<vec4f, TILE_COLS * BK4>;
+
+//unroll i TM
+//unroll q QUADS
+var<private> acc$i_$q: vec4f = vec4f(0.0);
+//end
+//end
+
+// tileSlot is where vec4f c of row r of a tile lies.
+fn tileSlot(r: u32, c: u32) -> u32 { return (r * BK4) + (c ^ ((r >> 1u) & 3u)); }
+
+// multiplyTiles adds the products of 16 steps of k, in order, to the sums.
+fn multiplyTiles(tx: u32, ty: u32) {
+  let swizzleA = (ty >> 1u) & 3u;
+  let swizzleB = (tx >> 1u) & 3u;
+  //unroll c 4
+  {
+    let a = (ty * BK4) + (u32($c) ^ swizzleA);
+    let b = (tx * BK4) + (u32($c) ^ swizzleB);
+    //unroll q QUADS
+    let b0_$q = tileB[b + ((u32($q) * 4u) * TX * BK4)];
+    let b1_$q = tileB[b + ((u32($q) * 4u + 1u) * TX * BK4)];
+    let b2_$q = tileB[b + ((u32($q) * 4u + 2u) * TX * BK4)];
+    let b3_$q = tileB[b + ((u32($q) * 4u + 3u) * TX * BK4)];
+    //end
+    //unroll i TM
+    let a$i = tileA[a + (u32($i) * TY * BK4)];
+    //unroll q QUADS
+    acc$i_$q = fma(vec4f(a$i.x), vec4f(b0_$q.x, b1_$q.x, b2_$q.x, b3_$q.x), acc$i_$q);
+    acc$i_$q = fma(vec4f(a$i.y), vec4f(b0_$q.y, b1_$q.y, b2_$q.y, b3_$q.y), acc$i_$q);
+    acc$i_$q = fma(vec4f(a$i.z), vec4f(b0_$q.z, b1_$q.z, b2_$q.z, b3_$q.z), acc$i_$q);
+    acc$i_$q = fma(vec4f(a$i.w), vec4f(b0_$q.w, b1_$q.w, b2_$q.w, b3_$q.w), acc$i_$q);
+    //end
+    //end
+  }
+  //end
+}
+
+// storeA puts the s-th vec4f of the tile of rows, counted along k first, in its place.
+fn storeA(s: u32, v: vec4f) {
+  if (s < TILE_ROWS * BK4) { tileA[tileSlot(s / BK4, s % BK4)] = v; }
+}
+
+// storeB puts the s-th group of 8 values of the tile of columns, counted along k first, in its place, given as bf16 and MXFP4 are
+// decoded: the even elements and the odd ones.
+fn storeB(s: u32, even: vec4f, odd: vec4f) {
+  if (s < TILE_COLS * 2u) {
+    let c = (s % 2u) * 2u;
+    tileB[tileSlot(s / 2u, c)] = vec4f(even.x, odd.x, even.y, odd.y);
+    tileB[tileSlot(s / 2u, c + 1u)] = vec4f(even.z, odd.z, even.w, odd.w);
+  }
+}
