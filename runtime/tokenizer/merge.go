@@ -1,6 +1,9 @@
 package tokenizer
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // merger joins the bytes of a piece into tokens. It keeps its memory from piece to piece.
 //
@@ -19,7 +22,10 @@ const none = math.MaxUint32
 // merge appends the tokens of piece.
 func (m *merger) merge(t *Tokenizer, tokens []int32, piece string) []int32 {
 	n := len(piece)
-	m.next, m.prev, m.rank, m.heap = m.next[:0], m.prev[:0], m.rank[:0], m.heap[:0]
+	m.next = slices.Grow(m.next[:0], n)
+	m.prev = slices.Grow(m.prev[:0], n)
+	m.rank = slices.Grow(m.rank[:0], n)
+	m.heap = slices.Grow(m.heap[:0], n)
 	for i := range int32(n) {
 		m.next = append(m.next, i+1)
 		m.prev = append(m.prev, i-1)

@@ -244,7 +244,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// document is ordinary text of 42 kB: all golden texts.
+// document is text of all kinds, 13 kB: the golden cases.
 func document(b *testing.B) string {
 	var text strings.Builder
 	for _, c := range readEncodeCases(b) {
