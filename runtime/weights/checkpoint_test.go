@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -431,4 +432,12 @@ func TestSymlinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	load(t, c)
+
+	blob := filepath.Join(dir, singleName)
+	if err := errors.Join(os.Remove(blob), os.Symlink("no such blob", blob)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenDir(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v of a link to nothing, want fs.ErrNotExist", err)
+	}
 }

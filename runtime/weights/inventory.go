@@ -69,7 +69,7 @@ func readInventory(fsys fs.FS, files fileList) (*inventory, error) {
 	inv := &inventory{files: files, tensors: map[string]stored{}}
 	for _, name := range files.names {
 		entries, err := readFileHeader(fsys, name)
-		if errors.Is(err, fs.ErrNotExist) {
+		if files.index != nil && errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("weights: %s is missing, %s names it: download it into the same directory", name, indexName)
 		}
 		if err != nil {
