@@ -162,7 +162,9 @@ func (f *pass) forward(ctx context.Context) error {
 			return err
 		}
 		f.attention(n)
-		f.mlp(n)
+		if err := f.mlp(ctx, n); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -210,7 +212,7 @@ func (f *pass) attention(n int) {
 }
 
 // mlp adds the mixture of experts of layer n to the residual stream.
-func (f *pass) mlp(n int) {
+func (f *pass) mlp(ctx context.Context, n int) error {
 	c, l := f.config, &f.params.layers[n]
 
 	f.norm(f.t, f.x, l.mlpNorm)
@@ -224,6 +226,9 @@ func (f *pass) mlp(n int) {
 
 	// An expert serves all its tokens at once, so that its weights are decoded once.
 	for e := range c.Experts {
+		if err := ctx.Err(); err != nil { // a chunk can take seconds in one layer
+			return err
+		}
 		f.users = f.users[:0]
 		for slot, chosen := range f.expert {
 			if int(chosen) == e {
@@ -245,6 +250,7 @@ func (f *pass) mlp(n int) {
 		}
 	}
 	f.trace(n, "after_mlp", f.x)
+	return nil
 }
 
 // runExpert computes expertOut of users.

@@ -128,41 +128,45 @@ func TestClose(t *testing.T) {
 	wantError(t, err, "closed")
 }
 
-// TestCancel ends the context in the second layer of the second chunk: the first chunk stays, and the sequence goes on from
-// there as if nothing had happened.
+// TestCancel ends the context within the second chunk, before the first layer's experts or after them: the first chunk stays, and
+// the sequence goes on from there as if nothing had happened.
 func TestCancel(t *testing.T) {
 	c := goldentest.Load(t, "gqa_window8")
 	tokens := c.Prompts[3].Tokens
 	want := rows(t, newSequence(t, load(t, c, Options{})), tokens)
 
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	chunks := 0
-	m := load(t, c, Options{Chunk: 6, Trace: func(layer int, name string, _ []float64) {
-		if layer == 0 && name == "after_mlp" {
-			if chunks++; chunks == 2 {
-				cancel()
+	for _, where := range []string{"expert_index", "after_mlp"} {
+		t.Run(where, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			chunks := 0
+			m := load(t, c, Options{Chunk: 6, Trace: func(layer int, name string, _ []float64) {
+				if layer == 0 && name == where {
+					if chunks++; chunks == 2 {
+						cancel()
+					}
+				}
+			}})
+			s := newSequence(t, m)
+			if err := s.Extend(ctx, tokens); !errors.Is(err, context.Canceled) {
+				t.Fatalf("Extend: %v, want context.Canceled", err)
 			}
-		}
-	}})
-	s := newSequence(t, m)
-	if err := s.Extend(ctx, tokens); !errors.Is(err, context.Canceled) {
-		t.Fatalf("Extend: %v, want context.Canceled", err)
-	}
-	if s.Len() != 6 {
-		t.Fatalf("%d tokens are held, want the first chunk's 6", s.Len())
-	}
-	logits := make([]float32, m.Config().Vocab)
-	if err := s.Logits(ctx, logits); !errors.Is(err, context.Canceled) {
-		t.Errorf("Logits: %v, want context.Canceled", err)
-	}
-	if err := s.Logits(t.Context(), logits); err != nil || !slices.Equal(logits, want[5]) {
-		t.Errorf("logits after the tokens held differ, error %v", err)
-	}
-	for i, row := range rows(t, s, tokens[6:]) {
-		if !slices.Equal(row, want[6+i]) {
-			t.Fatalf("logits after token %d differ", 6+i)
-		}
+			if s.Len() != 6 {
+				t.Fatalf("%d tokens are held, want the first chunk's 6", s.Len())
+			}
+			logits := make([]float32, m.Config().Vocab)
+			if err := s.Logits(ctx, logits); !errors.Is(err, context.Canceled) {
+				t.Errorf("Logits: %v, want context.Canceled", err)
+			}
+			if err := s.Logits(t.Context(), logits); err != nil || !slices.Equal(logits, want[5]) {
+				t.Errorf("logits after the tokens held differ, error %v", err)
+			}
+			for i, row := range rows(t, s, tokens[6:]) {
+				if !slices.Equal(row, want[6+i]) {
+					t.Fatalf("logits after token %d differ", 6+i)
+				}
+			}
+		})
 	}
 }
 
