@@ -64,7 +64,7 @@ type Parser struct {
 	state    parserState
 	header   []int32 // tokens since <|start|> in inHeader, from <|channel|> on in maybeHeader
 	started  bool    // the header began with <|start|>
-	skipped  string  // text of headers that were begun again
+	skipped  []byte  // text of headers that were begun again
 	current  Header
 	content  strings.Builder
 	stream   *tokenizer.Stream
@@ -218,13 +218,13 @@ func (p *Parser) pushHeader(token int32) {
 			p.startMessage(h.Header, h.raw)
 			p.endMessage(token)
 		default:
-			p.skipped += h.raw
+			p.skipped = append(p.skipped, h.raw...)
 		}
 		p.state, p.header, p.started, p.stop = inHeader, p.header[:0], true, NoToken
 	case isStop(token):
 		h, text := p.readHeader(false)
 		if text == "" && h.Channel == "" && h.Recipient == "" {
-			p.skipped += h.raw
+			p.skipped = append(p.skipped, h.raw...)
 			p.state, p.stop = between, token
 			return
 		}
@@ -251,8 +251,8 @@ func (p *Parser) startHeadless() {
 func (p *Parser) startMessage(h Header, raw string) {
 	p.state, p.headless, p.current = inContent, false, h
 	p.content.Reset()
-	p.events = append(p.events, Event{Kind: MessageStart, Header: h, Text: p.skipped + raw, Stop: NoToken})
-	p.skipped = ""
+	p.events = append(p.events, Event{Kind: MessageStart, Header: h, Text: string(p.skipped) + raw, Stop: NoToken})
+	p.skipped = p.skipped[:0]
 }
 
 func (p *Parser) delta(text string) {

@@ -1,0 +1,459 @@
+package harmony
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"gossamer/runtime/tokenizer"
+)
+
+var special = regexp.MustCompile(`<\|[a-z_0-9]+\|>`)
+
+// markup turns text into tokens, markers recognised.
+func markup(t testing.TB, tok *tokenizer.Tokenizer, text string) []int32 {
+	t.Helper()
+	var tokens []int32
+	end := 0
+	for _, m := range special.FindAllStringIndex(text, -1) {
+		id, ok := tok.Special(text[m[0]:m[1]])
+		if !ok {
+			t.Fatalf("no special token %q", text[m[0]:m[1]])
+		}
+		tokens = append(append(tokens, tok.Encode(text[end:m[0]])...), id)
+		end = m[1]
+	}
+	return append(tokens, tok.Encode(text[end:])...)
+}
+
+func TestMarkupAgreesWithGolden(t *testing.T) {
+	tok := load(t)
+	for _, c := range readCases[parseCase](t, "harmony_parse.json") {
+		if c.Text != "" {
+			if diff := cmp.Diff(c.Tokens, markup(t, tok, c.Text)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", c.About, diff)
+			}
+		}
+	}
+}
+
+// short writes a message on one line: author, recipient, channel, content type, content.
+func short(m Message) string {
+	s := string(m.Author.Role)
+	if m.Author.Name != "" {
+		s += ":" + m.Author.Name
+	}
+	if m.Recipient != "" {
+		s += " to=" + m.Recipient
+	}
+	if m.Channel != "" {
+		s += " " + m.Channel
+	}
+	if m.ContentType != "" {
+		s += " " + m.ContentType
+	}
+	return s + ": " + m.Text()
+}
+
+var knownTools = []string{"functions.f", "functions.get_weather", "browser.search", "python"}
+
+// Each case is a row of the table of what models really emit.
+func TestParser(t *testing.T) {
+	tok := load(t)
+	cases := []struct {
+		name, in string
+		want     []string
+		finish   FinishReason
+	}{
+		{"normal call", `<|channel|>commentary to=functions.f <|constrain|>json<|message|>{"a":1}<|call|>`,
+			[]string{`assistant to=functions.f commentary <|constrain|>json: {"a":1}`}, FinishToolCalls},
+		{"recipient after the role", `<|channel|>analysis<|message|>x<|end|><|start|>assistant to=functions.f<|channel|>commentary json<|message|>{}<|call|>`,
+			[]string{"assistant analysis: x", "assistant to=functions.f commentary json: {}"}, FinishToolCalls},
+		{"constrain without space", `<|channel|>commentary to=functions.f<|constrain|>json<|message|>{}<|call|>`,
+			[]string{"assistant to=functions.f commentary <|constrain|>json: {}"}, FinishToolCalls},
+		{"content type code", `<|channel|>commentary to=functions.f code<|message|>{}<|call|>`,
+			[]string{"assistant to=functions.f commentary code: {}"}, FinishToolCalls},
+		{"content type that nobody knows", `<|channel|>commentary to=functions.f xml<|message|><a/><|call|>`,
+			[]string{"assistant to=functions.f commentary xml: <a/>"}, FinishToolCalls},
+		{"no content type", `<|channel|>commentary to=functions.f<|message|>{}<|call|>`,
+			[]string{"assistant to=functions.f commentary: {}"}, FinishToolCalls},
+		{"content type glued to the name", `<|channel|>commentary to=functions.fjson<|message|>{}<|call|>`,
+			[]string{"assistant to=functions.f commentary json: {}"}, FinishToolCalls},
+		{"namespace left out", `<|channel|>commentary to=get_weather<|message|>{}<|call|>`,
+			[]string{"assistant to=functions.get_weather commentary: {}"}, FinishToolCalls},
+		{"to= left out", `<|channel|>commentary functions.f<|constrain|>json<|message|>{}<|call|>`,
+			[]string{"assistant to=functions.f commentary <|constrain|>json: {}"}, FinishToolCalls},
+		{"space after to=", `<|channel|>commentary to= functions.f json<|message|>{}<|call|>`,
+			[]string{"assistant to=functions.f commentary json: {}"}, FinishToolCalls},
+		{"built-in tool on analysis", `<|channel|>analysis to=browser.search code<|message|>{"query":"x"}<|call|>`,
+			[]string{`assistant to=browser.search analysis code: {"query":"x"}`}, FinishToolCalls},
+		{"function on analysis", `<|channel|>analysis to=functions.f<|message|>{}<|call|>`,
+			[]string{"assistant to=functions.f analysis: {}"}, FinishToolCalls},
+		{"structured output", `<|channel|>final <|constrain|>json<|message|>{"a":1}<|return|>`,
+			[]string{`assistant final <|constrain|>json: {"a":1}`}, FinishStop},
+		{"structured output without the marker", `<|channel|>final json<|message|>{}<|return|>`,
+			[]string{"assistant final json: {}"}, FinishStop},
+		{"no message token", `<|channel|>analysis We think.<|end|><|start|>assistant<|channel|>final<|message|>yes<|return|>`,
+			[]string{"assistant analysis: We think.", "assistant final: yes"}, FinishStop},
+		{"no message token in a call", `<|channel|>commentary to=functions.f json{"a": [1]}<|call|>`,
+			[]string{`assistant to=functions.f commentary json: {"a": [1]}`}, FinishToolCalls},
+		{"no message token, nothing else", `<|channel|>final<|return|>`,
+			[]string{"assistant final: "}, FinishStop},
+		{"no header", `I'm sorry, but I can't help with that.<|return|>`,
+			[]string{"assistant: I'm sorry, but I can't help with that."}, FinishStop},
+		{"no header, cut off", `I'm sorry, but`,
+			[]string{"assistant: I'm sorry, but"}, FinishLength},
+		{"no header after start", `<|start|>assistant I'm sorry,  but no.<|return|>`,
+			[]string{"assistant: I'm sorry,  but no."}, FinishStop},
+		{"no header, words of a header", `final answers are analysis<|return|>`,
+			[]string{"assistant: final answers are analysis"}, FinishStop},
+		{"no channel", `<|message|>hi<|return|>`,
+			[]string{"assistant: hi"}, FinishStop},
+		{"start and channel lost", `<|channel|>analysis<|message|>a<|end|>commentary to=functions.f json<|message|>{}<|call|>`,
+			[]string{"assistant analysis: a", "assistant to=functions.f commentary json: {}"}, FinishToolCalls},
+		{"start, channel and message lost", `<|channel|>analysis<|message|>a<|end|>commentary to=functions.f {"a":1}<|call|>`,
+			[]string{"assistant analysis: a", `assistant to=functions.f commentary: {"a":1}`}, FinishToolCalls},
+		{"start lost", `<|channel|>analysis<|message|>a<|end|>assistant<|channel|>final<|message|>b<|return|>`,
+			[]string{"assistant analysis: a", "assistant final: b"}, FinishStop},
+		{"text after the end", `<|channel|>analysis<|message|>a<|end|>So it is b.<|return|>`,
+			[]string{"assistant analysis: a", "assistant: So it is b."}, FinishStop},
+		{"text between messages", `<|channel|>analysis<|message|>a<|end|>comment<|start|>assistant<|channel|>final<|message|>b<|return|>`,
+			[]string{"assistant analysis: a", "assistant analysis: comment", "assistant final: b"}, FinishStop},
+		{"doubled ends", `<|end|><|channel|>final<|message|>a<|end|><|end|><|return|><|call|><|return|>`,
+			[]string{"assistant final: a"}, FinishStop},
+		{"end forgotten", `<|channel|>analysis<|message|>a<|start|>assistant<|channel|>final<|message|>b<|return|>`,
+			[]string{"assistant analysis: a", "assistant final: b"}, FinishStop},
+		{"end and start forgotten", `<|channel|>analysis<|message|>a<|channel|>final<|message|>b<|return|>`,
+			[]string{"assistant analysis: a", "assistant final: b"}, FinishStop},
+		{"end and start forgotten before a call", `<|channel|>analysis<|message|>a<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}<|call|>`,
+			[]string{"assistant analysis: a", "assistant to=functions.f commentary <|constrain|>json: {}"}, FinishToolCalls},
+		{"channel token in content", `<|channel|>final<|message|>a <|channel|>b final<|channel|> analysis<|channel|>analysis is<|return|>`,
+			[]string{"assistant final: a <|channel|>b final<|channel|> analysis<|channel|>analysis is"}, FinishStop},
+		{"channel and message tokens in content", `<|channel|>final<|message|>a<|channel|>ana<|message|>b<|message|><|constrain|>c<|return|>`,
+			[]string{"assistant final: a<|channel|>ana<|message|>b<|message|><|constrain|>c"}, FinishStop},
+		{"channel with a question mark", `<|channel|>commentary?<|message|>a<|end|>`,
+			[]string{"assistant commentary: a"}, FinishLength},
+		{"channel of question marks", `<|channel|>??<|message|>a<|end|>`,
+			[]string{"assistant analysis: a"}, FinishLength},
+		{"channel written twice", `<|channel|>commentary commentary<|message|>a<|end|>`,
+			[]string{"assistant commentary: a"}, FinishLength},
+		{"prose for a channel", `<|channel|>We need to  look<|message|>a<|end|>`,
+			[]string{"assistant analysis: We need to  look", "assistant analysis: a"}, FinishLength},
+		{"prose after the channel", `<|channel|>final The answer<|message|>is 4<|return|>`,
+			[]string{"assistant analysis: The answer", "assistant final: is 4"}, FinishStop},
+		{"prose in the header of a call", `<|channel|>commentary to=functions.f extra words json<|message|>{}<|call|>`,
+			[]string{"assistant analysis: extra words", "assistant to=functions.f commentary json: {}"}, FinishToolCalls},
+		{"constrain with response", `<|channel|>final <|constrain|>response<|message|>a<|return|>`,
+			[]string{"assistant final: a"}, FinishStop},
+		{"constrain with prose", `<|channel|>final<|constrain|>as you wish<|message|>a<|return|>`,
+			[]string{"assistant analysis: as you wish", "assistant final: a"}, FinishStop},
+		{"constrain with a recipient", `<|channel|>commentary<|constrain|>functions.f:<|message|>{}<|call|>`,
+			[]string{"assistant to=functions.f commentary: {}"}, FinishToolCalls},
+		{"role repeated", `<|channel|>analysis<|message|>a<|end|><|start|>assistantassistant<|channel|>final<|message|>b<|return|>`,
+			[]string{"assistant analysis: a", "assistant final: b"}, FinishStop},
+		{"start and role repeated", `<|start|>assistant<|start|>assistant<|start|>assistant<|channel|>final<|message|>b<|return|>`,
+			[]string{"assistant final: b"}, FinishStop},
+		{"unknown function", `<|channel|>commentary to=functions.nothing<|message|>{}<|call|>`,
+			[]string{"assistant to=functions.nothing commentary: {}"}, FinishToolCalls},
+		{"to the assistant", `<|channel|>commentary to=assistant<|message|>a<|call|>`,
+			[]string{"assistant to=assistant commentary: a"}, FinishStop},
+		{"preamble, two calls", `<|channel|>commentary<|message|>I look.<|end|><|start|>assistant<|channel|>commentary to=functions.f<|message|>{}<|call|><|start|>assistant<|channel|>commentary to=python<|message|>1<|end|>`,
+			[]string{"assistant commentary: I look.", "assistant to=functions.f commentary: {}", "assistant to=python commentary: 1"}, FinishToolCalls},
+		{"call cut off", `<|channel|>commentary to=functions.f<|message|>{"a`,
+			[]string{`assistant to=functions.f commentary: {"a`}, FinishLength},
+		{"end of text", `<|channel|>final<|message|>a<|endoftext|>`,
+			[]string{"assistant final: a"}, FinishStop},
+		{"header cut off", `<|channel|>final`, nil, FinishLength},
+		{"a tool's result made up", `<|channel|>commentary to=functions.f<|message|>{}<|call|><|start|>functions.f to=assistant<|channel|>commentary<|message|>1<|end|>`,
+			[]string{"assistant to=functions.f commentary: {}", "tool:functions.f to=assistant commentary: 1"}, FinishToolCalls},
+		{"named user", `<|start|>user:alice<|message|>hi<|end|>`, []string{"user:alice: hi"}, FinishLength},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			p := NewParser(tok, ParserOptions{Tools: knownTools})
+			for _, token := range markup(t, tok, c.in) {
+				p.Push(token)
+			}
+			p.Close()
+			var got []string
+			for _, m := range p.Messages() {
+				got = append(got, short(m))
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", c.in, diff)
+			}
+			if got := p.FinishReason(); got != c.finish {
+				t.Errorf("%s: finish reason %s, want %s", c.in, got, c.finish)
+			}
+		})
+	}
+}
+
+func TestKind(t *testing.T) {
+	for _, c := range []struct {
+		h    Header
+		want Kind
+	}{
+		{Header{Channel: Analysis}, Reasoning},
+		{Header{Channel: Commentary}, Preamble},
+		{Header{Channel: Final}, Answer},
+		{Header{}, Answer},
+		{Header{Channel: Analysis, Recipient: "python"}, ToolCall},
+		{Header{Channel: Commentary, Recipient: "functions.f"}, ToolCall},
+		{Header{Channel: Commentary, Recipient: "all"}, Preamble},
+		{Header{Channel: Analysis, Recipient: "assistant"}, Reasoning},
+		{Header{Channel: Commentary, Recipient: "user"}, Preamble},
+		{Header{Author: Author{Role: Tool, Name: "python"}, Recipient: "assistant"}, Other},
+		{Header{Author: Author{Role: User}}, Other},
+	} {
+		if c.h.Author.Role == "" {
+			c.h.Author.Role = Assistant
+		}
+		if got := c.h.Kind(); got != c.want {
+			t.Errorf("%+v is %d, want %d", c.h, got, c.want)
+		}
+	}
+	h := Header{Recipient: "functions.a.b"}
+	if name, ok := h.FunctionName(); !ok || name != "a.b" {
+		t.Errorf("function name %q, %t", name, ok)
+	}
+}
+
+// A text without a header reaches the reader at once, not when it ends.
+func TestParserStreamsTextWithoutHeader(t *testing.T) {
+	tok := load(t)
+	for _, text := range []string{"I'm sorry, but I can't help with that.", "日本語 is fine", " \U0001f496 and more"} {
+		p := NewParser(tok, ParserOptions{})
+		var got string
+		tokens := tok.Encode(text)
+		for i, token := range tokens {
+			for _, e := range p.Push(token) {
+				if e.Kind == TextDelta {
+					got += e.Text
+				}
+			}
+			whole := tok.Decode(tokens[:i+1])
+			if want := string(whole); utf8.Valid(whole) && strings.TrimSpace(want) != "" && got != want {
+				t.Errorf("after %q the text is %q", want, got)
+			}
+		}
+	}
+}
+
+// A header that never ends becomes content after maxHeader tokens, whole characters only.
+func TestParserBoundsHeaders(t *testing.T) {
+	tok := load(t)
+	text := "<|start|>assistant<|channel|>final" + strings.Repeat(" \U0001f9ff\u200d\U0001f9ff", 60)
+	for cut := range 4 {
+		in := append(markup(t, tok, text), tok.Encode(strings.Repeat(" x", cut)+strings.Repeat("\U0001f9ff", 30))...)
+		p := NewParser(tok, ParserOptions{})
+		var got string
+		for i, token := range in {
+			for _, e := range p.Push(token) {
+				if e.Kind == TextDelta {
+					got += e.Text
+				}
+			}
+			if i > maxHeader+8 && got == "" {
+				t.Fatalf("no text after %d tokens", i)
+			}
+		}
+		for _, e := range p.Close() {
+			if e.Kind == TextDelta {
+				got += e.Text
+			}
+		}
+		want := strings.TrimLeft(strings.TrimPrefix(string(tok.Decode(in)), "<|start|>assistant<|channel|>final"), " ")
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestParserBegin(t *testing.T) {
+	tok := load(t)
+	h := Header{Recipient: "functions.f", Channel: Commentary, ContentType: ConstrainJSON}
+	p := NewParser(tok, ParserOptions{Begin: &h})
+	var kinds []EventKind
+	for _, token := range markup(t, tok, `{}<|call|>`) {
+		for _, e := range p.Push(token) {
+			kinds = append(kinds, e.Kind)
+		}
+	}
+	if diff := cmp.Diff([]EventKind{MessageStart, TextDelta, MessageEnd}, kinds); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if got := short(p.Messages()[0]); got != "assistant to=functions.f commentary <|constrain|>json: {}" {
+		t.Errorf("message %s", got)
+	}
+	prompt, err := Render(tok, []Message{NewText(Header{Author: Author{Role: User}}, "x")}, Options{Begin: &h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := markup(t, tok, "<|start|>user<|message|>x<|end|><|start|>assistant to=functions.f<|channel|>commentary <|constrain|>json<|message|>"); !slices.Equal(prompt, want) {
+		t.Errorf("prompt %q", tok.Decode(prompt))
+	}
+}
+
+// alphabet has what headers are made of, and text.
+func alphabet(t testing.TB, tok *tokenizer.Tokenizer) [][]int32 {
+	var pieces [][]int32
+	for _, id := range []int32{tokenizer.Start, tokenizer.End, tokenizer.Message, tokenizer.Channel, tokenizer.Constrain, tokenizer.Call,
+		tokenizer.Return, tokenizer.EndOfText, tokenizer.StartOfText, 200013, -1, 201088, 1 << 30} {
+		pieces = append(pieces, []int32{id})
+	}
+	for _, text := range []string{"assistant", "user", "system", "developer", "tool", "user:bob", "analysis", "commentary", "final", "ana", " to=", " to=functions.f",
+		"functions.f", "python", " json", "json", " code", "response", "?", " ??", " ", "\n", "{", "}", `{"a":1}`, "[", " well", "So", " it is", "日本", "\U0001f496", "é", "all"} {
+		pieces = append(pieces, tok.Encode(text))
+	}
+	for _, b := range []byte{0xf0, 0x9f, 0x92, 0x96, 0xc3, 0xff} {
+		for id := range int32(300) {
+			if bytes := tok.Bytes(id); len(bytes) == 1 && bytes[0] == b {
+				pieces = append(pieces, []int32{id})
+			}
+		}
+	}
+	return pieces
+}
+
+// visible leaves of text what cannot differ by how it is split: no spaces, no markers, no replaced bytes and their neighbours.
+func visible(text string) string {
+	text = special.ReplaceAllString(text, "")
+	return strings.Map(func(c rune) rune {
+		if c <= ' ' || c >= utf8.RuneSelf {
+			return -1
+		}
+		return c
+	}, text)
+}
+
+// checkParser feeds tokens to a parser and checks its promises: events come in order and agree with the messages; all text of
+// the tokens is in the events, the content in the tokens' order, nothing is there twice.
+func checkParser(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, tok *tokenizer.Tokenizer, tokens []int32, tools []string) {
+	t.Helper()
+	p := NewParser(tok, ParserOptions{Tools: tools})
+	var carried, content strings.Builder
+	var messages []Message
+	var text *strings.Builder // of the current message
+	take := func(events []Event) {
+		for _, e := range events {
+			carried.WriteString(e.Text)
+			if !utf8.ValidString(e.Text) {
+				t.Fatalf("%v: event text %q is not valid UTF-8", tokens, e.Text)
+			}
+			switch e.Kind {
+			case MessageStart:
+				if text != nil {
+					t.Fatalf("%v: a message starts in another", tokens)
+				}
+				text = new(strings.Builder)
+			case TextDelta:
+				if e.Text == "" {
+					t.Fatalf("%v: an empty delta", tokens)
+				}
+				text.WriteString(e.Text)
+				content.WriteString(e.Text)
+			case MessageEnd:
+				messages = append(messages, NewText(e.Header, text.String()))
+				text = nil
+			}
+		}
+	}
+	for _, token := range tokens {
+		take(p.Push(token))
+	}
+	if p.state == inHeader {
+		// What is understood of a header that never ended has no message to be carried by.
+		if h, text := p.readHeader(false); text == "" {
+			carried.WriteString(string(p.skipped) + h.raw)
+		}
+	} else if p.state == between {
+		carried.Write(p.skipped)
+	}
+	take(p.Close())
+	if text != nil {
+		t.Fatalf("%v: a message did not end", tokens)
+	}
+	if diff := cmp.Diff(p.Messages(), messages); diff != "" {
+		t.Fatalf("%v: messages and events differ:\n%s", tokens, diff)
+	}
+	all := visible(string(tok.Decode(tokens)))
+	got := visible(carried.String())
+	if sorted(got) != sorted(all) {
+		t.Fatalf("%v: the events carry %q of %q", tokens, got, all)
+	}
+	rest := all
+	for _, c := range visible(content.String()) {
+		i := strings.IndexRune(rest, c)
+		if i < 0 {
+			t.Fatalf("%v: content %q is not in the order of %q", tokens, content.String(), all)
+		}
+		rest = rest[i+1:]
+	}
+}
+
+func sorted(s string) string {
+	b := []byte(s)
+	slices.Sort(b)
+	return string(b)
+}
+
+func TestParserLosesNothing(t *testing.T) {
+	tok := load(t)
+	pieces := alphabet(t, tok)
+	rapid.Check(t, func(t *rapid.T) {
+		piece := rapid.OneOf(rapid.SampledFrom(pieces), rapid.SampledFrom(pieces), rapid.Custom(func(t *rapid.T) []int32 {
+			return []int32{rapid.Int32Range(0, 201088).Draw(t, "id")}
+		}))
+		tokens := slices.Concat(rapid.SliceOfN(piece, 0, 100).Draw(t, "tokens")...)
+		var tools []string
+		if rapid.Bool().Draw(t, "tools") {
+			tools = knownTools
+		}
+		checkParser(t, tok, tokens, tools)
+	})
+}
+
+func FuzzParser(f *testing.F) {
+	tok := load(f)
+	pieces := alphabet(f, tok)
+	f.Add([]byte("\x00\x0d\x03\x13\x02\x20\x01"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var tokens []int32
+		for _, b := range data {
+			tokens = append(tokens, pieces[int(b)%len(pieces)]...)
+		}
+		checkParser(t, tok, tokens, knownTools)
+	})
+}
+
+func TestArguments(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{`{"a":1}`, `{"a":1}`},
+		{` {"a": 1}` + "\n", ` {"a": 1}` + "\n"},
+		{`[{"a":1}]`, `{"a":1}`},
+		{`[{"a":[1,2]}, {"b":1}]`, `{"a":[1,2]}`},
+		{`{"a":1}]`, `{"a":1}`},
+		{`{"a":"}"} and more`, `{"a":"}"}`},
+		{`extra {"a":1}`, `{"a":1}`},
+		{`{"a":{"b":1}`, `{"a":{"b":1}`},
+		{`[{"a":{"b":1}`, `[{"a":{"b":1}`},
+		{`print("{1}")`, `print("{1}")`},
+		{`"{}"`, `"{}"`},
+		{`[1]`, `[1]`},
+		{`12`, `12`},
+		{``, ``},
+	} {
+		if got := Arguments(c.in); got != c.want {
+			t.Errorf("Arguments(%s) = %s, want %s", c.in, got, c.want)
+		}
+	}
+}
