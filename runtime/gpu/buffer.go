@@ -38,16 +38,16 @@ func (d *Device) NewBuffer(label string, nBytes int64, usage Usage) (*Buffer, er
 	if usage == Uniform {
 		align = 16
 	}
-	n := (max(nBytes, 0) + align - 1) / align * align
 	what := fmt.Sprintf("buffer %q of %s", label, byteCount(nBytes))
 	switch {
 	case nBytes <= 0:
 		return nil, fmt.Errorf("gpu: buffer %q of %d bytes: want at least 1", label, nBytes)
-	case n > d.caps.MaxBufferBytes:
+	case nBytes > d.caps.MaxBufferBytes:
 		return nil, fmt.Errorf("gpu: %s: the device allows %s", what, byteCount(d.caps.MaxBufferBytes))
-	case usage == Uniform && n > d.caps.MaxUniformBytes:
+	case usage == Uniform && nBytes > d.caps.MaxUniformBytes:
 		return nil, fmt.Errorf("gpu: uniform %s: the device allows uniforms of %s", what, byteCount(d.caps.MaxUniformBytes))
 	}
+	n := (nBytes + align - 1) / align * align // both limits are multiples of align
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.usable(); err != nil {
@@ -215,51 +215,50 @@ func (d *Device) read(ctx context.Context, b *Buffer, off int64, dst []byte) err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	m, err := d.startRead(s, b, off, int64(len(dst)))
+	at, err := d.startRead(s, b, off, int64(len(dst)))
 	if err != nil {
 		d.staging <- s
 		return err
 	}
 	if ctx.Done() == nil {
-		err := d.finishRead(s, m.wait(), dst)
+		d.poll(at)
+		err := d.finishRead(s, at, dst)
 		d.staging <- s
 		return err
 	}
-	// The binding's wait can't be interrupted. Should ctx end, the goroutine sees the mapping through and hands the staging
-	// buffer on; until then dst is the caller's.
-	mapped, taken := make(chan error), make(chan struct{})
+	// The binding's wait can't be interrupted. Should ctx end first, the goroutine waits on, and hands the staging buffer over.
+	done, taken := make(chan struct{}), make(chan struct{})
 	d.waits.Go(func() {
-		err := m.wait()
+		d.poll(at)
 		select {
-		case mapped <- err:
+		case done <- struct{}{}:
 			<-taken
 		case <-ctx.Done():
-			d.finishRead(s, err, nil)
 		}
 		d.staging <- s
 	})
 	select {
-	case err := <-mapped:
+	case <-done:
 		defer close(taken)
-		return d.finishRead(s, err, dst)
+		return d.finishRead(s, at, dst)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// startRead submits the copy of n bytes of b at off to the staging buffer, which it grows where needed, and asks for its
-// mapping. Without b nothing is copied; the mapping still comes after everything submitted before.
-func (d *Device) startRead(s *staging, b *Buffer, off, n int64) (*rawMapping, error) {
+// startRead submits the copy of n bytes of b at off to the staging buffer, which it grows where needed. Without b nothing is
+// copied, but the submission still ends after everything before it.
+func (d *Device) startRead(s *staging, b *Buffer, off, n int64) (at rawSubmission, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.usable(); err != nil {
-		return nil, err
+		return at, err
 	}
 	what, raw := "wait", *new(rawBuffer)
 	if b != nil {
 		n = (n + 3) / 4 * 4 // a buffer ends at a multiple of 4
 		if err := b.span(d, off, n); err != nil {
-			return nil, err
+			return at, err
 		}
 		what, raw = fmt.Sprintf("buffer %q", b.label), b.raw
 	}
@@ -274,28 +273,33 @@ func (d *Device) startRead(s *staging, b *Buffer, off, n int64) (*rawMapping, er
 		}
 		grown, err := d.raw.newStaging(size)
 		if err != nil {
-			return nil, d.note(what, err)
+			return at, d.note(what, err)
 		}
 		s.raw, s.bytes = grown, size
 		d.stats.BuffersCreated++
 	}
-	m, err := d.raw.readback(s.raw, raw, off, n)
-	if err != nil {
-		return nil, d.note(what, err)
+	if at, err = d.raw.readback(s.raw, raw, off, n); err != nil {
+		return at, d.note(what, err)
 	}
 	d.pending = 0
-	return m, nil
+	return at, nil
 }
 
-// finishRead copies the mapped staging buffer to dst and gives it back to the device. mapErr is the result of the mapping.
-func (d *Device) finishRead(s *staging, mapErr error, dst []byte) error {
+// poll waits until the submission has run, without holding mu. The device is open: who waits holds the staging buffer, which
+// Close waits for.
+func (d *Device) poll(at rawSubmission) {
+	d.mu.Lock()
+	raw := d.raw
+	d.mu.Unlock()
+	raw.poll(at)
+}
+
+// finishRead copies the staging buffer to dst, once the submission that filled it has run.
+func (d *Device) finishRead(s *staging, at rawSubmission, dst []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if mapErr != nil {
-		return d.note("map", mapErr)
-	}
-	if err := d.raw.take(s.raw, dst); err != nil {
-		return d.note("map", err)
+	if err := d.raw.take(s.raw, at, dst); err != nil {
+		return d.note("staging buffer", err)
 	}
 	d.flushes = d.flushes[:0]
 	d.stats.Readbacks++

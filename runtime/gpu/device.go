@@ -185,7 +185,8 @@ func (d *Device) Stats() Stats {
 	return d.stats
 }
 
-// Lost is closed once the device is found to be lost. Later calls fail with ErrLost.
+// Lost is closed once a call finds the device to be lost. Later calls fail with ErrLost. Natively that is not certain: wgpu-native
+// ends the process on a loss that it notices by itself, and neither binding can set its handler.
 func (d *Device) Lost() <-chan struct{} { return d.lost }
 
 // Close waits for reads in progress and releases the device and everything made from it. It may be called twice.

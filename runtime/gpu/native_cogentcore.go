@@ -315,55 +315,36 @@ func (d *rawDevice) poll(at rawSubmission) {
 	d.device.Poll(true, &wgpu.WrappedSubmissionIndex{Queue: d.queue, SubmissionIndex: at})
 }
 
-// rawMapping is a mapping that was asked for.
-type rawMapping struct {
-	d      *rawDevice
-	at     rawSubmission
-	status *C.int // of C's heap: -1, then what the callback was told
-}
-
-// readback submits a copy of n bytes of src at off to the staging buffer, and asks for its mapping. Without src it clears a word
-// instead, which serves to wait: submissions finish in order.
-//
-// The binding's MapAsync hands C the address of a Go variable that nothing keeps alive until the callback reads it: a garbage
-// collection between MapAsync and Poll frees it, and the callback panics. So this one call goes to the C library directly, with
-// a callback in C.
-func (d *rawDevice) readback(staging, src rawBuffer, off, n int64) (m *rawMapping, err error) {
+// readback submits a copy of n bytes of src at off to the staging buffer. Without src it clears a word there instead, which
+// serves to wait: submissions finish in order.
+func (d *rawDevice) readback(staging, src rawBuffer, off, n int64) (at rawSubmission, err error) {
 	defer caught(&err)
-	at, err := d.record(func(enc *wgpu.CommandEncoder) error {
+	return d.record(func(enc *wgpu.CommandEncoder) error {
 		if src == nil {
 			return enc.ClearBuffer(staging, 0, 4)
 		}
 		return enc.CopyBufferToBuffer(src, uint64(off), staging, 0, uint64(n))
 	})
-	if err != nil {
-		return nil, err
-	}
-	handle := reflect.ValueOf(staging).Elem().FieldByName("ref").UnsafePointer()
-	status := C.gossamer_map_read(handle, C.size_t(staging.GetSize()))
-	return &rawMapping{d: d, at: at, status: status}, nil
 }
 
-// wait returns once the buffer is mapped, or won't be.
-func (m *rawMapping) wait() error {
-	for pause := time.Duration(0); ; pause += time.Millisecond / 10 {
-		m.d.poll(m.at)
-		if s := C.gossamer_map_status(m.status); s >= 0 {
-			C.free(unsafe.Pointer(m.status))
-			if s := wgpu.BufferMapAsyncStatus(s); s != wgpu.BufferMapAsyncStatusSuccess {
-				return classify(errors.New("mapping the readback buffer: " + s.String()))
-			}
-			return nil
-		}
-		time.Sleep(min(pause, 10*time.Millisecond)) // the binding's wait may time out, or return at once: don't spin
-	}
-}
-
-// take copies the start of the mapped staging buffer to dst and unmaps it.
-func (d *rawDevice) take(staging rawBuffer, dst []byte) (err error) {
+// take copies the start of the staging buffer to dst, once the submission at is done.
+//
+// The binding's MapAsync hands C the address of a Go variable that nothing keeps alive until the callback reads it: a garbage
+// collection before that frees it, and the callback panics. So this one call goes to the C library directly, with a callback in C.
+func (d *rawDevice) take(staging rawBuffer, at rawSubmission, dst []byte) (err error) {
 	defer caught(&err)
-	if len(dst) > 0 {
-		copy(dst, staging.GetMappedRange(0, uint((len(dst)+3)/4*4)))
+	n := max(4, (len(dst)+3)/4*4) // also without dst: only the mapping tells for sure that all is done
+	status := C.gossamer_map_read(reflect.ValueOf(staging).Elem().FieldByName("ref").UnsafePointer(), C.size_t(n))
+	defer C.free(unsafe.Pointer(status))
+	for pause := time.Duration(0); ; pause += time.Millisecond / 10 {
+		d.poll(at)
+		switch s := C.gossamer_map_status(status); {
+		case s == 0:
+			copy(dst, staging.GetMappedRange(0, uint(n)))
+			return staging.Unmap()
+		case s > 0:
+			return errors.New("mapping failed: " + wgpu.BufferMapAsyncStatus(s).String())
+		}
+		time.Sleep(min(pause, 10*time.Millisecond)) // a wait ends after 5 seconds in any case; don't spin
 	}
-	return staging.Unmap()
 }

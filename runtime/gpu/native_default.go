@@ -295,52 +295,38 @@ func (d *rawDevice) record(f func(*wgpu.CommandEncoder) error) (rawSubmission, e
 // poll waits until the submission has run, or for some seconds.
 func (d *rawDevice) poll(at rawSubmission) { d.device.Poll(true, &at) }
 
-// rawMapping is a mapping that was asked for.
-type rawMapping struct {
-	d    *rawDevice
-	at   rawSubmission
-	done chan wgpu.MapAsyncStatus
-}
-
-// readback submits a copy of n bytes of src at off to the staging buffer, and asks for its mapping. Without src it clears a word
-// instead, which serves to wait: submissions finish in order.
-func (d *rawDevice) readback(staging, src rawBuffer, off, n int64) (m *rawMapping, err error) {
+// readback submits a copy of n bytes of src at off to the staging buffer. Without src it clears a word there instead, which
+// serves to wait: submissions finish in order.
+func (d *rawDevice) readback(staging, src rawBuffer, off, n int64) (at rawSubmission, err error) {
 	defer caught(&err)
-	m = &rawMapping{d: d, done: make(chan wgpu.MapAsyncStatus, 1)}
-	m.at, err = d.record(func(enc *wgpu.CommandEncoder) error {
+	return d.record(func(enc *wgpu.CommandEncoder) error {
 		if src == nil {
 			return enc.TryClearBuffer(staging, 0, 4)
 		}
 		return enc.TryCopyBufferToBuffer(src, uint64(off), staging, 0, uint64(n))
 	})
-	if err != nil {
-		return nil, err
-	}
-	err = staging.TryMapAsync(wgpu.MapModeRead, 0, staging.GetSize(), func(s wgpu.MapAsyncStatus) { m.done <- s })
-	return m, err
 }
 
-// wait returns once the buffer is mapped, or won't be.
-func (m *rawMapping) wait() error {
+// take copies the start of the staging buffer to dst, once the submission at is done. The caller holds the device's lock
+// throughout: the binding allows no callback from within a submit, so a mapping may not be pending there.
+func (d *rawDevice) take(staging rawBuffer, at rawSubmission, dst []byte) (err error) {
+	defer caught(&err)
+	n := max(4, (len(dst)+3)/4*4) // also without dst: only the mapping tells for sure that all is done
+	done := make(chan wgpu.MapAsyncStatus, 1)
+	if err := staging.TryMapAsync(wgpu.MapModeRead, 0, uint64(n), func(s wgpu.MapAsyncStatus) { done <- s }); err != nil {
+		return err
+	}
 	for pause := time.Duration(0); ; pause += time.Millisecond / 10 {
-		m.d.device.Poll(true, &m.at)
+		d.poll(at)
 		select {
-		case s := <-m.done:
+		case s := <-done:
 			if s != wgpu.MapAsyncStatusSuccess {
-				return classify(errors.New("mapping the readback buffer: " + s.String()))
+				return errors.New("mapping failed: " + s.String())
 			}
-			return nil
+			copy(dst, staging.GetMappedRange(0, uint(n)))
+			return staging.TryUnmap()
 		default:
-			time.Sleep(min(pause, 10*time.Millisecond)) // the binding's wait may time out, or return at once: don't spin
+			time.Sleep(min(pause, 10*time.Millisecond)) // should the wait return early, don't spin
 		}
 	}
-}
-
-// take copies the start of the mapped staging buffer to dst and unmaps it.
-func (d *rawDevice) take(staging rawBuffer, dst []byte) (err error) {
-	defer caught(&err)
-	if len(dst) > 0 {
-		copy(dst, staging.GetMappedRange(0, uint((len(dst)+3)/4*4)))
-	}
-	return staging.TryUnmap()
 }

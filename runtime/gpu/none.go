@@ -16,7 +16,6 @@ type (
 	rawSubmission = uint64
 	rawDevice     struct{}
 	rawPipeline   struct{}
-	rawMapping    struct{}
 )
 
 // errNone says why there is no WebGPU in this build.
@@ -40,9 +39,8 @@ func (*rawDevice) newGroup(string, rawPipeline, []Binding) (rawGroup, error) { r
 func (*rawDevice) releaseGroup(rawGroup)                                     {}
 func (*rawDevice) submit([]*Program) (rawSubmission, error)                  { return 0, errNone() }
 func (*rawDevice) poll(rawSubmission)                                        {}
-func (*rawDevice) take(rawBuffer, []byte) error                              { return errNone() }
+func (*rawDevice) take(rawBuffer, rawSubmission, []byte) error               { return errNone() }
 func (rawPipeline) release()                                                 {}
-func (*rawMapping) wait() error                                              { return errNone() }
-func (*rawDevice) readback(rawBuffer, rawBuffer, int64, int64) (*rawMapping, error) {
-	return nil, errNone()
+func (*rawDevice) readback(rawBuffer, rawBuffer, int64, int64) (rawSubmission, error) {
+	return 0, errNone()
 }

@@ -2,6 +2,9 @@ package gpu
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
 
 	"gossamer/shaders"
 )
@@ -18,12 +21,22 @@ type Pipeline struct {
 // ShaderError is a shader that the device's compiler refused.
 type ShaderError struct {
 	Name   string // of the shader
-	Source string // as given to the compiler; the line numbers of Err count in it
-	Err    error
+	Source string // as given to the compiler
+	Line   int    // of Source, from 1; 0 where the compiler names none
+	Err    error  // the compiler's, with an excerpt of Source
 }
 
-func (e *ShaderError) Error() string { return fmt.Sprintf("shader %s: %v", e.Name, e.Err) }
+func (e *ShaderError) Error() string {
+	if e.Line > 0 {
+		return fmt.Sprintf("shader %s: line %d: %v", e.Name, e.Line, e.Err)
+	}
+	return fmt.Sprintf("shader %s: %v", e.Name, e.Err)
+}
+
 func (e *ShaderError) Unwrap() error { return e.Err }
+
+// wgslPlace is how naga points into a source: "wgsl:line:column".
+var wgslPlace = regexp.MustCompile(`wgsl:(\d+):\d+`)
 
 // NewPipeline compiles s, with an explicit layout of s.Bindings. A refused shader is a *ShaderError.
 func (d *Device) NewPipeline(s shaders.Shader) (*Pipeline, error) {
@@ -35,6 +48,8 @@ func (d *Device) NewPipeline(s shaders.Shader) (*Pipeline, error) {
 	}
 	c, wg := d.caps, s.Workgroup
 	switch {
+	case strings.TrimSpace(s.Source) == "": // wgpu-native 0.19 crashes on it
+		return nil, fmt.Errorf("gpu: shader %s has no source", s.Name)
 	case storage > c.MaxStorageBuffers:
 		return nil, fmt.Errorf("gpu: shader %s binds %d storage buffers: the device allows %d", s.Name, storage, c.MaxStorageBuffers)
 	case wg[0]*wg[1]*wg[2] > c.MaxInvocations:
@@ -47,8 +62,12 @@ func (d *Device) NewPipeline(s shaders.Shader) (*Pipeline, error) {
 	}
 	raw, err := d.raw.newPipeline(s)
 	if err != nil {
-		d.note("", err)
-		return nil, fmt.Errorf("gpu: %w", &ShaderError{s.Name, s.Source, err})
+		d.note("", err) // it may tell of the device's loss
+		line := 0
+		if place := wgslPlace.FindStringSubmatch(err.Error()); place != nil {
+			line, _ = strconv.Atoi(place[1]) // it is digits
+		}
+		return nil, fmt.Errorf("gpu: %w", &ShaderError{s.Name, s.Source, line, err})
 	}
 	p := &Pipeline{d: d, raw: raw, name: s.Name, bindings: s.Bindings}
 	d.live[p] = struct{}{}

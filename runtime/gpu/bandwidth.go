@@ -1,0 +1,89 @@
+package gpu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gossamer/shaders"
+)
+
+// copyShader copies 16 KiB per workgroup, neighbouring invocations neighbouring words.
+var copyShader = shaders.Shader{
+	Name: "copy",
+	Source: `@group(0) @binding(0) var<storage, read> x: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<u32>>;
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let first = (group.x * 1024u) + local;
+  y[first] = x[first];
+  y[first + 256u] = x[first + 256u];
+  y[first + 512u] = x[first + 512u];
+  y[first + 768u] = x[first + 768u];
+}
+`,
+	Workgroup: [3]int{256, 1, 1},
+	Bindings:  []shaders.Access{shaders.Read, shaders.ReadWrite},
+}
+
+// CopyBandwidth measures how fast a shader copies one large buffer to another, in bytes per second, read and written bytes
+// counted both. It is the yardstick for kernels that are bound by memory. It takes a fraction of a second, and twice 256 MiB of
+// the device's memory (32 MiB on a software renderer).
+func (d *Device) CopyBandwidth(ctx context.Context) (bytesPerSecond float64, err error) {
+	const groupBytes = 16 << 10
+	size, budget := int64(256<<20), 300*time.Millisecond
+	if d.caps.Adapter.CPU() {
+		size, budget = 32<<20, 150*time.Millisecond
+	}
+	size = min(size, d.caps.MaxBindingBytes, d.caps.MaxBufferBytes, int64(d.caps.MaxWorkgroupsPerDim)*groupBytes) / groupBytes * groupBytes
+	if size == 0 {
+		return 0, fmt.Errorf("gpu: copy bandwidth: bindings of %s are too small to measure with", byteCount(d.caps.MaxBindingBytes))
+	}
+	x, err := d.NewBuffer("bandwidth source", size, Storage)
+	if err != nil {
+		return 0, err
+	}
+	defer x.Release()
+	y, err := d.NewBuffer("bandwidth destination", size, Storage)
+	if err != nil {
+		return 0, err
+	}
+	defer y.Release()
+	pl, err := d.NewPipeline(copyShader)
+	if err != nil {
+		return 0, err
+	}
+	defer pl.Release()
+	const copies = 4 // per submit, so that the wait counts for little
+	p := d.NewProgram("bandwidth")
+	defer p.Release()
+	for i := range copies {
+		args := []Binding{{Buffer: x}, {Buffer: y}}
+		if i%2 == 1 {
+			args[0], args[1] = args[1], args[0]
+		}
+		if err := p.Dispatch(pl, [3]int{int(size / groupBytes), 1, 1}, args...); err != nil {
+			return 0, err
+		}
+	}
+	run := func() (time.Duration, error) {
+		start := time.Now()
+		err := errors.Join(d.Submit(ctx, p), d.Wait(ctx))
+		return time.Since(start), err
+	}
+	if _, err := run(); err != nil { // the first run also zeroes the buffers
+		return 0, err
+	}
+	best := time.Duration(0)
+	for start := time.Now(); time.Since(start) < budget; {
+		t, err := run()
+		if err != nil {
+			return 0, err
+		}
+		if best == 0 || t < best {
+			best = t
+		}
+	}
+	return float64(2*copies*size) / best.Seconds(), nil
+}
