@@ -194,3 +194,73 @@ func equalBits(t testing.TB, what string, a, b []uint32) {
 }
 
 const eps32 = 1.0 / (1 << 24) // relative error of one rounding to float32
+
+// cacheCase is a chunk and the cache it works on.
+type cacheCase struct {
+	heads, kvHeads, headDim int
+	window                  int // 0: a full layer
+	f16                     bool
+	rows, n                 int // of the chunk: recorded, in use
+	start                   int // position of the chunk's first row
+	flags                   uint32
+}
+
+const testPage = 128 // positions of a page
+
+// pages is the number of pages of the case's arena. Some of them are in no table.
+func (c cacheCase) pages() int { return (c.start+c.n)/testPage + 4 }
+
+// page is where a position is: the last page of the arena holds the first positions.
+func (c cacheCase) page(position int) int { return c.pages() - 1 - position/testPage }
+
+// cacheIndex is the element of an arena where a position's key or value begins.
+func (c cacheCase) cacheIndex(position, kvHead int) int {
+	return ((c.page(position)*testPage+position%testPage)*c.kvHeads + kvHead) * c.headDim
+}
+
+func (c cacheCase) cacheLen() int { return c.pages() * testPage * c.kvHeads * c.headDim }
+
+// tables is the word of step where the page tables begin.
+func (c cacheCase) tables() int { return c.rows * 8 }
+
+// step returns the step buffer. The table of the other kind of layer and the entries before the window lead nowhere.
+func (c cacheCase) step(r rig) gpu.Binding {
+	r.t.Helper()
+	entries := (c.start+c.n)/testPage + 1
+	const nowhere = 1 << 20
+	ws := make([]uint32, c.tables()+2*entries)
+	full, sliding := uint32(entries), uint32(0)
+	for row := range c.rows {
+		copy(ws[row*8:], []uint32{poison, uint32(c.start + row), full, sliding, c.flags, poison, poison, poison})
+	}
+	for i := range ws[c.tables():] {
+		ws[c.tables()+i] = nowhere
+	}
+	own := full
+	if c.window > 0 {
+		own = sliding
+	}
+	for e := range entries {
+		if c.window > 0 && (e+1)*testPage <= c.start-c.window+1 {
+			continue
+		}
+		ws[c.tables()+int(own)+e] = uint32(c.page(e * testPage))
+	}
+	return r.words("step", ws)
+}
+
+// cacheBits returns the words of an arena with elements fs, where poisoned elements are NaN.
+func (c cacheCase) cacheBits(fs []float32) []uint32 {
+	if !c.f16 {
+		ws := make([]uint32, len(fs))
+		for i, f := range fs {
+			ws[i] = math.Float32bits(f)
+		}
+		return ws
+	}
+	ws := make([]uint32, len(fs)/2)
+	for i := range ws {
+		ws[i] = uint32(tensor.ToF16(fs[2*i])) | uint32(tensor.ToF16(fs[2*i+1]))<<16
+	}
+	return ws
+}
