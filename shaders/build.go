@@ -209,7 +209,7 @@ func (b *builder) expand(path string, lines []string, first int, outer []unrolle
 		case strings.HasPrefix(line, "//unroll "):
 			f := strings.Fields(line)
 			if len(f) != 3 || !loopName.MatchString(f[1]) {
-				return "", fail("want //unroll name count")
+				return "", fail("want //unroll letter count")
 			}
 			if slices.ContainsFunc(outer, func(u unrolled) bool { return u.name == f[1] }) {
 				return "", fail("$%s is the name of the enclosing block", f[1])
@@ -334,8 +334,8 @@ func bindings(code string) ([]Access, error) {
 
 var (
 	constName     = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
-	loopName      = regexp.MustCompile(`^[a-z]+$`)
-	loopUse       = regexp.MustCompile(`\$[a-z]+`)
+	loopName      = regexp.MustCompile(`^[a-z]$`)
+	loopUse       = regexp.MustCompile(`\$[a-z]`)
 	binding       = regexp.MustCompile(`@group\((\d+)\) @binding\((\d+)\) var<([^>]*)>`)
 	workgroupSize = regexp.MustCompile(`@workgroup_size\(([^)]*)\)`)
 	subgroupCall  = regexp.MustCompile(`\bsubgroup[A-Z]\w*\(`)

@@ -36,9 +36,9 @@ func TestBuild(t *testing.T) {
 		},
 		{
 			name:   "UnrollByLiteralAndConstant",
-			kernel: "//const WG lanes\n//const N n\n//unroll i N\na$i\n//unroll k 2\nb$i$k\n//end\n//end\n" + entry,
+			kernel: "//const WG lanes\n//const N n\n//unroll i N\na$iu\n//unroll k 2\nb$i$k\n//end\n//end\n" + entry,
 			consts: map[string]int{"WG": 1, "N": 2},
-			want:   "const N: u32 = 2u;\nconst WG: u32 = 1u;\na0\nb00\nb01\na1\nb10\nb11\n" + entry,
+			want:   "const N: u32 = 2u;\nconst WG: u32 = 1u;\na0u\nb00\nb01\na1u\nb10\nb11\n" + entry,
 		},
 		{
 			name:   "UnrollZeroTimes",
@@ -147,7 +147,8 @@ func TestBuildErrors(t *testing.T) {
 		{"BadChoice", "//const WG lanes\n//const KV_F16 p\n//use kv\n" + entry, map[string]int{"WG": 1, "KV_F16": 2}, "KV_F16 is 2, want 0 or 1"},
 		{"UnrollWithoutEnd", "//const WG lanes\n//unroll i 2\n" + entry, wg, "k.wgsl:2: //unroll without //end"},
 		{"EndWithoutUnroll", "//const WG lanes\n//end\n" + entry, wg, "k.wgsl:2: //end without //unroll"},
-		{"UnrollOfWhat", "//const WG lanes\n//unroll i\n//end\n" + entry, wg, "want //unroll name count"},
+		{"UnrollOfWhat", "//const WG lanes\n//unroll i\n//end\n" + entry, wg, "want //unroll letter count"},
+		{"UnrollByAWord", "//const WG lanes\n//unroll row 2\n//end\n" + entry, wg, "want //unroll letter count"},
 		{"UnrollTwiceByOneName", "//const WG lanes\n//unroll i 2\n//unroll i 2\n//end\n//end\n" + entry, wg, "k.wgsl:3: $i is the name of the enclosing block"},
 		{"UnrollHowOften", "//const WG lanes\n//unroll i N\n//end\n" + entry, wg, `"N" is neither a number nor a declared constant`},
 		{"NotUnrolled", "//const WG lanes\n//unroll i 2\n$j\n//end\n" + entry, wg, "k.wgsl:3: $j is not the name of an enclosing //unroll"},

@@ -26,10 +26,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
   let token = rowToken(row);
   if (token < params.first || token - params.first >= params.count) { return; }
   let source = (token - params.first) * (WIDTH / 8u);
-  let target = row * (WIDTH / 4u);
+  let first = row * (WIDTH / 4u);
   for (var i = lane; i < WIDTH / 8u; i += WG) {
     let w = table[source + i];
-    x[target + (2u * i)] = vec4f(bf16Pair(w.x), bf16Pair(w.y));
-    x[target + (2u * i) + 1u] = vec4f(bf16Pair(w.z), bf16Pair(w.w));
+    x[first + (2u * i)] = vec4f(bf16Pair(w.x), bf16Pair(w.y));
+    x[first + (2u * i) + 1u] = vec4f(bf16Pair(w.z), bf16Pair(w.w));
   }
 }

@@ -5,8 +5,8 @@
 //
 //	//const NAME meaning      NAME is a u32 constant of the kernel; Build wants a value for each, and no others
 //	//use name                include lib/name.wgsl, or the file that the variant or a constant chooses (see Build)
-//	//unroll i N              repeat the lines up to the matching //end, with $i replaced by 0, 1, ... N-1;
-//	//end                     N is a literal or a constant, blocks nest
+//	//unroll i N              repeat the lines up to the matching //end, with $i replaced by 0, 1, ... N-1 (i is one letter,
+//	//end                     N a literal or a constant; blocks nest)
 package shaders
 
 // Dialect is the WGSL front end that compiles a shader. They differ in what they accept beyond the common subset.

@@ -55,13 +55,16 @@ func (p *pipeline) Release() {
 	clear(p.uniforms)
 }
 
-// record appends a dispatch whose first binding is a uniform of the given words.
+// record appends a dispatch. Its first binding is a uniform of the given words, unless there are none.
 func (p *pipeline) record(prog *gpu.Program, grid [3]int, params []uint32, args ...gpu.Binding) error {
-	u, err := p.uniform(params)
-	if err != nil {
-		return err
+	if len(params) > 0 {
+		u, err := p.uniform(params)
+		if err != nil {
+			return err
+		}
+		args = append([]gpu.Binding{{Buffer: u}}, args...)
 	}
-	return prog.Dispatch(p.pl, grid, append([]gpu.Binding{{Buffer: u}}, args...)...)
+	return prog.Dispatch(p.pl, grid, args...)
 }
 
 // uniform returns a buffer with these words. Dispatches with equal parameters share one.
@@ -114,6 +117,12 @@ func boolConst(b bool) int {
 	}
 	return 0
 }
+
+// rowsCheck is the condition on the rows of a batch in the dense decode kernels, which hold a sum per row and output in registers.
+func rowsCheck(rows int) check { return check{rows >= 1 && rows <= MaxRows, "Rows from 1 to 8"} }
+
+// MaxRows is the largest batch of the decode kernels.
+const MaxRows = 8
 
 // check is one condition on a shape.
 type check struct {

@@ -30,3 +30,6 @@ fn mxfp4Scale(byte: u32) -> f32 { return bitcast<f32>((min(byte, 240u) + 14u) <<
 
 // Byte i of an array of bytes, given the word that holds it: word = array[i / 4].
 fn mxfp4ScaleByte(word: u32, i: u32) -> u32 { return (word >> ((i & 3u) * 8u)) & 0xffu; }
+
+// Eight weights, times 2^-14, with their activations in the arrangement of evens() and odds().
+fn mxfp4Dot(w: u32, even: vec4f, odd: vec4f) -> f32 { return dot(mxfp4Even(w), even) + dot(mxfp4Odd(w), odd); }

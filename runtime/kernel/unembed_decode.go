@@ -1,0 +1,56 @@
+package kernel
+
+import (
+	"gossamer/runtime/gpu"
+	"gossamer/shaders"
+)
+
+// UnembedConfig is the shape of the unembedding.
+type UnembedConfig struct {
+	Rows    int // of the batch, 1 to MaxRows
+	Hidden  int // multiple of 8
+	Vocab   int
+	NormEps float64
+}
+
+// UnembedDecode computes the logits: final norm and unembedding.
+type UnembedDecode struct {
+	*pipeline
+	c UnembedConfig
+}
+
+// UnembedArgs are the buffers of UnembedDecode.
+type UnembedArgs struct {
+	X      gpu.Binding // f32 [Rows][Hidden]
+	Norm   gpu.Binding // bf16 [Hidden]
+	W      gpu.Binding // bf16 [shard.Count][Hidden]
+	Logits gpu.Binding // out: f32 [Rows][Vocab]
+}
+
+// unembedOutputs is the number of logits of a workgroup: 8 loads of 16 bytes in flight in each lane.
+const unembedOutputs = 8
+
+func (c UnembedConfig) shader(v shaders.Variant) (shaders.Shader, error) {
+	if err := checkShape("unembed_decode",
+		rowsCheck(c.Rows),
+		check{c.Hidden > 0 && c.Hidden%8 == 0, "Hidden a multiple of 8"},
+		check{c.Vocab > 0, "Vocab"},
+	); err != nil {
+		return shaders.Shader{}, err
+	}
+	return shaders.Build("unembed_decode", v, map[string]int{
+		"ROWS": c.Rows, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "OUTPUTS": unembedOutputs, "WG": lanes(c.Hidden/8, 64, 128),
+	})
+}
+
+// NewUnembedDecode compiles the kernel.
+func NewUnembedDecode(dev *gpu.Device, c UnembedConfig) (*UnembedDecode, error) {
+	p, err := newPipeline(dev, c)
+	return &UnembedDecode{p, c}, err
+}
+
+// Record appends the logits of a shard's ids.
+func (k *UnembedDecode) Record(p *gpu.Program, s Shard, a UnembedArgs) error {
+	return k.record(p, fold(ceilDiv(s.Count, unembedOutputs)), []uint32{uint32(s.First), uint32(s.Count), floatWord(k.c.NormEps)},
+		a.X, a.Norm, a.W, a.Logits)
+}
