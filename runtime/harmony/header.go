@@ -173,7 +173,8 @@ func (r *headerReader) word(marker int32, word string, at position) (left string
 // firstWord reads what may be a role or the name of a tool.
 func (r *headerReader) firstWord(word string, at position) string {
 	named := at.alone && (r.complete || !at.end) // a marker follows
-	if !r.started && !named || slices.Contains(channels(), word) {
+	result := strings.HasPrefix(at.next, "to=")  // of a tool
+	if !r.started && !named && !(result && r.isTool(word)) || slices.Contains(channels(), word) {
 		return r.anyWord(0, word, at)
 	}
 	if role, name, ok := strings.Cut(word, ":"); ok && knownRole(Role(role)) && name != "" {
@@ -195,7 +196,7 @@ func (r *headerReader) firstWord(word string, at position) string {
 		}
 		return r.anyWord(0, rest, at)
 	}
-	if r.started && isName(word) && (named || strings.HasPrefix(at.next, "to=") || slices.Contains(r.options.Tools, word)) {
+	if isName(word) && (result || r.started && (named || slices.Contains(r.options.Tools, word))) {
 		r.h.Author, r.last = Author{Tool, word}, roleWord
 		return ""
 	}
@@ -249,6 +250,9 @@ func (r *headerReader) anyWord(marker int32, word string, at position) string {
 		r.wantRecipient = false
 		if r.h.Recipient == "" {
 			r.setRecipient(recipient)
+			return ""
+		}
+		if r.h.Recipient == recipient {
 			return ""
 		}
 	case marker == 0 && r.h.Channel == "" && (r.complete || r.lost) && slices.Contains(channels(), word):

@@ -60,7 +60,7 @@ func NewText(h Header, text string) Message {
 }
 
 // Text returns the message's text parts put together.
-func (m *Message) Text() string {
+func (m Message) Text() string {
 	var b strings.Builder
 	for _, c := range m.Content {
 		if t, ok := c.(Text); ok {
@@ -156,7 +156,7 @@ const (
 )
 
 // Kind classifies a message by its header.
-func (h *Header) Kind() Kind {
+func (h Header) Kind() Kind {
 	switch {
 	case h.Author.Role != Assistant:
 		return Other
@@ -170,7 +170,7 @@ func (h *Header) Kind() Kind {
 	return Answer
 }
 
-func (h *Header) isCall() bool {
+func (h Header) isCall() bool {
 	switch h.Recipient {
 	case "", "all", string(Assistant), string(User):
 		return false
@@ -179,7 +179,7 @@ func (h *Header) isCall() bool {
 }
 
 // FunctionName returns the name of the developer's function that a message calls; false for built-in tools and for no call.
-func (h *Header) FunctionName() (string, bool) {
+func (h Header) FunctionName() (string, bool) {
 	return strings.CutPrefix(h.Recipient, functionsPrefix)
 }
 

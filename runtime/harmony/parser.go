@@ -1,6 +1,7 @@
 package harmony
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -356,7 +357,7 @@ func (p *Parser) isContent() bool {
 	if p.started || len(runs) > 1 || text == "" {
 		return false
 	}
-	for _, word := range append(channels(), string(Assistant), "to=", functionsPrefix) {
+	for _, word := range slices.Concat(channels(), []string{string(Assistant), "to=", functionsPrefix}, p.options.Tools) {
 		if strings.HasPrefix(word, text) || strings.HasPrefix(text, word) {
 			return false
 		}

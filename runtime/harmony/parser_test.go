@@ -171,6 +171,18 @@ func TestParser(t *testing.T) {
 		{"header cut off", `<|channel|>final`, nil, FinishLength},
 		{"a tool's result made up", `<|channel|>commentary to=functions.f<|message|>{}<|call|><|start|>functions.f to=assistant<|channel|>commentary<|message|>1<|end|>`,
 			[]string{"assistant to=functions.f commentary: {}", "tool:functions.f to=assistant commentary: 1"}, FinishToolCalls},
+		{"a tool's result made up, start lost", `<|end|>browser.search to=assistant<|channel|>analysis<|message|>1<|end|>`,
+			[]string{"tool:browser.search to=assistant analysis: 1"}, FinishLength},
+		{"recipient written twice", `<|start|>assistant to=functions.f<|channel|>commentary to=functions.f json<|message|>{}<|call|>`,
+			[]string{"assistant to=functions.f commentary json: {}"}, FinishToolCalls},
+		{"two recipients", `<|start|>assistant to=functions.f<|channel|>commentary to=python<|message|>{}<|call|>`,
+			[]string{"assistant analysis: to=python", "assistant to=functions.f commentary: {}"}, FinishToolCalls},
+		{"channel glued to the role", `<|start|>assistantfinal<|message|>a<|return|>`,
+			[]string{"assistant final: a"}, FinishStop},
+		{"channel glued to prose", `<|channel|>analysisWe look<|message|>a<|end|>`,
+			[]string{"assistant analysis: We look", "assistant analysis: a"}, FinishLength},
+		{"call without message token before the next start", `<|channel|>commentary to=functions.f<|start|>assistant<|channel|>final<|message|>a<|return|>`,
+			[]string{"assistant to=functions.f commentary: ", "assistant final: a"}, FinishToolCalls},
 		{"named user", `<|start|>user:alice<|message|>hi<|end|>`, []string{"user:alice: hi"}, FinishLength},
 	}
 	for _, c := range cases {
@@ -410,9 +422,15 @@ func TestParserLosesNothing(t *testing.T) {
 	tok := load(t)
 	pieces := alphabet(t, tok)
 	rapid.Check(t, func(t *rapid.T) {
-		piece := rapid.OneOf(rapid.SampledFrom(pieces), rapid.SampledFrom(pieces), rapid.Custom(func(t *rapid.T) []int32 {
-			return []int32{rapid.Int32Range(0, 201088).Draw(t, "id")}
-		}))
+		piece := rapid.OneOf(
+			rapid.SampledFrom(pieces),
+			rapid.Custom(func(t *rapid.T) []int32 { return []int32{rapid.Int32Range(0, 201088).Draw(t, "id")} }),
+			rapid.Custom(func(t *rapid.T) []int32 { // nearly a header
+				h := []int32{tokenizer.Channel}
+				h = append(h, tok.Encode(rapid.SampledFrom(channels()).Draw(t, "channel"))...)
+				h = append(h, slices.Concat(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 3).Draw(t, "words")...)...)
+				return append(h, tokenizer.Message)
+			}))
 		tokens := slices.Concat(rapid.SliceOfN(piece, 0, 100).Draw(t, "tokens")...)
 		var tools []string
 		if rapid.Bool().Draw(t, "tools") {
@@ -425,7 +443,10 @@ func TestParserLosesNothing(t *testing.T) {
 func FuzzParser(f *testing.F) {
 	tok := load(f)
 	pieces := alphabet(f, tok)
-	f.Add([]byte("\x00\x0d\x03\x13\x02\x20\x01"))
+	for i := range pieces { // each piece in a header, between messages and in content
+		b := byte(i)
+		f.Add([]byte{3, b, b, 2, 20, b, 1, b, 0, b, 3, 15, b, 2, b, 3, b, 2, b, 5, 4, b, 2, b})
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var tokens []int32
 		for _, b := range data {
