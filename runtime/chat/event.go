@@ -1,0 +1,111 @@
+package chat
+
+import (
+	"iter"
+	"time"
+)
+
+// Event is a part of a reply as it arrives: ReasoningDelta, ContentDelta, ToolCallStart, ToolCallDelta, and at the end Done.
+type Event interface{ isEvent() }
+
+// ReasoningDelta is more of what the model thinks, whole characters.
+type ReasoningDelta struct{ Text string }
+
+// ContentDelta is more text for the user, whole characters: of the answer, or of what the model says before it calls a function.
+type ContentDelta struct {
+	Text     string
+	Logprobs []TokenLogprob // of the tokens that begin in Text, if asked for
+}
+
+// ToolCallStart is the beginning of a call.
+type ToolCallStart struct {
+	Index int // counts the calls of the reply from 0
+	ID    string
+	Name  string
+}
+
+// ToolCallDelta is more of a call's arguments.
+type ToolCallDelta struct {
+	Index     int
+	Arguments string
+}
+
+// Done ends every reply that did not fail.
+type Done struct {
+	Reason FinishReason
+	Usage  Usage
+}
+
+func (ReasoningDelta) isEvent() {}
+func (ContentDelta) isEvent()   {}
+func (ToolCallStart) isEvent()  {}
+func (ToolCallDelta) isEvent()  {}
+func (Done) isEvent()           {}
+
+// FinishReason says why a reply ended.
+type FinishReason string
+
+const (
+	FinishStop      FinishReason = "stop"       // the model had said everything, or a stop string was found
+	FinishLength    FinishReason = "length"     // MaxTokens were generated, or the context is full
+	FinishToolCalls FinishReason = "tool_calls" // the model waits for the results of its calls
+	FinishCancelled FinishReason = "cancelled"  // the context.Context ended
+)
+
+// Usage counts and times one reply. Markers count as tokens, the one that ends the reply does not.
+type Usage struct {
+	PromptTokens     int
+	CachedTokens     int // of the prompt, known from before
+	CompletionTokens int
+	ReasoningTokens  int           // of the completion
+	TimeToFirstToken time.Duration // waiting in line included; 0 if there was none
+	PrefillRate      float64       // tokens per second of the prompt that were computed
+	DecodeRate       float64       // tokens per second after the first one
+}
+
+// TokenLogprob is a token of the answer and how likely the model found it.
+type TokenLogprob struct {
+	ID      int32
+	Bytes   []byte // not always whole characters
+	LogProb float32
+	Top     []TokenLogprob // the most likely tokens in its place, most likely first; without Top
+}
+
+// Response is a whole reply.
+type Response struct {
+	Message  Message // of the assistant
+	Logprobs []TokenLogprob
+	Reason   FinishReason
+	Usage    Usage
+}
+
+// Collect reads a reply to its end.
+func Collect(events iter.Seq2[Event, error]) (*Response, error) {
+	r := newResponse()
+	for e, err := range events {
+		if err != nil {
+			return nil, err
+		}
+		r.add(e)
+	}
+	return r, nil
+}
+
+func newResponse() *Response { return &Response{Message: Message{Role: Assistant}} }
+
+func (r *Response) add(e Event) {
+	m := &r.Message
+	switch e := e.(type) {
+	case ReasoningDelta:
+		m.Reasoning += e.Text
+	case ContentDelta:
+		m.Content += e.Text
+		r.Logprobs = append(r.Logprobs, e.Logprobs...)
+	case ToolCallStart:
+		m.ToolCalls = append(m.ToolCalls, ToolCall{ID: e.ID, Name: e.Name})
+	case ToolCallDelta:
+		m.ToolCalls[e.Index].Arguments += e.Arguments
+	case Done:
+		r.Reason, r.Usage = e.Reason, e.Usage
+	}
+}

@@ -1,0 +1,165 @@
+package chat
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"gossamer/runtime/sample"
+)
+
+// Role says who wrote a message.
+type Role string
+
+const (
+	System    Role = "system"    // instructions, the same as Developer
+	Developer Role = "developer" // instructions
+	User      Role = "user"
+	Assistant Role = "assistant" // the model
+	Tool      Role = "tool"      // the result of a call
+)
+
+// Message is one message of a conversation.
+type Message struct {
+	Role       Role
+	Content    string
+	Name       string     // of a user, or of the tool whose result this is (its ToolCallID tells as well)
+	Reasoning  string     // of the assistant
+	ToolCalls  []ToolCall // of the assistant
+	ToolCallID string     // of the call that a tool's message answers
+}
+
+// ToolCall is the assistant's wish that the caller runs a function and answers with a Tool message.
+type ToolCall struct {
+	ID        string
+	Name      string
+	Arguments string // JSON as the model wrote it, an object if it did well; check it
+}
+
+// Function is a tool that the model may call.
+type Function struct {
+	Name        string // 1 to 64 letters, digits, "_", "-" or "."
+	Description string
+	Parameters  json.RawMessage // JSON schema of an object; nil if there are none. The order of properties is kept.
+}
+
+// ToolChoice says whether the model calls a function: ChoiceAuto, ChoiceNone, ChoiceRequired, or the name of the one to call.
+type ToolChoice struct {
+	Mode ToolMode
+	Name string // with ChoiceNamed
+}
+
+// ToolMode is the kind of a ToolChoice.
+type ToolMode int
+
+const (
+	ChoiceAuto     ToolMode = iota // the model decides
+	ChoiceNone                     // the model does not get to know the tools
+	ChoiceRequired                 // it calls one of them, at once and without reasoning
+	ChoiceNamed                    // it calls this one
+)
+
+// ResponseFormat shows the model a JSON schema that its answer should follow. Nothing enforces it.
+type ResponseFormat struct {
+	Name        string
+	Description string
+	Schema      json.RawMessage
+	Strict      bool // refused: enforcing a schema needs a grammar, which this version does not have
+}
+
+// Effort is how long the model reasons.
+type Effort string
+
+const (
+	Low    Effort = "low"
+	Medium Effort = "medium"
+	High   Effort = "high"
+)
+
+// Request asks for a reply.
+type Request struct {
+	Messages     []Message // of the whole conversation, at least one
+	Instructions string    // before those of System and Developer messages, which are gathered at the beginning
+	Tools        []Function
+	ToolChoice   ToolChoice
+	Format       *ResponseFormat // nil: free text
+	Effort       Effort          // "": Medium
+	Date         string          // that the model is told, YYYY-MM-DD; "": today
+	MaxTokens    int             // of the reply, reasoning included; 0: what the context holds
+	Sampling     *sample.Params  // nil: sample.Recommended
+	Stop         []string        // the answer ends before the first of these; reasoning and calls are not searched
+
+	// Logprobs asks for the log probability of each token of the answer, and of the TopLogprobs most likely ones, 0 to 20.
+	Logprobs    bool
+	TopLogprobs int
+
+	// Progress is told how many tokens of the prompt are done; may be nil.
+	Progress func(done, total int)
+}
+
+// FieldError means that a field of a Request is wrong or cannot be honoured.
+type FieldError struct {
+	Field  string // such as "Messages[2].ToolCallID"
+	Reason string
+}
+
+func (e *FieldError) Error() string { return "chat: " + e.Field + ": " + e.Reason }
+
+func refuse(field, format string, args ...any) error {
+	return &FieldError{field, fmt.Sprintf(format, args...)}
+}
+
+// maxTopLogprobs and maxStops are the bounds of OpenAI's API, the latter generously.
+const (
+	maxTopLogprobs = 20
+	maxStops       = 16
+	maxNameBytes   = 64
+)
+
+// check refuses what is wrong in itself; messages and tools are checked as they are rendered.
+func (r *Request) check(vocab int) error {
+	switch r.Effort {
+	case "", Low, Medium, High:
+	default:
+		return refuse("Effort", "is %q, want low, medium or high", r.Effort)
+	}
+	if r.Date != "" {
+		if _, err := time.Parse(time.DateOnly, r.Date); err != nil {
+			return refuse("Date", "is %q, want YYYY-MM-DD", r.Date)
+		}
+	}
+	if r.MaxTokens < 0 {
+		return refuse("MaxTokens", "is %d, want 0 or more", r.MaxTokens)
+	}
+	if r.TopLogprobs < 0 || r.TopLogprobs > maxTopLogprobs {
+		return refuse("TopLogprobs", "is %d, want 0 to %d", r.TopLogprobs, maxTopLogprobs)
+	}
+	if r.TopLogprobs > 0 && !r.Logprobs {
+		return refuse("TopLogprobs", "needs Logprobs")
+	}
+	if len(r.Stop) > maxStops {
+		return refuse("Stop", "has %d strings, want at most %d", len(r.Stop), maxStops)
+	}
+	for i, s := range r.Stop {
+		if s == "" || !utf8.ValidString(s) {
+			return refuse(fmt.Sprintf("Stop[%d]", i), "is %q, want some text in UTF-8", s)
+		}
+	}
+	if f := r.Format; f != nil {
+		switch {
+		case f.Strict:
+			return refuse("Format.Strict", "a schema cannot be enforced, only shown to the model: leave it out and check the answer")
+		case f.Name == "":
+			return refuse("Format.Name", "is empty")
+		case !json.Valid(f.Schema):
+			return refuse("Format.Schema", "is not JSON")
+		}
+	}
+	if r.Sampling != nil {
+		if err := r.Sampling.Validate(vocab); err != nil {
+			return refuse("Sampling", "%v", err)
+		}
+	}
+	return nil
+}
