@@ -21,7 +21,7 @@ type Buffer struct {
 	label string
 	bytes int64
 	usage Usage
-	users map[*Program]struct{} // programs that were recorded with it
+	users users
 	freed bool
 }
 
@@ -57,7 +57,7 @@ func (d *Device) NewBuffer(label string, nBytes int64, usage Usage) (*Buffer, er
 	if err != nil {
 		return nil, d.fail(what, err)
 	}
-	b := &Buffer{d: d, raw: raw, label: label, bytes: n, usage: usage, users: map[*Program]struct{}{}}
+	b := &Buffer{d: d, raw: raw, label: label, bytes: n, usage: usage, users: users{}}
 	d.live[b] = struct{}{}
 	d.stats.BuffersCreated++
 	d.stats.LiveBuffers++
@@ -84,10 +84,7 @@ func (b *Buffer) releaseLocked() {
 		return
 	}
 	b.freed = true
-	for p := range b.users {
-		p.broken = fmt.Errorf("buffer %q is released: %w", b.label, ErrClosed)
-	}
-	b.users = nil
+	b.users.release(fmt.Sprintf("buffer %q", b.label))
 	b.d.raw.releaseBuffer(b.raw)
 	delete(b.d.live, b)
 	b.d.stats.LiveBuffers--

@@ -235,7 +235,7 @@ func (d *Device) note(what string, err error) error {
 func classify(err error) error {
 	text := strings.ToLower(err.Error())
 	switch {
-	case strings.Contains(text, "device is lost"), strings.Contains(text, "device lost"), strings.Contains(text, "devicelost"):
+	case strings.Contains(text, "device is lost"), strings.Contains(text, "device lost"), strings.Contains(text, "device-lost"):
 		return fmt.Errorf("%w: %w", ErrLost, err)
 	case strings.Contains(text, "out of memory"), strings.Contains(text, "outofmemory"), strings.Contains(text, "not enough memory"):
 		return fmt.Errorf("%w: %w", ErrOutOfMemory, err)

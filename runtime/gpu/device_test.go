@@ -515,7 +515,7 @@ func TestRefusedBuffers(t *testing.T) {
 	wantError(t, err, nil, `gpu: uniform buffer "constants" of 1 MiB: the device allows uniforms of 65536 bytes`)
 }
 
-func TestReleasedBufferBreaksItsPrograms(t *testing.T) {
+func TestReleasesBreakPrograms(t *testing.T) {
 	d := gputest.Open(t, gpu.Options{})
 	p, x := newCounter(t, d)
 	if err := d.Submit(t.Context(), p); err != nil {
@@ -525,6 +525,16 @@ func TestReleasedBufferBreaksItsPrograms(t *testing.T) {
 	wantError(t, d.Submit(t.Context(), p), gpu.ErrClosed, `gpu: submit count: buffer "counter" is released`)
 	p.Release()
 	wantError(t, d.Submit(t.Context(), p), gpu.ErrClosed, "gpu: submit count")
+
+	p = d.NewProgram("orphan")
+	defer p.Release()
+	pl, y := newPipeline(t, d, increment), newBuffer(t, d, "y", 256, gpu.Storage)
+	if err := p.Dispatch(pl, [3]int{1, 1, 1}, gpu.Binding{Buffer: y}); err != nil {
+		t.Fatal(err)
+	}
+	pl.Release()
+	wantError(t, d.Submit(t.Context(), p), gpu.ErrClosed, "gpu: submit orphan: shader increment is released")
+	wantError(t, p.Copy(y, 0, x, 0, 4), gpu.ErrClosed, "shader increment is released")
 }
 
 func TestUseAfterClose(t *testing.T) {

@@ -15,6 +15,7 @@ type Pipeline struct {
 	raw      rawPipeline
 	name     string
 	bindings []shaders.Access
+	users    users
 	freed    bool
 }
 
@@ -69,7 +70,7 @@ func (d *Device) NewPipeline(s shaders.Shader) (*Pipeline, error) {
 		}
 		return nil, fmt.Errorf("gpu: %w", &ShaderError{s.Name, s.Source, line, err})
 	}
-	p := &Pipeline{d: d, raw: raw, name: s.Name, bindings: s.Bindings}
+	p := &Pipeline{d: d, raw: raw, name: s.Name, bindings: s.Bindings, users: users{}}
 	d.live[p] = struct{}{}
 	return p, nil
 }
@@ -77,7 +78,7 @@ func (d *Device) NewPipeline(s shaders.Shader) (*Pipeline, error) {
 // Name is the shader's.
 func (p *Pipeline) Name() string { return p.name }
 
-// Release frees the pipeline. Programs recorded with it stay usable. It may be called twice.
+// Release frees the pipeline. Programs recorded with it can't be submitted any more. It may be called twice.
 func (p *Pipeline) Release() {
 	p.d.mu.Lock()
 	defer p.d.mu.Unlock()
@@ -89,6 +90,7 @@ func (p *Pipeline) releaseLocked() {
 		return
 	}
 	p.freed = true
+	p.users.release("shader " + p.name)
 	delete(p.d.live, p)
 	p.raw.release()
 }

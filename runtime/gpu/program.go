@@ -21,8 +21,28 @@ type Program struct {
 	label      string
 	ops        []op
 	dispatches int
-	broken     error // why it can't be submitted any more
+	uses       []users // of the buffers and pipelines that it was recorded with
+	broken     error   // why it can't be submitted any more
 	freed      bool
+}
+
+// users are the programs that were recorded with a buffer or a pipeline.
+type users map[*Program]struct{}
+
+// add notes that p can't run without the owner of u.
+func (u users) add(p *Program) {
+	if _, ok := u[p]; !ok {
+		u[p] = struct{}{}
+		p.uses = append(p.uses, u)
+	}
+}
+
+// release marks the users as broken, because what they were recorded with is released.
+func (u users) release(what string) {
+	for p := range u {
+		p.broken = fmt.Errorf("%s is released: %w", what, ErrClosed)
+	}
+	clear(u)
 }
 
 // op is one dispatch, or one copy where src is set.
@@ -95,8 +115,9 @@ func (p *Program) dispatch(pl *Pipeline, grid [3]int, args []Binding) error {
 		return p.d.note("shader "+pl.name, err)
 	}
 	o.group = group
+	pl.users.add(p)
 	for _, b := range bound {
-		b.Buffer.users[p] = struct{}{}
+		b.Buffer.users.add(p)
 	}
 	p.ops = append(p.ops, o)
 	p.dispatches++
@@ -170,7 +191,8 @@ func (p *Program) Copy(dst *Buffer, dstOff int64, src *Buffer, srcOff, n int64) 
 	if err != nil {
 		return fmt.Errorf("gpu: program %s: copy %d: %w", p.label, len(p.ops), err)
 	}
-	src.users[p], dst.users[p] = struct{}{}, struct{}{}
+	src.users.add(p)
+	dst.users.add(p)
 	p.ops = append(p.ops, op{dst: dst.raw, src: src.raw, dstOff: dstOff, srcOff: srcOff, n: n})
 	return nil
 }
@@ -207,7 +229,10 @@ func (p *Program) releaseLocked() {
 			p.d.raw.releaseGroup(o.group)
 		}
 	}
-	p.ops = nil
+	for _, u := range p.uses {
+		delete(u, p)
+	}
+	p.ops, p.uses = nil, nil
 }
 
 // Submit runs programs in order, as one piece of work for the queue. It doesn't wait for them.
