@@ -40,11 +40,12 @@ struct Chunk { n: u32, } // rows
 
 const GROUP: u32 = HEADS / KV_HEADS;
 const TILE: u32 = 16u * TM;
+const WEIGHTS: u32 = TILE * 16u;
 const KEYS: u32 = 32u;
 const QUADS: u32 = HEAD_DIM / 4u; // vec4f of a head
 
-var<workgroup> tile: array<vec4f, 512>;          // [KEYS][16]: a part of each key or value; see tileSlot
-var<workgroup> weights: array<vec2f, TILE * 16u>; // [TILE][16]: of keys t and t + 16
+var<workgroup> tile: array<vec4f, 512>;        // [KEYS][16]: a part of each key or value; see tileSlot
+var<workgroup> weights: array<vec2f, WEIGHTS>; // [TILE][16]: of keys t and t + 16
 
 // tileSlot is where vec4f c of a key's part lies: exchanged among 16, so that equal c of neighbouring keys lie in different banks.
 fn tileSlot(key: u32, c: u32) -> u32 { return (key * 16u) + (c ^ (key & 15u)); }
@@ -73,11 +74,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   let loadPart = tx % 8u;
 
   //unroll i TM
-  let v$i = min(begin + ty + (u32($i) * 16u), queries - 1u); // those past the end repeat the last query
+  let v$i = min(begin + ty + ($iu * 16u), queries - 1u); // those past the end repeat the last query
   let head$i = (kvHead * GROUP) + (v$i % GROUP);
   let position$i = start + (v$i / GROUP);
   let row$i = (((v$i / GROUP) * HEADS) + head$i) * QUADS;
-  let w$i = (ty + (u32($i) * 16u)) * 16u;
+  let w$i = (ty + ($iu * 16u)) * 16u;
   var m$i = bf16Of(vectors[(SINKS + head$i) / 8u], SINKS + head$i);
   var l$i = select(0.0, 1.0, tx == 0u); // of this invocation's keys; that of tx 0 begins with the sink
   //unroll d PARTS
@@ -98,8 +99,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     {
       var low = vec4f(0.0); // keys outside are zeros: whatever their memory holds must not meet a weight of zero
       var high = vec4f(0.0);
-      if (loaded && ((u32($d) * 8u) + loadPart < QUADS / 2u)) {
-        let k = kCache[source + (u32($d) * 8u)];
+      if (loaded && (($du * 8u) + loadPart < QUADS / 2u)) {
+        let k = kCache[source + ($du * 8u)];
         low = kvLow(k);
         high = kvHigh(k);
       }
@@ -107,13 +108,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       tile[tileSlot(loadKey, (loadPart * 2u) + 1u)] = high;
     }
     workgroupBarrier();
-    for (var c = 0u; c < min(16u, QUADS - (u32($d) * 16u)); c += 2u) {
+    for (var c = 0u; c < min(16u, QUADS - ($du * 16u)); c += 2u) {
       //unroll u 2
       {
-        let j = tile[tileSlot(tx, c + u32($u))];
-        let k = tile[tileSlot(tx + 16u, c + u32($u))];
+        let j = tile[tileSlot(tx, c + $uu)];
+        let k = tile[tileSlot(tx + 16u, c + $uu)];
         //unroll i TM
-        let q$i = q[row$i + (u32($d) * 16u) + c + u32($u)];
+        let q$i = q[row$i + ($du * 16u) + c + $uu];
         s$i = fma(q$i, j, s$i);
         r$i = fma(q$i, k, r$i);
         //end
@@ -132,7 +133,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     //unroll i TM
     var top$i = m$i;
     //unroll t 16
-    top$i = max(top$i, weights[w$i + u32($t)].x);
+    top$i = max(top$i, weights[w$i + $tu].x);
     //end
     //end
     workgroupBarrier();
@@ -145,12 +146,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     //end
 
     //unroll d PARTS
-    if (u32($d) > 0u) { workgroupBarrier(); }
+    if ($du > 0u) { workgroupBarrier(); }
     {
       var low = vec4f(0.0);
       var high = vec4f(0.0);
-      if (loaded && ((u32($d) * 8u) + loadPart < QUADS / 2u)) {
-        let v = vCache[source + (u32($d) * 8u)];
+      if (loaded && (($du * 8u) + loadPart < QUADS / 2u)) {
+        let v = vCache[source + ($du * 8u)];
         low = kvLow(v);
         high = kvHigh(v);
       }
@@ -164,10 +165,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     for (var t = 0u; t < 16u; t += 2u) {
       //unroll u 2
       {
-        let j = tile[tileSlot(t + u32($u), tx)];
-        let k = tile[tileSlot(t + u32($u) + 16u, tx)];
+        let j = tile[tileSlot(t + $uu, tx)];
+        let k = tile[tileSlot(t + $uu + 16u, tx)];
         //unroll i TM
-        let pair$i = weights[w$i + t + u32($u)];
+        let pair$i = weights[w$i + t + $uu];
         sum$i_$d = fma(vec4f(pair$i.y), k, fma(vec4f(pair$i.x), j, sum$i_$d));
         //end
       }
@@ -182,13 +183,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   //end
   workgroupBarrier();
   //unroll i TM
-  if (begin + ty + (u32($i) * 16u) < queries) {
+  if (begin + ty + ($iu * 16u) < queries) {
     var l = 0.0;
     //unroll t 16
-    l += weights[w$i + u32($t)].x;
+    l += weights[w$i + $tu].x;
     //end
     //unroll d PARTS
-    if ((u32($d) * 16u) + tx < QUADS) { a[row$i + (u32($d) * 16u) + tx] = sum$i_$d / l; }
+    if (($du * 16u) + tx < QUADS) { a[row$i + ($du * 16u) + tx] = sum$i_$d / l; }
     //end
   }
   //end

@@ -34,7 +34,7 @@ struct Chunk { n: u32, } // rows
 fn loadA(r0: u32, k4: u32, s: u32) -> vec4f {
   let r = r0 + (s / BK4);
   let c = k4 + (s % BK4);
-  if ((s < TILE_ROWS * BK4) && (r < chunk.n) && (c < K / 4u)) { return x[(r * (K / 4u)) + c]; }
+  if ((s < SLOTS_A) && (r < chunk.n) && (c < K / 4u)) { return x[(r * (K / 4u)) + c]; }
   return vec4f(0.0);
 }
 
@@ -64,19 +64,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
 
   // The next tiles are fetched into registers while the present ones are multiplied.
   //unroll l A_LOADS
-  var nextA$l = loadA(r0, 0u, lane + (u32($l) * THREADS));
+  var nextA$l = loadA(r0, 0u, lane + ($lu * THREADS));
   //end
   //unroll l B_LOADS
-  var nextB$l = loadB(c0, 0u, lane + (u32($l) * THREADS));
+  var nextB$l = loadB(c0, 0u, lane + ($lu * THREADS));
   //end
   for (var k4 = 0u; k4 < K / 4u; k4 += BK4) {
     //unroll l A_LOADS
-    storeA(lane + (u32($l) * THREADS), nextA$l);
-    nextA$l = loadA(r0, k4 + BK4, lane + (u32($l) * THREADS));
+    storeA(lane + ($lu * THREADS), nextA$l);
+    nextA$l = loadA(r0, k4 + BK4, lane + ($lu * THREADS));
     //end
     //unroll l B_LOADS
-    storeB(lane + (u32($l) * THREADS), bf16Even(nextB$l), bf16Odd(nextB$l));
-    nextB$l = loadB(c0, k4 + BK4, lane + (u32($l) * THREADS));
+    storeB(lane + ($lu * THREADS), bf16Even(nextB$l), bf16Odd(nextB$l));
+    nextB$l = loadB(c0, k4 + BK4, lane + ($lu * THREADS));
     //end
     workgroupBarrier();
     multiplyTiles(local.x, local.y);
@@ -86,7 +86,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   //unroll i TM
   //unroll q QUADS
   //unroll j 4
-  store(r0 + local.y + (u32($i) * TY), c0 + local.x + (((u32($q) * 4u) + u32($j)) * TX), acc$i_$q[$j]);
+  store(r0 + local.y + ($iu * TY), c0 + local.x + ((($qu * 4u) + $ju) * TX), acc$i_$q[$j]);
   //end
   //end
   //end

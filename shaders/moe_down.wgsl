@@ -46,13 +46,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
 
   // The next tiles are fetched into registers while the present ones are multiplied.
   //unroll l A_LOADS
-  let a$l = lane + (u32($l) * THREADS);
+  let a$l = lane + ($lu * THREADS);
   var atA$l = OUTSIDE;
   if (a$l / BK4 < count) { atA$l = (lists[sorted + (a$l / BK4)] * (K / 4u)) + (a$l % BK4); }
   var nextA$l = loadA(atA$l, 0u);
   //end
   //unroll l B_LOADS
-  let b$l = lane + (u32($l) * THREADS);
+  let b$l = lane + ($lu * THREADS);
   let r$l = c0 + (b$l / 2u);
   let rowB$l = select(OUTSIDE, (expert * WIDTH) + r$l, (b$l / 2u < TILE_COLS) && (r$l < WIDTH));
   var nextB$l = loadCodes(rowB$l, b$l, 0u);
@@ -74,11 +74,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   }
 
   //unroll i TM
-  if (local.y + (u32($i) * TY) < count) {
-    let to = lists[sorted + local.y + (u32($i) * TY)] * WIDTH;
+  if (local.y + ($iu * TY) < count) {
+    let to = lists[sorted + local.y + ($iu * TY)] * WIDTH;
     //unroll q QUADS
     //unroll j 4
-    let c$q_$j = c0 + local.x + (((u32($q) * 4u) + u32($j)) * TX);
+    let c$q_$j = c0 + local.x + ((($qu * 4u) + $ju) * TX);
     if (c$q_$j < WIDTH) {
       let b = (expert * WIDTH) + c$q_$j;
       y[to + c$q_$j] = acc$i_$q[$j] + bf16Of(bias[b / 8u], b);

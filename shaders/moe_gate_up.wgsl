@@ -56,13 +56,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
 
   // The next tiles are fetched into registers while the present ones are multiplied.
   //unroll l A_LOADS
-  let a$l = lane + (u32($l) * THREADS);
+  let a$l = lane + ($lu * THREADS);
   var atA$l = OUTSIDE;
   if (a$l / BK4 < count) { atA$l = ((lists[sorted + (a$l / BK4)] / TOPK) * (K / 4u)) + (a$l % BK4); }
   var nextA$l = loadA(atA$l, 0u);
   //end
   //unroll l B_LOADS
-  let b$l = lane + (u32($l) * THREADS);
+  let b$l = lane + ($lu * THREADS);
   let r$l = (2u * c0) + weightRow(b$l / 2u);
   let rowB$l = select(OUTSIDE, (expert * 2u * WIDTH) + r$l, (b$l / 2u < TILE_COLS) && (r$l < 2u * WIDTH));
   var nextB$l = loadCodes(rowB$l, b$l, 0u);
@@ -84,11 +84,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   }
 
   //unroll i TM
-  if (local.y + (u32($i) * TY) < count) {
-    let to = lists[sorted + local.y + (u32($i) * TY)] * WIDTH;
+  if (local.y + ($iu * TY) < count) {
+    let to = lists[sorted + local.y + ($iu * TY)] * WIDTH;
     //unroll q QUADS
     //unroll j 2
-    let c$q_$j = c0 + local.x + (((u32($q) * 2u) + u32($j)) * TX);
+    let c$q_$j = c0 + local.x + ((($qu * 2u) + $ju) * TX);
     if (c$q_$j < WIDTH) {
       let b = bf16Pair(bias[(expert * WIDTH) + c$q_$j]);
       h[to + c$q_$j] = swiglu(acc$i_$q[$j] + b.x, acc$i_$q[2 + $j] + b.y, params.limit, params.alpha);

@@ -124,3 +124,23 @@ func TestGemmBF16ShardsAndTilesAgree(t *testing.T) {
 	other, _ := c.run(r)
 	equalBits(t, "out of small tiles", whole, other)
 }
+
+func BenchmarkGemmBF16(b *testing.B) {
+	const k, cols = 2880, 5120
+	dev := newRig(b).dev
+	weights := numbers(1).floats(k*cols, 1)
+	for _, bb := range benchTiles() {
+		b.Run(fmt.Sprintf("rows=%d/tile=%dx%d", bb.rows, bb.tile.Height(), bb.tile.Width()), func(b *testing.B) {
+			r := rig{b, dev}
+			kernel, err := NewGemmBF16(r.dev, GemmBF16Config{K: k, Stride: cols, Tile: bb.tile})
+			r.must(err)
+			b.Cleanup(kernel.Release)
+			a := GemmBF16Args{
+				Chunk: r.chunk(bb.rows), X: r.floats("x", numbers(2).floats(bb.rows*k, 1)), W: r.bf16("w", weights),
+				Vectors: r.bf16("vectors", numbers(3).floats(cols, 1)), Out: r.empty("out", bb.rows*cols),
+			}
+			p := r.program(func(p *gpu.Program) error { return kernel.Record(p, Shard{0, cols}, bb.rows, a) })
+			r.bench(p, 2*float64(bb.rows)*k*cols)
+		})
+	}
+}

@@ -264,3 +264,34 @@ func (c cacheCase) cacheBits(fs []float32) []uint32 {
 	}
 	return ws
 }
+
+// benchTile is a tile to be timed with a number of rows.
+type benchTile struct {
+	rows int
+	tile Tile
+}
+
+func benchTiles() []benchTile {
+	var all []benchTile
+	for _, rows := range []int{16, 64, 128} {
+		for _, t := range []Tile{{8, 16, 1, 1}, {8, 16, 2, 1}, {8, 16, 4, 1}, {16, 16, 4, 1}, {16, 16, 4, 2}, {16, 16, 8, 1}, {16, 16, 8, 2}} {
+			if t.Height() <= max(rows, 32) {
+				all = append(all, benchTile{rows, t})
+			}
+		}
+	}
+	return all
+}
+
+// bench times a program of flop floating-point operations. r is of a *testing.B.
+func (r rig) bench(p *gpu.Program, flop float64) {
+	b := r.t.(*testing.B)
+	ctx := b.Context()
+	r.must(r.dev.Submit(ctx, p)) // the first run compiles
+	r.must(r.dev.Wait(ctx))
+	for b.Loop() {
+		r.must(r.dev.Submit(ctx, p))
+		r.must(r.dev.Wait(ctx))
+	}
+	b.ReportMetric(flop*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+}

@@ -8,7 +8,7 @@ import (
 // RouteConfig is the shape of a router's choice.
 type RouteConfig struct {
 	Experts int
-	TopK    int // at most 64 and Experts
+	TopK    int // at most Experts
 }
 
 // Route chooses each row's experts by their logits and weighs them by softmax over the chosen.
@@ -22,10 +22,15 @@ type RouteArgs struct {
 }
 
 func (c RouteConfig) shader(v shaders.Variant) (shaders.Shader, error) {
-	if err := checkShape("route", check{c.TopK > 0 && c.TopK <= min(c.Experts, 64), "TopK from 1 to 64 and at most Experts"}); err != nil {
+	if err := checkShape("route",
+		check{c.TopK >= 1 && c.TopK <= min(c.Experts, maxTopK), "TopK from 1 to 64 and Experts"},
+		check{c.Experts <= maxExperts, "at most 4096 Experts"},
+	); err != nil {
 		return shaders.Shader{}, err
 	}
-	return shaders.Build("route", v, map[string]int{"EXPERTS": c.Experts, "TOPK": c.TopK, "WG": 64})
+	return shaders.Build("route", v, map[string]int{
+		"EXPERTS": c.Experts, "TOPK": c.TopK, "GROUP": expertGroup(c.Experts, c.TopK), "WG": min(256, (c.Experts+31)/32*32),
+	})
 }
 
 // NewRoute compiles the kernel.

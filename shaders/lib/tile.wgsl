@@ -14,9 +14,11 @@ const BK4: u32 = 4u; // vec4f of k in a tile
 const TILE_ROWS: u32 = TY * TM;
 const TILE_COLS: u32 = TX * 4u * QUADS;
 const THREADS: u32 = TX * TY;
+const SLOTS_A: u32 = TILE_ROWS * BK4;
+const SLOTS_B: u32 = TILE_COLS * BK4;
 
-var<workgroup> tileA: array<vec4f, TILE_ROWS * BK4>;
-var<workgroup> tileB: array<vec4f, TILE_COLS * BK4>;
+var<workgroup> tileA: array<vec4f, SLOTS_A>; // [TILE_ROWS][BK4], see tileSlot
+var<workgroup> tileB: array<vec4f, SLOTS_B>; // [TILE_COLS][BK4]
 
 //unroll i TM
 //unroll q QUADS
@@ -33,16 +35,16 @@ fn multiplyTiles(tx: u32, ty: u32) {
   let swizzleB = (tx >> 1u) & 3u;
   //unroll c 4
   {
-    let a = (ty * BK4) + (u32($c) ^ swizzleA);
-    let b = (tx * BK4) + (u32($c) ^ swizzleB);
+    let a = (ty * BK4) + ($cu ^ swizzleA);
+    let b = (tx * BK4) + ($cu ^ swizzleB);
     //unroll q QUADS
-    let b0_$q = tileB[b + ((u32($q) * 4u) * TX * BK4)];
-    let b1_$q = tileB[b + ((u32($q) * 4u + 1u) * TX * BK4)];
-    let b2_$q = tileB[b + ((u32($q) * 4u + 2u) * TX * BK4)];
-    let b3_$q = tileB[b + ((u32($q) * 4u + 3u) * TX * BK4)];
+    let b0_$q = tileB[b + (($qu * 4u) * TX * BK4)];
+    let b1_$q = tileB[b + (($qu * 4u + 1u) * TX * BK4)];
+    let b2_$q = tileB[b + (($qu * 4u + 2u) * TX * BK4)];
+    let b3_$q = tileB[b + (($qu * 4u + 3u) * TX * BK4)];
     //end
     //unroll i TM
-    let a$i = tileA[a + (u32($i) * TY * BK4)];
+    let a$i = tileA[a + ($iu * TY * BK4)];
     //unroll q QUADS
     acc$i_$q = fma(vec4f(a$i.x), vec4f(b0_$q.x, b1_$q.x, b2_$q.x, b3_$q.x), acc$i_$q);
     acc$i_$q = fma(vec4f(a$i.y), vec4f(b0_$q.y, b1_$q.y, b2_$q.y, b3_$q.y), acc$i_$q);
@@ -56,7 +58,7 @@ fn multiplyTiles(tx: u32, ty: u32) {
 
 // storeA puts the s-th vec4f of the tile of rows, counted along k first, in its place.
 fn storeA(s: u32, v: vec4f) {
-  if (s < TILE_ROWS * BK4) { tileA[tileSlot(s / BK4, s % BK4)] = v; }
+  if (s < SLOTS_A) { tileA[tileSlot(s / BK4, s % BK4)] = v; }
 }
 
 // storeB puts the s-th group of 8 values of the tile of columns, counted along k first, in its place, given as bf16 and MXFP4 are
