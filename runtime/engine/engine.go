@@ -36,8 +36,8 @@ type Options struct {
 
 // Defaults of Options.
 const (
-	defaultSequences = 4
-	defaultPrefill   = 512
+	DefaultMaxSequences = 4
+	defaultPrefill      = 512
 )
 
 // Engine generates replies with a backend. Its methods may be called from several goroutines.
@@ -62,7 +62,7 @@ func New(b Backend, o Options) (*Engine, error) {
 		return nil, fmt.Errorf("engine: MaxSequences is %d and PrefillTokens %d, want 0 or more", o.MaxSequences, o.PrefillTokens)
 	}
 	if o.MaxSequences == 0 {
-		o.MaxSequences = defaultSequences
+		o.MaxSequences = DefaultMaxSequences
 	}
 	if o.PrefillTokens == 0 {
 		o.PrefillTokens = defaultPrefill

@@ -1,0 +1,72 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+
+	"gossamer/runtime/engine"
+	"gossamer/runtime/gpu"
+	"gossamer/runtime/model"
+	"gossamer/runtime/ref"
+	"gossamer/runtime/weights"
+)
+
+// loaded is a backend that holds a model.
+type loaded struct {
+	backend engine.Backend
+	info    Info         // what the backend knows of it
+	free    func() error // closes the backend and all below it
+}
+
+// load places a checkpoint's weights where Options say.
+func load(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, error) {
+	if o.Backend == CPU {
+		return loadCPU(ctx, ck, o)
+	}
+	l, gpuErr := loadWebGPU(ctx, ck, o)
+	if gpuErr == nil || o.Backend == WebGPU || ctx.Err() != nil {
+		return l, gpuErr
+	}
+	o.Logger.WarnContext(ctx, "webgpu does not work, the cpu does it slowly", "reason", gpuErr)
+	l, err := loadCPU(ctx, ck, o)
+	if err != nil {
+		return nil, errors.Join(gpuErr, err)
+	}
+	l.info.Reason = gpuErr.Error()
+	return l, nil
+}
+
+func loadWebGPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, error) {
+	dev, err := gpu.Open(ctx, gpu.Options{Adapter: o.Adapter, MaxBindingBytes: o.MaxBindingBytes})
+	if err != nil {
+		return nil, err
+	}
+	info := Info{Backend: WebGPU, Adapter: dev.Caps().Adapter.String(), KV: F16}
+	precision := model.F16
+	if o.KV == F32 {
+		info.KV, precision = F32, model.F32
+	}
+	m, err := model.Load(ctx, dev, ck, model.Options{Context: o.Context, KV: precision, Sequences: o.MaxSequences, Progress: o.Progress})
+	if err != nil {
+		dev.Close()
+		return nil, err
+	}
+	free := func() error {
+		err := m.Close()
+		dev.Close()
+		return err
+	}
+	return &loaded{m, info, free}, nil
+}
+
+func loadCPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, error) {
+	info := Info{Backend: CPU, KV: F32}
+	if o.KV == F16 {
+		info.KV = F16
+	}
+	m, err := ref.Load(ctx, ck, ref.Options{Context: o.Context, KVF16: o.KV == F16, Progress: o.Progress})
+	if err != nil {
+		return nil, err
+	}
+	return &loaded{m, info, m.Close}, nil
+}

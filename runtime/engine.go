@@ -1,0 +1,131 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gossamer/runtime/chat"
+	"gossamer/runtime/engine"
+	"gossamer/runtime/gptoss"
+	"gossamer/runtime/tokenizer"
+	"gossamer/runtime/weights"
+)
+
+// Engine is an open model. It is safe for concurrent use.
+type Engine struct {
+	info    Info
+	backend engine.Backend
+	engine  *engine.Engine
+	tok     *tokenizer.Tokenizer
+	chat    *chat.Completer
+	chatErr error // why there is no chat
+	free    func() error
+}
+
+// Info describes an open model.
+type Info struct {
+	Model   string         // its name or directory
+	Config  *gptoss.Config // do not modify it
+	Backend Backend        // WebGPU or CPU
+	Adapter string         // the GPU; "" on the CPU
+	Reason  string         // with Auto and CPU: why not WebGPU
+	Context int            // positions
+	KV      Precision
+}
+
+// Open loads a model: the name of an embedded one, or a directory with a published checkpoint (Hugging Face's layout, or OpenAI's
+// original one). The model can be used once Open returns; ctx ends the loading.
+func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	checkpoint, err := openCheckpoint(model, o.Embedded)
+	if err != nil {
+		return nil, err
+	}
+	tok := o.Tokenizer
+	if tok == nil {
+		if tok, err = loadTokenizer(); err != nil {
+			return nil, err
+		}
+	}
+	loaded, err := load(ctx, checkpoint, &o)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{info: loaded.info, backend: loaded.backend, tok: tok, free: loaded.free}
+	e.info.Model, e.info.Config, e.info.Context = model, e.backend.Config(), e.backend.Context()
+	if e.engine, err = engine.New(e.backend, engine.Options{MaxSequences: o.MaxSequences}); err != nil {
+		return nil, errors.Join(err, e.free())
+	}
+	// A model with another vocabulary can still be compared token by token.
+	e.chat, e.chatErr = chat.New(e.engine, tok, chat.Options{})
+	o.Logger.InfoContext(ctx, "model open", "model", model, "backend", e.info.Backend, "adapter", e.info.Adapter,
+		"context", e.info.Context, "kv", e.info.KV)
+	return e, nil
+}
+
+// openCheckpoint finds a model by name or directory.
+func openCheckpoint(model string, embedded map[string]fs.FS) (*weights.Checkpoint, error) {
+	if fsys, ok := embedded[model]; ok {
+		return weights.OpenFS(fsys)
+	}
+	if strings.Contains(model, "://") {
+		return nil, fmt.Errorf("runtime: model %q is a URL: models are read from directories only: download it and give the directory", model)
+	}
+	if _, err := os.Stat(model); errors.Is(err, fs.ErrNotExist) {
+		also := ""
+		if names := slices.Sorted(maps.Keys(embedded)); len(names) > 0 {
+			also = ", nor the name of an embedded model (" + strings.Join(names, ", ") + ")"
+		}
+		return nil, fmt.Errorf("runtime: model %q is not a directory%s: give one that holds config.json and safetensors files", model, also)
+	}
+	return weights.OpenDir(filepath.Clean(model))
+}
+
+// Chat answers a request; see chat.Completer.Stream. Several requests are served at once, and the beginnings of earlier
+// conversations are not computed again.
+func (e *Engine) Chat(ctx context.Context, r chat.Request) iter.Seq2[chat.Event, error] {
+	if e.chatErr != nil {
+		return func(yield func(chat.Event, error) bool) { yield(nil, e.chatErr) }
+	}
+	return e.chat.Stream(ctx, r)
+}
+
+// Conversation begins a conversation that keeps its messages. r's other fields hold for each reply.
+func (e *Engine) Conversation(r chat.Request) *chat.Conversation {
+	return chat.NewConversation(e.Chat, r)
+}
+
+// Prompt returns the tokens that a request becomes.
+func (e *Engine) Prompt(r chat.Request) ([]int32, error) {
+	if e.chatErr != nil {
+		return nil, e.chatErr
+	}
+	return e.chat.Prompt(r)
+}
+
+// Generate continues tokens, without any idea of messages; see engine.Engine.Generate.
+func (e *Engine) Generate(ctx context.Context, r engine.Request, emit func(engine.Token) bool) (engine.Result, error) {
+	return e.engine.Generate(ctx, r, emit)
+}
+
+// Info describes the model.
+func (e *Engine) Info() Info { return e.info }
+
+// Backend is the model itself, for comparison with other implementations. It stays the Engine's to close.
+func (e *Engine) Backend() engine.Backend { return e.backend }
+
+// Tokenizer is the vocabulary.
+func (e *Engine) Tokenizer() *tokenizer.Tokenizer { return e.tok }
+
+// Close ends replies in progress, waits for them, and frees the model.
+func (e *Engine) Close() error { return errors.Join(e.engine.Close(), e.free()) }

@@ -1,0 +1,89 @@
+package runtime
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"gossamer/runtime/engine"
+	"gossamer/runtime/tokenizer"
+	"gossamer/runtime/weights"
+)
+
+// Backend is what computes the model.
+type Backend string
+
+const (
+	Auto   Backend = "auto"   // WebGPU if that works, else CPU; Info says which, and why
+	WebGPU Backend = "webgpu" // a GPU, or a software adapter
+	CPU    Backend = "cpu"    // plain Go: exact, slow, without any device
+)
+
+// Precision is how keys and values are stored.
+type Precision string
+
+const (
+	F16 Precision = "f16" // 2 bytes
+	F32 Precision = "f32" // 4 bytes, for exact comparison
+)
+
+// Options of Open. The zero value suits one user. They cannot be changed later.
+type Options struct {
+	// Backend computes the model. "": Auto.
+	Backend Backend
+	// Context is the number of positions, in tokens. 0: what the device has room for, at most what the model was made for; 8,192
+	// on the CPU.
+	Context int
+	// KV is the precision of keys and values. "": F16 with WebGPU. The CPU always stores F32, to which "" leaves them; F16 rounds
+	// them there, for comparison.
+	KV Precision
+	// MaxSequences is the number of conversations that are kept in memory and served at a time. 0: 4.
+	MaxSequences int
+
+	// Adapter chooses the GPU: an index as `gossamer doctor` lists them, or a part of its name. "": the most capable one.
+	Adapter string
+	// MaxBindingBytes lowers the size of a storage binding, to try what a weaker device does. 0: the adapter's.
+	MaxBindingBytes int64
+
+	// Embedded are the models that the program carries, by the names that Open takes for them.
+	Embedded map[string]fs.FS
+	// Tokenizer is the vocabulary. nil: the one that the program carries; a browser's does not carry any.
+	Tokenizer *tokenizer.Tokenizer
+
+	// Progress is told how far loading is, often; may be nil.
+	Progress func(weights.Progress)
+	// Logger is told what was chosen and what was given up; nil: nobody.
+	Logger *slog.Logger
+}
+
+// check refuses what is out of range and fills in defaults.
+func (o *Options) check() error {
+	switch o.Backend {
+	case "":
+		o.Backend = Auto
+	case Auto, WebGPU, CPU:
+	default:
+		return fmt.Errorf("runtime: Backend is %q, want %s, %s or %s", o.Backend, Auto, WebGPU, CPU)
+	}
+	switch o.KV {
+	case "", F16, F32:
+	default:
+		return fmt.Errorf("runtime: KV is %q, want %s or %s", o.KV, F16, F32)
+	}
+	if o.Context < 0 {
+		return fmt.Errorf("runtime: Context is %d, want 0 or more", o.Context)
+	}
+	if o.MaxSequences < 0 {
+		return fmt.Errorf("runtime: MaxSequences is %d, want 0 or more", o.MaxSequences)
+	}
+	if o.MaxBindingBytes < 0 {
+		return fmt.Errorf("runtime: MaxBindingBytes is %d, want 0 or more", o.MaxBindingBytes)
+	}
+	if o.MaxSequences == 0 {
+		o.MaxSequences = engine.DefaultMaxSequences
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
