@@ -305,6 +305,7 @@ func TestGenerateRefuses(t *testing.T) {
 		{"Allowed", engine.Request{Tokens: prompt, Allowed: []uint32{1}}, "Allowed has 1 words, want 8"},
 		{"TopLogprobs", engine.Request{Tokens: prompt, TopLogprobs: 21}, "TopLogprobs"},
 		{"Checkpoints", engine.Request{Tokens: prompt, Checkpoints: []int{2, 1}}, "Checkpoints"},
+		{"CheckpointsBeyond", engine.Request{Tokens: []int32{1, 2}, Checkpoints: []int{3}}, "Checkpoints"},
 		{"Sampling", engine.Request{Tokens: prompt, Sampling: sample.Params{TopP: 2}}, "TopP"},
 		{"NothingAllowed", engine.Request{Tokens: prompt, Allowed: make([]uint32, 8)}, "no token has a finite logit"},
 	} {

@@ -148,8 +148,8 @@ func (e *Engine) check(r *Request) (*sample.Sampler, error) {
 	if r.TopLogprobs < 0 || r.TopLogprobs > maxTopLogprobs {
 		return nil, fmt.Errorf("engine: TopLogprobs is %d, want 0 to %d", r.TopLogprobs, maxTopLogprobs)
 	}
-	if !slices.IsSorted(r.Checkpoints) || len(r.Checkpoints) > 0 && r.Checkpoints[0] < 0 {
-		return nil, fmt.Errorf("engine: Checkpoints are %v, want ascending lengths", r.Checkpoints)
+	if n := len(r.Checkpoints); !slices.IsSorted(r.Checkpoints) || n > 0 && (r.Checkpoints[0] < 0 || r.Checkpoints[n-1] > len(r.Tokens)) {
+		return nil, fmt.Errorf("engine: Checkpoints are %v, want ascending lengths of a prompt of %d tokens", r.Checkpoints, len(r.Tokens))
 	}
 	return sample.New(r.Sampling, vocab, r.Tokens)
 }
