@@ -41,12 +41,16 @@ func TestAttnPrefill(t *testing.T) {
 		{"F16", cacheCase{heads: 8, kvHeads: 2, headDim: 64, f16: true, rows: 10, n: 7, start: 125}, 1},
 		{"F16Window", cacheCase{heads: 8, kvHeads: 2, headDim: 40, f16: true, window: 50, rows: 10, n: 7, start: 125}, 1},
 	} {
-		t.Run(tt.name, func(t *testing.T) { tt.testAttnPrefill(t, newRig(t), tt.size) })
+		t.Run(tt.name, func(t *testing.T) { tt.checkAttnPrefill(newRig(t), tt.size) })
 	}
 }
 
-func (c cacheCase) testAttnPrefill(t testing.TB, r rig, size float64) {
-	t.Helper()
+func TestAttnPrefillRandomShapes(t *testing.T) {
+	randomShapes(t, drawCache, func(r rig, c cacheCase) { c.checkAttnPrefill(r, 1) })
+}
+
+func (c cacheCase) checkAttnPrefill(r rig, size float64) {
+	r.t.Helper()
 	const sinksAt = 16
 	k, err := NewAttnPrefill(r.dev, AttnPrefillConfig{
 		Heads: c.heads, KVHeads: c.kvHeads, HeadDim: c.headDim, Window: c.window, Sinks: sinksAt, Tables: c.tables(), KVF16: c.f16, Rows: c.rows,
@@ -61,9 +65,8 @@ func (c cacheCase) testAttnPrefill(t testing.TB, r rig, size float64) {
 		Chunk: r.chunk(c.n), Step: c.step(r), Q: r.floats("q", q), Vectors: r.bf16("vectors", vectors),
 		KCache: r.words("k", c.cacheBits(keys)), VCache: r.words("v", c.cacheBits(values)), Out: r.empty("a", len(q)),
 	}
-	p := r.program(func(p *gpu.Program) error { return k.Record(p, a) })
-	r.must(r.dev.Submit(t.Context(), p))
-	got := r.readWords(a.Out, len(q))
+	got := r.twice(func() { r.fill(a.Out) }, func(p *gpu.Program) error { return k.Record(p, a) },
+		func() []uint32 { return r.readWords(a.Out, len(q)) })
 
 	want := make([]near, len(q))
 	for i := range want {
@@ -111,10 +114,7 @@ func (c cacheCase) testAttnPrefill(t testing.TB, r rig, size float64) {
 			}
 		}
 	}
-	compare(t, "a", got, want)
-	r.fill(a.Out)
-	r.must(r.dev.Submit(t.Context(), p))
-	equalBits(t, "a", got, r.readWords(a.Out, len(q)))
+	compare(r.t, "a", got, want)
 }
 
 // firstKey is the first position that the chunk's row sees.

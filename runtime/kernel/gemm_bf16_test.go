@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"gossamer/runtime/gpu"
 )
 
@@ -15,8 +17,8 @@ type gemmCase struct {
 	cuts    []int
 }
 
-// bits runs the product on poisoned (or, with Residual, random) outputs.
-func (c gemmCase) run(r rig) (got []uint32, want []near) {
+// check compares the product, added to poisoned or, with Residual, random outputs, and returns its bits.
+func (c gemmCase) check(r rig) []uint32 {
 	r.t.Helper()
 	k, err := NewGemmBF16(r.dev, c.GemmBF16Config)
 	r.must(err)
@@ -31,20 +33,21 @@ func (c gemmCase) run(r rig) (got []uint32, want []near) {
 		out = r.floats("out", before)
 	}
 	a := GemmBF16Args{Chunk: r.chunk(c.n), X: r.floats("x", x), Vectors: r.bf16("vectors", vectors), Out: out}
-	r.run(func(p *gpu.Program) error {
-		first := 0
-		for _, next := range append(c.cuts, c.Stride) {
-			a.W = r.bf16("w", w[first*c.K:next*c.K])
-			if err := k.Record(p, Shard{first, next - first}, c.rows, a); err != nil {
+	reset := func() { r.fill(out) }
+	if c.Residual {
+		reset = func() { r.set(out, before) }
+	}
+	got := r.twice(reset, func(p *gpu.Program) error {
+		for _, s := range shardsOf(c.Stride, c.cuts) {
+			a.W = r.bf16("w", w[s.First*c.K:(s.First+s.Count)*c.K])
+			if err := k.Record(p, s, c.rows, a); err != nil {
 				return err
 			}
-			first = next
 		}
 		return nil
-	})
-	got = r.readWords(out, c.rows*c.Stride)
+	}, func() []uint32 { return r.readWords(out, c.rows*c.Stride) })
 
-	want = make([]near, len(got))
+	want := make([]near, len(got))
 	for row := range c.rows {
 		for col := range c.Stride {
 			at := row*c.Stride + col
@@ -74,7 +77,8 @@ func (c gemmCase) run(r rig) (got []uint32, want []near) {
 			want[at] = near{sum, size*eps32*float64(c.K+3) + 1e-37}
 		}
 	}
-	return got, want
+	compare(r.t, "out", got, want)
+	return got
 }
 
 func TestGemmBF16(t *testing.T) {
@@ -95,20 +99,29 @@ func TestGemmBF16(t *testing.T) {
 		{"DeepSum", gemmCase{GemmBF16Config{K: 2880, Stride: 33, Tile: small}, 3, 3, nil}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRig(t)
-			got, want := tt.run(r)
-			compare(t, "out", got, want)
-			again, _ := tt.run(r)
-			equalBits(t, "out", got, again)
+			tt.check(newRig(t))
 		})
 	}
 	for _, tile := range []Tile{TileFor(16), TileFor(32), TileFor(64), TileFor(512), {8, 8, 1, 2}, {16, 16, 8, 2}} {
 		t.Run(fmt.Sprintf("Tile%dx%d", tile.Height(), tile.Width()), func(t *testing.T) {
 			c := gemmCase{GemmBF16Config{K: 72, Stride: tile.Width() + 9, Bias: 8, Tile: tile}, tile.Height() + 3, tile.Height() + 2, nil}
-			got, want := c.run(newRig(t))
-			compare(t, "out", got, want)
+			c.check(newRig(t))
 		})
 	}
+}
+
+func TestGemmBF16RandomShapes(t *testing.T) {
+	randomShapes(t, func(rt *rapid.T) gemmCase {
+		c := gemmCase{rows: rapid.IntRange(1, 70).Draw(rt, "rows")}
+		c.n = rapid.IntRange(0, c.rows).Draw(rt, "n")
+		c.K = 8 * rapid.IntRange(1, 30).Draw(rt, "K/8")
+		c.Stride = rapid.IntRange(1, 150).Draw(rt, "stride")
+		c.Bias = rapid.SampledFrom([]int{NoBias, 0, 24}).Draw(rt, "bias")
+		c.Residual = rapid.Bool().Draw(rt, "residual")
+		c.Tile = rapid.SampledFrom([]Tile{TileFor(16), TileFor(32), TileFor(128), TileFor(512), {X: 8, Y: 32, Rows: 3, Quads: 2}}).Draw(rt, "tile")
+		c.cuts = []int{rapid.IntRange(0, c.Stride).Draw(rt, "cut")}
+		return c
+	}, func(r rig, c gemmCase) { c.check(r) })
 }
 
 // A sum does not depend on how the product was cut into tiles and shards, so that models are reproducible whatever the device
@@ -116,12 +129,12 @@ func TestGemmBF16(t *testing.T) {
 func TestGemmBF16ShardsAndTilesAgree(t *testing.T) {
 	r := newRig(t)
 	c := gemmCase{GemmBF16Config{K: 128, Stride: 150, Bias: 8, Tile: TileFor(64)}, 40, 40, nil}
-	whole, _ := c.run(r)
+	whole := c.check(r)
 	c.cuts = []int{7, 64, 149}
-	cut, _ := c.run(r)
+	cut := c.check(r)
 	equalBits(t, "out of shards", whole, cut)
 	c.Tile = TileFor(16)
-	other, _ := c.run(r)
+	other := c.check(r)
 	equalBits(t, "out of small tiles", whole, other)
 }
 

@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/tensor"
 )
@@ -80,16 +82,6 @@ func (c moeCase) selected() [][]int {
 	return c.lists().selections(7, c.n)
 }
 
-func (c moeCase) shards() []Shard {
-	var ss []Shard
-	first := 0
-	for _, next := range append(c.cuts, c.experts) {
-		ss = append(ss, Shard{first, next - first})
-		first = next
-	}
-	return ss
-}
-
 var moeTile = Tile{X: 8, Y: 8, Rows: 1, Quads: 1} // 8 x 32
 
 func moeCases() map[string]moeCase {
@@ -118,54 +110,70 @@ func moeCases() map[string]moeCase {
 	}
 }
 
-func TestMoEGateUp(t *testing.T) {
-	const limit, alpha = 7, 1.702
-	for name, c := range moeCases() {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
-			weights := newExperts(1, c.experts, 2*c.inner, c.hidden)
-			x := numbers(9).floats(c.rows*c.hidden, c.size)
-			of := c.lists().listsOf(c.selected())
-			k, err := NewMoEGateUp(r.dev, MoEGateUpConfig{
-				Hidden: c.hidden, Intermediate: c.inner, Limit: limit, Alpha: alpha, Lists: c.lists(), Tile: c.tile,
-			})
-			r.must(err)
-			t.Cleanup(k.Release)
-			a := MoEGateUpArgs{
-				Lists: r.words("lists", c.lists().words(of)), T: r.floats("t", x), H: r.empty("h", c.rows*c.topK*c.inner),
-			}
-			p := r.program(func(p *gpu.Program) error {
-				for _, s := range c.shards() {
-					a.Blocks, a.Scales, a.Bias = weights.shard(r, s)
-					if err := k.Record(p, s, a); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			r.must(r.dev.Submit(t.Context(), p))
-			got := r.readWords(a.H, c.rows*c.topK*c.inner)
-
-			want := make([]near, len(got))
-			for i := range want {
-				want[i] = untouched
-			}
-			for row, chosen := range c.selected() {
-				for k, e := range chosen {
-					for i := range c.inner {
-						of := x[row*c.hidden:][:c.hidden]
-						gate, gateSize := weights.dot(e, 2*i, of)
-						up, upSize := weights.dot(e, 2*i+1, of)
-						want[(row*c.topK+k)*c.inner+i] = swigluNear(gate, gateSize, up, upSize, c.hidden, limit, alpha)
-					}
-				}
-			}
-			compare(t, "h", got, want)
-			r.fill(a.H)
-			r.must(r.dev.Submit(t.Context(), p))
-			equalBits(t, "h", got, r.readWords(a.H, len(got)))
-		})
+func drawMoE(rt *rapid.T) moeCase {
+	c := moeCase{
+		rows:    rapid.IntRange(1, 50).Draw(rt, "rows"),
+		experts: rapid.IntRange(1, 9).Draw(rt, "experts"),
+		hidden:  32 * rapid.IntRange(1, 6).Draw(rt, "hidden/32"),
+		inner:   32 * rapid.IntRange(1, 6).Draw(rt, "inner/32"),
+		tile:    rapid.SampledFrom([]Tile{moeTile, TileFor(16), TileFor(32), TileFor(128), TileFor(512)}).Draw(rt, "tile"),
+		size:    2,
 	}
+	c.n = rapid.IntRange(0, c.rows).Draw(rt, "n")
+	c.topK = rapid.IntRange(1, min(c.experts, 4)).Draw(rt, "top k")
+	c.cuts = []int{rapid.IntRange(0, c.experts).Draw(rt, "cut")}
+	return c
+}
+
+func TestMoEGateUp(t *testing.T) {
+	for name, c := range moeCases() {
+		t.Run(name, func(t *testing.T) { c.checkGateUp(newRig(t)) })
+	}
+}
+
+func TestMoEGateUpRandomShapes(t *testing.T) {
+	randomShapes(t, drawMoE, func(r rig, c moeCase) { c.checkGateUp(r) })
+}
+
+func (c moeCase) checkGateUp(r rig) {
+	r.t.Helper()
+	const limit, alpha = 7, 1.702
+	weights := newExperts(1, c.experts, 2*c.inner, c.hidden)
+	x := numbers(9).floats(c.rows*c.hidden, c.size)
+	of := c.lists().listsOf(c.selected())
+	k, err := NewMoEGateUp(r.dev, MoEGateUpConfig{
+		Hidden: c.hidden, Intermediate: c.inner, Limit: limit, Alpha: alpha, Lists: c.lists(), Tile: c.tile,
+	})
+	r.must(err)
+	defer k.Release()
+	a := MoEGateUpArgs{
+		Lists: r.words("lists", c.lists().words(of)), T: r.floats("t", x), H: r.empty("h", c.rows*c.topK*c.inner),
+	}
+	got := r.twice(func() { r.fill(a.H) }, func(p *gpu.Program) error {
+		for _, s := range shardsOf(c.experts, c.cuts) {
+			a.Blocks, a.Scales, a.Bias = weights.shard(r, s)
+			if err := k.Record(p, s, a); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func() []uint32 { return r.readWords(a.H, c.rows*c.topK*c.inner) })
+
+	want := make([]near, len(got))
+	for i := range want {
+		want[i] = untouched
+	}
+	for row, chosen := range c.selected() {
+		for k, e := range chosen {
+			for i := range c.inner {
+				of := x[row*c.hidden:][:c.hidden]
+				gate, gateSize := weights.dot(e, 2*i, of)
+				up, upSize := weights.dot(e, 2*i+1, of)
+				want[(row*c.topK+k)*c.inner+i] = swigluNear(gate, gateSize, up, upSize, c.hidden, limit, alpha)
+			}
+		}
+	}
+	compare(r.t, "h", got, want)
 }
 
 // swigluNear is the activation of sums over k products, whose terms' magnitudes add up to gateSize and upSize.
@@ -183,49 +191,50 @@ func swigluNear(gate, gateSize, up, upSize float64, k int, limit, alpha float64)
 
 func TestMoEDown(t *testing.T) {
 	for name, c := range moeCases() {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
-			weights := newExperts(1, c.experts, c.hidden, c.inner)
-			h := numbers(9).floats(c.rows*c.topK*c.inner, c.size)
-			of := c.lists().listsOf(c.selected())
-			k, err := NewMoEDown(r.dev, MoEDownConfig{Hidden: c.hidden, Intermediate: c.inner, Lists: c.lists(), Tile: c.tile})
-			r.must(err)
-			t.Cleanup(k.Release)
-			a := MoEDownArgs{
-				Lists: r.words("lists", c.lists().words(of)), H: r.floats("h", h), Y: r.empty("y", c.rows*c.topK*c.hidden),
-			}
-			p := r.program(func(p *gpu.Program) error {
-				for _, s := range c.shards() {
-					a.Blocks, a.Scales, a.Bias = weights.shard(r, s)
-					if err := k.Record(p, s, a); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			r.must(r.dev.Submit(t.Context(), p))
-			got := r.readWords(a.Y, c.rows*c.topK*c.hidden)
-
-			want := make([]near, len(got))
-			for i := range want {
-				want[i] = untouched
-			}
-			for row, chosen := range c.selected() {
-				for k, e := range chosen {
-					at := row*c.topK + k
-					for i := range c.hidden {
-						sum, size := weights.dot(e, i, h[at*c.inner:][:c.inner])
-						// as in swigluNear
-						want[at*c.hidden+i] = near{sum, size*eps32*float64(c.inner+2) + 1e-37}
-					}
-				}
-			}
-			compare(t, "y", got, want)
-			r.fill(a.Y)
-			r.must(r.dev.Submit(t.Context(), p))
-			equalBits(t, "y", got, r.readWords(a.Y, len(got)))
-		})
+		t.Run(name, func(t *testing.T) { c.checkDown(newRig(t)) })
 	}
+}
+
+func TestMoEDownRandomShapes(t *testing.T) {
+	randomShapes(t, drawMoE, func(r rig, c moeCase) { c.checkDown(r) })
+}
+
+func (c moeCase) checkDown(r rig) {
+	r.t.Helper()
+	weights := newExperts(1, c.experts, c.hidden, c.inner)
+	h := numbers(9).floats(c.rows*c.topK*c.inner, c.size)
+	of := c.lists().listsOf(c.selected())
+	k, err := NewMoEDown(r.dev, MoEDownConfig{Hidden: c.hidden, Intermediate: c.inner, Lists: c.lists(), Tile: c.tile})
+	r.must(err)
+	defer k.Release()
+	a := MoEDownArgs{
+		Lists: r.words("lists", c.lists().words(of)), H: r.floats("h", h), Y: r.empty("y", c.rows*c.topK*c.hidden),
+	}
+	got := r.twice(func() { r.fill(a.Y) }, func(p *gpu.Program) error {
+		for _, s := range shardsOf(c.experts, c.cuts) {
+			a.Blocks, a.Scales, a.Bias = weights.shard(r, s)
+			if err := k.Record(p, s, a); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func() []uint32 { return r.readWords(a.Y, c.rows*c.topK*c.hidden) })
+
+	want := make([]near, len(got))
+	for i := range want {
+		want[i] = untouched
+	}
+	for row, chosen := range c.selected() {
+		for k, e := range chosen {
+			at := row*c.topK + k
+			for i := range c.hidden {
+				sum, size := weights.dot(e, i, h[at*c.inner:][:c.inner])
+				// as in swigluNear
+				want[at*c.hidden+i] = near{sum, size*eps32*float64(c.inner+2) + 1e-37}
+			}
+		}
+	}
+	compare(r.t, "y", got, want)
 }
 
 // Every code under every scale that can be exact is decoded exactly: products with single ones are the weights themselves.

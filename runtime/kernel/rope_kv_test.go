@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/tensor"
 )
@@ -26,12 +28,31 @@ func TestRopeKV(t *testing.T) {
 		{"LargeHead", cacheCase{heads: 2, kvHeads: 1, headDim: 256, rows: 2, n: 2, start: 127}},
 		{"F16", cacheCase{heads: 8, kvHeads: 2, headDim: 64, f16: true, rows: 10, n: 7, start: 125}},
 	} {
-		t.Run(tt.name, func(t *testing.T) { tt.testRopeKV(t, newRig(t)) })
+		t.Run(tt.name, func(t *testing.T) { tt.checkRopeKV(newRig(t)) })
 	}
 }
 
-func (c cacheCase) testRopeKV(t testing.TB, r rig) {
-	t.Helper()
+func TestRopeKVRandomShapes(t *testing.T) {
+	randomShapes(t, drawCache, func(r rig, c cacheCase) { c.checkRopeKV(r) })
+}
+
+// drawCache draws a chunk and the cache it works on.
+func drawCache(rt *rapid.T) cacheCase {
+	c := cacheCase{
+		kvHeads: rapid.IntRange(1, 4).Draw(rt, "kv heads"),
+		headDim: 8 * rapid.IntRange(1, 16).Draw(rt, "head dim/8"),
+		window:  rapid.SampledFrom([]int{0, 0, 1, 20, 128, 200}).Draw(rt, "window"),
+		f16:     rapid.Bool().Draw(rt, "f16"),
+		rows:    rapid.IntRange(1, 60).Draw(rt, "rows"),
+		start:   rapid.IntRange(0, 400).Draw(rt, "start"),
+	}
+	c.heads = c.kvHeads * rapid.IntRange(1, 9).Draw(rt, "group")
+	c.n = rapid.IntRange(0, c.rows).Draw(rt, "n")
+	return c
+}
+
+func (c cacheCase) checkRopeKV(r rig) {
+	r.t.Helper()
 	k, err := NewRopeKV(r.dev, RopeKVConfig{
 		Heads: c.heads, KVHeads: c.kvHeads, HeadDim: c.headDim, Sliding: c.window > 0, Tables: c.tables(), KVF16: c.f16,
 	})
@@ -87,9 +108,9 @@ func (c cacheCase) testRopeKV(t testing.TB, r rig) {
 			}
 		}
 	}
-	compare(t, "q", r.readWords(a.Q, len(wantQ)), wantQ)
-	compare(t, "k", c.readCache(r, a.KCache), c.stored(wantK))
-	compare(t, "v", c.readCache(r, a.VCache), c.stored(wantV))
+	compare(r.t, "q", r.readWords(a.Q, len(wantQ)), wantQ)
+	compare(r.t, "k", c.readCache(r, a.KCache), c.stored(wantK))
+	compare(r.t, "v", c.readCache(r, a.VCache), c.stored(wantV))
 }
 
 // readCache reads an arena as words of f32.

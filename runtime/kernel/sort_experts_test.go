@@ -3,6 +3,8 @@ package kernel
 import (
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"gossamer/runtime/gpu"
 )
 
@@ -58,19 +60,22 @@ func (l ExpertLists) selections(s numbers, n int) [][]int {
 	return sel
 }
 
-// selWords is sel as route writes it, with weights.
-func selWords(sel [][]int, weights []uint32) []uint32 {
+// selWords is sel as route writes it, with weights that nobody may use.
+func selWords(sel [][]int) []uint32 {
 	var ws []uint32
 	for _, experts := range sel {
 		for _, e := range experts {
-			w := uint32(poison)
-			if weights != nil {
-				w = weights[len(ws)/2]
-			}
-			ws = append(ws, uint32(e), w)
+			ws = append(ws, uint32(e), poison)
 		}
 	}
 	return ws
+}
+
+// sortCase is a chunk whose first n rows are assigned.
+type sortCase struct {
+	ExpertLists
+	n   int
+	sel [][]int // nil: random
 }
 
 func TestSortExperts(t *testing.T) {
@@ -83,45 +88,57 @@ func TestSortExperts(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		ExpertLists
-		n   int
-		sel [][]int // nil: random
+		sortCase
 	}{
-		{"OneRow", ExpertLists{1, 1, 1, 16}, 1, nil},
-		{"NoRows", ExpertLists{8, 2, 4, 16}, 0, nil},
-		{"RowsOutOfUse", ExpertLists{100, 4, 32, 16}, 33, nil},
-		{"FewerAssignmentsThanLanes", ExpertLists{20, 4, 32, 16}, 20, nil},
-		{"SomewhatMore", ExpertLists{65, 4, 32, 16}, 65, nil},
-		{"MaxRows", ExpertLists{512, 4, 32, 64}, 512, nil},
-		{"ManyExperts", ExpertLists{128, 4, 128, 32}, 128, nil},
-		{"MoreExpertsThanLanes", ExpertLists{20, 2, 300, 8}, 20, nil},
-		{"OneExpertTakesAll", ExpertLists{40, 1, 8, 16}, 40, all(40, 5)},
-		{"WholeTiles", ExpertLists{32, 1, 8, 16}, 32, all(32, 0)},
-		{"ExpertsWithNoTokens", ExpertLists{40, 2, 8, 16}, 40, all(40, 6, 1)},
-		{"TilesOfOne", ExpertLists{30, 2, 4, 1}, 30, nil},
-		{"EveryExpertHasARemainder", ExpertLists{17, 4, 4, 16}, 17, all(17, 3, 1, 0, 2)},
+		{"OneRow", sortCase{ExpertLists{1, 1, 1, 16}, 1, nil}},
+		{"NoRows", sortCase{ExpertLists{8, 2, 4, 16}, 0, nil}},
+		{"RowsOutOfUse", sortCase{ExpertLists{100, 4, 32, 16}, 33, nil}},
+		{"FewerAssignmentsThanLanes", sortCase{ExpertLists{20, 4, 32, 16}, 20, nil}},
+		{"SomewhatMore", sortCase{ExpertLists{65, 4, 32, 16}, 65, nil}},
+		{"MaxRows", sortCase{ExpertLists{512, 4, 32, 64}, 512, nil}},
+		{"ManyExperts", sortCase{ExpertLists{128, 4, 128, 32}, 128, nil}},
+		{"MoreExpertsThanLanes", sortCase{ExpertLists{20, 2, 300, 8}, 20, nil}},
+		{"OneExpertTakesAll", sortCase{ExpertLists{40, 1, 8, 16}, 40, all(40, 5)}},
+		{"WholeTiles", sortCase{ExpertLists{32, 1, 8, 16}, 32, all(32, 0)}},
+		{"ExpertsWithNoTokens", sortCase{ExpertLists{40, 2, 8, 16}, 40, all(40, 6, 1)}},
+		{"TilesOfOne", sortCase{ExpertLists{30, 2, 4, 1}, 30, nil}},
+		{"EveryExpertHasARemainder", sortCase{ExpertLists{17, 4, 4, 16}, 17, all(17, 3, 1, 0, 2)}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			r := newRig(t)
-			k, err := NewSortExperts(r.dev, tt.ExpertLists)
-			r.must(err)
-			t.Cleanup(k.Release)
-			sel := tt.sel
-			if sel == nil {
-				sel = tt.selections(1, tt.n)
-			}
-			buf := make([]uint32, tt.Rows*tt.TopK*2)
-			for i := range buf {
-				buf[i] = 1 << 20 // an expert that there is not, in rows that are not in use
-			}
-			copy(buf, selWords(sel, nil))
-			want := tt.listsOf(sel)
-			if len(want.tiles) > tt.MaxTiles() {
-				t.Fatalf("%d tiles, MaxTiles is %d", len(want.tiles), tt.MaxTiles())
-			}
-			a := SortExpertsArgs{Chunk: r.chunk(tt.n), Sel: r.words("sel", buf), Lists: r.empty("lists", int(tt.Bytes()/4))}
-			r.run(func(p *gpu.Program) error { return k.Record(p, a) })
-			equalBits(t, "lists", tt.words(want), r.readWords(a.Lists, int(tt.Bytes()/4)))
-		})
+		t.Run(tt.name, func(t *testing.T) { tt.check(newRig(t)) })
 	}
+}
+
+func TestSortExpertsRandomShapes(t *testing.T) {
+	randomShapes(t, func(rt *rapid.T) sortCase {
+		l := ExpertLists{
+			Rows: rapid.IntRange(1, 300).Draw(rt, "rows"), Experts: rapid.IntRange(1, 150).Draw(rt, "experts"),
+			Height: rapid.IntRange(1, 70).Draw(rt, "height"),
+		}
+		l.TopK = rapid.IntRange(1, min(l.Experts, 6)).Draw(rt, "top k")
+		return sortCase{l, rapid.IntRange(0, l.Rows).Draw(rt, "n"), nil}
+	}, func(r rig, c sortCase) { c.check(r) })
+}
+
+func (c sortCase) check(r rig) {
+	r.t.Helper()
+	k, err := NewSortExperts(r.dev, c.ExpertLists)
+	r.must(err)
+	defer k.Release()
+	sel := c.sel
+	if sel == nil {
+		sel = c.selections(1, c.n)
+	}
+	ws := selWords(sel)
+	for len(ws) < c.Rows*c.TopK*2 {
+		ws = append(ws, 1<<20) // an expert that there is not, in rows that are not in use
+	}
+	want := c.listsOf(sel)
+	if len(want.tiles) > c.MaxTiles() {
+		r.t.Fatalf("%d tiles, MaxTiles is %d", len(want.tiles), c.MaxTiles())
+	}
+	n := int(c.Bytes() / 4)
+	a := SortExpertsArgs{Chunk: r.chunk(c.n), Sel: r.words("sel", ws), Lists: r.empty("lists", n)}
+	got := r.twice(func() { r.fill(a.Lists) }, func(p *gpu.Program) error { return k.Record(p, a) },
+		func() []uint32 { return r.readWords(a.Lists, n) })
+	equalBits(r.t, "lists", c.words(want), got)
 }
