@@ -12,7 +12,7 @@ const require = createRequire(import.meta.url);
 const { create, globals } = await import(pathToFileURL(require.resolve(process.argv[2])));
 Object.assign(globalThis, globals);
 
-const gpu = create([]);
+const gpu = create(process.argv.slice(3));
 const adapter = await gpu.requestAdapter();
 if (!adapter) {
   process.stderr.write('tint.mjs: Dawn finds no adapter\n');

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	gossamer "gossamer/runtime"
+	"gossamer/runtime/chat"
+)
+
+func chatCommand() command {
+	return command{
+		name:  "chat",
+		args:  "[PROMPT]",
+		short: "talk with a model",
+		long: `With a PROMPT, or a prompt on standard input, prints one answer. Else converses: Ctrl-C ends a reply, Ctrl-D the conversation;
+/new forgets it, /effort low|medium|high changes how long the model reasons, /help lists this.
+The model's reasoning is shown dimmed on a terminal and left out elsewhere.`,
+		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+			var m modelFlags
+			var s samplingFlags
+			m.declare(fs)
+			s.declare(fs, 1)
+			effort := fs.String("effort", "medium", "how long the model reasons: low, `medium` or high")
+			instructions := fs.String("instructions", "", "`text` that the model should follow")
+			maxTokens := fs.Int("max-tokens", 0, "end a reply after `n` tokens, reasoning included; 0: at a full context")
+			stats := fs.Bool("stats", false, "tell tokens and rates after each reply")
+			asJSON := fs.Bool("json", false, "print one answer as a JSON object")
+			return func(ctx context.Context, env *env, args []string) error {
+				if len(args) > 1 {
+					return usagef("one PROMPT, in quotes, not %d arguments", len(args))
+				}
+				if *maxTokens < 0 {
+					return usagef("--max-tokens %d, want 0 or more", *maxTokens)
+				}
+				level, err := parseEffort(*effort)
+				if err != nil {
+					return err
+				}
+				params, err := s.params()
+				if err != nil {
+					return err
+				}
+				prompt, once, err := onePrompt(env, args)
+				if err != nil {
+					return err
+				}
+				if *asJSON && !once {
+					return usagef("--json wants a PROMPT")
+				}
+				e, err := m.open(ctx, env)
+				if err != nil {
+					return err
+				}
+				defer e.Close()
+				if reason := e.Info().Reason; reason != "" {
+					fmt.Fprintf(env.stderr, "gossamer: no WebGPU here, so the CPU computes: %s\n", reason)
+				}
+				t := &talk{
+					env: env, dim: colours(env.stdout), stats: *stats, json: *asJSON,
+					c: e.Conversation(chat.Request{Instructions: *instructions, Effort: level, MaxTokens: *maxTokens, Sampling: &params}),
+				}
+				if once {
+					return t.answer(ctx, prompt)
+				}
+				return t.converse(ctx, e)
+			}
+		},
+	}
+}
+
+func parseEffort(s string) (chat.Effort, error) {
+	switch e := chat.Effort(s); e {
+	case chat.Low, chat.Medium, chat.High:
+		return e, nil
+	}
+	return "", usagef("effort %q, want low, medium or high", s)
+}
+
+// onePrompt finds out whether there is a single prompt, and which.
+func onePrompt(env *env, args []string) (prompt string, once bool, err error) {
+	if len(args) == 1 {
+		prompt = args[0]
+	} else {
+		if isTerminal(env.stdin) {
+			return "", false, nil
+		}
+		data, err := io.ReadAll(env.stdin)
+		if err != nil {
+			return "", false, err
+		}
+		prompt = strings.TrimRight(string(data), "\r\n")
+	}
+	if strings.TrimSpace(prompt) == "" {
+		return "", false, usagef("the prompt is empty")
+	}
+	return prompt, true, nil
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// colours says whether a stream shows ANSI attributes.
+func colours(w io.Writer) bool {
+	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// talk is a conversation on a terminal, or one question.
+type talk struct {
+	env   *env
+	c     *chat.Conversation
+	dim   bool // show reasoning, dimmed
+	stats bool
+	json  bool
+}
+
+// converse reads lines until the input ends.
+func (t *talk) converse(ctx context.Context, e *gossamer.Engine) error {
+	fmt.Fprintf(t.env.stderr, "%s\nCtrl-C ends a reply, Ctrl-D the conversation, /help lists commands.\n", describe(e))
+	lines, readErr := readLines(t.env.stdin)
+	for {
+		fmt.Fprint(t.env.stdout, "\n> ")
+		var line string
+		select {
+		case <-ctx.Done():
+			fmt.Fprintln(t.env.stdout)
+			return nil // Ctrl-C at the prompt is a way to leave
+		case l, ok := <-lines:
+			if !ok {
+				fmt.Fprintln(t.env.stdout)
+				return *readErr
+			}
+			line = strings.TrimSpace(l)
+		}
+		switch {
+		case line == "":
+		case strings.HasPrefix(line, "/"):
+			if quit := t.slash(line); quit {
+				return nil
+			}
+		default:
+			reply, cancel := context.WithCancel(ctx)
+			restore := t.env.onInterrupt(cancel)
+			err := t.show(t.c.Say(reply, line))
+			restore()
+			cancel()
+			if err != nil && !errors.Is(err, context.Canceled) {
+				// The history is as before the question: another one may fit.
+				fmt.Fprintf(t.env.stderr, "gossamer chat: %v\n", err)
+			}
+		}
+	}
+}
+
+// readLines delivers lines until the input ends; the error is valid once the channel is closed.
+func readLines(r io.Reader) (<-chan string, *error) {
+	lines, err := make(chan string), new(error)
+	go func() {
+		defer close(lines)
+		in := bufio.NewReader(r)
+		for {
+			line, e := in.ReadString('\n')
+			if line != "" {
+				lines <- line
+			}
+			if e != nil {
+				if !errors.Is(e, io.EOF) {
+					*err = e
+				}
+				return
+			}
+		}
+	}()
+	return lines, err
+}
+
+// slash runs a command of the conversation.
+func (t *talk) slash(line string) (quit bool) {
+	word, rest, _ := strings.Cut(line, " ")
+	switch word {
+	case "/quit", "/exit", "/bye":
+		return true
+	case "/new":
+		t.c.Request.Messages = nil
+		fmt.Fprintln(t.env.stderr, "A new conversation.")
+	case "/effort":
+		level, err := parseEffort(strings.TrimSpace(rest))
+		if err != nil {
+			fmt.Fprintln(t.env.stderr, err)
+			return false
+		}
+		t.c.Request.Effort = level
+		fmt.Fprintf(t.env.stderr, "Reasoning effort: %s.\n", level)
+	case "/help":
+		fmt.Fprintln(t.env.stderr, "/new forgets the conversation, /effort low|medium|high changes how long the model reasons, /quit ends.")
+	default:
+		fmt.Fprintf(t.env.stderr, "%s is not a command; /help lists them.\n", word)
+	}
+	return false
+}
+
+// show prints a reply as it comes.
+func (t *talk) show(events iter.Seq2[chat.Event, error]) error {
+	w := t.env.stdout
+	reasoning := false // dimmed text is open
+	endReasoning := func() {
+		if reasoning {
+			fmt.Fprint(w, "\x1b[0m\n")
+			reasoning = false
+		}
+	}
+	defer endReasoning()
+	for e, err := range events {
+		if err != nil {
+			endReasoning()
+			fmt.Fprintln(w)
+			return err
+		}
+		switch e := e.(type) {
+		case chat.ReasoningDelta:
+			if t.dim {
+				if !reasoning {
+					fmt.Fprint(w, "\x1b[2m")
+					reasoning = true
+				}
+				fmt.Fprint(w, e.Text)
+			}
+		case chat.ContentDelta:
+			endReasoning()
+			fmt.Fprint(w, e.Text)
+		case chat.ToolCallStart:
+			endReasoning()
+			fmt.Fprintf(w, "[calls %s] ", e.Name)
+		case chat.ToolCallDelta:
+			fmt.Fprint(w, e.Arguments)
+		case chat.Done:
+			endReasoning()
+			fmt.Fprintln(w)
+			t.tell(e)
+		}
+	}
+	return nil
+}
+
+// tell says why a reply was cut off, and its numbers if they are wanted.
+func (t *talk) tell(d chat.Done) {
+	switch d.Reason {
+	case chat.FinishLength:
+		fmt.Fprintln(t.env.stderr, "(cut off: the token limit or the context is reached)")
+	case chat.FinishCancelled:
+		fmt.Fprintln(t.env.stderr, "(stopped)")
+	}
+	if t.stats {
+		u := d.Usage
+		fmt.Fprintf(t.env.stderr, "(%d tokens, %d of them reasoning, %.1f tokens/s; prompt %d, %d from memory, %.1f tokens/s; first token after %.2f s)\n",
+			u.CompletionTokens, u.ReasoningTokens, u.DecodeRate, u.PromptTokens, u.CachedTokens, u.PrefillRate, u.TimeToFirstToken.Seconds())
+	}
+}
+
+// answered is the report of chat --json.
+type answered struct {
+	Content      string `json:"content"`
+	Reasoning    string `json:"reasoning"`
+	FinishReason string `json:"finish_reason"`
+	Usage        struct {
+		PromptTokens     int     `json:"prompt_tokens"`
+		CachedTokens     int     `json:"cached_tokens"`
+		CompletionTokens int     `json:"completion_tokens"`
+		ReasoningTokens  int     `json:"reasoning_tokens"`
+		FirstToken       float64 `json:"time_to_first_token_seconds"`
+		PrefillRate      float64 `json:"prefill_tokens_per_second"`
+		DecodeRate       float64 `json:"decode_tokens_per_second"`
+	} `json:"usage"`
+}
+
+// answer asks one question.
+func (t *talk) answer(ctx context.Context, prompt string) error {
+	if !t.json {
+		if err := t.show(t.c.Say(ctx, prompt)); err != nil {
+			return err
+		}
+		return ctx.Err()
+	}
+	r, err := chat.Collect(t.c.Say(ctx, prompt))
+	if err != nil {
+		return err
+	}
+	a := answered{Content: r.Message.Content, Reasoning: r.Message.Reasoning, FinishReason: string(r.Reason)}
+	a.Usage.PromptTokens, a.Usage.CachedTokens = r.Usage.PromptTokens, r.Usage.CachedTokens
+	a.Usage.CompletionTokens, a.Usage.ReasoningTokens = r.Usage.CompletionTokens, r.Usage.ReasoningTokens
+	a.Usage.FirstToken, a.Usage.PrefillRate, a.Usage.DecodeRate = r.Usage.TimeToFirstToken.Seconds(), r.Usage.PrefillRate, r.Usage.DecodeRate
+	return errors.Join(writeJSON(t.env.stdout, a), ctx.Err())
+}

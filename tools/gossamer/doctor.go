@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+
+	gossamer "gossamer/runtime"
+	"gossamer/runtime/engine"
+	"gossamer/runtime/gpu"
+)
+
+// diagnosis is the report of doctor.
+type diagnosis struct {
+	Adapters []adapterReport `json:"adapters"`
+	Error    string          `json:"error,omitempty"` // why there are none
+	Healthy  bool            `json:"healthy"`         // some adapter passes the self-test
+	Models   []modelBill     `json:"models"`
+}
+
+type adapterReport struct {
+	Index    int       `json:"index"`
+	Name     string    `json:"name"`
+	Type     string    `json:"type"`
+	Backend  string    `json:"backend"`
+	Driver   string    `json:"driver"`
+	Error    string    `json:"error,omitempty"`
+	Limits   *limits   `json:"limits,omitempty"`
+	Features []string  `json:"features"`
+	SelfTest *selfTest `json:"self_test,omitempty"`
+}
+
+type limits struct {
+	Binding        int64 `json:"storage_binding_bytes"`
+	Buffer         int64 `json:"buffer_bytes"`
+	StorageBuffers int   `json:"storage_buffers_per_shader"`
+	WorkgroupBytes int   `json:"workgroup_memory_bytes"`
+	Invocations    int   `json:"invocations_per_workgroup"`
+	Workgroups     int   `json:"workgroups_per_dimension"`
+}
+
+// selfTest compares the adapter's logits for the built-in model with the CPU's.
+type selfTest struct {
+	Passed     bool    `json:"passed"`
+	RMSOverStd float64 `json:"rms_over_std"` // of the difference, over the standard deviation of the logits
+	Limit      float64 `json:"limit"`
+	Tokens     int     `json:"tokens"`
+	Error      string  `json:"error,omitempty"`
+}
+
+// selfTestLimit is far above what float32 in another order of summation leaves (2e-6) and far below what any mistake in a kernel
+// makes (3e-4 and more).
+const selfTestLimit = 2e-5
+
+func doctorCommand() command {
+	return command{
+		name:  "doctor",
+		short: "list GPUs, their limits, and whether our kernels compute rightly on them",
+		long:  "The self-test runs the built-in model on each adapter and compares the logits with the CPU's.",
+		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+			asJSON := fs.Bool("json", false, "print a JSON object")
+			return func(ctx context.Context, env *env, args []string) error {
+				if err := noArgs(args); err != nil {
+					return err
+				}
+				quietDrivers()
+				d, err := diagnose(ctx)
+				if err != nil {
+					return err
+				}
+				if *asJSON {
+					err = writeJSON(env.stdout, d)
+				} else {
+					d.print(env.stdout)
+				}
+				if err == nil && !d.Healthy {
+					err = errors.New("no adapter is fit for use: gossamer runs on the CPU here")
+				}
+				return err
+			}
+		},
+	}
+}
+
+func diagnose(ctx context.Context) (*diagnosis, error) {
+	d := &diagnosis{Adapters: []adapterReport{}}
+	var err error
+	if d.Models, err = publishedBills(); err != nil {
+		return nil, err
+	}
+	infos, err := gpu.Adapters(ctx)
+	switch {
+	case errors.Is(err, gpu.ErrNoAdapter):
+		d.Error = err.Error()
+		return d, nil
+	case err != nil:
+		return nil, err
+	}
+	if len(infos) == 0 {
+		d.Error = "no WebGPU adapter: install a Vulkan driver (Debian: mesa-vulkan-drivers)"
+	}
+	for _, info := range infos {
+		r, err := examine(ctx, info)
+		if err != nil {
+			return nil, err
+		}
+		d.Healthy = d.Healthy || r.SelfTest != nil && r.SelfTest.Passed
+		d.Adapters = append(d.Adapters, r)
+	}
+	return d, nil
+}
+
+// examine opens one adapter. Its troubles are part of the report; only an interruption is an error.
+func examine(ctx context.Context, info gpu.AdapterInfo) (adapterReport, error) {
+	r := adapterReport{Index: info.Index, Name: info.Name, Type: info.Type, Backend: info.Backend, Driver: info.Driver, Features: []string{}}
+	dev, err := gpu.Open(ctx, gpu.Options{Adapter: fmt.Sprint(info.Index)})
+	if err != nil {
+		r.Error = err.Error()
+		return r, ctx.Err()
+	}
+	caps := dev.Caps()
+	dev.Close()
+	r.Limits = &limits{
+		Binding: caps.MaxBindingBytes, Buffer: caps.MaxBufferBytes, StorageBuffers: caps.MaxStorageBuffers,
+		WorkgroupBytes: caps.MaxWorkgroupBytes, Invocations: caps.MaxInvocations, Workgroups: caps.MaxWorkgroupsPerDim,
+	}
+	if caps.Variant.Subgroups {
+		r.Features = append(r.Features, "subgroups")
+	}
+	if caps.Variant.F16 {
+		r.Features = append(r.Features, "shader-f16")
+	}
+	r.SelfTest = &selfTest{Limit: selfTestLimit}
+	if err := r.SelfTest.run(ctx, info.Index); err != nil {
+		r.SelfTest.Error = err.Error()
+	}
+	return r, ctx.Err()
+}
+
+// run computes the logits of a short text by prefill and by single steps, on the adapter and on the CPU.
+func (s *selfTest) run(ctx context.Context, adapter int) error {
+	got, err := selfTestRows(ctx, gossamer.Options{Backend: gossamer.WebGPU, Adapter: fmt.Sprint(adapter), KV: gossamer.F32, Context: 256})
+	if err != nil {
+		return err
+	}
+	want, err := selfTestRows(ctx, gossamer.Options{Backend: gossamer.CPU, Context: 256})
+	if err != nil {
+		return err
+	}
+	var diff, sum, squares float64
+	for i, w := range want {
+		d := float64(got[i]) - float64(w)
+		diff += d * d
+		sum += float64(w)
+		squares += float64(w) * float64(w)
+	}
+	n := float64(len(want))
+	s.RMSOverStd = math.Sqrt((diff / n) / (squares/n - sum/n*sum/n))
+	if math.IsNaN(s.RMSOverStd) {
+		s.RMSOverStd = 0
+		return errors.New("the adapter's logits are not numbers")
+	}
+	s.Tokens = 2 * selfTestTokens
+	s.Passed = s.RMSOverStd <= s.Limit
+	return nil
+}
+
+// selfTestTokens is more than a page of the key/value cache, so that two pages are in use.
+const selfTestTokens = 130
+
+func selfTestRows(ctx context.Context, o gossamer.Options) ([]float32, error) {
+	var err error
+	if o.Embedded, err = embeddedModels(defaultModel); err != nil {
+		return nil, err
+	}
+	e, err := gossamer.Open(ctx, defaultModel, o)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	s, err := e.Backend().NewSequence()
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	tokens := make([]int32, selfTestTokens)
+	for i := range tokens {
+		tokens[i] = int32((i*i*7919 + 31) % 200000)
+	}
+	rows := make([]float32, 2*e.Info().Config.Vocab)
+	if err := s.Extend(ctx, tokens); err != nil {
+		return nil, err
+	}
+	if err := s.Logits(ctx, rows[:len(rows)/2]); err != nil {
+		return nil, err
+	}
+	if err := oneStep(ctx, s, rows[:len(rows)/2]); err != nil {
+		return nil, err
+	}
+	return rows, s.Logits(ctx, rows[len(rows)/2:])
+}
+
+// oneStep appends the most likely token given the logits, by the decode program where there is one.
+func oneStep(ctx context.Context, s engine.Sequence, logits []float32) error {
+	if d, ok := s.(engine.Decoder); ok {
+		return d.Decode(ctx, 1, engine.DeviceSampling{}, func(int32) bool { return true })
+	}
+	best := 0
+	for id, l := range logits {
+		if l > logits[best] {
+			best = id
+		}
+	}
+	return s.Extend(ctx, []int32{int32(best)})
+}
+
+func (d *diagnosis) print(w io.Writer) {
+	if d.Error != "" {
+		fmt.Fprintln(w, d.Error)
+	}
+	for _, a := range d.Adapters {
+		fmt.Fprintf(w, "adapter %d: %s (%s, %s, driver %s)\n", a.Index, a.Name, a.Type, a.Backend, a.Driver)
+		if a.Error != "" {
+			fmt.Fprintf(w, "  cannot be opened: %s\n", a.Error)
+			continue
+		}
+		l := a.Limits
+		fmt.Fprintf(w, "  bindings of %d MiB, buffers of %d MiB, %d storage buffers a shader, %d KiB workgroup memory, %d invocations\n",
+			l.Binding>>20, l.Buffer>>20, l.StorageBuffers, l.WorkgroupBytes>>10, l.Invocations)
+		fmt.Fprintf(w, "  features: %v\n", a.Features)
+		switch t := a.SelfTest; {
+		case t.Error != "":
+			fmt.Fprintf(w, "  self-test failed: %s\n", t.Error)
+		case t.Passed:
+			fmt.Fprintf(w, "  self-test passed: logits differ from the CPU's by %.1e of their spread\n", t.RMSOverStd)
+		default:
+			fmt.Fprintf(w, "  self-test FAILED: logits differ from the CPU's by %.1e of their spread, at most %.0e is right\n", t.RMSOverStd, t.Limit)
+		}
+	}
+	fmt.Fprintln(w, "memory that the published models take (WebGPU does not tell how much an adapter has):")
+	for _, m := range d.Models {
+		fmt.Fprintf(w, "  %-12s %5.1f GB weights, %d KiB a token of context: %.1f GB with 8,192 tokens, %.1f GB with 131,072\n",
+			m.Model, float64(m.Weights)/1e9, m.PerToken>>10, float64(m.Weights+8192*m.PerToken)/1e9, float64(m.Weights+131072*m.PerToken)/1e9)
+	}
+}
