@@ -26,7 +26,8 @@ type Cache struct {
 	window  int // keys that a sliding layer sees, the token itself included
 	full    pool
 	sliding pool
-	// checkpoints of all sequences, oldest first: what is given up when sliding pages run out.
+	// checkpoints of all sequences, the one that wasn't used for the longest time first: what is given up when sliding pages
+	// run out.
 	checkpoints []*checkpoint
 }
 
@@ -137,17 +138,20 @@ func (s *Sequence) reserve(n int, full bool) ([]Copy, error) {
 	}
 	c := s.cache
 	first, last := s.n/PageTokens, (s.n+n-1)/PageTokens
-	if need := c.sliding.missing(s.sliding, first, last); need > len(c.sliding.free) {
-		c.dropCheckpoints(need)
-		// A dropped checkpoint may have been the other holder of a page.
-		if need = c.sliding.missing(s.sliding, first, last); need > len(c.sliding.free) {
-			return nil, fmt.Errorf("%w: sliding layers need %d pages, %d are free", ErrFull, need, len(c.sliding.free))
-		}
-	}
 	if full {
 		if need := c.full.missing(s.full, first, last); need > len(c.full.free) {
 			return nil, fmt.Errorf("%w: full layers need %d pages, %d are free", ErrFull, need, len(c.full.free))
 		}
+	}
+	for {
+		need := c.sliding.missing(s.sliding, first, last)
+		if need <= len(c.sliding.free) {
+			break
+		}
+		if len(c.checkpoints) == 0 {
+			return nil, fmt.Errorf("%w: sliding layers need %d pages, %d are free", ErrFull, need, len(c.sliding.free))
+		}
+		c.checkpoints[0].drop() // that frees pages, or leaves one to s alone
 	}
 	var copies []Copy
 	s.sliding, copies = c.sliding.fill(s.sliding, first, last, s.n, true, copies)
@@ -204,10 +208,11 @@ func (s *Sequence) releaseBefore(page int) {
 
 // Checkpoint keeps the sliding pages of the present length, so that Truncate can come back to it.
 func (s *Sequence) Checkpoint() {
-	if s.n == 0 || s.checkpointAt(s.n) != nil {
+	c := s.cache
+	if cp := s.checkpointAt(s.n); cp != nil || s.n == 0 {
+		c.use(cp)
 		return
 	}
-	c := s.cache
 	first, end := c.windowPages(s.n)
 	cp := &checkpoint{seq: s, n: s.n, first: first}
 	for _, id := range s.sliding[first:end] {
@@ -226,13 +231,6 @@ func (s *Sequence) checkpointAt(n int) *checkpoint {
 	return nil
 }
 
-// dropCheckpoints gives up checkpoints, oldest first, until need sliding pages are free.
-func (c *Cache) dropCheckpoints(need int) {
-	for len(c.sliding.free) < need && len(c.checkpoints) > 0 {
-		c.checkpoints[0].drop()
-	}
-}
-
 func (cp *checkpoint) drop() {
 	for _, id := range cp.pages {
 		cp.seq.cache.sliding.release(id)
@@ -240,6 +238,13 @@ func (cp *checkpoint) drop() {
 	same := func(o *checkpoint) bool { return o == cp }
 	cp.seq.checkpoints = slices.DeleteFunc(cp.seq.checkpoints, same)
 	cp.seq.cache.checkpoints = slices.DeleteFunc(cp.seq.cache.checkpoints, same)
+}
+
+// use makes cp the last checkpoint to be given up.
+func (c *Cache) use(cp *checkpoint) {
+	if i := slices.Index(c.checkpoints, cp); i >= 0 {
+		c.checkpoints = append(slices.Delete(c.checkpoints, i, i+1), cp)
+	}
 }
 
 // resumable reports whether the sliding pages that position n needs are still in the table.
@@ -274,8 +279,9 @@ func (s *Sequence) Resume(n int) int {
 // Truncate keeps the first n positions, where n is a result of Resume.
 func (s *Sequence) Truncate(n int) {
 	c := s.cache
+	cp := s.checkpointAt(n)
+	c.use(cp)
 	if !s.resumable(n) {
-		cp := s.checkpointAt(n)
 		if cp == nil {
 			panic(fmt.Sprintf("kv: truncate to %d, which cannot be resumed", n))
 		}

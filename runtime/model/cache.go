@@ -23,8 +23,7 @@ func (m *Model) pageBytes() int64 {
 
 // setSizes decides how many rows, sequences and positions the buffers are made for.
 func (m *Model) setSizes(o Options) error {
-	c, caps := m.cfg, m.dev.Caps()
-	limit := min(caps.MaxBindingBytes, caps.MaxBufferBytes)
+	c, limit := m.cfg, m.limits().most()
 	orDefault := func(v, def int) int {
 		if v == 0 {
 			return def
@@ -32,11 +31,11 @@ func (m *Model) setSizes(o Options) error {
 		return v
 	}
 	defChunk, defContext := defaultChunk, maxContext
-	if caps.Adapter.CPU() {
+	if m.dev.Caps().Adapter.CPU() {
 		defChunk, defContext = defaultChunkCPU, leastContext
 	}
-	m.sequences = orDefault(o.Sequences, defaultSequences)
 	m.rows = orDefault(o.Rows, 1)
+	m.sequences = orDefault(o.Sequences, max(m.rows, defaultSequences))
 	m.seated, m.allowed = make([]*Sequence, max(m.rows, 0)), make([][]uint32, max(m.rows, 0))
 	m.chunk = orDefault(o.Chunk, defChunk)
 	if m.rows < 1 || m.rows > maxRows || m.rows&(m.rows-1) != 0 {
@@ -47,8 +46,7 @@ func (m *Model) setSizes(o Options) error {
 			m.sequences, m.chunk, o.Context, o.Checkpoints, m.rows)
 	}
 	// The widest buffer of a prefill chunk has a row for each expert of each token.
-	widest := int64(c.TopK) * int64(max(c.Hidden, c.Intermediate)) * 4
-	widest = max(widest, int64(c.QDim()+2*c.KVDim())*4)
+	widest := int64(max(c.TopK*max(c.Hidden, c.Intermediate), c.QDim()+2*c.KVDim(), c.Experts)) * 4
 	m.chunk = int(min(int64(m.chunk), limit/widest))
 	if m.chunk < 1 {
 		return fmt.Errorf("model: the device binds at most %d bytes, the activations of one token take %d", limit, widest)
@@ -83,7 +81,7 @@ func (m *Model) makeCache(o Options) error {
 		checkpoints = defaultCheckpoints
 	}
 	window := kv.WindowPages(m.cfg.Window)
-	limit := min(m.dev.Caps().MaxBindingBytes, m.dev.Caps().MaxBufferBytes) / m.pageBytes()
+	limit := m.limits().most() / m.pageBytes()
 	running := window + (m.chunk+kv.PageTokens-1)/kv.PageTokens + 1
 	slidingPages := int(min(int64(m.sequences*running+checkpoints*window), limit))
 	if slidingPages < running {
@@ -134,8 +132,8 @@ func (m *Model) makeArenas(fullPages, slidingPages int) error {
 	return nil
 }
 
-// copyPages executes the copies that the books ask for.
-func (m *Model) copyPages(ctx context.Context, copies []kv.Copy) error {
+// copyPages executes the copies that the books ask for. They can't be cancelled: the page tables name the new pages already.
+func (m *Model) copyPages(copies []kv.Copy) error {
 	if len(copies) == 0 {
 		return nil
 	}
@@ -158,7 +156,7 @@ func (m *Model) copyPages(ctx context.Context, copies []kv.Copy) error {
 			}
 		}
 	}
-	return m.dev.Submit(ctx, p)
+	return m.dev.Submit(context.Background(), p)
 }
 
 // stepRow is one row of the step buffer, as shaders/lib declares it.
@@ -204,7 +202,8 @@ func (m *Model) writeTables(step *gpu.Buffer, rows, text int, s *Sequence) error
 	for _, table := range [][]int32{full, sliding} {
 		b := m.tableBytes[:0]
 		for _, id := range table {
-			// An entry without a page is never read for a visible position; 0 keeps stray addresses inside the arena.
+			// What an entry without a page leads to never counts: its positions are out of sight, or seen only where Truncate
+			// rebuilds, by the first tokens of the pass. 0 keeps the addresses inside the arena.
 			b = binary.LittleEndian.AppendUint32(b, uint32(max(id, 0)))
 		}
 		m.tableBytes = b
@@ -263,9 +262,6 @@ func (m *Model) writeAllowed(d []engine.DeviceSampling) error {
 		mask := d[r].Allowed
 		if mask == nil || slices.Equal(mask, m.allowed[r]) {
 			continue
-		}
-		if len(mask) != words {
-			return fmt.Errorf("model: a mask of %d words for %d ids, want %d", len(mask), m.cfg.Vocab, words)
 		}
 		b := make([]byte, 0, words*4)
 		for _, w := range mask {

@@ -8,45 +8,12 @@ import (
 	"gossamer/runtime/goldentest"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
-	"gossamer/runtime/weights"
 )
 
 // load opens a golden case's model on the test device.
 func load(t testing.TB, c *goldentest.Case, o Options) *Model {
 	t.Helper()
 	return loadDir(t, gputest.Open(t, gpu.Options{}), c.ModelDir(t), o)
-}
-
-func loadDir(t testing.TB, dev *gpu.Device, dir string, o Options) *Model {
-	t.Helper()
-	checkpoint, err := weights.OpenDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := Load(t.Context(), dev, checkpoint, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	return m
-}
-
-func newSequence(t testing.TB, m *Model) *Sequence {
-	t.Helper()
-	s, err := m.NewSequence()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s.(*Sequence)
-}
-
-func upTo(n int) []int {
-	at := make([]int, n)
-	for i := range at {
-		at[i] = i
-	}
-	return at
 }
 
 func TestGoldenPrompts(t *testing.T) {

@@ -48,7 +48,7 @@ type Options struct {
 	Chunk int
 	// Rows is the largest number of sequences decoded at once, a power of two up to 8. 0: 1.
 	Rows int
-	// Sequences is how many sequences may be alive; each takes a few pages of the sliding layers. 0: 4.
+	// Sequences is how many sequences may be alive, at least Rows; each takes a few pages of the sliding layers. 0: 4, or Rows.
 	Sequences int
 	// Checkpoints is how many places to resume from are kept over all sequences; older ones give way. 0: 16.
 	Checkpoints int
@@ -181,8 +181,11 @@ func (m *Model) Close() error {
 
 var errClosed = errors.New("model: the model is closed")
 
-// buffer makes a storage buffer that lives as long as the model.
+// buffer makes a storage buffer that lives as long as the model. Kernels bind it whole.
 func (m *Model) buffer(label string, nBytes int64) (*gpu.Buffer, error) {
+	if limit := m.limits().most(); nBytes > limit {
+		return nil, fmt.Errorf("model: %s takes %d bytes, the device binds at most %d: take a smaller context or chunk, or another adapter", label, nBytes, limit)
+	}
 	b, err := m.dev.NewBuffer(label, nBytes, gpu.Storage)
 	if err != nil {
 		return nil, err

@@ -17,9 +17,12 @@ type limits struct {
 	buffer  int64 // bytes of a buffer
 }
 
+// most is the size of the largest buffer that can be bound whole.
+func (l limits) most() int64 { return min(l.binding, l.buffer) }
+
 // shardSpans divides total units of unitBytes among as few spans as the limits allow. Boundaries are multiples of align units.
 func shardSpans(what string, total int, unitBytes int64, align int, l limits) ([]span, error) {
-	limit := min(l.binding, l.buffer)
+	limit := l.most()
 	per := int(min(limit/unitBytes, int64(total)))
 	if per < total {
 		per -= per % align

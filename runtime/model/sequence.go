@@ -100,6 +100,9 @@ func (s *Sequence) Fork(n int) (engine.Sequence, error) {
 	if err := s.usable(); err != nil {
 		return nil, err
 	}
+	if n < 0 {
+		return nil, fmt.Errorf("model: fork of %d tokens", n)
+	}
 	f := s.kv.Fork(n)
 	return s.m.newSequence(f, slices.Clone(s.tokens[:f.Len()]))
 }
@@ -121,22 +124,28 @@ func (s *Sequence) Truncate(ctx context.Context, n int) (int, error) {
 	if n >= s.kv.Len() {
 		return s.kv.Len(), nil
 	}
-	s.unready()
 	at := s.kv.Resume(n)
 	start := max(0, n-(m.cfg.Window-1)*m.cfg.SlidingLayers())
-	if n-at <= n-start {
+	if at >= start {
+		s.unready()
 		s.kv.Truncate(at)
 		s.tokens = s.tokens[:at]
 		return at, nil
 	}
+	if err := ctx.Err(); err != nil {
+		return s.kv.Len(), err
+	}
+	s.unready()
 	tokens := s.tokens[:n]
 	s.kv.Rewind(start, n)
 	s.tokens = tokens[:start]
 	if err := s.prefill(ctx, tokens[start:], flagKeepFull); err != nil {
-		// The sliding layers hold nothing exact: only an empty sequence is whole.
-		s.kv.Truncate(0)
-		s.tokens = s.tokens[:0]
-		return 0, err
+		// Only where the pass began at 0 is what it did exact; else the last checkpoint is left.
+		at = s.kv.Resume(s.kv.Len())
+		s.kv.Truncate(at)
+		s.tokens = s.tokens[:at]
+		s.unready()
+		return at, err
 	}
 	return n, nil
 }
@@ -247,15 +256,25 @@ func (s *Sequence) prefillChunk(ctx context.Context, tokens []int32, flags uint3
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	reserve := s.kv.Reserve
-	if flags&flagKeepFull != 0 {
-		reserve = s.kv.ReserveSliding
+	if err := s.placeChunk(tokens, flags); err != nil {
+		return err
 	}
-	copies, err := reserve(len(tokens))
+	p, err := m.prefillProgram(m.prefillClass(len(tokens)))
 	if err != nil {
-		return s.full(err)
+		return err
 	}
-	if err := m.copyPages(ctx, copies); err != nil {
+	if err := m.dev.Submit(ctx, p); err != nil {
+		return err
+	}
+	s.kv.Advance(len(tokens))
+	s.tokens = append(s.tokens, tokens...)
+	return nil
+}
+
+// placeChunk finds pages for a chunk and tells the prefill program of it.
+func (s *Sequence) placeChunk(tokens []int32, flags uint32) error {
+	m := s.m
+	if err := s.reserve(len(tokens), flags&flagKeepFull == 0); err != nil {
 		return err
 	}
 	start := s.kv.Len()
@@ -271,27 +290,23 @@ func (s *Sequence) prefillChunk(ctx context.Context, tokens []int32, flags uint3
 	if err := m.writeTables(sc.step, m.chunk, 0, s); err != nil {
 		return err
 	}
-	if err := m.writeChunk(len(tokens)); err != nil {
-		return err
-	}
-	p, err := m.prefillProgram(m.prefillClass(len(tokens)))
-	if err != nil {
-		return err
-	}
-	if err := m.dev.Submit(ctx, p); err != nil {
-		return err
-	}
-	s.kv.Advance(len(tokens))
-	s.tokens = append(s.tokens, tokens...)
-	return nil
+	return m.writeChunk(len(tokens))
 }
 
-// full turns the pages' error into the engine's.
-func (s *Sequence) full(err error) error {
+// reserve makes room for n more positions, of sliding layers alone unless full is set.
+func (s *Sequence) reserve(n int, full bool) error {
+	reserve := s.kv.ReserveSliding
+	if full {
+		reserve = s.kv.Reserve
+	}
+	copies, err := reserve(n)
 	if errors.Is(err, kv.ErrFull) {
 		return fmt.Errorf("model: %w: %w", engine.ErrContextFull, err)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.m.copyPages(copies)
 }
 
 // Logits writes the row that follows the last token to dst.
@@ -334,10 +349,10 @@ func (s *Sequence) Decode(ctx context.Context, n int, d engine.DeviceSampling, e
 
 // DecodeRows samples up to n tokens of each sequence, all in one program a token. It returns once every sequence has n more, or
 // after emit has returned false for a row; the other rows may then have up to a run of tokens more. Each sequence holds exactly
-// the tokens that were emitted for it.
+// the tokens that were emitted for it. emit may use the model, but not these sequences.
 func (m *Model) DecodeRows(ctx context.Context, seqs []*Sequence, n int, d []engine.DeviceSampling, emit func(row int, token int32) bool) error {
-	if len(seqs) == 0 || len(seqs) > m.rows || len(seqs) != len(d) {
-		return fmt.Errorf("model: decode of %d sequences with %d settings, want 1 to %d of both", len(seqs), len(d), m.rows)
+	if err := m.checkRows(seqs, d); err != nil {
+		return err
 	}
 	for run := 1; n > 0; run = min(2*run, maxRun) {
 		chosen, err := m.decodeRun(ctx, seqs, min(run, n), d)
@@ -365,6 +380,27 @@ func (m *Model) DecodeRows(ctx context.Context, seqs []*Sequence, n int, d []eng
 			return nil
 		}
 		n -= len(chosen[0])
+	}
+	return nil
+}
+
+// checkRows refuses what DecodeRows can't do, before anything is changed.
+func (m *Model) checkRows(seqs []*Sequence, d []engine.DeviceSampling) error {
+	if len(seqs) == 0 || len(seqs) > m.rows || len(seqs) != len(d) {
+		return fmt.Errorf("model: decode of %d sequences with %d settings, want 1 to %d of both", len(seqs), len(d), m.rows)
+	}
+	words := (m.cfg.Vocab + 31) / 32
+	for r, s := range seqs {
+		switch {
+		case s.m != m:
+			return fmt.Errorf("model: the sequence of row %d belongs to another model", r)
+		case slices.Contains(seqs[:r], s):
+			return fmt.Errorf("model: the sequence of row %d has a row already", r)
+		case !(d[r].Temperature >= 0) || math.IsInf(float64(d[r].Temperature), 0):
+			return fmt.Errorf("model: a temperature of %v, want a number from 0 on", d[r].Temperature)
+		case d[r].Allowed != nil && len(d[r].Allowed) != words:
+			return fmt.Errorf("model: a mask of %d words for %d ids, want %d", len(d[r].Allowed), m.cfg.Vocab, words)
+		}
 	}
 	return nil
 }
@@ -406,7 +442,20 @@ func (m *Model) decodeRun(ctx context.Context, seqs []*Sequence, k int, d []engi
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if k, err = reserveRun(seqs, k); err != nil {
+		return nil, err
+	}
+	p, err := m.decodeProgram(len(seqs), longest+k)
+	if err != nil {
+		return nil, err
+	}
 	if err := m.seat(ctx, seqs); err != nil {
+		return nil, err
+	}
+	if err := m.writeAllowed(d); err != nil {
+		return nil, err
+	}
+	if err := m.writeDecodeStep(seqs, d); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -416,27 +465,6 @@ func (m *Model) decodeRun(ctx context.Context, seqs []*Sequence, k int, d []engi
 			}
 		}
 	}()
-	var copies []kv.Copy
-	for _, s := range seqs {
-		more, err := s.kv.Reserve(k)
-		if err != nil {
-			return nil, s.full(err)
-		}
-		copies = append(copies, more...)
-	}
-	if err := m.copyPages(ctx, copies); err != nil {
-		return nil, err
-	}
-	if err := m.writeAllowed(d); err != nil {
-		return nil, err
-	}
-	if err := m.writeDecodeStep(seqs, d); err != nil {
-		return nil, err
-	}
-	p, err := m.decodeProgram(len(seqs), longest+k)
-	if err != nil {
-		return nil, err
-	}
 	for range k {
 		if err := m.dev.Submit(ctx, p); err != nil {
 			return nil, err
@@ -447,9 +475,31 @@ func (m *Model) decodeRun(ctx context.Context, seqs []*Sequence, k int, d []engi
 		if err != nil {
 			return nil, err
 		}
+		if i := slices.Index(tokens, noToken); i >= 0 {
+			what, why := "logit", "the weights or the device are faulty"
+			if d[r].Allowed != nil {
+				what, why = "allowed logit", "the mask allows nothing, or the weights or the device are faulty"
+			}
+			return nil, fmt.Errorf("model: no %s after position %d is a finite number: %s", what, s.kv.Len()+i-1, why)
+		}
 		chosen = append(chosen, tokens)
 	}
 	return chosen, nil
+}
+
+// reserveRun makes room for k more positions of each sequence, or for fewer where pages are short; it returns for how many.
+func reserveRun(seqs []*Sequence, k int) (int, error) {
+	for _, s := range seqs {
+		err := s.reserve(k, true)
+		for k > 1 && errors.Is(err, engine.ErrContextFull) {
+			k /= 2
+			err = s.reserve(k, true)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return k, nil
 }
 
 // readRing reads the ids that row r chose for positions first..first+k-1.
@@ -463,15 +513,11 @@ func (m *Model) readRing(ctx context.Context, r, first, k int) ([]int32, error) 
 			return nil, err
 		}
 		for i := range n {
-			id := binary.LittleEndian.Uint32(buf[i*4:])
-			if id == noToken {
-				return nil, fmt.Errorf("model: no logit after position %d is a finite number: the weights or the device are faulty", first+len(tokens)-1)
-			}
-			tokens = append(tokens, int32(id))
+			tokens = append(tokens, int32(binary.LittleEndian.Uint32(buf[i*4:])))
 		}
 	}
 	return tokens, nil
 }
 
-// noToken is what the sampler writes where it finds no finite logit.
-const noToken = math.MaxUint32
+// noToken is what the sampler writes where it finds no finite logit that may be chosen: kernel.NoToken as an id.
+const noToken = int32(-1)

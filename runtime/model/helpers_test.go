@@ -1,0 +1,189 @@
+package model
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"gossamer/runtime/engine"
+	"gossamer/runtime/gptoss"
+	"gossamer/runtime/gpu"
+	"gossamer/runtime/gpu/gputest"
+	"gossamer/runtime/ref"
+	"gossamer/runtime/weights"
+	"gossamer/runtime/weights/weightstest"
+)
+
+// loadDir loads a model that is closed with the test.
+func loadDir(t testing.TB, dev *gpu.Device, dir string, o Options) *Model {
+	t.Helper()
+	m, err := Load(t.Context(), dev, open(t, dir), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+func open(t testing.TB, dir string) *weights.Checkpoint {
+	t.Helper()
+	c, err := weights.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// write makes a checkpoint with random weights and returns its directory. change, if not nil, turns the small default
+// configuration (3 layers, window 16, 5 experts, 300 ids) into another one.
+func write(t testing.TB, change func(*gptoss.Config)) string {
+	t.Helper()
+	c, err := weightstest.Preset("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(c)
+	}
+	dir := t.TempDir()
+	if err := weightstest.Write(dir, c, 7, weightstest.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// loadSmall loads the small default configuration with exact keys and values.
+func loadSmall(t testing.TB, o Options) *Model {
+	t.Helper()
+	o.KV = F32
+	return loadDir(t, gputest.Open(t, gpu.Options{}), write(t, nil), o)
+}
+
+func loadRef(t testing.TB, dir string) *ref.Model {
+	t.Helper()
+	m, err := ref.Load(t.Context(), open(t, dir), ref.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func newSequence(t testing.TB, m *Model) *Sequence {
+	t.Helper()
+	s, err := m.NewSequence()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s.(*Sequence)
+}
+
+// text is n ids that look random and follow from seed.
+func text(m engine.Backend, n int, seed uint32) []int32 {
+	ids := make([]int32, n)
+	for i := range ids {
+		seed = seed*1664525 + 1013904223
+		ids[i] = int32(seed >> 8 % uint32(m.Config().Vocab))
+	}
+	return ids
+}
+
+func extend(t testing.TB, s engine.Sequence, tokens []int32) {
+	t.Helper()
+	if err := s.Extend(t.Context(), tokens); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// logits is the row behind the last token of s.
+func logits(t testing.TB, m engine.Backend, s engine.Sequence) []float32 {
+	t.Helper()
+	row := make([]float32, m.Config().Vocab)
+	if err := s.Logits(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	return row
+}
+
+// rows extends s and returns the rows after tokens[i] for each i of at.
+func rows(t testing.TB, s engine.RowReader, tokens []int32, at []int) [][]float32 {
+	t.Helper()
+	var out [][]float32
+	if err := s.ExtendRows(t.Context(), tokens, at, func(_ int, row []float32) error {
+		out = append(out, slices.Clone(row))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// decode returns n tokens that s chooses.
+func decode(t testing.TB, s engine.Decoder, n int, d engine.DeviceSampling) []int32 {
+	t.Helper()
+	var got []int32
+	if err := s.Decode(t.Context(), n, d, func(id int32) bool {
+		got = append(got, id)
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// fresh is the row after tokens in a sequence of its own.
+func fresh(t testing.TB, m *Model, tokens []int32) []float32 {
+	t.Helper()
+	s := newSequence(t, m)
+	defer s.Close()
+	extend(t, s, tokens)
+	return logits(t, m, s)
+}
+
+func upTo(n int) []int {
+	at := make([]int, n)
+	for i := range at {
+		at[i] = i
+	}
+	return at
+}
+
+// float32Limit bounds the difference of two ways to compute a row in float32, or of one of them and float64, over the standard
+// deviation of the row: that of goldentest.Float32. Sums of some hundred products in another order differ by about 1e-6.
+const float32Limit = 2e-5
+
+// closeRows fails the test where rows differ by more than limit: root mean square over the standard deviation of want.
+func closeRows(t testing.TB, what string, got, want []float32, limit float64) {
+	t.Helper()
+	if d := difference(got, want); !(d <= limit) {
+		t.Errorf("%s: rms over std %.3g, limit %.3g", what, d, limit)
+	}
+}
+
+func difference(got, want []float32) float64 {
+	var square, mean, meanSquare float64
+	for i, w := range want {
+		d := float64(got[i]) - float64(w)
+		square += d * d
+		mean += float64(w)
+		meanSquare += float64(w) * float64(w)
+	}
+	n := float64(len(want))
+	return math.Sqrt(square / (meanSquare - mean/n*mean))
+}
+
+// argmax is the largest logit's id, and by how much it is larger than the second.
+func argmax(row []float32) (id int32, gap float32) {
+	for i, v := range row {
+		if v > row[id] {
+			id = int32(i)
+		}
+	}
+	gap = float32(math.Inf(1))
+	for i, v := range row {
+		if int32(i) != id {
+			gap = min(gap, row[id]-v)
+		}
+	}
+	return id, gap
+}
