@@ -196,9 +196,14 @@ func (r rig) twice(reset func(), record func(p *gpu.Program) error, out func() [
 // set writes an input again.
 func (r rig) set(b gpu.Binding, fs []float32) {
 	r.t.Helper()
+	r.setWords(b, cacheCase{}.cacheBits(fs))
+}
+
+func (r rig) setWords(b gpu.Binding, ws []uint32) {
+	r.t.Helper()
 	var raw []byte
-	for _, f := range fs {
-		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(f))
+	for _, w := range ws {
+		raw = binary.LittleEndian.AppendUint32(raw, w)
 	}
 	r.must(r.dev.Write(b.Buffer, 0, raw))
 }
