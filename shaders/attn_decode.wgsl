@@ -9,7 +9,7 @@
 //   host     runtime/kernel/attn_decode.go
 //
 // Visible are the positions up to the row's own, in a sliding layer the last WINDOW of them. They are divided evenly among the
-// splits, in multiples of 32. A workgroup takes 2 * STREAMS positions at a time: stream s of STREAMS takes every STREAMS-th
+// splits, in multiples of 32. A workgroup takes STEPS * STREAMS positions at a time: stream s of STREAMS takes every STREAMS-th
 // position, and its PARTS lanes each hold 8 elements of the head. Each stream keeps an online softmax of its own (m, l and, spread
 // over its lanes, the weighted sum of values); at the end the streams are joined. Keys and values are read once for GROUP heads,
 // and those of the next positions are requested before the present ones are used.
@@ -17,12 +17,13 @@
 //const HEADS     query heads
 //const KV_HEADS  key heads
 //const HEAD_DIM  multiple of 8
-//const GROUP     query heads of a workgroup, at most HEAD_DIM/8 and 8
+//const GROUP     query heads of a workgroup, at most HEAD_DIM/8
 //const PASSES    workgroups that share the query heads of a KV head
 //const SPLITS    parts of the visible positions
 //const SINKS     element of vectors where the sinks begin, multiple of 8
 //const WINDOW    positions that a sliding layer sees
-//const STREAMS   positions taken at once
+//const STREAMS   streams of positions
+//const STEPS     positions that a stream takes at a time; STEPS * GROUP is at most 16
 //const WG        workgroup size, STREAMS * HEAD_DIM/8
 //const KV_F16    1 if keys and values are f16
 //use bf16 kv pages
@@ -39,29 +40,31 @@ struct Params { scale: f32, } // of the scores
 
 const HEADS_PER_KV: u32 = HEADS / KV_HEADS;
 const PARTS: u32 = HEAD_DIM / 8u;
-const TILE: u32 = 2u * STREAMS; // positions of a round, 2 of each stream
+const TILE: u32 = STEPS * STREAMS;
+const LOWEST: f32 = -0x1.fffffep+127f;
+
 const SCRATCH: u32 = 16u * WG;
 const QUERIES: u32 = GROUP * PARTS;
 const WEIGHTS: u32 = TILE * GROUP;
 const SCORERS: u32 = STREAMS * GROUP;
-const LOWEST: f32 = -0x1.fffffep+127f;
 
-// The parts of scores, [2][GROUP][WG]; at the end the streams' sums of one head, twice: [2][STREAMS][HEAD_DIM].
+// The parts of scores, [STEPS][GROUP][WG]; at the end the streams' sums of a head, [2][STREAMS][HEAD_DIM].
 var<workgroup> scratch: array<f32, SCRATCH>;
-var<workgroup> qLow: array<vec4f, QUERIES>;       // elements 0..3 of each 8
-var<workgroup> qHigh: array<vec4f, QUERIES>;      // elements 4..7
-var<workgroup> weight: array<f32, WEIGHTS>;        // [2][STREAMS][GROUP] exp(score - m)
-var<workgroup> decay: array<f32, SCORERS>;      // exp(old m - m); at the end exp(m - m of all streams)
-var<workgroup> streamMax: array<f32, SCORERS>;  // m of each stream and head
-var<workgroup> streamSum: array<f32, SCORERS>;  // l of each stream and head, relative to the m of all streams
+var<workgroup> qLow: array<vec4f, QUERIES>;         // [GROUP][PARTS] elements 0..3 of each 8
+var<workgroup> qHigh: array<vec4f, QUERIES>;        // [GROUP][PARTS] elements 4..7
+var<workgroup> weight: array<f32, WEIGHTS>;         // [STEPS][STREAMS][GROUP] exp(score - m)
+var<workgroup> decay: array<f32, SCORERS>;          // [STREAMS][GROUP] exp(old m - m); at the end exp(m - m of all streams)
+var<workgroup> streamMax: array<f32, SCORERS>;      // [STREAMS][GROUP] m
+var<workgroup> streamSum: array<f32, SCORERS>;      // [STREAMS][GROUP] l, relative to the m of all streams
+var<workgroup> headMax: array<f32, GROUP>;          // m of all streams
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = workgroup.z;
   if ((rowFlags(row) & ROW_UNUSED) != 0u) { return; }
   let kvHead = workgroup.x / PASSES;
-  let firstOfGroup = (workgroup.x % PASSES) * GROUP;            // among the query heads of the KV head
-  let heads = min(GROUP, HEADS_PER_KV - firstOfGroup);          // the last pass may have fewer
+  let firstOfGroup = (workgroup.x % PASSES) * GROUP;   // among the query heads of the KV head
+  let heads = min(GROUP, HEADS_PER_KV - firstOfGroup); // the last pass may have fewer
   let firstHead = (kvHead * HEADS_PER_KV) + firstOfGroup;
 
   // The positions of this split are [begin, end).
@@ -72,6 +75,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
   let begin = min(visibleBegin + (workgroup.y * share), visibleEnd);
   let end = min(begin + share, visibleEnd);
 
+  let stream = lane / PARTS;
+  let part = lane % PARTS;
+  let table = rowTable(row);
+//unroll t STEPS
+  var at_$t = 0u; // beyond the end, the last position is loaded again and not used
+  if (begin < end) { at_$t = (((pageSlot(table, min((begin + ($tu * STREAMS)) + stream, end - 1u)) * KV_HEADS) + kvHead) * PARTS) + part; }
+  var nextKey_$t = kCache[at_$t];
+  var nextValue_$t = vCache[at_$t];
+//end
   for (var i = lane; i < QUERIES; i += WG) {
     let head = firstHead + min(i / PARTS, heads - 1u);
     let at = (((row * HEADS) + head) * (HEAD_DIM / 4u)) + (2u * (i % PARTS));
@@ -79,50 +91,42 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
     qHigh[i] = q[at + 1u];
   }
 
-  let stream = lane / PARTS;
-  let part = lane % PARTS;
   // As a scorer, a lane joins the parts of the scores of one stream and head, and holds their m and l.
   let scorer = lane < SCORERS;
   let scorerHead = lane / STREAMS;
   let scorerStream = lane % STREAMS;
   var m = LOWEST;
   var l = 0.0;
-
 //unroll g GROUP
   var sumLow_$g = vec4f(0.0);
   var sumHigh_$g = vec4f(0.0);
 //end
-
-  let table = rowTable(row);
-//unroll t 2
-  var at_$t = 0u;
-  if (begin < end) { at_$t = (((pageSlot(table, min((begin + ($tu * STREAMS)) + stream, end - 1u)) * KV_HEADS) + kvHead) * PARTS) + part; }
-  var nextKey_$t = kCache[at_$t];
-  var nextValue_$t = vCache[at_$t];
-//end
   for (var tile = begin; tile < end; tile += TILE) {
-//unroll t 2
+//unroll t STEPS
     let key_$t = nextKey_$t;
     let value_$t = nextValue_$t;
     at_$t = (((pageSlot(table, min(((tile + TILE) + ($tu * STREAMS)) + stream, end - 1u)) * KV_HEADS) + kvHead) * PARTS) + part;
     nextKey_$t = kCache[at_$t];
     nextValue_$t = vCache[at_$t];
-//end
-    workgroupBarrier(); // q is there, and the weights of the last tile are used
-//unroll t 2
     let keyLow_$t = kvLow(key_$t);
     let keyHigh_$t = kvHigh(key_$t);
+//end
+    workgroupBarrier(); // q is there, and the weights of the last tile are used
 //unroll g GROUP
-    scratch[((($tu * GROUP) + $gu) * WG) + lane] = dot(keyLow_$t, qLow[($gu * PARTS) + part]) + dot(keyHigh_$t, qHigh[($gu * PARTS) + part]);
+    let qLow_$g = qLow[($gu * PARTS) + part];
+    let qHigh_$g = qHigh[($gu * PARTS) + part];
+//unroll t STEPS
+    scratch[((($tu * GROUP) + $gu) * WG) + lane] = dot(keyLow_$t, qLow_$g) + dot(keyHigh_$t, qHigh_$g);
 //end
 //end
     workgroupBarrier();
     if (scorer) {
       var most = m;
-//unroll t 2
+//unroll t STEPS
       var score_$t = 0.0;
       for (var i = 0u; i < PARTS; i++) {
-        score_$t += scratch[(((($tu * GROUP) + scorerHead) * WG) + (scorerStream * PARTS)) + i];
+        let rotated = (i + ((scorerStream * PARTS) / 32u)) % PARTS; // so that neighbours read different banks
+        score_$t += scratch[(((($tu * GROUP) + scorerHead) * WG) + (scorerStream * PARTS)) + rotated];
       }
       score_$t *= params.scale;
       let visible_$t = (tile + ($tu * STREAMS)) + scorerStream < end;
@@ -132,14 +136,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
       m = most;
       l *= shrink;
       decay[(scorerStream * GROUP) + scorerHead] = shrink;
-//unroll t 2
+//unroll t STEPS
       let weight_$t = select(0.0, exp(score_$t - most), visible_$t);
       l += weight_$t;
       weight[((($tu * STREAMS) + scorerStream) * GROUP) + scorerHead] = weight_$t;
 //end
     }
     workgroupBarrier();
-//unroll t 2
+//unroll t STEPS
     let valueLow_$t = kvLow(value_$t);
     let valueHigh_$t = kvHigh(value_$t);
 //end
@@ -147,7 +151,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
     let decay_$g = decay[(stream * GROUP) + $gu];
     sumLow_$g *= decay_$g;
     sumHigh_$g *= decay_$g;
-//unroll t 2
+//unroll t STEPS
     let weight_$g_$t = weight[((($tu * STREAMS) + stream) * GROUP) + $gu];
     sumLow_$g += weight_$g_$t * valueLow_$t;
     sumHigh_$g += weight_$g_$t * valueHigh_$t;
@@ -164,41 +168,42 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
     let shrink = exp(m - most);
     decay[(scorerStream * GROUP) + scorerHead] = shrink;
     streamSum[(scorerStream * GROUP) + scorerHead] = l * shrink;
+    if (scorerStream == 0u) { headMax[scorerHead] = most; }
   }
   workgroupBarrier();
 //unroll g GROUP
   // The halves of the scratch take turns: a lane writes one only after all have read it two heads ago.
-  let decay_$g = decay[(stream * GROUP) + $gu];
   let half_$g = ($gu % 2u) * (8u * WG);
+  let mine_$g = half_$g + (lane * 8u); // [stream][HEAD_DIM], of which a lane has 8
+  let low_$g = sumLow_$g * decay[(stream * GROUP) + $gu];
+  let high_$g = sumHigh_$g * decay[(stream * GROUP) + $gu];
 //unroll e 4
-  scratch[((half_$g + (stream * HEAD_DIM)) + (part * 8u)) + $eu] = sumLow_$g[$e] * decay_$g;
-  scratch[((half_$g + (stream * HEAD_DIM)) + (part * 8u)) + (4u + $eu)] = sumHigh_$g[$e] * decay_$g;
+  scratch[mine_$g + $eu] = low_$g[$e];
+  scratch[mine_$g + (4u + $eu)] = high_$g[$e];
 //end
   workgroupBarrier();
   if ($gu < heads) {
     let head = firstHead + $gu;
-    var most = LOWEST;
-    var total = 0.0;
-    for (var s = 0u; s < STREAMS; s++) {
-      most = max(most, streamMax[(s * GROUP) + $gu]);
-      total += streamSum[(s * GROUP) + $gu];
-    }
-    var factor = 1.0;
-    if (SPLITS == 1u) {
-      let sink = bf16Of(vectors[(SINKS + head) / 8u], head);
-      let top = max(most, sink);
-      factor = exp(most - top) / ((total * exp(most - top)) + exp(sink - top));
-    }
     let at = (((row * HEADS) + head) * SPLITS) + workgroup.y;
+    let most = headMax[$g];
     for (var d = lane; d < HEAD_DIM; d += WG) {
+      var total = 0.0;
       var sum = 0.0;
-      for (var s = 0u; s < STREAMS; s++) { sum += scratch[(half_$g + (s * HEAD_DIM)) + d]; }
-      result[(at * HEAD_DIM) + d] = sum * factor;
-    }
-    if (SPLITS > 1u && lane == 0u) {
-      let sums = ((grid.z * HEADS) * SPLITS) * HEAD_DIM;
-      result[sums + (2u * at)] = most;
-      result[(sums + (2u * at)) + 1u] = total;
+      for (var s = 0u; s < STREAMS; s++) {
+        total += streamSum[(s * GROUP) + $gu];
+        sum += scratch[(half_$g + (s * HEAD_DIM)) + d];
+      }
+      if (SPLITS == 1u) {
+        let sink = bf16Of(vectors[(SINKS + head) / 8u], head);
+        let top = max(most, sink);
+        let factor = exp(most - top);
+        sum = (sum * factor) / ((total * factor) + exp(sink - top));
+      } else if (d == 0u) {
+        let sums = ((grid.z * HEADS) * SPLITS) * HEAD_DIM;
+        result[sums + (2u * at)] = most;
+        result[(sums + (2u * at)) + 1u] = total;
+      }
+      result[(at * HEAD_DIM) + d] = sum;
     }
   }
 //end

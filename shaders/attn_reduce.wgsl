@@ -17,7 +17,8 @@
 @group(0) @binding(1) var<storage, read> vectors: array<vec4u>;
 @group(0) @binding(2) var<storage, read_write> a: array<f32>;   // [rows][HEADS][HEAD_DIM]
 
-var<workgroup> factor: array<f32, SPLITS>;
+var<workgroup> splitMax: array<f32, SPLITS>; // m of each split, then exp(m - m of all)
+var<workgroup> splitSum: array<f32, SPLITS>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -25,15 +26,23 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
   let at = ((workgroup.z * HEADS) + head) * SPLITS;
   let sums = (((grid.z * HEADS) * SPLITS) * HEAD_DIM) + (2u * at);
   let sink = bf16Of(vectors[(SINKS + head) / 8u], head);
-  var most = sink;
-  for (var s = 0u; s < SPLITS; s++) { most = max(most, partials[sums + (2u * s)]); }
-  for (var s = lane; s < SPLITS; s += WG) { factor[s] = exp(partials[sums + (2u * s)] - most); }
+  for (var s = lane; s < SPLITS; s += WG) {
+    splitMax[s] = partials[sums + (2u * s)];
+    splitSum[s] = partials[(sums + (2u * s)) + 1u];
+  }
   workgroupBarrier();
-  var total = exp(sink - most);
-  for (var s = 0u; s < SPLITS; s++) { total += partials[(sums + (2u * s)) + 1u] * factor[s]; }
+  var most = sink;
+  for (var s = 0u; s < SPLITS; s++) { most = max(most, splitMax[s]); }
+  workgroupBarrier();
+  for (var s = lane; s < SPLITS; s += WG) { splitMax[s] = exp(splitMax[s] - most); }
+  workgroupBarrier();
   for (var d = lane; d < HEAD_DIM; d += WG) {
+    var total = exp(sink - most);
     var sum = 0.0;
-    for (var s = 0u; s < SPLITS; s++) { sum += partials[((at + s) * HEAD_DIM) + d] * factor[s]; }
+    for (var s = 0u; s < SPLITS; s++) {
+      total += splitSum[s] * splitMax[s];
+      sum += partials[((at + s) * HEAD_DIM) + d] * splitMax[s];
+    }
     a[(((workgroup.z * HEADS) + head) * HEAD_DIM) + d] = sum / total;
   }
 }

@@ -36,9 +36,14 @@ type AttnArgs struct {
 	Out     gpu.Binding // out: f32 [Rows][Heads][HeadDim], or ResultFloats for AttnReduce if there are splits
 }
 
-// group is how many query heads of a KV head a workgroup serves, and by how many workgroups they are shared.
+// group is how many query heads of a KV head a workgroup serves, and by how many workgroups they are shared. Many splits keep a
+// device busy, and share keys and values among up to 8 heads. Without splits the workgroups are few and the keys too, so that one
+// head each is quickest, and the cache of the device serves the others.
 func (c AttnConfig) group() (heads, passes int) {
 	all := c.Heads / c.KVHeads
+	if c.Splits == 1 {
+		return 1, all
+	}
 	passes = ceilDiv(all, min(8, c.HeadDim/8))
 	return ceilDiv(all, passes), passes
 }
@@ -58,16 +63,15 @@ func (c AttnConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	}
 	group, passes := c.group()
 	parts := c.HeadDim / 8
-	// A lone workgroup per KV head has nobody to hide behind: it takes more positions at once.
-	most := 128
+	most, steps := 128, 2
 	if c.Splits == 1 {
-		most = 256
+		most, steps = 256, 4 // a window of 128 positions at once, where heads have 64 elements
 	}
-	streams := max(1, min(most/parts, 32))
+	streams := min(most/parts, 32)
 	return shaders.Build("attn_decode", v, map[string]int{
 		"HEADS": c.Heads, "KV_HEADS": c.KVHeads, "HEAD_DIM": c.HeadDim, "GROUP": group, "PASSES": passes, "SPLITS": c.Splits,
 		"SINKS": c.Sinks, "SLIDING": boolConst(c.Sliding), "WINDOW": c.Window, "TABLES": c.Tables, "STREAMS": streams,
-		"WG": streams * parts, "KV_F16": boolConst(c.KVF16),
+		"STEPS": steps, "WG": streams * parts, "KV_F16": boolConst(c.KVF16),
 	})
 }
 
