@@ -76,7 +76,7 @@ func main() {
 // commands in the order of the help text.
 func commands() []command {
 	return []command{
-		chatCommand(), generateCommand(), logitsCommand(), doctorCommand(),
+		chatCommand(), generateCommand(), logitsCommand(), benchCommand(), doctorCommand(),
 		tokenizeCommand(), renderCommand(), parseCommand(),
 	}
 }

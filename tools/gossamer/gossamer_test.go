@@ -1,0 +1,339 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gossamer/runtime/goldentest"
+	"gossamer/runtime/gpu"
+)
+
+// result is what a command line did.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// command runs one command line.
+func gossamerCommand(t testing.TB, stdin string, args ...string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), args, &env{stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs})
+	return result{code, out.String(), errs.String()}
+}
+
+// mustRun is gossamerCommand that wants success.
+func mustRun(t testing.TB, stdin string, args ...string) string {
+	t.Helper()
+	r := gossamerCommand(t, stdin, args...)
+	if r.code != exitOK {
+		t.Fatalf("gossamer %s: exit status %d\n%s", strings.Join(args, " "), r.code, r.stderr)
+	}
+	return r.stdout
+}
+
+// backends are those that this machine has; a missing driver is a visible skip, and a failure in continuous integration.
+func backends(t *testing.T, f func(t *testing.T, backend string)) {
+	for _, b := range []string{"cpu", "webgpu"} {
+		t.Run(b, func(t *testing.T) {
+			if b == "webgpu" {
+				if _, err := gpu.Adapters(t.Context()); errors.Is(err, gpu.ErrNoAdapter) && os.Getenv("CI") == "" {
+					t.Skip(err)
+				}
+			}
+			f(t, b)
+		})
+	}
+}
+
+func tokensFile(t testing.TB, tokens []int32) string {
+	t.Helper()
+	data, err := json.Marshal(tokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "tokens.json")
+	if err := os.WriteFile(name, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// readRows reads what logits wrote.
+func readRows(t testing.TB, name string, rows int) [][]float32 {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(data)%(4*rows) != 0 || len(data) == 0 {
+		t.Fatalf("%d bytes for %d rows", len(data), rows)
+	}
+	out := make([][]float32, rows)
+	for i := range out {
+		row := data[i*len(data)/rows : (i+1)*len(data)/rows]
+		for ; len(row) > 0; row = row[4:] {
+			out[i] = append(out[i], math.Float32frombits(binary.LittleEndian.Uint32(row)))
+		}
+	}
+	return out
+}
+
+func TestLogitsEqualTheReference(t *testing.T) {
+	backends(t, func(t *testing.T, backend string) {
+		for _, name := range goldentest.Models {
+			c := goldentest.Load(t, name)
+			dir := c.ModelDir(t)
+			t.Run(name, func(t *testing.T) {
+				p := &c.Prompts[len(c.Prompts)-1] // the packages of the backends test all of them
+				out := filepath.Join(t.TempDir(), "logits")
+				mustRun(t, "", "logits", "--model", dir, "--backend", backend, "--kv", "f32", "--tokens-file", tokensFile(t, p.Tokens), "--out", out)
+				var d goldentest.Difference
+				for i, row := range readRows(t, out, len(p.Tokens)) {
+					d.Add(&p.Want, i, row)
+				}
+				d.Check(t, goldentest.Float32)
+			})
+			if c.Long == nil {
+				continue
+			}
+			t.Run(name+"/long", func(t *testing.T) {
+				out := filepath.Join(t.TempDir(), "logits")
+				positions := strings.Trim(strings.ReplaceAll(fmt.Sprint(c.Long.Positions), " ", ","), "[]")
+				mustRun(t, "", "logits", "--model", dir, "--backend", backend, "--kv", "f32",
+					"--tokens-file", tokensFile(t, c.Long.Tokens), "--positions", positions, "--out", out)
+				var d goldentest.Difference
+				for i, row := range readRows(t, out, len(c.Long.Positions)) {
+					d.Add(&c.Long.Want, i, row)
+				}
+				d.Check(t, goldentest.Float32Long)
+			})
+		}
+	})
+}
+
+func TestGenerateContinuesAsTheReference(t *testing.T) {
+	backends(t, func(t *testing.T, backend string) {
+		for _, name := range goldentest.Models {
+			t.Run(name, func(t *testing.T) {
+				c := goldentest.Load(t, name)
+				out := mustRun(t, "", "generate", "--model", c.ModelDir(t), "--backend", backend, "--kv", "f32", "--json", "--ignore-eos",
+					"--temperature", "0", "--max-tokens", fmt.Sprint(len(c.Greedy.Tokens)),
+					"--tokens-file", tokensFile(t, c.Prompts[len(c.Prompts)-1].Tokens))
+				var got generated
+				if err := json.Unmarshal([]byte(out), &got); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(got.Tokens, c.Greedy.Tokens) {
+					t.Errorf("got  %v\nwant %v", got.Tokens, c.Greedy.Tokens)
+				}
+				if got.Backend != backend {
+					t.Errorf("computed by %s, want %s", got.Backend, backend)
+				}
+			})
+		}
+	})
+}
+
+// cases reads a golden file of cases.
+func cases[T any](t testing.TB, name string) []T {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(goldentest.Dir(t), name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Cases []T `json:"cases"`
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	if len(file.Cases) == 0 {
+		t.Fatalf("%s has no cases", name)
+	}
+	return file.Cases
+}
+
+// answers feeds one line for each case and decodes the lines that come back.
+func answers[Out, In any](t testing.TB, in []In, args ...string) []Out {
+	t.Helper()
+	var lines strings.Builder
+	for _, c := range in {
+		if err := writeJSON(&lines, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out []Out
+	for line := range strings.Lines(mustRun(t, lines.String(), args...)) {
+		var o Out
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		out = append(out, o)
+	}
+	if len(out) != len(in) {
+		t.Fatalf("%d answers to %d lines", len(out), len(in))
+	}
+	return out
+}
+
+func TestTokenizeCommand(t *testing.T) {
+	type text struct {
+		Text   string  `json:"text"`
+		Tokens []int32 `json:"tokens"`
+	}
+	type ids struct {
+		Tokens []int32 `json:"tokens"`
+		Base64 string  `json:"base64"`
+	}
+	in := cases[text](t, "tokenizer.json")
+	for i, got := range answers[text](t, in, "tokenize") {
+		if !slices.Equal(got.Tokens, in[i].Tokens) {
+			t.Errorf("%q: got %v, want %v", in[i].Text, got.Tokens, in[i].Tokens)
+		}
+	}
+	back := cases[ids](t, "tokenizer_decode.json")
+	for i, got := range answers[ids](t, back, "tokenize", "--decode") {
+		if got.Base64 != back[i].Base64 {
+			b, _ := base64.StdEncoding.DecodeString(got.Base64)
+			t.Errorf("%v: got %q", back[i].Tokens, b)
+		}
+	}
+}
+
+func TestRenderCommand(t *testing.T) {
+	in := cases[map[string]json.RawMessage](t, "harmony_render.json")
+	type rendered struct {
+		Tokens []int32 `json:"tokens"`
+		Text   string  `json:"text"`
+		Error  string  `json:"error"`
+	}
+	for i, got := range answers[rendered](t, in, "render") {
+		var want rendered
+		if err := json.Unmarshal(in[i]["expect"], &want); err != nil {
+			t.Fatal(err)
+		}
+		if (got.Error != "") != (want.Error != "") || !slices.Equal(got.Tokens, want.Tokens) || got.Text != want.Text {
+			t.Errorf("case %s: got %+v, want %+v", in[i]["id"], got, want)
+		}
+	}
+}
+
+// TestParseCommand compares the readings of well-formed texts; the package harmony has the odd ones.
+func TestParseCommand(t *testing.T) {
+	in := cases[map[string]json.RawMessage](t, "harmony_parse.json")
+	type parsed struct {
+		Messages []any `json:"messages"`
+	}
+	compared := 0
+	for i, got := range answers[parsed](t, in, "parse") {
+		if string(in[i]["wellformed"]) != "true" {
+			continue
+		}
+		compared++
+		var want parsed
+		if err := json.Unmarshal(in[i]["strict"], &want); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want.Messages, got.Messages); diff != "" {
+			t.Errorf("case %s: %s", in[i]["id"], diff)
+		}
+	}
+	if compared == 0 {
+		t.Error("no case is well-formed")
+	}
+}
+
+// TestMisuse wants exit status 2 and a sentence for a wrong command line, 1 for what goes wrong later.
+func TestMisuse(t *testing.T) {
+	golden := filepath.Join(goldentest.Dir(t), "gqa_window8", "model")
+	empty := t.TempDir()
+	for _, k := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{nil, exitUsage, ""},
+		{[]string{"fly"}, exitUsage, `unknown command "fly"`},
+		{[]string{"generate", "--sideways"}, exitUsage, "sideways"},
+		{[]string{"generate"}, exitUsage, "--tokens"},
+		{[]string{"generate", "--tokens", "1,x"}, exitUsage, `"x" is not a token id`},
+		{[]string{"generate", "--tokens", "1", "--seed", "-1"}, exitUsage, "--seed"},
+		{[]string{"generate", "--tokens", "1", "--backend", "tpu"}, exitUsage, "--backend"},
+		{[]string{"generate", "--tokens", "1", "--kv", "f8"}, exitUsage, "--kv"},
+		{[]string{"generate", "--tokens", "1", "--max-tokens", "-2"}, exitUsage, "--max-tokens"},
+		{[]string{"generate", "--tokens", "1", "again"}, exitUsage, `"again"`},
+		{[]string{"chat", "--effort", "huge", "hi"}, exitUsage, "low, medium or high"},
+		{[]string{"chat", "a", "b"}, exitUsage, "one PROMPT"},
+		{[]string{"chat", " "}, exitUsage, "empty"},
+		{[]string{"logits", "--tokens", "1"}, exitUsage, "--out"},
+		{[]string{"logits", "--tokens", "1,2", "--out", "-", "--positions", "1,0"}, exitUsage, "0 does not come after 1"},
+		{[]string{"logits", "--tokens", "1,2", "--out", "-", "--positions", "2"}, exitUsage, `"2" is not an index`},
+		{[]string{"bench", "--depths", "x"}, exitUsage, "--depths"},
+		{[]string{"generate", "--model", filepath.Join(empty, "none"), "--tokens", "1"}, exitFailure, "none"},
+		{[]string{"generate", "--model", empty, "--tokens", "1"}, exitFailure, "config.json"},
+		{[]string{"generate", "--model", golden, "--tokens", "256", "--backend", "cpu"}, exitFailure, "256"},
+		{[]string{"generate", "--model", golden, "--tokens", "1,2,3", "--ctx", "2", "--backend", "cpu"}, exitFailure, "2"},
+		{[]string{"generate", "--model", golden, "--tokens-file", filepath.Join(empty, "none")}, exitFailure, "no such file"},
+		{[]string{"chat", "--model", golden, "--backend", "cpu", "hello"}, exitFailure, "the model has 256 ids"},
+	} {
+		r := gossamerCommand(t, "", k.args...)
+		if r.code != k.code || !strings.Contains(r.stderr, k.says) {
+			t.Errorf("gossamer %q: exit status %d, %q; want %d and %q", k.args, r.code, r.stderr, k.code, k.says)
+		}
+		if strings.Contains(r.stderr, "panic") || strings.Contains(r.stderr, "goroutine ") {
+			t.Errorf("gossamer %q panicked: %s", k.args, r.stderr)
+		}
+	}
+}
+
+func TestEveryCommandHasHelp(t *testing.T) {
+	list := mustRun(t, "", "--help")
+	for _, c := range commands() {
+		out := mustRun(t, "", c.name, "--help")
+		if !strings.Contains(out, "usage: gossamer "+c.name) || !strings.Contains(out, c.short) {
+			t.Errorf("%s --help says %q", c.name, out)
+		}
+		if !strings.Contains(list, c.name) {
+			t.Errorf("gossamer --help does not list %s", c.name)
+		}
+	}
+}
+
+func TestLogitsFileAppearsWholeOrNotAtAll(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "logits")
+	golden := filepath.Join(goldentest.Dir(t), "gqa_window8", "model")
+	if r := gossamerCommand(t, "", "logits", "--model", golden, "--backend", "cpu", "--tokens", "1,999", "--out", out); r.code != exitFailure {
+		t.Errorf("exit status %d for a token outside the vocabulary", r.code)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// TestInterruptedCommandSaysSo: the context ends as Ctrl-C ends it.
+func TestInterruptedCommandSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errs bytes.Buffer
+	golden := filepath.Join(goldentest.Dir(t), "gqa_window8", "model")
+	code := run(ctx, []string{"generate", "--model", golden, "--backend", "cpu", "--tokens", "1"}, &env{stdin: strings.NewReader(""), stdout: &out, stderr: &errs})
+	if code != exitInterrupted {
+		t.Errorf("exit status %d, want %d: %s", code, exitInterrupted, errs.String())
+	}
+}
