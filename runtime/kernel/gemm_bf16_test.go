@@ -81,6 +81,9 @@ func (c gemmCase) check(r rig) []uint32 {
 	return got
 }
 
+// testTiles are those that TileFor picks, and others that use each bound.
+var testTiles = []Tile{TileFor(16), TileFor(128), TileFor(512), TileFor(2048), {8, 8, 1, 1}, {8, 32, 3, 2}, {16, 16, 4, 1}, {8, 16, 8, 1}}
+
 func TestGemmBF16(t *testing.T) {
 	small := Tile{X: 8, Y: 8, Rows: 2, Quads: 1} // 16 x 32
 	for _, tt := range []struct {
@@ -102,7 +105,7 @@ func TestGemmBF16(t *testing.T) {
 			tt.check(newRig(t))
 		})
 	}
-	for _, tile := range []Tile{TileFor(16), TileFor(32), TileFor(64), TileFor(512), {8, 8, 1, 2}, {16, 16, 8, 2}} {
+	for _, tile := range testTiles {
 		t.Run(fmt.Sprintf("Tile%dx%d", tile.Height(), tile.Width()), func(t *testing.T) {
 			c := gemmCase{GemmBF16Config{K: 72, Stride: tile.Width() + 9, Bias: 8, Tile: tile}, tile.Height() + 3, tile.Height() + 2, nil}
 			c.check(newRig(t))
@@ -118,7 +121,7 @@ func TestGemmBF16RandomShapes(t *testing.T) {
 		c.Stride = rapid.IntRange(1, 150).Draw(rt, "stride")
 		c.Bias = rapid.SampledFrom([]int{NoBias, 0, 24}).Draw(rt, "bias")
 		c.Residual = rapid.Bool().Draw(rt, "residual")
-		c.Tile = rapid.SampledFrom([]Tile{TileFor(16), TileFor(32), TileFor(128), TileFor(512), {X: 8, Y: 32, Rows: 3, Quads: 2}}).Draw(rt, "tile")
+		c.Tile = rapid.SampledFrom(testTiles).Draw(rt, "tile")
 		c.cuts = []int{rapid.IntRange(0, c.Stride).Draw(rt, "cut")}
 		return c
 	}, func(r rig, c gemmCase) { c.check(r) })
@@ -128,7 +131,7 @@ func TestGemmBF16RandomShapes(t *testing.T) {
 // allows to be bound.
 func TestGemmBF16ShardsAndTilesAgree(t *testing.T) {
 	r := newRig(t)
-	c := gemmCase{GemmBF16Config{K: 128, Stride: 150, Bias: 8, Tile: TileFor(64)}, 40, 40, nil}
+	c := gemmCase{GemmBF16Config{K: 128, Stride: 150, Bias: 8, Tile: TileFor(512)}, 40, 40, nil}
 	whole := c.check(r)
 	c.cuts = []int{7, 64, 149}
 	cut := c.check(r)
@@ -138,22 +141,28 @@ func TestGemmBF16ShardsAndTilesAgree(t *testing.T) {
 	equalBits(t, "out of small tiles", whole, other)
 }
 
+// A quarter of the q, k and v projection of the published models.
 func BenchmarkGemmBF16(b *testing.B) {
-	const k, cols = 2880, 5120
+	const k, cols = 2880, 1280
 	dev := newRig(b).dev
 	weights := numbers(1).floats(k*cols, 1)
-	for _, bb := range benchTiles() {
-		b.Run(fmt.Sprintf("rows=%d/tile=%dx%d", bb.rows, bb.tile.Height(), bb.tile.Width()), func(b *testing.B) {
-			r := rig{b, dev}
-			kernel, err := NewGemmBF16(r.dev, GemmBF16Config{K: k, Stride: cols, Tile: bb.tile})
-			r.must(err)
-			b.Cleanup(kernel.Release)
-			a := GemmBF16Args{
-				Chunk: r.chunk(bb.rows), X: r.floats("x", numbers(2).floats(bb.rows*k, 1)), W: r.bf16("w", weights),
-				Vectors: r.bf16("vectors", numbers(3).floats(cols, 1)), Out: r.empty("out", bb.rows*cols),
+	for _, rows := range []int{16, 32, 128} {
+		for _, t := range []Tile{TileFor(16), TileFor(128), {16, 16, 4, 1}, TileFor(512), TileFor(2048)} {
+			if t.Height() > rows {
+				continue
 			}
-			p := r.program(func(p *gpu.Program) error { return kernel.Record(p, Shard{0, cols}, bb.rows, a) })
-			r.bench(p, 2*float64(bb.rows)*k*cols)
-		})
+			b.Run(fmt.Sprintf("rows=%d/tile=%dx%d", rows, t.Height(), t.Width()), func(b *testing.B) {
+				r := rig{b, dev}
+				kernel, err := NewGemmBF16(r.dev, GemmBF16Config{K: k, Stride: cols, Tile: t})
+				r.must(err)
+				b.Cleanup(kernel.Release)
+				a := GemmBF16Args{
+					Chunk: r.chunk(rows), X: r.floats("x", numbers(2).floats(rows*k, 1)), W: r.bf16("w", weights),
+					Vectors: r.bf16("vectors", numbers(3).floats(cols, 1)), Out: r.empty("out", rows*cols),
+				}
+				p := r.program(func(p *gpu.Program) error { return kernel.Record(p, Shard{0, cols}, rows, a) })
+				r.bench(p, 2*float64(rows)*k*cols)
+			})
+		}
 	}
 }

@@ -16,18 +16,30 @@ func (t Tile) Height() int { return t.Y * t.Rows }
 // Width is the number of columns of a tile.
 func (t Tile) Width() int { return t.X * 4 * t.Quads }
 
-// TileFor picks the tile for products of at most rows rows. Large tiles read their factors less often, small ones waste less on
-// rows that are not there and occupy more of the device.
+// TileFor picks the tile for products of at most rows rows with one matrix. Large tiles read their factors less often; small ones
+// waste less on rows that are not there and keep more of the device busy.
 func TileFor(rows int) Tile {
 	switch {
 	case rows <= 16:
-		return Tile{X: 8, Y: 16, Rows: 1, Quads: 1} // 16 x 32
-	case rows <= 32:
-		return Tile{X: 8, Y: 16, Rows: 2, Quads: 1} // 32 x 32
+		return Tile{X: 16, Y: 8, Rows: 2, Quads: 2} // 16 x 128
 	case rows <= 128:
-		return Tile{X: 16, Y: 16, Rows: 4, Quads: 1} // 64 x 64
+		return Tile{X: 16, Y: 8, Rows: 4, Quads: 2} // 32 x 128
+	case rows <= 512:
+		return Tile{X: 16, Y: 16, Rows: 4, Quads: 2} // 64 x 128
 	}
-	return Tile{X: 16, Y: 16, Rows: 4, Quads: 2} // 64 x 128
+	return Tile{X: 16, Y: 16, Rows: 8, Quads: 2} // 128 x 128
+}
+
+// ExpertTileFor picks the tile for products over experts: it follows the number of rows that an expert gets on average, because a
+// tile has rows of one expert only.
+func ExpertTileFor(rows, topK, experts int) Tile {
+	switch share := rows * topK / experts; {
+	case share <= 24:
+		return TileFor(16)
+	case share <= 96:
+		return TileFor(128)
+	}
+	return TileFor(512)
 }
 
 // tileBK is the depth of a tile: elements of both factors that are in workgroup memory at once (lib/tile.wgsl).
@@ -75,12 +87,14 @@ func prefillShapes() []config {
 			AttnPrefillConfig{Heads: heads, KVHeads: kvHeads, HeadDim: dim, KVF16: f16, Rows: 512},
 		)
 	}
-	for _, rows := range []int{1, 32, 128, 512} {
-		t := TileFor(rows)
+	for _, rows := range []int{16, 128, 512, 2048} {
+		shapes = append(shapes,
+			GemmBF16Config{K: h, Stride: qkv, Tile: TileFor(rows)},
+			GemmBF16Config{K: heads * dim, Stride: h, Residual: true, Tile: TileFor(rows)},
+		)
+		t := ExpertTileFor(rows, topK, experts)
 		l := ExpertLists{Rows: rows, TopK: topK, Experts: experts, Height: t.Height()}
 		shapes = append(shapes,
-			GemmBF16Config{K: h, Stride: qkv, Tile: t},
-			GemmBF16Config{K: heads * dim, Stride: h, Residual: true, Tile: t},
 			l,
 			MoEGateUpConfig{Hidden: h, Intermediate: h, Limit: 7, Alpha: 1.702, Lists: l, Tile: t},
 			MoEDownConfig{Hidden: h, Intermediate: h, Lists: l, Tile: t},

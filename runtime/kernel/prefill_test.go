@@ -265,24 +265,6 @@ func (c cacheCase) cacheBits(fs []float32) []uint32 {
 	return ws
 }
 
-// benchTile is a tile to be timed with a number of rows.
-type benchTile struct {
-	rows int
-	tile Tile
-}
-
-func benchTiles() []benchTile {
-	var all []benchTile
-	for _, rows := range []int{16, 64, 128} {
-		for _, t := range []Tile{{8, 16, 1, 1}, {8, 16, 2, 1}, {8, 16, 4, 1}, {16, 16, 4, 1}, {16, 16, 4, 2}, {16, 16, 8, 1}, {16, 16, 8, 2}} {
-			if t.Height() <= max(rows, 32) {
-				all = append(all, benchTile{rows, t})
-			}
-		}
-	}
-	return all
-}
-
 // bench times a program of flop floating-point operations. r is of a *testing.B.
 func (r rig) bench(p *gpu.Program, flop float64) {
 	b := r.t.(*testing.B)
