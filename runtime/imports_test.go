@@ -24,6 +24,7 @@ var imports = map[string][]string{
 	"runtime/harmony":         {"runtime/tokenizer"},
 	"runtime/engine":          {"runtime/gptoss", "runtime/kv", "runtime/sample"},
 	"runtime/chat":            {"runtime/engine", "runtime/harmony", "runtime/sample", "runtime/tokenizer"},
+	"runtime/openai":          {"runtime/chat", "runtime/engine", "runtime/sample"},
 	"runtime/gpu":             {"shaders"},
 	"runtime/kernel":          {"shaders", "runtime/gpu"},
 	"runtime/ref":             {"runtime/engine", "runtime/gptoss", "runtime/tensor", "runtime/weights"},

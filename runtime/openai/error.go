@@ -1,0 +1,133 @@
+package openai
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"gossamer/runtime/chat"
+	"gossamer/runtime/engine"
+)
+
+// ErrorResponse is the body of an answer that failed, and the frame that ends a stream that failed.
+type ErrorResponse struct {
+	Error ErrorObject `json:"error"`
+}
+
+// ErrorObject says what failed.
+type ErrorObject struct {
+	Message string  `json:"message"`
+	Type    string  `json:"type"`  // "invalid_request_error", "cancelled" or "server_error"
+	Param   *string `json:"param"` // the field of the request, such as "messages[2].tool_call_id"
+	Code    *string `json:"code"`
+}
+
+// HTTP statuses, by the names of RFC 9110 and, the third, of nginx.
+const (
+	statusBadRequest          = 400
+	statusContentTooLarge     = 413
+	statusClientClosedRequest = 499
+	statusInternalServerError = 500
+	statusServiceUnavailable  = 503
+	statusGatewayTimeout      = 504
+)
+
+const (
+	typeRequest   = "invalid_request_error"
+	typeServer    = "server_error"
+	typeCancelled = "cancelled"
+)
+
+// Error tells about an error of Decode, of a reply, or of the engine as the API does, with the HTTP status for it. Errors with a
+// method DeviceLost that returns true mean that the GPU is gone.
+func Error(err error) (ErrorResponse, int) {
+	var (
+		field  *FieldError
+		inChat *chat.FieldError
+		prompt *engine.PromptError
+		device interface{ DeviceLost() bool }
+	)
+	switch {
+	case errors.As(err, &field):
+		status := statusBadRequest
+		if field.Code == codeTooLarge {
+			status = statusContentTooLarge
+		}
+		return newError(field.sentence(), typeRequest, field.Param, field.Code), status
+	case errors.As(err, &inChat):
+		field := wireError(inChat)
+		return newError(field.sentence(), typeRequest, field.Param, field.Code), statusBadRequest
+	case errors.As(err, &prompt):
+		message := fmt.Sprintf("the messages are %d tokens, the context holds %d and the reply needs room too: shorten them", prompt.Tokens, prompt.Context)
+		return newError(message, typeRequest, "messages", "context_length_exceeded"), statusBadRequest
+	case errors.Is(err, context.DeadlineExceeded):
+		return newError("the reply took too long", typeServer, "", "timeout"), statusGatewayTimeout
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrCancelled):
+		return newError("the reply was cancelled", typeCancelled, "", "cancelled"), statusClientClosedRequest
+	case errors.Is(err, engine.ErrClosed):
+		return newError("the model is closed", typeServer, "", "model_closed"), statusServiceUnavailable
+	case errors.Is(err, engine.ErrContextFull):
+		message := "the memory for conversations is full: try again when other replies have ended"
+		return newError(message, typeServer, "", "context_full"), statusServiceUnavailable
+	case errors.As(err, &device) && device.DeviceLost():
+		return newError(err.Error(), typeServer, "", "device_lost"), statusServiceUnavailable
+	}
+	return newError(err.Error(), typeServer, "", ""), statusInternalServerError
+}
+
+func newError(message, kind, param, code string) ErrorResponse {
+	e := ErrorObject{Message: message, Type: kind}
+	if param != "" {
+		e.Param = &param
+	}
+	if code != "" {
+		e.Code = &code
+	}
+	return ErrorResponse{e}
+}
+
+// wireError names the field of a chat.Request as the API does.
+func wireError(e *chat.FieldError) *FieldError {
+	if e.Field == "Sampling" { // Decode has checked everything of it but the ids, for which it takes the vocabulary
+		return &FieldError{"logit_bias", codeValue, strings.TrimPrefix(e.Reason, "sample: LogitBias ")}
+	}
+	var path []string
+	for segment := range strings.SplitSeq(e.Field, ".") {
+		name, index, indexed := strings.Cut(segment, "[")
+		if indexed {
+			index = "[" + index
+		}
+		if n := len(path); name == "Name" && n > 0 && inFunction(path[n-1]) {
+			path = append(path, "function")
+		}
+		path = append(path, wireName(name)+index)
+	}
+	return &FieldError{strings.Join(path, "."), codeValue, e.Reason}
+}
+
+// inFunction reports whether the name of what a path ends with is inside its field function.
+func inFunction(segment string) bool {
+	name, _, _ := strings.Cut(segment, "[")
+	return name == "tools" || name == "tool_calls" || name == "tool_choice"
+}
+
+func wireName(name string) string {
+	switch name {
+	case "ToolCallID":
+		return "tool_call_id"
+	case "ToolCalls":
+		return "tool_calls"
+	case "ToolChoice":
+		return "tool_choice"
+	case "Format":
+		return "response_format.json_schema"
+	case "Effort":
+		return "reasoning_effort"
+	case "MaxTokens":
+		return "max_completion_tokens"
+	case "TopLogprobs":
+		return "top_logprobs"
+	}
+	return strings.ToLower(name)
+}

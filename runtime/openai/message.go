@@ -1,0 +1,109 @@
+package openai
+
+import (
+	"strings"
+
+	"gossamer/runtime/chat"
+)
+
+// decodeMessage reads an element of messages. Which fields there are depends on the role.
+func decodeMessage(v value) (chat.Message, error) {
+	var m chat.Message
+	o, err := v.object()
+	if err != nil {
+		return m, err
+	}
+	role, ok := o.get("role")
+	if !ok {
+		return m, o.field("role").refuse(codeMissing, "is missing")
+	}
+	if err := text((*string)(&m.Role))(role); err != nil {
+		return m, err
+	}
+	known := fields{"role": ignored, "name": text(&m.Name), "content": content(&m.Content)}
+	switch m.Role {
+	case chat.System, chat.Developer, chat.User:
+		return m, o.read(known, "content")
+	case chat.Tool:
+		known["tool_call_id"] = text(&m.ToolCallID)
+		return m, o.read(known, "content")
+	case chat.Assistant:
+	default:
+		return m, role.refuse(codeValue, "is %q, want system, developer, user, assistant or tool", m.Role)
+	}
+
+	reasoning := func(v value) error {
+		s, err := v.text()
+		if err == nil && m.Reasoning != "" && m.Reasoning != s {
+			return v.refuse(codeValue, "reasoning and reasoning_content differ: one of them is enough")
+		}
+		m.Reasoning = s
+		return err
+	}
+	known["reasoning"], known["reasoning_content"] = reasoning, reasoning
+	known["tool_calls"] = func(v value) error {
+		return v.array(func(v value) error {
+			call, err := decodeToolCall(v)
+			m.ToolCalls = append(m.ToolCalls, call)
+			return err
+		})
+	}
+	known["refusal"] = refused("give the text as content")
+	known["audio"] = refused("the model reads text")
+	known["function_call"] = refused("it is deprecated: use tool_calls")
+	if err := o.read(known); err != nil {
+		return m, err
+	}
+	if _, ok := o.get("content"); !ok && m.Reasoning == "" && len(m.ToolCalls) == 0 {
+		return m, o.field("content").refuse(codeMissing, "is missing, and so are tool_calls")
+	}
+	return m, nil
+}
+
+// content stores text, or parts that are text, joined by line breaks.
+func content(dst *string) func(value) error {
+	return func(v value) error {
+		if v.kind() == '"' {
+			return text(dst)(v)
+		}
+		if v.kind() != '[' {
+			return v.refuse(codeType, "want a string or an array of parts")
+		}
+		var parts []string
+		err := v.array(func(v value) error {
+			o, err := v.object()
+			if err != nil {
+				return err
+			}
+			kind, ok := o.get("type") // before the others, which depend on it
+			if !ok {
+				return o.field("type").refuse(codeMissing, "is missing")
+			}
+			if err := only("text", "the model reads text")(kind); err != nil {
+				return err
+			}
+			var part string
+			err = o.read(fields{"type": ignored, "text": text(&part)}, "text")
+			parts = append(parts, part)
+			return err
+		})
+		if err == nil && len(parts) == 0 {
+			return v.refuse(codeValue, "is empty")
+		}
+		*dst = strings.Join(parts, "\n")
+		return err
+	}
+}
+
+// decodeToolCall reads an element of tool_calls.
+func decodeToolCall(v value) (chat.ToolCall, error) {
+	var c chat.ToolCall
+	err := v.readObject(fields{
+		"id":   text(&c.ID),
+		"type": only("function", "the model calls functions"),
+		"function": func(v value) error {
+			return v.readObject(fields{"name": text(&c.Name), "arguments": text(&c.Arguments)}, "name", "arguments")
+		},
+	}, "id", "type", "function")
+	return c, err
+}

@@ -1,0 +1,258 @@
+package openai
+
+import (
+	"errors"
+	"iter"
+	"strings"
+	"time"
+
+	"gossamer/runtime/chat"
+)
+
+// Completion is a whole reply.
+type Completion struct {
+	ID                string   `json:"id"`
+	Object            string   `json:"object"`  // "chat.completion"
+	Created           int64    `json:"created"` // seconds since 1970
+	Model             string   `json:"model"`
+	Choices           []Choice `json:"choices"` // one
+	Usage             Usage    `json:"usage"`
+	SystemFingerprint string   `json:"system_fingerprint,omitempty"`
+}
+
+// Choice is the reply in a Completion.
+type Choice struct {
+	Index        int       `json:"index"`
+	Message      Message   `json:"message"`
+	Logprobs     *Logprobs `json:"logprobs"` // nil unless asked for
+	FinishReason string    `json:"finish_reason"`
+}
+
+// Message is what the assistant says. It can be sent back in a request as it is.
+type Message struct {
+	Role      string     `json:"role"`
+	Content   *string    `json:"content"` // nil if there are only calls
+	Refusal   *string    `json:"refusal"` // always nil
+	Reasoning string     `json:"reasoning,omitempty"`
+	ToolCalls []ToolCall `json:"tool_calls,omitempty"`
+}
+
+// ToolCall asks to call a function.
+type ToolCall struct {
+	ID       string   `json:"id"`
+	Type     string   `json:"type"` // "function"
+	Function Function `json:"function"`
+}
+
+// Function is a call's function. In the deltas of a call, only the first one has the name.
+type Function struct {
+	Name      string `json:"name,omitempty"`
+	Arguments string `json:"arguments"`
+}
+
+// Chunk is a part of a streamed reply.
+type Chunk struct {
+	ID                string        `json:"id"`
+	Object            string        `json:"object"`  // "chat.completion.chunk"
+	Created           int64         `json:"created"` // seconds since 1970, the same in all chunks
+	Model             string        `json:"model"`
+	SystemFingerprint string        `json:"system_fingerprint,omitempty"`
+	Choices           []ChunkChoice `json:"choices"`         // one, or none in the last chunk if it has the usage
+	Usage             *Usage        `json:"usage,omitempty"` // in the last chunk, if asked for
+}
+
+// ChunkChoice is what a Chunk adds to the reply.
+type ChunkChoice struct {
+	Index        int       `json:"index"`
+	Delta        Delta     `json:"delta"`
+	Logprobs     *Logprobs `json:"logprobs"`      // nil unless asked for
+	FinishReason *string   `json:"finish_reason"` // nil but at the end
+}
+
+// Delta is more of a message. The first one has the role, the others one of the other fields, the one at the end nothing.
+type Delta struct {
+	Role      string          `json:"role,omitempty"`
+	Content   *string         `json:"content,omitempty"`
+	Reasoning string          `json:"reasoning,omitempty"`
+	ToolCalls []ToolCallDelta `json:"tool_calls,omitempty"`
+}
+
+// ToolCallDelta is more of a call. The first one has everything but arguments, the others nothing else.
+type ToolCallDelta struct {
+	Index    int      `json:"index"` // of the call
+	ID       string   `json:"id,omitempty"`
+	Type     string   `json:"type,omitempty"` // "function"
+	Function Function `json:"function"`
+}
+
+// Logprobs tells how likely the model found the tokens of its answer.
+type Logprobs struct {
+	Content []TokenLogprob `json:"content"`
+	Refusal []TokenLogprob `json:"refusal"` // always nil
+}
+
+// TokenLogprob is a token of the answer and the most likely ones in its place.
+type TokenLogprob struct {
+	Logprob
+	Top []Logprob `json:"top_logprobs"`
+}
+
+// Logprob is how likely a token is.
+type Logprob struct {
+	Token   string  `json:"token"`   // U+FFFD in place of what is not whole characters
+	Bytes   []int   `json:"bytes"`   // exactly
+	Logprob float32 `json:"logprob"` // natural logarithm; -9999 if the token is impossible
+}
+
+// Usage counts tokens.
+type Usage struct {
+	PromptTokens            int                     `json:"prompt_tokens"`
+	CompletionTokens        int                     `json:"completion_tokens"`
+	TotalTokens             int                     `json:"total_tokens"`
+	PromptTokensDetails     PromptTokensDetails     `json:"prompt_tokens_details"`
+	CompletionTokensDetails CompletionTokensDetails `json:"completion_tokens_details"`
+	Timings                 Timings                 `json:"timings"`
+}
+
+// PromptTokensDetails is part of Usage.
+type PromptTokensDetails struct {
+	CachedTokens int `json:"cached_tokens"` // known from before
+}
+
+// CompletionTokensDetails is part of Usage.
+type CompletionTokensDetails struct {
+	ReasoningTokens int `json:"reasoning_tokens"`
+}
+
+// Timings is how long the reply took. It is not part of OpenAI's API.
+type Timings struct {
+	TimeToFirstToken float64 `json:"time_to_first_token_ms"`    // waiting in line included; 0 if there was none
+	PrefillRate      float64 `json:"prefill_tokens_per_second"` // of the prompt that was computed; 0 if nothing was
+	DecodeRate       float64 `json:"decode_tokens_per_second"`  // after the first token; 0 if there were fewer than two
+}
+
+// Options name a reply.
+type Options struct {
+	ID           string // unique, such as "chatcmpl-" and random letters
+	Created      time.Time
+	Model        string
+	Fingerprint  string // names weights and program: with the same, a seed gives the same reply; "": left out
+	IncludeUsage bool   // in Stream, as the Request says
+}
+
+// ErrCancelled means that a reply was cancelled before its end.
+var ErrCancelled = errors.New("openai: the reply was cancelled")
+
+// NewCompletion returns a whole reply as the API has it, or ErrCancelled.
+func NewCompletion(r *chat.Response, o Options) (*Completion, error) {
+	if r.Reason == chat.FinishCancelled {
+		return nil, ErrCancelled
+	}
+	m := Message{Role: string(chat.Assistant), Reasoning: r.Message.Reasoning}
+	if r.Message.Content != "" || len(r.Message.ToolCalls) == 0 {
+		m.Content = &r.Message.Content
+	}
+	for _, call := range r.Message.ToolCalls {
+		m.ToolCalls = append(m.ToolCalls, ToolCall{ID: call.ID, Type: "function", Function: Function{call.Name, call.Arguments}})
+	}
+	return &Completion{
+		ID: o.ID, Object: "chat.completion", Created: o.Created.Unix(), Model: o.Model,
+		Choices:           []Choice{{Message: m, Logprobs: newLogprobs(r.Logprobs), FinishReason: string(r.Reason)}},
+		Usage:             newUsage(r.Usage),
+		SystemFingerprint: o.Fingerprint,
+	}, nil
+}
+
+// Stream turns a reply's events into chunks while they arrive. It ends with the error of the events, or ErrCancelled. An error that
+// comes first, before any chunk, can be answered with an HTTP status.
+func Stream(events iter.Seq2[chat.Event, error], o Options) iter.Seq2[Chunk, error] {
+	return func(yield func(Chunk, error) bool) {
+		chunk := func(choices ...ChunkChoice) Chunk {
+			return Chunk{
+				ID: o.ID, Object: "chat.completion.chunk", Created: o.Created.Unix(), Model: o.Model,
+				SystemFingerprint: o.Fingerprint, Choices: choices,
+			}
+		}
+		first := true
+		for e, err := range events {
+			if done, ok := e.(chat.Done); ok && done.Reason == chat.FinishCancelled {
+				err = ErrCancelled
+			}
+			if err != nil {
+				yield(Chunk{}, err)
+				return
+			}
+			if first && !yield(chunk(ChunkChoice{Delta: Delta{Role: string(chat.Assistant), Content: new("")}}), nil) {
+				return
+			}
+			first = false
+			if !yield(chunk(newChoice(e)), nil) {
+				return
+			}
+			if done, ok := e.(chat.Done); ok && o.IncludeUsage {
+				last := chunk()
+				last.Choices, last.Usage = []ChunkChoice{}, new(newUsage(done.Usage))
+				if !yield(last, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// newChoice is what an event adds to the reply.
+func newChoice(e chat.Event) ChunkChoice {
+	switch e := e.(type) {
+	case chat.ReasoningDelta:
+		return ChunkChoice{Delta: Delta{Reasoning: e.Text}}
+	case chat.ContentDelta:
+		return ChunkChoice{Delta: Delta{Content: &e.Text}, Logprobs: newLogprobs(e.Logprobs)}
+	case chat.ToolCallStart:
+		call := ToolCallDelta{Index: e.Index, ID: e.ID, Type: "function", Function: Function{Name: e.Name}}
+		return ChunkChoice{Delta: Delta{ToolCalls: []ToolCallDelta{call}}}
+	case chat.ToolCallDelta:
+		call := ToolCallDelta{Index: e.Index, Function: Function{Arguments: e.Arguments}}
+		return ChunkChoice{Delta: Delta{ToolCalls: []ToolCallDelta{call}}}
+	case chat.Done:
+		return ChunkChoice{FinishReason: new(string(e.Reason))}
+	}
+	return ChunkChoice{}
+}
+
+func newUsage(u chat.Usage) Usage {
+	return Usage{
+		PromptTokens:            u.PromptTokens,
+		CompletionTokens:        u.CompletionTokens,
+		TotalTokens:             u.PromptTokens + u.CompletionTokens,
+		PromptTokensDetails:     PromptTokensDetails{u.CachedTokens},
+		CompletionTokensDetails: CompletionTokensDetails{u.ReasoningTokens},
+		Timings: Timings{
+			TimeToFirstToken: float64(u.TimeToFirstToken) / float64(time.Millisecond),
+			PrefillRate:      u.PrefillRate,
+			DecodeRate:       u.DecodeRate,
+		},
+	}
+}
+
+func newLogprobs(tokens []chat.TokenLogprob) *Logprobs {
+	if len(tokens) == 0 {
+		return nil
+	}
+	l := &Logprobs{}
+	for _, t := range tokens {
+		token := TokenLogprob{Logprob: newLogprob(t), Top: []Logprob{}}
+		for _, top := range t.Top {
+			token.Top = append(token.Top, newLogprob(top))
+		}
+		l.Content = append(l.Content, token)
+	}
+	return l
+}
+
+func newLogprob(t chat.TokenLogprob) Logprob {
+	p := Logprob{Token: strings.ToValidUTF8(string(t.Bytes), "\ufffd"), Bytes: []int{}, Logprob: max(t.LogProb, -9999)}
+	for _, b := range t.Bytes {
+		p.Bytes = append(p.Bytes, int(b))
+	}
+	return p
+}
