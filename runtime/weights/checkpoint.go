@@ -2,9 +2,11 @@
 //
 // A checkpoint is a directory in one of the forms in which gpt-oss is published: Hugging Face's (config.json beside
 // model.safetensors, or beside shards and model.safetensors.index.json) or OpenAI's original one (its own config.json and
-// tensor names, q, k and v fused), also as the original/ folder of a Hugging Face repository. Tensors are known by their Hugging
-// Face names throughout. Opening reads the headers only and checks that every tensor of the configuration is there with its
-// exact type and shape.
+// tensor names, q, k and v fused), also as the original/ folder of a Hugging Face repository; a GGUF file as llama.cpp writes
+// it; or a packed model: manifest.json and chunks of at most 24 MiB, each known by its SHA-256 and checked before use, in a
+// directory or on any web server. Pack makes one of any other. Tensors are known by their Hugging Face names throughout.
+// Opening reads the headers or the manifest only and checks that every tensor of the configuration is there with its exact type
+// and shape.
 package weights
 
 import (
@@ -32,17 +34,25 @@ const (
 // Checkpoint is an opened model: its configuration and where the bytes of every tensor are. Its methods may be called
 // concurrently.
 type Checkpoint struct {
-	config  *gptoss.Config
-	src     Source
-	tensors []located // in the order of config.Tensors()
-	ignored []string
+	config   *gptoss.Config
+	src      Source
+	files    []string  // what src calls them, in the order of reading
+	folder   string    // of the directory that was opened, where they are; "" itself
+	tensors  []located // in the order of config.Tensors()
+	ignored  []string
+	manifest *Manifest // nil unless packed
 }
 
-// located is a tensor and its bytes in a file.
+// located is a tensor and where its bytes are: in segments, one after the other, in the order of the files.
 type located struct {
 	gptoss.TensorSpec
-	file string
-	off  int64
+	segments []segment
+}
+
+// segment is n bytes of a file from off on.
+type segment struct {
+	file   int // index in Checkpoint.files
+	off, n int64
 }
 
 // OpenDir opens the checkpoint in a directory. No file stays open.
@@ -64,13 +74,57 @@ func (c *Checkpoint) Config() *gptoss.Config { return c.config }
 // Ignored lists the tensors of the files that the model does not have, sorted.
 func (c *Checkpoint) Ignored() []string { return slices.Clone(c.ignored) }
 
+// Manifest is the manifest of a packed model, nil for other checkpoints. Do not modify it.
+func (c *Checkpoint) Manifest() *Manifest { return c.manifest }
+
+// Verified says that every byte is compared with a published hash before it is used.
+func (c *Checkpoint) Verified() bool {
+	return c.manifest != nil && !slices.ContainsFunc(c.manifest.Chunks, func(k Chunk) bool { return k.SHA256 == "" })
+}
+
+// phase names what Load does.
+func (c *Checkpoint) phase() string {
+	if s, ok := c.src.(*chunkSource); ok {
+		if r, ok := s.store.(interface{ missing([]Chunk) bool }); ok && r.missing(c.manifest.Chunks) {
+			return PhaseDownload
+		}
+	}
+	return PhaseWeights
+}
+
+// openManifest makes a checkpoint of a checked manifest and the place of its chunks.
+func openManifest(m *Manifest, s store) (*Checkpoint, error) {
+	src, err := newChunkSource(m, s)
+	if err != nil {
+		return nil, err
+	}
+	c := &Checkpoint{config: m.config, src: src, tensors: m.locate(), manifest: m}
+	for i := range m.Chunks {
+		c.files = append(c.files, m.Chunks[i].name())
+	}
+	return c, nil
+}
+
 // open picks the folder to read: the root, or original/ where only that holds weights.
 func open(fsys fs.FS, where string) (*Checkpoint, error) {
+	data, err := readSmall(fsys, ManifestName)
+	if err == nil {
+		m, err := ParseManifest(data)
+		if err != nil {
+			return nil, err
+		}
+		return openManifest(m, fsStore{fsys})
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	files, err := listFiles(fsys)
 	if err != nil {
 		return nil, err
 	}
+	folder := ""
 	if len(files.names) == 0 {
+		folder = originalDir
 		if sub, err := fs.Sub(fsys, originalDir); err == nil {
 			fsys = sub
 		}
@@ -89,7 +143,7 @@ func open(fsys fs.FS, where string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{config: config, src: fsSource{fsys}}
+	c := &Checkpoint{config: config, src: fsSource{fsys}, files: files.names, folder: folder}
 	if c.tensors, c.ignored, err = inv.locate(config); err != nil {
 		return nil, err
 	}

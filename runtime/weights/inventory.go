@@ -105,6 +105,7 @@ func readFileHeader(fsys fs.FS, name string) ([]entry, error) {
 }
 
 // locate finds every tensor of the model, in the order of config.Tensors(), and lists the tensors that are not the model's.
+// Files are known by their index in inv.files.names.
 func (inv *inventory) locate(config *gptoss.Config) (tensors []located, ignored []string, err error) {
 	specs := config.Tensors()
 	_, hf := inv.tensors[specs[0].Name]
@@ -124,7 +125,8 @@ func (inv *inventory) locate(config *gptoss.Config) (tensors []located, ignored 
 		}
 		used[name] = true
 		rowBytes := s.n / int64(shape[0])
-		tensors = append(tensors, located{spec, s.file, s.off + int64(row)*rowBytes})
+		file, _ := slices.BinarySearch(inv.files.names, s.file)
+		tensors = append(tensors, located{spec, []segment{{file, s.off + int64(row)*rowBytes, spec.Bytes()}}})
 	}
 	for name := range inv.tensors {
 		if !used[name] {

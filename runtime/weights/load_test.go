@@ -68,13 +68,14 @@ func TestLoadPieces(t *testing.T) {
 		at[l.Name] = l
 	}
 	buffers := map[*byte]bool{}
-	file, end := "", int64(0)
+	file, end := 0, int64(0)
 	err := c.Load(t.Context(), sinkFunc(func(s gptoss.TensorSpec, off int64, p []byte) error {
 		l := at[s.Name]
-		if l.file < file || l.file == file && l.off+off < end {
-			return fmt.Errorf("%s at %d of %s after byte %d of %s", s.Name, l.off+off, l.file, end, file)
+		g := l.segments[0]
+		if g.file < file || g.file == file && g.off+off < end {
+			return fmt.Errorf("%s at %d of file %d after byte %d of file %d", s.Name, g.off+off, g.file, end, file)
 		}
-		file, end = l.file, l.off+off+int64(len(p))
+		file, end = g.file, g.off+off+int64(len(p))
 		buffers[&p[0]] = true
 		return nil
 	}), nil)
@@ -125,12 +126,13 @@ func TestLoadSinkError(t *testing.T) {
 func poke(t *testing.T, c *Checkpoint, dir, name string, off int64, p []byte) {
 	t.Helper()
 	i := slices.IndexFunc(c.tensors, func(l located) bool { return l.Name == name })
-	f, err := os.OpenFile(filepath.Join(dir, c.tensors[i].file), os.O_WRONLY, 0)
+	g := c.tensors[i].segments[0]
+	f, err := os.OpenFile(filepath.Join(dir, c.files[g.file]), os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := f.WriteAt(p, c.tensors[i].off+off); err != nil {
+	if _, err := f.WriteAt(p, g.off+off); err != nil {
 		t.Fatal(err)
 	}
 }
