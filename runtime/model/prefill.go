@@ -58,9 +58,14 @@ type classKernels struct {
 	down   *kernel.MoEDown
 }
 
+// expertTile is the tile of the products over experts of a class.
+func (m *Model) expertTile(class int) kernel.Tile {
+	return kernel.ExpertTileFor(class, m.cfg.TopK, m.cfg.Experts)
+}
+
 // expertLists is the shape of the sorted assignments of a class.
 func (m *Model) expertLists(class int) kernel.ExpertLists {
-	return kernel.ExpertLists{Rows: class, TopK: m.cfg.TopK, Experts: m.cfg.Experts, Height: kernel.TileFor(class).Height()}
+	return kernel.ExpertLists{Rows: class, TopK: m.cfg.TopK, Experts: m.cfg.Experts, Height: m.expertTile(class).Height()}
 }
 
 func (m *Model) makePrefillScratch() (err error) {
@@ -112,7 +117,7 @@ func tablesWord(rows int) int { return rows * rowBytes / 4 }
 // makeClassKernels compiles the kernels of a row class.
 func (m *Model) makeClassKernels(class int) (*classKernels, error) {
 	c, v := m.cfg, m.weights.vectors
-	tile := kernel.TileFor(class)
+	tile, experts := kernel.TileFor(class), m.expertTile(class)
 	lists := m.expertLists(class)
 	k := &classKernels{}
 	errs := []error{
@@ -121,9 +126,9 @@ func (m *Model) makeClassKernels(class int) (*classKernels, error) {
 		build(m, &k.router, kernel.NewGemmBF16, kernel.GemmBF16Config{K: c.Hidden, Stride: c.Experts, Bias: v.routerBias, Tile: tile}),
 		build(m, &k.sort, kernel.NewSortExperts, lists),
 		build(m, &k.gateUp, kernel.NewMoEGateUp, kernel.MoEGateUpConfig{
-			Hidden: c.Hidden, Intermediate: c.Intermediate, Limit: c.SwiGLULimit, Alpha: c.SwiGLUAlpha, Lists: lists, Tile: tile,
+			Hidden: c.Hidden, Intermediate: c.Intermediate, Limit: c.SwiGLULimit, Alpha: c.SwiGLUAlpha, Lists: lists, Tile: experts,
 		}),
-		build(m, &k.down, kernel.NewMoEDown, kernel.MoEDownConfig{Hidden: c.Hidden, Intermediate: c.Intermediate, Lists: lists, Tile: tile}),
+		build(m, &k.down, kernel.NewMoEDown, kernel.MoEDownConfig{Hidden: c.Hidden, Intermediate: c.Intermediate, Lists: lists, Tile: experts}),
 	}
 	for i, window := range []int{0, c.Window} {
 		errs = append(errs, build(m, &k.attn[i], kernel.NewAttnPrefill, kernel.AttnPrefillConfig{
