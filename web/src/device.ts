@@ -1,0 +1,86 @@
+// The GPU: whether there is one, what it allows, and opening it with exactly the limits that a model needs.
+
+import { RuntimeError } from './errors.ts';
+import { formatBytes, type Limits } from './plan.ts';
+
+/** What the browser tells of a GPU. */
+export interface AdapterInfo {
+  vendor: string;
+  architecture: string;
+  device: string;
+  description: string;
+  /** A processor that plays a GPU: right, but slow. */
+  software: boolean;
+}
+
+/** Finds the most capable adapter. Rejects with 'insecure-context' or 'no-webgpu'. */
+export async function findAdapter(): Promise<GPUAdapter> {
+  if (!globalThis.isSecureContext) {
+    throw new RuntimeError('insecure-context', `WebGPU works only in secure contexts, and ${globalThis.location?.origin ?? 'this page'} is none`);
+  }
+  if (!globalThis.navigator?.gpu) {
+    throw new RuntimeError('no-webgpu', 'this browser has no WebGPU');
+  }
+  const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) {
+    throw new RuntimeError('no-webgpu', 'the browser knows WebGPU but offers no adapter', {
+      hint: 'Switch hardware acceleration on in the browser\'s settings and update the GPU\'s driver; the browser\'s GPU page (chrome://gpu) says what it blocks.',
+    });
+  }
+  return adapter;
+}
+
+/** Describes an adapter. */
+export function describe(adapter: GPUAdapter): AdapterInfo {
+  const { vendor, architecture, device, description } = adapter.info;
+  const info = adapter.info as GPUAdapterInfo & { isFallbackAdapter?: boolean };
+  const software = info.isFallbackAdapter === true || /swiftshader|llvmpipe|basic render/i.test(`${architecture} ${device} ${description}`);
+  return { vendor, architecture, device, description, software };
+}
+
+/** The first limit that is too small, or undefined. */
+export function missingLimit(have: Limits, want: Limits): { limit: string; want: number; got: number } | undefined {
+  for (const [limit, least] of Object.entries(want)) {
+    const got = have[limit];
+    if (got !== undefined && got < least) {
+      return { limit, want: least, got };
+    }
+  }
+  return undefined;
+}
+
+/** What an adapter allows of the limits in want, lowered to bounds. */
+export function offered(adapter: GPUAdapter, want: Limits, bounds: Limits = {}): Limits {
+  const limits = adapter.limits as unknown as Limits;
+  const all: Limits = {};
+  for (const name of Object.keys(want)) {
+    all[name] = Math.min(limits[name] ?? Infinity, bounds[name] ?? Infinity);
+  }
+  return all;
+}
+
+/** The error for a limit that is too small. */
+export function limitError({ limit, want, got }: { limit: string; want: number; got: number }): RuntimeError {
+  const show = (n: number) => (/Size$/.test(limit) && n >= 1024 ? formatBytes(n) : String(n));
+  return new RuntimeError('limits', `the GPU allows ${limit} ${show(got)}, the model needs ${show(want)}`, { limit, want, got });
+}
+
+/** Opens the device for a model that needs these limits. The features that make it faster are taken where they are. */
+export async function openDevice(want: Limits, bounds?: Limits): Promise<{ device: GPUDevice; adapter: GPUAdapter }> {
+  const adapter = await findAdapter();
+  const have = offered(adapter, want, bounds);
+  const missing = missingLimit(have, want);
+  if (missing) {
+    throw limitError(missing);
+  }
+  // The larger these two, the fewer pieces a tensor is cut into; of the others the need is enough.
+  const requiredLimits = { ...want, maxStorageBufferBindingSize: have.maxStorageBufferBindingSize!, maxBufferSize: have.maxBufferSize! };
+  const requiredFeatures = (['shader-f16', 'subgroups'] as GPUFeatureName[]).filter((f) => adapter.features.has(f));
+  try {
+    return { device: await adapter.requestDevice({ label: 'gossamer', requiredLimits, requiredFeatures }), adapter };
+  } catch (error) {
+    throw new RuntimeError('no-webgpu', `the browser does not open the GPU: ${(error as Error).message}`, {
+      hint: 'Reload the page; if that does not help, restart the browser and update the GPU\'s driver.',
+    });
+  }
+}

@@ -1,0 +1,210 @@
+// Fetching a range of bytes until it is all there: every interruption is tried again from where it happened.
+
+import { abortError, isAbort, RuntimeError } from './errors.ts';
+
+/** How patiently a download is tried. */
+export interface Patience {
+  /** Attempts in a row that bring no byte before the download is given up. */
+  attempts: number;
+  /** Milliseconds before the second attempt; doubled for each further one. */
+  delay: number;
+  /** Milliseconds that are waited at most, also where the host asks for more. */
+  longestDelay: number;
+  /** Milliseconds without a byte after which an attempt is given up. */
+  stall: number;
+  /** Waits so many milliseconds; rejects with the signal's reason. */
+  sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** What a visitor bears: about a minute of an unreachable host. */
+export const patience: Patience = { attempts: 7, delay: 500, longestDelay: 30_000, stall: 30_000, sleep };
+
+/** A range of bytes at a URL. */
+export interface Range {
+  url: string;
+  /** undefined: the whole file. */
+  offset?: number | undefined;
+  bytes: number;
+}
+
+/** Takes the bytes at a position of the range. Positions follow each other, except that all begins again at 0 where the host
+ *  cannot resume. */
+export type Take = (at: number, bytes: Uint8Array<ArrayBuffer>) => void;
+
+/** A failure that another attempt may not have. */
+class Interruption extends Error {
+  readonly status: number | undefined;
+  /** Milliseconds that the host asks to wait. */
+  readonly wait: number;
+
+  constructor(message: string, status?: number, wait = 0) {
+    super(message);
+    this.status = status;
+    this.wait = wait;
+  }
+}
+
+/** Fetches the bytes of range from position from on. Rejects with RuntimeError 'download', or with the signal's reason. */
+export async function download(range: Range, from: number, take: Take, signal: AbortSignal, p: Patience = patience): Promise<void> {
+  let at = from;
+  for (let failures = 0; at < range.bytes; ) {
+    const before = at;
+    try {
+      await attempt(range, at, signal, p.stall, (position, bytes) => {
+        take(position, bytes);
+        at = position + bytes.length;
+      });
+      return;
+    } catch (error) {
+      if (signal.aborted) {
+        throw abortError(signal);
+      }
+      if (!(error instanceof Interruption)) {
+        throw error;
+      }
+      failures = at > before ? 1 : failures + 1;
+      if (failures >= p.attempts) {
+        throw failed(range, `${error.message} (${failures} attempts)`, error.status);
+      }
+      // Half of the delay is drawn by lot, so that several connections do not come back at the same moment.
+      const delay = p.delay * 2 ** (failures - 1) * (0.5 + Math.random() / 2);
+      await p.sleep(Math.min(Math.max(delay, error.wait), p.longestDelay), signal);
+    }
+  }
+}
+
+/** One request. */
+async function attempt(range: Range, at: number, signal: AbortSignal, stall: number, take: Take): Promise<void> {
+  const { url, bytes } = range;
+  const first = (range.offset ?? 0) + at;
+  const partial = range.offset !== undefined || at > 0;
+  const timeout = new AbortController();
+  let timer = setTimeout(() => timeout.abort(), stall);
+  try {
+    let response: Response;
+    try {
+      response = await fetch(url, {
+        // The store keeps the bytes; the HTTP cache would keep them again.
+        cache: 'no-store',
+        signal: AbortSignal.any([signal, timeout.signal]),
+        ...(partial && { headers: { Range: `bytes=${first}-${(range.offset ?? 0) + bytes - 1}` } }),
+      });
+    } catch (error) {
+      // fetch tells no more than that: the network, DNS, a refused connection or CORS.
+      throw new Interruption(isAbort(error) ? `no answer for ${stall / 1000} s` : 'the host cannot be reached, or does not allow this page (CORS)');
+    }
+    const body = checkResponse(range, response, first, partial);
+    let position = response.status === 206 ? at : 0;
+    for (let rest = body; ; ) {
+      let piece: ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
+      try {
+        piece = await rest.read();
+      } catch {
+        throw new Interruption(timeout.signal.aborted ? `no byte for ${stall / 1000} s` : 'the connection broke');
+      }
+      if (piece.done) {
+        break;
+      }
+      clearTimeout(timer);
+      timer = setTimeout(() => timeout.abort(), stall);
+      if (position + piece.value.length > bytes) {
+        throw failed(range, `the host sends more than the ${bytes} bytes of the manifest`, response.status);
+      }
+      take(position, piece.value);
+      position += piece.value.length;
+    }
+    if (position < bytes) {
+      throw new Interruption(`the connection ended after ${position} of ${bytes} bytes`);
+    }
+  } finally {
+    clearTimeout(timer);
+    timeout.abort(); // lets go of the connection after an error
+  }
+}
+
+/** Refuses answers that do not bring the bytes asked for. */
+function checkResponse(range: Range, response: Response, first: number, partial: boolean): ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> {
+  const { status } = response;
+  if ([408, 425, 429].includes(status) || status >= 500) {
+    throw new Interruption(`the host answers ${status}`, status, retryAfter(response));
+  }
+  if (status === 416 || (status === 206 && !partial)) {
+    throw failed(range, `the host answers ${status}: the file is not as the manifest says`, status);
+  }
+  if (status !== 200 && status !== 206) {
+    throw failed(range, `the host answers ${status}`, status);
+  }
+  if (status === 200 && range.offset !== undefined) {
+    throw failed(range, 'the host does not serve ranges of files', status, 'Pack the model into chunks with `gossamer pack`, or use a host that honours Range.');
+  }
+  const begins = status === 206 ? /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1] : undefined;
+  if (begins !== undefined && Number(begins) !== first) {
+    throw failed(range, `the host answers with bytes from ${begins} on instead of ${first}`, status);
+  }
+  if (!response.body) {
+    throw new Interruption('the answer is empty', status);
+  }
+  return response.body.getReader();
+}
+
+/** The wait that the host asks for, in milliseconds; seconds or a date in the header. */
+function retryAfter(response: Response): number {
+  const value = response.headers.get('retry-after');
+  if (!value) {
+    return 0;
+  }
+  const seconds = Number(value);
+  const wait = Number.isNaN(seconds) ? Date.parse(value) - Date.now() : seconds * 1000;
+  return Number.isNaN(wait) ? 0 : Math.max(0, wait);
+}
+
+function failed(range: Range, why: string, status?: number, hint?: string): RuntimeError {
+  const gone = status === 404 || status === 410;
+  return new RuntimeError('download', `${range.url}: ${why}`, {
+    url: range.url,
+    status,
+    hint: hint ?? (gone ? 'Check the model\'s URL: this file is not there.' : undefined),
+  });
+}
+
+/** Fetches a small text, such as the manifest. */
+export async function fetchText(url: string, signal: AbortSignal, p: Patience = patience): Promise<string> {
+  for (let failures = 1; ; failures++) {
+    try {
+      const response = await fetch(url, { cache: 'no-cache', signal: AbortSignal.any([signal, AbortSignal.timeout(p.stall)]) });
+      if (response.ok) {
+        return await response.text();
+      }
+      if (![408, 425, 429].includes(response.status) && response.status < 500) {
+        throw failed({ url, bytes: 0 }, `the host answers ${response.status}`, response.status);
+      }
+      throw new Interruption(`the host answers ${response.status}`, response.status, retryAfter(response));
+    } catch (error) {
+      if (signal.aborted) {
+        throw abortError(signal);
+      }
+      if (error instanceof RuntimeError) {
+        throw error;
+      }
+      if (failures >= 3) {
+        throw failed({ url, bytes: 0 }, error instanceof Interruption ? error.message : 'the host cannot be reached, or does not allow this page (CORS)');
+      }
+      const wait = error instanceof Interruption ? error.wait : 0;
+      await p.sleep(Math.min(Math.max(p.delay * 2 ** (failures - 1), wait), p.longestDelay), signal);
+    }
+  }
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    const stop = () => {
+      clearTimeout(timer);
+      reject(abortError(signal));
+    };
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}

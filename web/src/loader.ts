@@ -1,0 +1,276 @@
+// The store of chunks: from the browser's storage if they are there, else from their host; verified in either case.
+
+import { download, patience, type Patience } from './download.ts';
+import type { Chunk, ChunkStore } from './engine.ts';
+import { RuntimeError } from './errors.ts';
+import type { Notice } from './protocol.ts';
+import { hashText, isFull, sha256, type Storage, type Writer } from './storage.ts';
+
+export interface LoaderOptions {
+  /** Of the manifest; chunks are relative to it. */
+  base: string;
+  /** undefined: nothing is kept. */
+  storage?: Storage | undefined;
+  /** Connections at a time. */
+  parallel: number;
+  onNotice: (notice: Notice) => void;
+  /** Told of bytes that came over the network. */
+  onFetched?: (bytes: number) => void;
+  patience?: Patience;
+}
+
+/** The name under which a chunk is kept. */
+export async function chunkKey(chunk: Chunk, base: string): Promise<string> {
+  // Without a hash there is only the place to go by.
+  return chunk.sha256 ?? `at-${await hashText(`${new URL(chunk.url, base).href} ${chunk.offset ?? 0} ${chunk.bytes}`)}`;
+}
+
+/** The pieces in which bytes reach the storage while they arrive: what a crash costs at most, for each connection. */
+const pieceBytes = 1 << 20;
+
+/** Loads chunks. */
+export class Loader implements ChunkStore {
+  readonly parallel: number;
+  /** Whether a chunk came without a published hash. */
+  unverified = false;
+  /** Whether the storage refused bytes: what comes afterwards stays in memory. */
+  full = false;
+  private readonly options: LoaderOptions;
+  private readonly connections: Semaphore;
+
+  constructor(options: LoaderOptions) {
+    this.options = options;
+    this.parallel = options.parallel;
+    this.connections = new Semaphore(options.parallel);
+  }
+
+  async get(chunk: Chunk, signal: AbortSignal, onBytes: (bytes: number) => void = () => {}): Promise<Uint8Array<ArrayBuffer>> {
+    signal.throwIfAborted();
+    const key = await chunkKey(chunk, this.options.base);
+    if (!chunk.sha256 && !this.unverified) {
+      this.unverified = true;
+      this.options.onNotice({
+        kind: 'not-verified',
+        message: 'No hashes are published for these weights: they are compared only with what this browser saw at first.',
+      });
+    }
+    const stored = await this.stored(key, chunk);
+    if (stored.bytes) {
+      onBytes(chunk.bytes);
+      return stored.bytes;
+    }
+    // Another tab may be fetching the same chunk: then wait for it and take its bytes.
+    return lock(`gossamer ${key}`, signal, () =>
+      this.connections.run(signal, async () => {
+        const again = await this.stored(key, chunk);
+        if (again.bytes) {
+          onBytes(chunk.bytes);
+          return again.bytes;
+        }
+        return this.fetch(key, chunk, again.pinned ?? stored.pinned, signal, onBytes);
+      }),
+    );
+  }
+
+  /** The chunk as it was kept, if it still is as it was; and the hash that was seen at first, if none is published. */
+  private async stored(key: string, chunk: Chunk): Promise<{ bytes?: Uint8Array<ArrayBuffer>; pinned?: string | undefined }> {
+    const record = await this.options.storage?.record(key);
+    if (!record) {
+      return {};
+    }
+    const pinned = chunk.sha256 ? undefined : record.sha256;
+    const bytes = await this.options.storage!.read(key);
+    if (bytes.length === chunk.bytes && (await sha256(bytes)) === (chunk.sha256 ?? record.sha256)) {
+      return { bytes, pinned };
+    }
+    if (!pinned) {
+      await this.options.storage!.remove(key); // damaged since it was committed
+    }
+    return { pinned };
+  }
+
+  private async fetch(
+    key: string, chunk: Chunk, pinned: string | undefined, signal: AbortSignal, onBytes: (bytes: number) => void,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const url = new URL(chunk.url, this.options.base).href;
+    const want = chunk.sha256 ?? pinned;
+    let got = '';
+    for (let fetches = 0, resume = true; fetches < 2; resume = false) {
+      const part = new Part(chunk.bytes, await this.openPart(key, chunk, resume));
+      let at = part.at;
+      fetches += at > 0 ? 0 : 1; // what an earlier visit left may be the damage
+      onBytes(at);
+      try {
+        await download(
+          { url, offset: chunk.offset, bytes: chunk.bytes },
+          at,
+          (position, bytes) => {
+            part.put(position, bytes);
+            this.options.onFetched?.(bytes.length);
+            onBytes(position + bytes.length - at);
+            at = position + bytes.length;
+          },
+          signal,
+          this.options.patience ?? patience,
+        );
+      } catch (error) {
+        onBytes(-at); // whoever shows progress may try again
+        throw error;
+      } finally {
+        const failure = part.close();
+        if (failure !== undefined) {
+          await this.giveUpStorage(key, failure);
+        }
+      }
+      got = await sha256(part.bytes);
+      if (want === undefined || got === want) {
+        await this.commit(key, chunk, got);
+        return part.bytes;
+      }
+      onBytes(-chunk.bytes);
+    }
+    if (!pinned) {
+      await this.options.storage?.remove(key);
+    }
+    throw new RuntimeError('integrity', `${url}: the bytes are not the ones ${chunk.sha256 ? 'published' : 'seen before'}: sha256 is ${got}, want ${want}`, { url, want, got });
+  }
+
+  /** Opens the file behind a chunk, with what an earlier visit left of it. */
+  private async openPart(key: string, chunk: Chunk, resume: boolean): Promise<PartStorage> {
+    const storage = this.options.storage;
+    if (!storage || this.full) {
+      return { known: undefined, writer: undefined };
+    }
+    try {
+      // Without a hash nobody could tell whether what was left belongs to the file that is there now.
+      const known = resume && chunk.sha256 ? (await storage.read(key)).subarray(0, chunk.bytes) : undefined;
+      return { known, writer: await storage.open(key, known?.length ?? 0) };
+    } catch (error) {
+      await this.giveUpStorage(key, error);
+      return { known: undefined, writer: undefined };
+    }
+  }
+
+  private async commit(key: string, chunk: Chunk, got: string): Promise<void> {
+    if (!this.options.storage || this.full) {
+      return;
+    }
+    try {
+      await this.options.storage.commit(key, { bytes: chunk.bytes, sha256: got });
+    } catch (error) {
+      await this.giveUpStorage(key, error);
+    }
+  }
+
+  /** After a failure of the storage, all that comes stays in memory. */
+  private async giveUpStorage(key: string, error: unknown): Promise<void> {
+    if (!this.full) {
+      this.full = true;
+      const why = isFull(error) ? "The browser's storage is full" : `The browser's storage fails (${(error as Error)?.message ?? error})`;
+      this.options.onNotice({
+        kind: isFull(error) ? 'quota' : 'not-stored',
+        message: `${why}: the rest of the weights stays in memory only and will be downloaded again on the next visit.`,
+      });
+    }
+    await this.options.storage?.remove(key).catch(() => {});
+  }
+}
+
+interface PartStorage {
+  known: Uint8Array<ArrayBuffer> | undefined;
+  writer: Writer | undefined;
+}
+
+/** A chunk that is arriving, in memory and on its way to the storage. */
+class Part {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Up to where it has come. */
+  at = 0;
+  private written = 0;
+  private writer: Writer | undefined;
+  private failure: unknown;
+
+  constructor(nBytes: number, { known, writer }: PartStorage) {
+    this.bytes = new Uint8Array(nBytes);
+    this.writer = writer;
+    if (known) {
+      this.bytes.set(known);
+      this.at = this.written = known.length;
+    }
+  }
+
+  put(position: number, bytes: Uint8Array<ArrayBuffer>): void {
+    this.bytes.set(bytes, position);
+    this.at = position + bytes.length;
+    this.written = Math.min(this.written, position); // the host may begin again from 0
+    if (this.at - this.written >= pieceBytes) {
+      this.save();
+    }
+  }
+
+  private save(): void {
+    if (this.writer && this.at > this.written) {
+      try {
+        this.writer.write(this.bytes.subarray(this.written, this.at), this.written);
+        this.written = this.at;
+      } catch (error) {
+        this.failure = error;
+        this.drop();
+      }
+    }
+  }
+
+  private drop(): void {
+    try {
+      this.writer?.close();
+    } catch (error) {
+      this.failure ??= error;
+    }
+    this.writer = undefined;
+  }
+
+  /** Returns what the storage failed with, if it did. */
+  close(): unknown {
+    this.save();
+    this.drop();
+    return this.failure;
+  }
+}
+
+/** Lets a number of tasks run at a time, in the order of their coming. */
+class Semaphore {
+  private free: number;
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(n: number) {
+    this.free = n;
+  }
+
+  async run<T>(signal: AbortSignal, task: () => Promise<T>): Promise<T> {
+    if (this.free > 0) {
+      this.free--;
+    } else {
+      await new Promise<void>((resolve) => this.waiting.push(resolve)); // the permit is handed over
+    }
+    try {
+      signal.throwIfAborted();
+      return await task();
+    } finally {
+      const next = this.waiting.shift();
+      if (next) {
+        next();
+      } else {
+        this.free++;
+      }
+    }
+  }
+}
+
+/** Runs task while no other tab runs one of this name. */
+async function lock<T>(name: string, signal: AbortSignal, task: () => Promise<T>): Promise<T> {
+  const locks = globalThis.navigator?.locks;
+  if (!locks) {
+    return task();
+  }
+  return (await locks.request(name, { signal }, task)) as T;
+}

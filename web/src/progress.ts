@@ -1,0 +1,54 @@
+import type { Phase, Progress } from './protocol.ts';
+
+/** Milliseconds between two reports of the same phase, and of the past that the rate is measured over. */
+const reportEvery = 100;
+const rateWindow = 5000;
+
+/** Counts what was loaded and reports it, not too often. */
+export class Meter {
+  private readonly report: (progress: Progress) => void;
+  private phase: Phase = 'prepare';
+  private total = 0;
+  private done = 0;
+  private fetched = 0;
+  private reported = -Infinity;
+  private samples: { at: number; done: number }[] = [];
+
+  constructor(report: (progress: Progress) => void) {
+    this.report = report;
+  }
+
+  /** Begins a phase. */
+  begin(phase: Phase, total = this.total): void {
+    this.phase = phase;
+    this.total = total;
+    this.samples = [{ at: performance.now(), done: this.done }];
+    this.send();
+  }
+
+  /** Counts bytes of weights that are there. */
+  add(bytes: number): void {
+    this.done += bytes;
+    const now = performance.now();
+    if (now - this.reported >= reportEvery) {
+      this.samples.push({ at: now, done: this.done });
+      while (now - this.samples[0]!.at > rateWindow && this.samples.length > 2) {
+        this.samples.shift();
+      }
+      this.send();
+    }
+  }
+
+  /** Counts bytes that came over the network. */
+  addFetched(bytes: number): void {
+    this.fetched += bytes;
+  }
+
+  private send(): void {
+    this.reported = performance.now();
+    const first = this.samples[0]!, last = this.samples.at(-1)!;
+    const rate = last.at > first.at ? Math.max(0, ((last.done - first.done) * 1000) / (last.at - first.at)) : 0;
+    const eta = rate > 0 ? (this.total - this.done) / rate : undefined;
+    this.report({ phase: this.phase, bytesDone: this.done, bytesTotal: this.total, bytesFetched: this.fetched, rate, eta });
+  }
+}

@@ -1,0 +1,78 @@
+// Messages between page (client.ts) and worker (worker.ts). Each has the id of the request that it belongs to; the page counts ids.
+
+import type { WireError } from './errors.ts';
+import type { EngineInfo } from './engine.ts';
+
+/** What the worker needs to open a model. URLs are absolute. */
+export interface OpenMessage {
+  kind: 'open';
+  id: number;
+  manifestURL: string;
+  wasmURL: string;
+  vocabularyURL: string;
+  context?: number | undefined;
+  kv?: 'f16' | 'f32' | undefined;
+  /** Bounds on what is asked of the adapter, to try what a weaker one does. */
+  limits?: Record<string, number> | undefined;
+  /** false: nothing is stored. */
+  store: boolean;
+  parallel: number;
+}
+
+/** From the page. */
+export type Request =
+  | OpenMessage
+  | { kind: 'chat'; id: number; body: string }
+  | { kind: 'tokenize'; id: number; text: string }
+  | { kind: 'detokenize'; id: number; tokens: number[] }
+  /** Ends the request with this id, which then answers with an error. */
+  | { kind: 'abort'; id: number }
+  | { kind: 'close'; id: number };
+
+/** From the worker. Every request but abort is answered by exactly one of opened, done, tokens, text or error. */
+export type Response =
+  | { kind: 'progress'; id: number; progress: Progress }
+  | { kind: 'notice'; id: number; notice: Notice }
+  | { kind: 'opened'; id: number; info: ModelInfo }
+  | { kind: 'frame'; id: number; json: string }
+  | { kind: 'done'; id: number }
+  | { kind: 'tokens'; id: number; tokens: number[] }
+  | { kind: 'text'; id: number; text: string }
+  | { kind: 'error'; id: number; error: WireError }
+  /** The device is gone, and the worker of no more use. id is that of open. */
+  | { kind: 'lost'; id: number; error: WireError };
+
+/** Stages of loading, in this order: small files; weights from network or disk to the GPU; shaders; the self-test. */
+export type Phase = 'prepare' | 'load' | 'compile' | 'test' | 'ready';
+
+/** How far loading is. */
+export interface Progress {
+  phase: Phase;
+  /** Of the weights, from network and disk together. */
+  bytesDone: number;
+  bytesTotal: number;
+  /** Of bytesDone, what came over the network. */
+  bytesFetched: number;
+  /** Bytes per second over the last seconds; 0: not known. */
+  rate: number;
+  /** Seconds until the weights are there; undefined: not known. */
+  eta?: number | undefined;
+}
+
+/** Something worth knowing that does not end the load. */
+export interface Notice {
+  kind: 'quota' | 'not-verified' | 'offline' | 'not-stored' | 'software-adapter' | 'recovering';
+  message: string;
+}
+
+/** An open model. */
+export interface ModelInfo extends EngineInfo {
+  /** Of manifest.json. */
+  url: string;
+  /** What the browser tells of the GPU. */
+  adapter: { vendor: string; architecture: string; device: string; description: string };
+  /** Whether every byte of the weights was compared with a published hash. */
+  verified: boolean;
+  /** Whether the next visit finds the weights in the browser's storage. */
+  stored: boolean;
+}

@@ -1,0 +1,233 @@
+// Where downloaded chunks are kept: files in the origin private file system (OPFS), in the directory "gossamer".
+//
+//	chunks/KEY         bytes of a chunk; as far as they have come, until the record says that they are all there
+//	records/KEY.json   Record: written after the bytes, so a crash leaves at worst bytes without a record
+//	models/KEY.json    StoredModel: which chunks a model is made of
+//
+// KEY is the chunk's SHA-256 where one is published: models share what they have in common, whatever the URL.
+
+/** What is known of a complete chunk. */
+export interface Record {
+  bytes: number;
+  /** Of the bytes: as published, or as they were when first seen. */
+  sha256: string;
+}
+
+/** Writes a chunk's bytes. */
+export interface Writer {
+  write(bytes: Uint8Array<ArrayBuffer>, at: number): void;
+  /** Makes what was written last, then releases the file. */
+  close(): void;
+}
+
+/** A place that keeps chunks. */
+export interface Storage {
+  record(key: string): Promise<Record | undefined>;
+  /** The bytes that are there, complete or not; empty if none. */
+  read(key: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** Opens a chunk for writing; keeps the first bytes that are there. */
+  open(key: string, keep: number): Promise<Writer>;
+  /** Says that a chunk's bytes are complete. */
+  commit(key: string, record: Record): Promise<void>;
+  /** Forgets a chunk. */
+  remove(key: string): Promise<void>;
+}
+
+/** A model in the browser's storage. */
+export interface StoredModel {
+  /** Of its manifest.json. */
+  url: string;
+  name: string;
+  /** Of the weights. */
+  bytes: number;
+  /** Whether all of them are there. */
+  complete: boolean;
+  /** Milliseconds since 1970. */
+  lastUsed: number;
+}
+
+/** What models/KEY.json holds. */
+export interface ModelRecord extends StoredModel {
+  manifest: string;
+  /** Keys of its chunks. */
+  chunks: string[];
+}
+
+// The library's own declaration belongs to workers, where alone the method exists.
+interface SyncAccessHandle {
+  write(bytes: Uint8Array<ArrayBuffer>, options: { at: number }): number;
+  truncate(size: number): void;
+  flush(): void;
+  close(): void;
+}
+type WorkerFileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncAccessHandle> };
+
+/** Says that the browser's storage is full. */
+export function isFull(error: unknown): boolean {
+  return (error as { name?: unknown } | null)?.name === 'QuotaExceededError';
+}
+
+/** OPFS. Reading works everywhere, writing chunks in workers only. */
+export class FileStorage implements Storage {
+  private readonly chunks: FileSystemDirectoryHandle;
+  private readonly records: FileSystemDirectoryHandle;
+  private readonly models: FileSystemDirectoryHandle;
+
+  private constructor(chunks: FileSystemDirectoryHandle, records: FileSystemDirectoryHandle, models: FileSystemDirectoryHandle) {
+    this.chunks = chunks;
+    this.records = records;
+    this.models = models;
+  }
+
+  /** Resolves to undefined where there is no such storage, as in some private windows. */
+  static async open(): Promise<FileStorage | undefined> {
+    try {
+      const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('gossamer', { create: true });
+      const [chunks, records, models] = await Promise.all(
+        ['chunks', 'records', 'models'].map((name) => root.getDirectoryHandle(name, { create: true })),
+      );
+      return new FileStorage(chunks!, records!, models!);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async record(key: string): Promise<Record | undefined> {
+    return readJSON<Record>(this.records, key);
+  }
+
+  async read(key: string): Promise<Uint8Array<ArrayBuffer>> {
+    const file = await existing(this.chunks, key);
+    return new Uint8Array(file ? await (await file.getFile()).arrayBuffer() : new ArrayBuffer(0));
+  }
+
+  async open(key: string, keep: number): Promise<Writer> {
+    const file = (await this.chunks.getFileHandle(key, { create: true })) as WorkerFileHandle;
+    const handle = await file.createSyncAccessHandle();
+    try {
+      handle.truncate(keep);
+    } catch (error) {
+      handle.close();
+      throw error;
+    }
+    return {
+      write(bytes, at) {
+        if (handle.write(bytes, { at }) < bytes.length) {
+          throw new DOMException('The storage is full.', 'QuotaExceededError');
+        }
+      },
+      close() {
+        try {
+          handle.flush();
+        } finally {
+          handle.close();
+        }
+      },
+    };
+  }
+
+  async commit(key: string, record: Record): Promise<void> {
+    await writeJSON(this.records, key, record);
+  }
+
+  async remove(key: string): Promise<void> {
+    await remove(this.records, `${key}.json`); // first: bytes without a record do no harm
+    await remove(this.chunks, key);
+  }
+
+  /** The models that were loaded, whole or in part. */
+  async list(): Promise<ModelRecord[]> {
+    const found: ModelRecord[] = [];
+    for await (const name of (this.models as unknown as { keys(): AsyncIterable<string> }).keys()) {
+      const model = await readJSON<ModelRecord>(this.models, name.replace(/\.json$/, ''));
+      if (model) {
+        found.push(model);
+      }
+    }
+    return found.sort((a, b) => b.lastUsed - a.lastUsed);
+  }
+
+  async model(url: string): Promise<ModelRecord | undefined> {
+    return readJSON<ModelRecord>(this.models, await hashText(url));
+  }
+
+  async setModel(model: ModelRecord): Promise<void> {
+    await writeJSON(this.models, await hashText(model.url), model);
+  }
+
+  /** Removes a model and the chunks that no other model has. Says whether it was there. */
+  async deleteModel(url: string): Promise<boolean> {
+    const model = await this.model(url);
+    if (!model) {
+      return false;
+    }
+    await remove(this.models, `${await hashText(url)}.json`);
+    const kept = new Set((await this.list()).flatMap((m) => m.chunks));
+    for (const key of model.chunks) {
+      if (!kept.has(key)) {
+        await this.remove(key);
+      }
+    }
+    return true;
+  }
+}
+
+async function existing(dir: FileSystemDirectoryHandle, name: string): Promise<FileSystemFileHandle | undefined> {
+  try {
+    return await dir.getFileHandle(name);
+  } catch (error) {
+    if ((error as DOMException).name === 'NotFoundError') {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+async function remove(dir: FileSystemDirectoryHandle, name: string): Promise<void> {
+  try {
+    await dir.removeEntry(name);
+  } catch (error) {
+    if ((error as DOMException).name !== 'NotFoundError') {
+      throw error;
+    }
+  }
+}
+
+/** Reads KEY.json; a damaged file, as a crash leaves it, counts as none. */
+async function readJSON<T>(dir: FileSystemDirectoryHandle, key: string): Promise<T | undefined> {
+  const file = await existing(dir, `${key}.json`);
+  if (!file) {
+    return undefined;
+  }
+  try {
+    return JSON.parse(await (await file.getFile()).text()) as T;
+  } catch {
+    return undefined;
+  }
+}
+
+async function writeJSON(dir: FileSystemDirectoryHandle, key: string, value: unknown): Promise<void> {
+  const file = (await dir.getFileHandle(`${key}.json`, { create: true })) as WorkerFileHandle;
+  const handle = await file.createSyncAccessHandle();
+  try {
+    const text = new TextEncoder().encode(JSON.stringify(value));
+    handle.truncate(0);
+    if (handle.write(text, { at: 0 }) < text.length) {
+      throw new DOMException('The storage is full.', 'QuotaExceededError');
+    }
+    handle.flush();
+  } finally {
+    handle.close();
+  }
+}
+
+/** SHA-256 in hexadecimal. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  return Array.from(digest, (b) => b.toString(16).padStart(2, '0')).join('');
+}
+
+/** SHA-256 of a text. */
+export function hashText(text: string): Promise<string> {
+  return sha256(new TextEncoder().encode(text));
+}

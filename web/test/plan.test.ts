@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { RuntimeError } from '../src/errors.ts';
+import { manifestURL, modelName, parseManifest } from '../src/manifest.ts';
+import { bill, formatBytes, needs } from '../src/plan.ts';
+
+/** A manifest of the published models' shape; the chunks are made up. */
+function published(layers: number, experts: number) {
+  const config = {
+    num_hidden_layers: layers, hidden_size: 2880, intermediate_size: 2880, num_attention_heads: 64, num_key_value_heads: 8, head_dim: 64,
+    num_local_experts: experts, num_experts_per_tok: 4, vocab_size: 201088, sliding_window: 128, max_position_embeddings: 131072,
+    layer_types: Array.from({ length: layers }, (_, i) => (i % 2 === 0 ? 'sliding_attention' : 'full_attention')),
+  };
+  const chunks = [{ url: 'a.bin', bytes: 100, sha256: 'a'.repeat(64) }, { url: 'b.bin', offset: 5, bytes: 11 }];
+  return { format: 'gossamer-manifest', version: 1, config, chunks, tensors: [] };
+}
+const parse = (m: unknown) => parseManifest(JSON.stringify(m), 'https://host/models/20b/manifest.json');
+
+test('weights are the bytes of the published checkpoints', () => {
+  assert.equal(bill(parse(published(24, 32))).weights, 13_761_264_768);
+  assert.equal(bill(parse(published(36, 128))).weights, 65_248_815_744);
+});
+
+test('a token of context costs 24 KiB in 20b and 36 KiB in 120b', () => {
+  assert.equal(bill(parse(published(24, 32))).kvPer1kTokens, 24 << 20);
+  assert.equal(bill(parse(published(36, 128))).kvPer1kTokens, 36 << 20);
+  assert.equal(bill(parse(published(24, 32)), { kv: 'f32' }).kvPer1kTokens, 48 << 20);
+});
+
+test('the bill grows with the context by its keys, values and rotary table', () => {
+  const m = parse(published(24, 32));
+  const at = (context: number) => bill(m, { context }).total;
+  assert.equal(at(32768) - at(8192), 24 * ((24 << 20) + 1024 * 64 * 4));
+  assert.equal(bill(m).context, 8192);
+  assert.equal(bill(m).download, 111);
+});
+
+test('published models need no more than the limits that every adapter has', () => {
+  const n = needs(parse(published(36, 128)).config);
+  assert.ok(n.maxStorageBufferBindingSize! <= 128 << 20);
+  assert.ok(n.maxBufferSize! <= 256 << 20);
+  assert.ok(needs(parse(published(24, 32)).config, { context: 131072 }).maxStorageBufferBindingSize! > 128 << 20);
+});
+
+test('a model is the URL of a manifest or of its directory', () => {
+  const base = 'https://site/app/page.html';
+  assert.equal(manifestURL('https://host/20b', base), 'https://host/20b/manifest.json');
+  assert.equal(manifestURL('https://host/20b/?key=1', base), 'https://host/20b/manifest.json?key=1');
+  assert.equal(manifestURL('models/20b/', base), 'https://site/app/models/20b/manifest.json');
+  assert.equal(manifestURL('/m/other.json', base), 'https://site/m/other.json');
+  assert.equal(modelName('https://host/models/gpt-oss-20b/manifest.json'), 'gpt-oss-20b');
+  assert.equal(modelName('https://host/manifest.json'), 'host');
+  assert.throws(() => manifestURL('http://[', base), RuntimeError);
+});
+
+test('what is not a manifest is refused with a reason', () => {
+  const good = published(2, 4);
+  const bad: [string, unknown][] = [
+    ['not the manifest', {}], ['not the manifest', null], ['version', { ...good, version: 2 }], ['configuration', { ...good, config: undefined }],
+    ['configuration', { ...good, config: { ...good.config, hidden_size: '2880' } }], ['chunks', { ...good, chunks: [{ url: 'a', bytes: -1 }] }],
+    ['chunks', { ...good, chunks: [{ url: 'a', bytes: 1, sha256: 'no' }] }], ['chunks', { ...good, chunks: [null] }],
+  ];
+  for (const [why, m] of bad) {
+    assert.throws(() => parse(m), (e: RuntimeError) => e.code === 'bad-model' && e.message.includes(why), why);
+  }
+  assert.throws(() => parseManifest('<!doctype html>', 'https://host/'), { code: 'bad-model' });
+});
+
+test('bytes for people', () => {
+  assert.deepEqual([0, 1023, 1024, 1536, 128 << 20, 13_761_264_768].map(formatBytes), ['0 bytes', '1023 bytes', '1.0 KiB', '1.5 KiB', '128 MiB', '12.8 GiB']);
+});

@@ -1,0 +1,22 @@
+// Bundles the tests and runs them: node test/run.mjs [NAME...], by default all.
+
+import { spawnSync } from 'node:child_process';
+import { readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const test = dirname(fileURLToPath(import.meta.url));
+const out = join(test, '../dist/test');
+const names = process.argv.slice(2);
+const files = readdirSync(test).filter((f) => f.endsWith('.test.ts') && (names.length === 0 || names.includes(f.replace('.test.ts', ''))));
+
+rmSync(out, { recursive: true, force: true });
+await build({
+  entryPoints: files.map((f) => join(test, f)), outdir: out, outExtension: { '.js': '.mjs' },
+  bundle: true, platform: 'node', format: 'esm', target: 'node20', packages: 'external', sourcemap: 'inline', logLevel: 'warning',
+  define: { BUILD: '"test"' },
+});
+const compiled = files.map((f) => join(out, f.replace('.ts', '.mjs')));
+const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=1', '--enable-source-maps', ...compiled], { stdio: 'inherit' });
+process.exit(status ?? 1);

@@ -1,0 +1,209 @@
+// A static file server with faults, and a directory as the store of chunks.
+
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join, normalize } from 'node:path';
+import type { Record, Storage } from '../src/storage.ts';
+
+/** What goes wrong with one request. */
+export interface Fault {
+  /** Answer with this status, and the header Retry-After. */
+  status?: number;
+  retryAfter?: string;
+  /** Break the connection after so many bytes of the body. */
+  cut?: number;
+  /** Send so many bytes, then nothing. */
+  stall?: number;
+  /** Flip a bit of the body. */
+  corrupt?: boolean;
+  /** Ignore the header Range. */
+  noRange?: boolean;
+}
+
+export interface Request {
+  path: string;
+  range: string | undefined;
+  /** Bytes of the body. */
+  sent: number;
+}
+
+export interface Server {
+  /** Ends with a slash. */
+  url: string;
+  port: number;
+  requests: Request[];
+  /** Most requests that were being answered at a time. */
+  busiest: number;
+  /** Decides what goes wrong; nothing by default. */
+  fault: (path: string, index: number) => Fault | undefined;
+  close(): Promise<void>;
+}
+
+const types: { [extension: string]: string } = {
+  '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json', '.wasm': 'application/wasm', '.css': 'text/css',
+};
+
+/** Serves files: from a directory for each prefix of the path, or from memory. */
+export async function serve(files: { [prefix: string]: string | Uint8Array }): Promise<Server> {
+  let busy = 0;
+  const server: Server = { url: '', port: 0, requests: [], busiest: 0, fault: () => undefined, close: async () => {} };
+  const http = createServer((request, response) => {
+    server.busiest = Math.max(server.busiest, ++busy);
+    response.on('close', () => busy--);
+    answer(server, files, request, response).catch((error) => response.writeHead(500).end(String(error)));
+  });
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  server.port = (http.address() as AddressInfo).port;
+  server.url = `http://127.0.0.1:${server.port}/`;
+  server.close = () =>
+    new Promise((resolve) => {
+      http.close(() => resolve());
+      http.closeAllConnections();
+    });
+  return server;
+}
+
+async function answer(server: Server, files: { [prefix: string]: string | Uint8Array }, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const path = normalize(decodeURIComponent(new URL(request.url!, 'http://x').pathname));
+  const range = request.headers.range;
+  const entry: Request = { path, range, sent: 0 };
+  server.requests.push(entry);
+  const fault = server.fault(path, server.requests.length - 1) ?? {};
+  const headers: { [name: string]: string } = {
+    'access-control-allow-origin': '*',
+    'access-control-allow-headers': 'range',
+    'content-type': types[extname(path)] ?? 'application/octet-stream',
+    'cache-control': 'no-cache',
+  };
+  if (request.method === 'OPTIONS') {
+    response.writeHead(204, headers).end();
+    return;
+  }
+  if (fault.status) {
+    response.writeHead(fault.status, fault.retryAfter ? { ...headers, 'retry-after': fault.retryAfter } : headers).end();
+    return;
+  }
+  const file = await find(files, path);
+  if (!file) {
+    response.writeHead(404, headers).end();
+    return;
+  }
+  const match = fault.noRange ? null : /^bytes=(\d+)-(\d*)$/.exec(range ?? '');
+  const first = match ? Number(match[1]) : 0;
+  const last = match?.[2] ? Math.min(Number(match[2]), file.bytes - 1) : file.bytes - 1;
+  if (first > last) {
+    response.writeHead(416, headers).end();
+    return;
+  }
+  headers['content-length'] = String(last - first + 1);
+  if (match) {
+    headers['content-range'] = `bytes ${first}-${last}/${file.bytes}`;
+  }
+  response.writeHead(match ? 206 : 200, headers);
+  for await (let piece of file.read(first, last)) {
+    if (fault.corrupt && entry.sent === 0) {
+      piece = Buffer.from(piece);
+      piece[0]! ^= 1;
+    }
+    const end = Math.min(fault.cut ?? Infinity, fault.stall ?? Infinity);
+    if (entry.sent + piece.length >= end) {
+      const rest = piece.subarray(0, end - entry.sent);
+      entry.sent += rest.length;
+      response.write(rest, () => fault.cut !== undefined && response.destroy());
+      return;
+    }
+    entry.sent += piece.length;
+    if (!response.write(piece) && !response.destroyed) {
+      const either = new AbortController();
+      const { signal } = either;
+      await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })]);
+      either.abort();
+    }
+  }
+  response.end();
+}
+
+async function find(files: { [prefix: string]: string | Uint8Array }, path: string) {
+  for (const [prefix, source] of Object.entries(files)) {
+    if (typeof source !== 'string') {
+      if (path === prefix) {
+        return {
+          bytes: source.length,
+          async *read(first: number, last: number): AsyncGenerator<Uint8Array> {
+            for (let at = first; at <= last; at += 16384) {
+              yield source.subarray(at, Math.min(at + 16384, last + 1));
+            }
+          },
+        };
+      }
+    } else if (path.startsWith(prefix)) {
+      const name = join(source, path.slice(prefix.length));
+      const info = await stat(name).catch(() => undefined);
+      if (info?.isFile()) {
+        return {
+          bytes: info.size,
+          read: (start: number, end: number): AsyncIterable<Uint8Array> => createReadStream(name, { start, end }),
+        };
+      }
+    }
+  }
+  return undefined;
+}
+
+/** A directory that keeps chunks, with room for so many bytes. */
+export class Directory implements Storage {
+  private readonly path: string;
+  private room: number;
+
+  constructor(path: string, room = Infinity) {
+    this.path = path;
+    this.room = room;
+  }
+
+  async record(key: string): Promise<Record | undefined> {
+    return readFile(join(this.path, `${key}.json`), 'utf8').then(JSON.parse, () => undefined);
+  }
+
+  async read(key: string): Promise<Uint8Array<ArrayBuffer>> {
+    return readFile(join(this.path, key)).then((b) => new Uint8Array(b), () => new Uint8Array());
+  }
+
+  async open(key: string, keep: number) {
+    await mkdir(this.path, { recursive: true });
+    const name = join(this.path, key);
+    await writeFile(name, '', { flag: 'a' });
+    await truncate(name, keep);
+    const { writeSync, closeSync, openSync } = await import('node:fs');
+    const file = openSync(name, 'r+');
+    return {
+      write: (bytes: Uint8Array<ArrayBuffer>, at: number) => {
+        if ((this.room -= bytes.length) < 0) {
+          throw new DOMException('full', 'QuotaExceededError');
+        }
+        writeSync(file, bytes, 0, bytes.length, at);
+      },
+      close: () => closeSync(file),
+    };
+  }
+
+  async commit(key: string, record: Record): Promise<void> {
+    await writeFile(join(this.path, `${key}.json`), JSON.stringify(record));
+  }
+
+  async remove(key: string): Promise<void> {
+    await rm(join(this.path, `${key}.json`), { force: true });
+    await rm(join(this.path, key), { force: true });
+  }
+
+  /** Flips a bit of a chunk that is there. */
+  async damage(key: string): Promise<void> {
+    const file = await open(join(this.path, key), 'r+');
+    const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 0);
+    buffer[0]! ^= 1;
+    await file.write(buffer, 0, 1, 0);
+    await file.close();
+  }
+}
