@@ -34,14 +34,15 @@ func open(t testing.TB, dir string) *weights.Checkpoint {
 	return c
 }
 
-// write makes a checkpoint with random weights and returns its directory. change, if not nil, turns the small default
-// configuration (3 layers, window 16, 5 experts, 300 ids) into another one.
+// write makes a checkpoint with random weights and returns its directory. change, if not nil, turns the small configuration (3
+// layers of which 2 slide with a window of 16, 300 ids) into another one.
 func write(t testing.TB, change func(*gptoss.Config)) string {
 	t.Helper()
 	c, err := weightstest.Preset("default")
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Hidden, c.Intermediate, c.Heads, c.KVHeads, c.HeadDim, c.Experts, c.TopK = 64, 32, 4, 2, 16, 5, 2
 	if change != nil {
 		change(c)
 	}

@@ -139,12 +139,11 @@ func (s *Sequence) Truncate(ctx context.Context, n int) (int, error) {
 	tokens := s.tokens[:n]
 	s.kv.Rewind(start, n)
 	s.tokens = tokens[:start]
-	if err := s.prefill(ctx, tokens[start:], flagKeepFull); err != nil {
+	if _, err := s.prefill(ctx, tokens[start:], flagKeepFull); err != nil {
 		// Only where the pass began at 0 is what it did exact; else the last checkpoint is left.
 		at = s.kv.Resume(s.kv.Len())
 		s.kv.Truncate(at)
 		s.tokens = s.tokens[:at]
-		s.unready()
 		return at, err
 	}
 	return n, nil
@@ -169,9 +168,14 @@ func (s *Sequence) Extend(ctx context.Context, tokens []int32) error {
 		return err
 	}
 	s.unready()
-	if err := s.prefill(ctx, tokens, 0); err != nil {
+	last, err := s.prefill(ctx, tokens, 0)
+	if err != nil {
 		return err
 	}
+	if err := m.head(ctx, last); err != nil {
+		return err
+	}
+	m.seat0(s)
 	return m.dev.Wait(ctx)
 }
 
@@ -204,13 +208,13 @@ func (s *Sequence) ExtendRows(ctx context.Context, tokens []int32, at []int, row
 				return err
 			}
 		}
-		done += n
-		if done == len(tokens) {
-			if err := m.head(ctx, n-1); err != nil {
-				return err
-			}
-			m.seat0(s)
+		if done += n; done < len(tokens) {
+			continue
 		}
+		if err := m.head(ctx, n-1); err != nil {
+			return err
+		}
+		m.seat0(s)
 	}
 	return nil
 }
@@ -232,22 +236,15 @@ func (s *Sequence) admit(tokens []int32) error {
 	return nil
 }
 
-// prefill appends tokens and computes the logits of the last one.
-func (s *Sequence) prefill(ctx context.Context, tokens []int32, flags uint32) error {
-	for done := 0; done < len(tokens); {
-		n := min(s.m.chunk, len(tokens)-done)
-		if err := s.prefillChunk(ctx, tokens[done:done+n], flags); err != nil {
-			return err
+// prefill appends tokens in chunks and returns the row of the prefill buffer where the last one's residual stream is.
+func (s *Sequence) prefill(ctx context.Context, tokens []int32, flags uint32) (last int, err error) {
+	for chunk := range slices.Chunk(tokens, s.m.chunk) {
+		if err := s.prefillChunk(ctx, chunk, flags); err != nil {
+			return 0, err
 		}
-		done += n
-		if done == len(tokens) {
-			if err := s.m.head(ctx, n-1); err != nil {
-				return err
-			}
-			s.m.seat0(s)
-		}
+		last = len(chunk) - 1
 	}
-	return nil
+	return last, nil
 }
 
 // prefillChunk runs the layers over tokens; their residual streams end in the rows of the prefill buffer.
