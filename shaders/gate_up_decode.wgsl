@@ -5,7 +5,7 @@
 //   blocks   MXFP4 [params.count][2*INNER][WIDTH/32][16]: row 2i is gate i, row 2i+1 is up i
 //   scales   E8M0 bytes [params.count][2*INNER][WIDTH/32]    bias  bf16 [params.count][2*INNER]
 //   grid     (INNER/PAIRS rounded up, TOPK, rows): a workgroup makes PAIRS elements of h for one place of one row
-//   source   openai/gpt-oss torch/model.py MLPBlock.forward, swiglu
+//   source   openai/gpt-oss torch/model.py MLPBlock.forward: gate, topk, mlp1
 //   host     runtime/kernel/gate_up_decode.go
 //
 // The choice is made again by every workgroup: it costs less than a dispatch of its own. Lane l takes blocks l, l+WG, ... of 32 inputs
@@ -18,7 +18,7 @@
 //const PAIRS    elements of h of a workgroup
 //const OUTPUTS  2 * PAIRS
 //const WG       workgroup size
-//use mxfp4 bf16 sums topk step
+//use mxfp4 bf16 sums topk step swiglu
 
 struct Params {
   first: u32, // first expert of the shard
@@ -41,13 +41,6 @@ struct Choice { expert: u32, weight: f32, }
 
 const BLOCKS: u32 = WIDTH / 32u;
 const SUMS: u32 = OUTPUTS;
-
-fn swiglu(gateSum: f32, upSum: f32) -> f32 {
-  let gate = min(gateSum, params.limit);
-  let up = clamp(upSum, -params.limit, params.limit);
-  // exp stays finite: beyond 80 the sigmoid is 0 to within 1e-34.
-  return (gate / (1.0 + exp(min(-params.alpha * gate, 80.0)))) * (up + 1.0);
-}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -96,6 +89,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let i = first + lane;
   if (lane < PAIRS && i < INNER) {
     let b = bf16Pair(bias[((expert - params.first) * INNER) + i]);
-    h[(((row * TOPK) + place) * INNER) + i] = swiglu(sumsGet(2u * lane) + b.x, sumsGet((2u * lane) + 1u) + b.y);
+    h[(((row * TOPK) + place) * INNER) + i] = swiglu(sumsGet(2u * lane) + b.x, sumsGet((2u * lane) + 1u) + b.y, params.limit, params.alpha);
   }
 }

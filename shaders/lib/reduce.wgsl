@@ -1,4 +1,4 @@
-// Sum and maximum over a workgroup, returned to every lane. All lanes must call them: they hold barriers. The order is fixed: lanes
+// The sum over a workgroup, returned to every lane. All lanes must call it: it holds barriers. The order is fixed: lanes
 // at a distance of WG/2 are joined, then of WG/4, and so on.
 //
 //const WG  workgroup size, power of two
@@ -15,16 +15,4 @@ fn reduceSum(lane: u32, value: f32) -> f32 {
   let total = reduceScratch[0];
   workgroupBarrier(); // the scratch may be written again
   return total;
-}
-
-fn reduceMax(lane: u32, value: f32) -> f32 {
-  reduceScratch[lane] = value;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half = half / 2u) {
-    if (lane < half) { reduceScratch[lane] = max(reduceScratch[lane], reduceScratch[lane + half]); }
-    workgroupBarrier();
-  }
-  let most = reduceScratch[0];
-  workgroupBarrier();
-  return most;
 }

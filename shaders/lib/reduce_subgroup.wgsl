@@ -1,4 +1,4 @@
-// Sum and maximum over a workgroup, returned to every lane. All lanes must call them: they hold barriers. A subgroup is joined by
+// The sum over a workgroup, returned to every lane. All lanes must call it: it holds barriers. A subgroup is joined by
 // its own functions; their results are then joined in the order of the subgroups' first lanes. Any subgroup size will do, and lanes
 // may be distributed to subgroups in any way: a subgroup files its result under its first lane, the other lanes file the neutral
 // element.
@@ -19,15 +19,4 @@ fn reduceSum(lane: u32, value: f32) -> f32 {
   let total = subgroupAdd(rest);
   workgroupBarrier(); // the scratch may be written again
   return total;
-}
-
-fn reduceMax(lane: u32, value: f32) -> f32 {
-  reduceScratch[lane] = subgroupMax(value);
-  workgroupBarrier();
-  let lanes = subgroupAdd(1u);
-  var rest = value;
-  for (var i = subgroupExclusiveAdd(1u); i < WG; i += lanes) { rest = max(rest, reduceScratch[i]); }
-  let most = subgroupMax(rest);
-  workgroupBarrier();
-  return most;
 }
