@@ -87,7 +87,7 @@ func newError(message, kind, param, code string) ErrorResponse {
 	return ErrorResponse{e}
 }
 
-// wireError names the field of a chat.Request as the API does.
+// wireError names the field of a chat.Request as the API does: one that can be wrong although Decode has accepted it.
 func wireError(e *chat.FieldError) *FieldError {
 	if e.Field == "Sampling" { // Decode has checked everything of it but the ids, for which it takes the vocabulary
 		return &FieldError{"logit_bias", codeValue, strings.TrimPrefix(e.Reason, "sample: LogitBias ")}
@@ -109,7 +109,7 @@ func wireError(e *chat.FieldError) *FieldError {
 // inFunction reports whether the name of what a path ends with is inside its field function.
 func inFunction(segment string) bool {
 	name, _, _ := strings.Cut(segment, "[")
-	return name == "tools" || name == "tool_calls" || name == "tool_choice"
+	return name == "tools" || name == "tool_calls"
 }
 
 func wireName(name string) string {
@@ -118,16 +118,8 @@ func wireName(name string) string {
 		return "tool_call_id"
 	case "ToolCalls":
 		return "tool_calls"
-	case "ToolChoice":
-		return "tool_choice"
 	case "Format":
 		return "response_format.json_schema"
-	case "Effort":
-		return "reasoning_effort"
-	case "MaxTokens":
-		return "max_completion_tokens"
-	case "TopLogprobs":
-		return "top_logprobs"
 	}
 	return strings.ToLower(name)
 }

@@ -3,6 +3,7 @@ package openai
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -221,8 +222,12 @@ func decodeRequest(body value) (*Request, error) {
 	if c.TopLogprobs > 0 && !c.Logprobs {
 		return nil, o.field("top_logprobs").refuse(codeValue, "needs logprobs to be true")
 	}
-	if len(c.Tools) == 0 && (c.ToolChoice.Mode == chat.ChoiceRequired || c.ToolChoice.Mode == chat.ChoiceNamed) {
-		return nil, o.field("tool_choice").refuse(codeValue, "asks for a call, but there are no tools")
+	choice := o.field("tool_choice")
+	switch name := c.ToolChoice.Name; {
+	case c.ToolChoice.Mode == chat.ChoiceRequired && len(c.Tools) == 0:
+		return nil, choice.refuse(codeValue, "asks for a call, but there are no tools")
+	case c.ToolChoice.Mode == chat.ChoiceNamed && !slices.ContainsFunc(c.Tools, func(f chat.Function) bool { return f.Name == name }):
+		return nil, choice.field("function.name").refuse(codeValue, "is %q, which is not among tools", name)
 	}
 	return r, nil
 }

@@ -236,6 +236,10 @@ func TestDecodeRefuses(t *testing.T) {
 		},
 		{body(`,"tool_choice":"any"`), FieldError{"tool_choice", "invalid_value", `is "any", want auto, none, required or a function`}},
 		{body(`,"tool_choice":"required"`), FieldError{"tool_choice", "invalid_value", "asks for a call, but there are no tools"}},
+		{
+			body(`,"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"function","function":{"name":"g"}}`),
+			FieldError{"tool_choice.function.name", "invalid_value", `is "g", which is not among tools`},
+		},
 		{body(`,"tool_choice":7`), FieldError{"tool_choice", "invalid_type", "want an object"}},
 		{
 			body(`,"tool_choice":{"type":"allowed_tools","allowed_tools":{}}`),

@@ -44,10 +44,10 @@ type ToolCall struct {
 	Function Function `json:"function"`
 }
 
-// Function is a call's function. In the deltas of a call, only the first one has the name.
+// Function is what a call is made of.
 type Function struct {
-	Name      string `json:"name,omitempty"`
-	Arguments string `json:"arguments"`
+	Name      string `json:"name"`
+	Arguments string `json:"arguments"` // JSON as the model wrote it; check it
 }
 
 // Chunk is a part of a streamed reply.
@@ -79,10 +79,16 @@ type Delta struct {
 
 // ToolCallDelta is more of a call. The first one has everything but arguments, the others nothing else.
 type ToolCallDelta struct {
-	Index    int      `json:"index"` // of the call
-	ID       string   `json:"id,omitempty"`
-	Type     string   `json:"type,omitempty"` // "function"
-	Function Function `json:"function"`
+	Index    int           `json:"index"` // of the call
+	ID       string        `json:"id,omitempty"`
+	Type     string        `json:"type,omitempty"` // "function"
+	Function FunctionDelta `json:"function"`
+}
+
+// FunctionDelta is part of ToolCallDelta.
+type FunctionDelta struct {
+	Name      string `json:"name,omitempty"`
+	Arguments string `json:"arguments"`
 }
 
 // Logprobs tells how likely the model found the tokens of its answer.
@@ -208,10 +214,10 @@ func newChoice(e chat.Event) ChunkChoice {
 	case chat.ContentDelta:
 		return ChunkChoice{Delta: Delta{Content: &e.Text}, Logprobs: newLogprobs(e.Logprobs)}
 	case chat.ToolCallStart:
-		call := ToolCallDelta{Index: e.Index, ID: e.ID, Type: "function", Function: Function{Name: e.Name}}
+		call := ToolCallDelta{Index: e.Index, ID: e.ID, Type: "function", Function: FunctionDelta{Name: e.Name}}
 		return ChunkChoice{Delta: Delta{ToolCalls: []ToolCallDelta{call}}}
 	case chat.ToolCallDelta:
-		call := ToolCallDelta{Index: e.Index, Function: Function{Arguments: e.Arguments}}
+		call := ToolCallDelta{Index: e.Index, Function: FunctionDelta{Arguments: e.Arguments}}
 		return ChunkChoice{Delta: Delta{ToolCalls: []ToolCallDelta{call}}}
 	case chat.Done:
 		return ChunkChoice{FinishReason: new(string(e.Reason))}

@@ -1,0 +1,115 @@
+package openai
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gossamer/runtime/engine"
+)
+
+// lost is an error as a device's is.
+type lost struct{ error }
+
+func (lost) DeviceLost() bool { return true }
+
+func TestError(t *testing.T) {
+	for _, tt := range []struct {
+		err    error
+		status int
+		want   string
+	}{
+		{
+			&FieldError{"n", "unsupported_value", "is 2"}, 400,
+			`{"message":"n: is 2","type":"invalid_request_error","param":"n","code":"unsupported_value"}`,
+		},
+		{
+			fmt.Errorf("server: %w", &FieldError{"", "invalid_json", "the request is not JSON"}), 400,
+			`{"message":"the request is not JSON","type":"invalid_request_error","param":null,"code":"invalid_json"}`,
+		},
+		{
+			&FieldError{"", "request_too_large", "the request has 9 bytes"}, 413,
+			`{"message":"the request has 9 bytes","type":"invalid_request_error","param":null,"code":"request_too_large"}`,
+		},
+		{
+			&engine.PromptError{Tokens: 5000, Context: 4096}, 400,
+			`{"message":"the messages are 5000 tokens, the context holds 4096 and the reply needs room too: shorten them","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}`,
+		},
+		{
+			fmt.Errorf("model: %w", engine.ErrContextFull), 503,
+			`{"message":"the memory for conversations is full: try again when other replies have ended","type":"server_error","param":null,"code":"context_full"}`,
+		},
+		{engine.ErrClosed, 503, `{"message":"the model is closed","type":"server_error","param":null,"code":"model_closed"}`},
+		{ErrCancelled, 499, `{"message":"the reply was cancelled","type":"cancelled","param":null,"code":"cancelled"}`},
+		{context.Canceled, 499, `{"message":"the reply was cancelled","type":"cancelled","param":null,"code":"cancelled"}`},
+		{
+			fmt.Errorf("model: %w", context.DeadlineExceeded), 504,
+			`{"message":"the reply took too long","type":"server_error","param":null,"code":"timeout"}`,
+		},
+		{
+			fmt.Errorf("model: decode: %w", lost{errors.New("device lost")}), 503,
+			`{"message":"model: decode: device lost","type":"server_error","param":null,"code":"device_lost"}`,
+		},
+		{errors.New("model: no logits"), 500, `{"message":"model: no logits","type":"server_error","param":null,"code":null}`},
+	} {
+		response, status := Error(tt.err)
+		got, err := json.Marshal(response)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(`{"error":`+tt.want+`}`, string(got)); diff != "" || status != tt.status {
+			t.Errorf("%v: status %d, want %d (-want +got)\n%s", tt.err, status, tt.status, diff)
+		}
+	}
+}
+
+// What Decode leaves to package chat is named as the API names it.
+func TestErrorOfChat(t *testing.T) {
+	c := completer(t, scripted{})
+	message := func(m string) string { return `{"messages":[` + m + `]}` }
+	for _, tt := range []struct{ body, param, message string }{
+		{message(``), "messages", "is empty"},
+		{
+			message(`{"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":""}}]},{"role":"tool","tool_call_id":"b","content":"x"}`),
+			"messages[1].tool_call_id", `no call before has the id "b"`,
+		},
+		{message(`{"role":"tool","content":"x"}`), "messages[0].tool_call_id", "is empty: whose result is it?"},
+		{message(`{"role":"assistant","content":"x","name":"y"}`), "messages[0].name", "is for messages of users and tools"},
+		{message(`{"role":"user","content":"x","name":"y z"}`), "messages[0].name", `is "y z", want 1 to 64 letters, digits, "_", "-" or "."`},
+		{
+			message(`{"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"","arguments":""}}]}`),
+			"messages[0].tool_calls[0].function.name", `is "", want 1 to 64 letters, digits, "_", "-" or "."`,
+		},
+		{
+			body(`,"tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"f"}}]`),
+			"tools[1].function.name", `"f" is defined twice`,
+		},
+		{
+			body(`,"response_format":{"type":"json_schema","json_schema":{"name":"","schema":{}}}`),
+			"response_format.json_schema.name", "is empty",
+		},
+		{body(`,"stop":[` + strings.Repeat(`"a",`, 16) + `"a"]`), "stop", "has 17 strings, want at most 16"},
+		{body(`,"logit_bias":{"201088":1}`), "logit_bias", "has token 201088, the vocabulary ends at 201087"},
+	} {
+		r, err := Decode([]byte(tt.body))
+		if err != nil {
+			t.Errorf("%s: %v", tt.body, err)
+			continue
+		}
+		if _, err = c.Prompt(r.Chat); err == nil {
+			t.Errorf("%s: accepted", tt.body)
+			continue
+		}
+		got, status := Error(err)
+		code := "invalid_value"
+		want := ErrorResponse{ErrorObject{Message: tt.param + ": " + tt.message, Type: "invalid_request_error", Param: &tt.param, Code: &code}}
+		if diff := cmp.Diff(want, got); diff != "" || status != 400 {
+			t.Errorf("%s: status %d (-want +got)\n%s", tt.body, status, diff)
+		}
+	}
+}

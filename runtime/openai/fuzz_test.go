@@ -1,0 +1,50 @@
+package openai
+
+import (
+	"errors"
+	"regexp"
+	"testing"
+
+	"gossamer/runtime/chat"
+)
+
+// What Decode accepts becomes a prompt, or package chat names the field that is wrong.
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{
+		body(``),
+		`{"model":"m","messages":[{"role":"system","content":[{"type":"text","text":"a"}]},{"role":"user","content":"b","name":"c"},` +
+			`{"role":"assistant","reasoning":"d","tool_calls":[{"id":"e","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
+			`{"role":"tool","tool_call_id":"e","content":"g"}]}`,
+		body(`,"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object","properties":{"b":{"type":["string","null"],"enum":["x",null]},` +
+			`"a":{"oneOf":[{"type":"array","items":{"type":"integer","default":1e400}},{}]}},"required":["a"]}}}],"tool_choice":"required"`),
+		body(`,"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"function","function":{"name":"f"}}`),
+		body(`,"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object"}}},"reasoning":{"effort":"low"}`),
+		body(`,"temperature":0.5,"top_p":0,"top_k":1,"min_p":0.5,"seed":-1,"logit_bias":{"5":-1},"stop":["a","b"],"max_tokens":5,"logprobs":true,"top_logprobs":2`),
+		body(`,"stream":true,"stream_options":{"include_usage":true},"n":1,"store":false,"modalities":["text"],"user":"u"`),
+	} {
+		f.Add([]byte(seed))
+	}
+	c := completer(f, scripted{})
+	path := regexp.MustCompile(`^[a-z_]+(\[\d+\])*(\.[a-z_]+(\[\d+\])*)*$`)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := Decode(data)
+		if err != nil {
+			if field := (*FieldError)(nil); r != nil || !errors.As(err, &field) {
+				t.Fatalf("%+v and error %v", r, err)
+			}
+			return
+		}
+		tokens, err := c.Prompt(r.Chat)
+		switch field := (*chat.FieldError)(nil); {
+		case err == nil && len(tokens) == 0:
+			t.Fatal("the prompt is empty")
+		case err != nil && !errors.As(err, &field):
+			t.Fatal(err)
+		case err != nil:
+			response, status := Error(err)
+			if status != 400 || response.Error.Param == nil || !path.MatchString(*response.Error.Param) {
+				t.Fatalf("%v becomes status %d, %+v", err, status, response.Error)
+			}
+		}
+	})
+}
