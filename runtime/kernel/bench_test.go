@@ -1,0 +1,187 @@
+package kernel
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"gossamer/runtime/gpu"
+)
+
+// BenchmarkDecode measures the decode kernels in the shapes of gpt-oss-20b and reports the time of one dispatch and the rate at
+// which it reads its weights (of attention: keys and values). On a GPU a program goes through enough different weights to find none
+// of them in a cache.
+func BenchmarkDecode(b *testing.B) {
+	const h, inner, heads, kvHeads, dim, experts, topK, vocab = 2880, 2880, 64, 8, 64, 32, 4, 201088
+	const qkvRows = (heads + 2*kvHeads) * dim
+	for _, rows := range []int{1, 4, 8} {
+		step := batch{rows: make([]decodeRow, rows)}
+		dense := func(name string, inputs, outputs int, kernel func(r rig) func(p *gpu.Program, w gpu.Binding) error) {
+			b.Run(fmt.Sprintf("%s/rows=%d", name, rows), func(b *testing.B) {
+				r := newRig(b)
+				bytes := 2 * inputs * outputs
+				record := kernel(r)
+				var records []func(p *gpu.Program) error
+				for range r.copies(bytes) {
+					w := r.zeros("w", bytes)
+					records = append(records, func(p *gpu.Program) error { return record(p, w) })
+				}
+				r.measure(b, bytes, records)
+			})
+		}
+		dense("qkv", h, qkvRows, func(r rig) func(p *gpu.Program, w gpu.Binding) error {
+			k, err := NewQKVDecode(r.dev, QKVConfig{Rows: rows, Hidden: h, Heads: heads, KVHeads: kvHeads, HeadDim: dim, NormEps: testEps, Tables: step.tables(), KVF16: true})
+			r.must(err)
+			r.t.Cleanup(k.Release)
+			a := QKVArgs{
+				Step: step.step(r), X: r.zeros("x", 4*rows*h), Vectors: r.zeros("vectors", 2*(h+qkvRows)), Rope: r.zeros("rope", 4*dim),
+				Q: r.zeros("q", 4*rows*heads*dim), K: r.zeros("k", 2*2*rows*testPage*kvHeads*dim), V: r.zeros("v", 2*2*rows*testPage*kvHeads*dim),
+			}
+			return func(p *gpu.Program, w gpu.Binding) error {
+				a.W = w
+				return k.Record(p, Shard{0, qkvRows}, a)
+			}
+		})
+		dense("out", heads*dim, h, func(r rig) func(p *gpu.Program, w gpu.Binding) error {
+			k, err := NewOutDecode(r.dev, OutConfig{Rows: rows, Hidden: h, Inputs: heads * dim})
+			r.must(err)
+			r.t.Cleanup(k.Release)
+			a := OutArgs{A: r.zeros("a", 4*rows*heads*dim), Vectors: r.zeros("vectors", 2*h), X: r.zeros("x", 4*rows*h)}
+			return func(p *gpu.Program, w gpu.Binding) error {
+				a.W = w
+				return k.Record(p, Shard{0, h}, a)
+			}
+		})
+		dense("router", h, experts, func(r rig) func(p *gpu.Program, w gpu.Binding) error {
+			k, err := NewRouterDecode(r.dev, RouterConfig{Rows: rows, Hidden: h, Experts: experts, NormEps: testEps})
+			r.must(err)
+			r.t.Cleanup(k.Release)
+			a := RouterArgs{X: r.zeros("x", 4*rows*h), Vectors: r.zeros("vectors", 2*(h+experts)), Logits: r.zeros("logits", 4*rows*experts), T: r.zeros("t", 4*rows*h)}
+			return func(p *gpu.Program, w gpu.Binding) error {
+				a.W = w
+				return k.Record(p, Shard{0, experts}, a)
+			}
+		})
+		dense("unembed", h, vocab/16, func(r rig) func(p *gpu.Program, w gpu.Binding) error {
+			k, err := NewUnembedDecode(r.dev, UnembedConfig{Rows: rows, Hidden: h, Vocab: vocab / 16, NormEps: testEps})
+			r.must(err)
+			r.t.Cleanup(k.Release)
+			a := UnembedArgs{X: r.zeros("x", 4*rows*h), Norm: r.zeros("norm", 2*h), Logits: r.zeros("logits", 4*rows*vocab/16)}
+			return func(p *gpu.Program) error { return k.Record(p, Shard{0, vocab / 16}, a) }
+		})
+		// Eight experts a buffer, so that two dispatches go through all of it.
+		const perBuffer = 8
+		b.Run(fmt.Sprintf("gate_up/rows=%d", rows), func(b *testing.B) {
+			r := newRig(b)
+			k, err := NewGateUpDecode(r.dev, GateUpConfig{Rows: rows, Hidden: h, Intermediate: inner, Experts: perBuffer, TopK: topK, Limit: 7, Alpha: 1.702})
+			r.must(err)
+			b.Cleanup(k.Release)
+			bytes := topK * 2 * inner * h * 17 / 32
+			a := GateUpArgs{
+				Step: step.step(r), T: r.zeros("t", 4*rows*h), Bias: r.zeros("bias", perBuffer*4*inner),
+				H: r.zeros("h", 4*rows*topK*inner), Sel: r.zeros("sel", 8*rows*topK),
+			}
+			var records []func(p *gpu.Program) error
+			for i := range r.copies(bytes) {
+				a := a
+				a.Blocks, a.Scales = r.zeros("blocks", perBuffer*inner*h), r.zeros("scales", perBuffer*2*inner*h/32)
+				likely := float32(1 - 2*(i%2))
+				a.Logits = r.floats("logits", slices.Repeat([]float32{0, 0, 0, 0, likely, likely, likely, likely}, rows))
+				records = append(records, func(p *gpu.Program) error { return k.Record(p, Shard{0, perBuffer}, a) })
+			}
+			r.measure(b, bytes, records)
+		})
+		b.Run(fmt.Sprintf("down/rows=%d", rows), func(b *testing.B) {
+			r := newRig(b)
+			k, err := NewDownDecode(r.dev, DownConfig{Rows: rows, Hidden: h, Intermediate: inner, TopK: topK})
+			r.must(err)
+			b.Cleanup(k.Release)
+			bytes := topK * h * inner * 17 / 32
+			a := DownArgs{
+				Step: step.step(r), H: r.zeros("h", 4*rows*topK*inner), Bias: r.zeros("bias", topK*2*h), X: r.zeros("x", 4*rows*h),
+				Sel: r.words("sel", slices.Repeat([]uint32{0, 0, 1, 0, 2, 0, 3, 0}, rows)),
+			}
+			var records []func(p *gpu.Program) error
+			for range r.copies(bytes) {
+				a := a
+				a.Blocks, a.Scales = r.zeros("blocks", topK*h*inner/2), r.zeros("scales", topK*h*inner/32)
+				records = append(records, func(p *gpu.Program) error { return k.Record(p, Shard{0, topK}, a) })
+			}
+			r.measure(b, bytes, records)
+		})
+		for _, positions := range []int{128, 1024, 8192} {
+			splits := map[int]int{128: 1, 1024: 16, 8192: 64}[positions]
+			b.Run(fmt.Sprintf("attn%d/rows=%d", positions, rows), func(b *testing.B) {
+				r := newRig(b)
+				at := batch{rows: make([]decodeRow, rows), kvHeads: kvHeads, headDim: dim, f16: true}
+				for i := range at.rows {
+					at.rows[i].position = positions - 1
+				}
+				c := AttnConfig{Rows: rows, Heads: heads, KVHeads: kvHeads, HeadDim: dim, Splits: splits, Window: 128, Tables: at.tables(), KVF16: true}
+				k, err := NewAttnDecode(r.dev, c)
+				r.must(err)
+				b.Cleanup(k.Release)
+				reduce, err := NewAttnReduce(r.dev, c)
+				r.must(err)
+				b.Cleanup(reduce.Release)
+				bytes := rows * positions * 2 * 2 * kvHeads * dim
+				a := AttnArgs{Step: at.step(r), Q: r.zeros("q", 4*rows*heads*dim), Vectors: r.zeros("vectors", 2*heads), Out: r.zeros("out", 4*c.ResultFloats())}
+				out := r.zeros("a", 4*rows*heads*dim)
+				var records []func(p *gpu.Program) error
+				for range r.copies(bytes) {
+					a := a
+					a.K, a.V = r.zeros("k", 4*at.arenaWords()), r.zeros("v", 4*at.arenaWords())
+					records = append(records, func(p *gpu.Program) error {
+						if err := k.Record(p, a); err != nil || splits == 1 {
+							return err
+						}
+						return reduce.Record(p, AttnReduceArgs{Partials: a.Out, Vectors: a.Vectors, A: out})
+					})
+				}
+				r.measure(b, bytes, records)
+			})
+		}
+	}
+}
+
+// copies is how many different sets of weights of that size a program goes through.
+func (r rig) copies(bytes int) int {
+	if r.dev.Caps().Adapter.CPU() {
+		return 1
+	}
+	return min(max(1, (1<<30)/bytes), 64)
+}
+
+// zeros returns a buffer that is not written: it starts as zeros.
+func (r rig) zeros(label string, bytes int) gpu.Binding {
+	r.t.Helper()
+	buf, err := r.dev.NewBuffer(label, int64((bytes+15)/16*16), gpu.Storage)
+	r.must(err)
+	r.t.Cleanup(buf.Release)
+	return gpu.Binding{Buffer: buf}
+}
+
+// measure replays a program of records, each of which reads bytes.
+func (r rig) measure(b *testing.B, bytes int, records []func(p *gpu.Program) error) {
+	b.Helper()
+	p := r.program(func(p *gpu.Program) error {
+		for _, record := range records {
+			if err := record(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r.must(r.dev.Submit(b.Context(), p)) // compiles
+	r.must(r.dev.Wait(b.Context()))
+	n := 0
+	for b.Loop() {
+		r.must(r.dev.Submit(b.Context(), p))
+		r.must(r.dev.Wait(b.Context()))
+		n += len(records)
+	}
+	perDispatch := b.Elapsed().Seconds() / float64(n)
+	b.ReportMetric(perDispatch*1e6, "us/dispatch")
+	b.ReportMetric(float64(bytes)/perDispatch/1e9, "GB/s")
+	b.ReportMetric(0, "ns/op")
+}
