@@ -67,7 +67,10 @@ func BenchmarkDecode(b *testing.B) {
 			r.must(err)
 			r.t.Cleanup(k.Release)
 			a := UnembedArgs{X: r.zeros("x", 4*rows*h), Norm: r.zeros("norm", 2*h), Logits: r.zeros("logits", 4*rows*vocab/16)}
-			return func(p *gpu.Program) error { return k.Record(p, Shard{0, vocab / 16}, a) }
+			return func(p *gpu.Program, w gpu.Binding) error {
+				a.W = w
+				return k.Record(p, Shard{0, vocab / 16}, a)
+			}
 		})
 		// Eight experts a buffer, so that two dispatches go through all of it.
 		const perBuffer = 8
