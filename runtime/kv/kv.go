@@ -18,6 +18,10 @@ const PageTokens = 128
 // ErrFull is returned when an arena has no page left.
 var ErrFull = errors.New("kv: the key/value cache is full")
 
+// Backtrack is the number of last positions that can be taken back at any time: a stop token, or what was chosen behind it. Their
+// window is kept although no later token sees it.
+const Backtrack = 16
+
 // none marks a table entry without a page.
 const none = int32(-1)
 
@@ -39,8 +43,8 @@ func New(window, fullPages, slidingPages int) *Cache {
 // Free returns the numbers of unused pages in the two arenas.
 func (c *Cache) Free() (full, sliding int) { return len(c.full.free), len(c.sliding.free) }
 
-// WindowPages is the largest number of pages that a window which ends anywhere can touch.
-func WindowPages(window int) int { return (window-1+PageTokens-1)/PageTokens + 1 }
+// WindowPages is the largest number of sliding pages that a text holds on to, wherever it ends.
+func WindowPages(window int) int { return (window-1+Backtrack+PageTokens-1)/PageTokens + 1 }
 
 // pool counts references to the pages of one arena.
 type pool struct {
@@ -79,12 +83,21 @@ func (p *pool) release(id int32) {
 	}
 }
 
-// checkpoint holds the sliding pages that position n needs.
+// checkpoint holds the sliding pages that position n needs. They serve earlier positions too, if their windows begin in the same
+// pages.
 type checkpoint struct {
 	seq   *Sequence
 	n     int
+	exact int     // the pages hold the data of positions from here on
 	first int     // index of pages[0] in the sequence's table
 	pages []int32 // pages of positions n-window+1 .. n-1
+}
+
+// holds reports whether the pages are all that position n needs.
+func (cp *checkpoint) holds(n int) bool {
+	c := cp.seq.cache
+	first, _ := c.windowPages(n)
+	return n <= cp.n && first >= cp.first && c.windowStart(n) >= cp.exact
 }
 
 // Sequence is the page table of one text.
@@ -196,7 +209,7 @@ func (p *pool) fill(table []int32, first, last, n int, sliding bool, copies []Co
 // Advance says that n reserved positions are written. Sliding pages that no later token sees are released.
 func (s *Sequence) Advance(n int) {
 	s.n += n
-	s.releaseBefore(s.cache.windowStart(s.n) / PageTokens)
+	s.releaseBefore(s.cache.windowStart(s.n-Backtrack) / PageTokens)
 }
 
 func (s *Sequence) releaseBefore(page int) {
@@ -214,7 +227,7 @@ func (s *Sequence) Checkpoint() {
 		return
 	}
 	first, end := c.windowPages(s.n)
-	cp := &checkpoint{seq: s, n: s.n, first: first}
+	cp := &checkpoint{seq: s, n: s.n, exact: s.exact, first: first}
 	for _, id := range s.sliding[first:end] {
 		cp.pages = append(cp.pages, c.sliding.retain(id))
 	}
@@ -238,6 +251,16 @@ func (cp *checkpoint) drop() {
 	same := func(o *checkpoint) bool { return o == cp }
 	cp.seq.checkpoints = slices.DeleteFunc(cp.seq.checkpoints, same)
 	cp.seq.cache.checkpoints = slices.DeleteFunc(cp.seq.cache.checkpoints, same)
+}
+
+// holding returns a checkpoint that can resume at n; nil if there is none.
+func (s *Sequence) holding(n int) *checkpoint {
+	for _, cp := range s.checkpoints {
+		if cp.holds(n) {
+			return cp
+		}
+	}
+	return nil
 }
 
 // use makes cp the last checkpoint to be given up.
@@ -267,19 +290,19 @@ func (s *Sequence) Resume(n int) int {
 	if s.resumable(n) {
 		return n
 	}
-	best := 0
+	best := 0 // a shorter length needs earlier pages still, so only checkpoints are left
 	for _, cp := range s.checkpoints {
-		if cp.n <= n {
-			best = max(best, cp.n)
+		if m := min(n, cp.n); cp.holds(m) {
+			best = max(best, m)
 		}
 	}
-	return best // a shorter length needs earlier pages still, so only checkpoints are left
+	return best
 }
 
 // Truncate keeps the first n positions, where n is a result of Resume.
 func (s *Sequence) Truncate(n int) {
 	c := s.cache
-	cp := s.checkpointAt(n)
+	cp := s.holding(n)
 	c.use(cp)
 	if !s.resumable(n) {
 		if cp == nil {
@@ -292,13 +315,12 @@ func (s *Sequence) Truncate(n int) {
 		for i, id := range cp.pages {
 			s.sliding[cp.first+i] = c.sliding.retain(id)
 		}
-		s.exact = 0
+		s.exact = cp.exact
 	}
 	pages := (n + PageTokens - 1) / PageTokens
 	s.full = c.full.cut(s.full, pages)
 	s.sliding = c.sliding.cut(s.sliding, pages)
-	s.n = n
-	s.releaseBefore(c.windowStart(n) / PageTokens)
+	s.n, s.exact = n, min(s.exact, n)
 	for _, cp := range slices.Clone(s.checkpoints) {
 		if cp.n > n {
 			cp.drop()
@@ -355,7 +377,7 @@ func (s *Sequence) Fork(n int) *Sequence {
 		f.sliding = append(f.sliding, c.sliding.retain(id))
 	}
 	for _, cp := range s.checkpoints {
-		own := &checkpoint{seq: f, n: cp.n, first: cp.first}
+		own := &checkpoint{seq: f, n: cp.n, exact: cp.exact, first: cp.first}
 		for _, id := range cp.pages {
 			own.pages = append(own.pages, c.sliding.retain(id))
 		}

@@ -188,7 +188,8 @@ func TestCheckpointResumesExactly(t *testing.T) {
 		{1300, 1300},                       // the end
 		{1290, 1290},                       // the window before it is still there
 		{301, 300}, {300, 300}, {900, 300}, // the checkpoint
-		{299, 0},
+		{299, 299}, {255, 255}, // a window that begins in the same pages
+		{254, 0},
 	} {
 		if got := x.Resume(k.n); got != k.want {
 			t.Errorf("Resume(%d) = %d, want %d", k.n, got, k.want)
