@@ -131,19 +131,24 @@ func (d *Device) writeWords(b *Buffer, off int64, p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
+	return d.queueWrite(b, off, int64(len(p)), func() error { return d.raw.write(b.raw, off, p) })
+}
+
+// queueWrite checks and counts a write of n bytes, whole words, that write queues.
+func (d *Device) queueWrite(b *Buffer, off, n int64, write func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.usable(); err != nil {
 		return fmt.Errorf("gpu: write: %w", err)
 	}
-	if err := b.span(d, off, int64(len(p))); err != nil {
+	if err := b.span(d, off, n); err != nil {
 		return fmt.Errorf("gpu: write: %w", err)
 	}
-	if err := d.raw.write(b.raw, off, p); err != nil {
+	if err := write(); err != nil {
 		return d.fail(fmt.Sprintf("write %q", b.label), err)
 	}
-	d.stats.BytesWritten += int64(len(p))
-	d.pending += int64(len(p))
+	d.stats.BytesWritten += n
+	d.pending += n
 	if d.pending < flushBytes {
 		return nil
 	}

@@ -81,6 +81,8 @@ type Stats struct {
 	BuffersCreated int64 // including the device's own staging buffers
 	LiveBuffers    int64 // made by NewBuffer and not released
 	LiveBytes      int64 // of those
+
+	Crossings int64 // calls between Go and JavaScript for submits, writes and reads; 0 natively
 }
 
 // Device is an open GPU with its queue.
@@ -142,6 +144,13 @@ func Open(ctx context.Context, o Options) (*Device, error) {
 		live:    map[releaser]struct{}{},
 	}
 	d.staging <- &staging{}
+	raw.watch(func(err error) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.raw != nil {
+			d.note("device", err)
+		}
+	})
 	return d, nil
 }
 
@@ -182,11 +191,16 @@ func (d *Device) Caps() Caps { return d.caps }
 func (d *Device) Stats() Stats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.stats
+	s := d.stats
+	if d.raw != nil {
+		s.Crossings = d.raw.crossings()
+	}
+	return s
 }
 
-// Lost is closed once a call finds the device to be lost. Later calls fail with ErrLost. Natively that is not certain: wgpu-native
-// ends the process on a loss that it notices by itself, and neither binding can set its handler.
+// Lost is closed once the device is lost. Later calls fail with ErrLost. In a browser that is told at once. Natively a call has to
+// find out, and that is not certain: wgpu-native ends the process on a loss that it notices by itself, and neither binding can set
+// its handler.
 func (d *Device) Lost() <-chan struct{} { return d.lost }
 
 // Close waits for reads in progress and releases the device and everything made from it. It may be called twice.

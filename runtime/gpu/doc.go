@@ -8,5 +8,6 @@
 // A Device and what was made from it may be used from several goroutines.
 //
 // Two native bindings sit below, in paired files: github.com/oliverbestmann/webgpu by default, and github.com/cogentcore/webgpu
-// with the build tag cogentcore. Without cgo there is no native WebGPU, and Open says so.
+// with the build tag cogentcore. Without cgo there is no native WebGPU, and Open says so. In a browser the page makes the device
+// and web/src/gpu.ts replays the programs; see web_js.go.
 package gpu

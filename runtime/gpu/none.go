@@ -1,10 +1,9 @@
-//go:build !cgo || js
+//go:build !cgo && !js
 
 package gpu
 
 import (
 	"fmt"
-	"runtime"
 
 	"gossamer/shaders"
 )
@@ -20,9 +19,6 @@ type (
 
 // errNone says why there is no WebGPU in this build.
 func errNone() error {
-	if runtime.GOOS == "js" {
-		return fmt.Errorf("%w to be opened from Go: in a browser the page makes the device and hands it over", ErrNoAdapter)
-	}
 	return fmt.Errorf("%w: this program was built without cgo, which WebGPU needs: build it with CGO_ENABLED=1 or use the CPU backend", ErrNoAdapter)
 }
 
