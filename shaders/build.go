@@ -14,18 +14,6 @@ import (
 //go:embed *.wgsl lib/*.wgsl
 var files embed.FS
 
-// Names lists the kernels, sorted.
-func Names() []string {
-	paths, err := fs.Glob(files, "*.wgsl")
-	if err != nil {
-		panic(err) // the pattern is a constant
-	}
-	for i, p := range paths {
-		paths[i] = strings.TrimSuffix(p, ".wgsl")
-	}
-	return paths
-}
-
 // Build returns kernel name for a variant, with its constants set. A constant that is missing, not declared or never used is an
 // error, and so are an unknown kernel and an unknown library file.
 //

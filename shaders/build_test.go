@@ -173,15 +173,3 @@ func TestBuildErrors(t *testing.T) {
 		t.Errorf("unknown kernel: error %v", err)
 	}
 }
-
-func TestNamesAreKernels(t *testing.T) {
-	names := Names()
-	if len(names) == 0 {
-		t.Fatal("no kernels")
-	}
-	for _, n := range names {
-		if strings.Contains(n, "/") || strings.HasSuffix(n, ".wgsl") {
-			t.Errorf("kernel %q", n)
-		}
-	}
-}
