@@ -56,7 +56,7 @@ func TestChunksAndStepsAgree(t *testing.T) {
 // tokens are those of a prefill of the same text.
 func TestDecodeAgreesWithPrefill(t *testing.T) {
 	m := loadDir(t, gputest.Open(t, gpu.Options{}), write(t, func(c *gptoss.Config) { c.Layers, c.Sliding = 2, []bool{true, false} }),
-		Options{KV: F32, Context: 4352, Chunk: 256})
+		Options{KV: F32, Context: 4352, Chunk: 64})
 	for _, start := range []int{1, 120, 250, 2040} {
 		s := newSequence(t, m)
 		extend(t, s, text(m, start, 3))
@@ -76,7 +76,7 @@ func TestDecodeAgreesWithPrefill(t *testing.T) {
 // on the same values; where the text is computed again, its chunks differ.
 func TestTruncateResumesLikeAFreshRun(t *testing.T) {
 	// Rebuilding takes (16-1)*2 = 30 tokens.
-	m := loadSmall(t, Options{Context: 1600, Chunk: 128})
+	m := loadSmall(t, Options{Context: 1600, Chunk: 64})
 	tokens := text(m, 500, 4)
 	parent := newSequence(t, m)
 	extend(t, parent, tokens[:150])
@@ -363,7 +363,7 @@ func TestCancelledCallsLeaveWholeSequences(t *testing.T) {
 
 // TestSequenceErrors: every misuse is a sentence and changes nothing.
 func TestSequenceErrors(t *testing.T) {
-	m := loadSmall(t, Options{Context: 128, Chunk: 16, Rows: 2, Sequences: 2})
+	m := loadSmall(t, Options{Context: 128, Chunk: 64, Sequences: 2})
 	s, empty := newSequence(t, m), newSequence(t, m)
 	extend(t, s, []int32{1, 2, 3})
 	want := logits(t, m, s)
@@ -381,9 +381,8 @@ func TestSequenceErrors(t *testing.T) {
 		"a mask of 9 words for 300 ids, want 10":                     s.Decode(t.Context(), 1, engine.DeviceSampling{Allowed: make([]uint32, 9)}, emit),
 		"a temperature of -1, want a number from 0 on":               s.Decode(t.Context(), 1, engine.DeviceSampling{Temperature: -1}, emit),
 		"a temperature of NaN, want a number from 0 on":              s.Decode(t.Context(), 1, engine.DeviceSampling{Temperature: nan}, emit),
-		"decode of 0 sequences with 0 settings, want 1 to 2 of both": m.DecodeRows(t.Context(), nil, 1, nil, nil),
-		"decode of 2 sequences with 1 settings, want 1 to 2 of both": m.DecodeRows(t.Context(), []*Sequence{s, s}, 1, greedy, nil),
-		"the sequence of row 1 has a row already":                    m.DecodeRows(t.Context(), []*Sequence{s, s}, 1, append(greedy, greedy...), nil),
+		"decode of 0 sequences with 0 settings, want 1 to 1 of both": m.DecodeRows(t.Context(), nil, 1, nil, nil),
+		"decode of 2 sequences with 1 settings, want 1 to 1 of both": m.DecodeRows(t.Context(), []*Sequence{s, s}, 1, greedy, nil),
 		"2 sequences are alive, the limit: close one first":          second(empty.Fork(0)),
 		"no logits are available: extend the sequence first":         empty.Decode(t.Context(), 1, engine.DeviceSampling{}, emit),
 	} {

@@ -1,0 +1,143 @@
+package model
+
+import (
+	"testing"
+
+	"gossamer/runtime/engine"
+	"gossamer/runtime/gptoss"
+	"gossamer/runtime/gpu"
+	"gossamer/runtime/gpu/gputest"
+	"gossamer/runtime/weights/weightstest"
+)
+
+// TestWhatATokenCosts counts what the device is asked for.
+func TestWhatATokenCosts(t *testing.T) {
+	m := loadSmall(t, Options{Context: 1024, Chunk: 64})
+	const layers, full = 3, 1
+	for _, k := range []struct{ position, want int }{
+		{0, 2 + 1 + 6*layers + 1},          // two of sampling, embedding, six a layer, unembedding
+		{255, 2 + 1 + 6*layers + 1},        // the last without splits
+		{256, 2 + 1 + 6*layers + full + 1}, // full layers add up their splits
+	} {
+		c, err := m.DecodeCost(k.position)
+		if err != nil || c.Dispatches != k.want {
+			t.Errorf("position %d: %d dispatches, want %d; error %v", k.position, c.Dispatches, k.want, err)
+		}
+		kvBytes := int64(2*m.cfg.KVDim()*4) * int64(full*(k.position+1)+(layers-full)*min(k.position+1, m.cfg.Window))
+		if c.KVBytes != kvBytes {
+			t.Errorf("position %d: %d bytes of keys and values, want %d", k.position, c.KVBytes, kvBytes)
+		}
+	}
+
+	s := newSequence(t, m)
+	extend(t, s, text(m, 10, 1))
+	decode(t, s, 1, engine.DeviceSampling{}) // the readback buffer is made once
+	before := m.dev.Stats()
+	const n = 100
+	decode(t, s, n, engine.DeviceSampling{})
+	used := m.dev.Stats()
+	if got := used.Submits - before.Submits; got != n {
+		t.Errorf("%d submits for %d tokens, want one each", got, n)
+	}
+	if got := used.Dispatches - before.Dispatches; got != n*(2+1+6*layers+1) {
+		t.Errorf("%d dispatches for %d tokens", got, n)
+	}
+	if got := used.BytesRead - before.BytesRead; got != 4*n {
+		t.Errorf("%d bytes read for %d tokens, want 4 each", got, n)
+	}
+	if got := used.BuffersCreated - before.BuffersCreated; got != 0 {
+		t.Errorf("%d buffers made by decoding", got)
+	}
+}
+
+// TestPrefillIsRecordedOnce: twelve dispatches a layer, and an equal second prefill makes nothing.
+func TestPrefillIsRecordedOnce(t *testing.T) {
+	m := loadSmall(t, Options{Context: 512, Chunk: 64})
+	s := newSequence(t, m)
+	tokens := text(m, 150, 1) // chunks of 64, 64, 22
+	extend(t, s, tokens)
+	if _, err := s.Truncate(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	before, programs, kernels := m.dev.Stats(), len(m.programs), len(m.kernels.all)
+	extend(t, s, tokens)
+	after := m.dev.Stats()
+	if got := after.Dispatches - before.Dispatches; got != 3*(1+12*3)+1 {
+		t.Errorf("%d dispatches for three chunks and a row of logits, want %d", got, 3*(1+12*3)+1)
+	}
+	if got := after.Submits - before.Submits; got != 4 {
+		t.Errorf("%d submits, want one a chunk and one for the logits", got)
+	}
+	if after.BuffersCreated != before.BuffersCreated || len(m.programs) != programs || len(m.kernels.all) != kernels {
+		t.Error("the second of two equal prefills made something new")
+	}
+}
+
+// TestWeightBytesRead: 20b and 120b, by the dimensions of the published configurations.
+func TestWeightBytesRead(t *testing.T) {
+	for name, layers := range map[string]int64{"20b": 24, "120b": 36} {
+		c, err := weightstest.Preset(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const h = 2880
+		expert := int64(3*h*h/2 + 3*h*h/32 + 3*h*2)
+		experts := int64(c.Experts)
+		dense := int64(2*(5120*h+5120+64+4096*h+h+2*h)) + experts*2*(h+1)
+		want := layers*(dense+4*expert) + 2*h + 2*h + 201088*h*2
+		if got := weightBytesRead(c); got != want {
+			t.Errorf("%s: %d bytes a token, want %d", name, got, want)
+		}
+	}
+}
+
+// benchmarkModel is small, but its weights don't fit a cache of the first level.
+func benchmarkModel(b *testing.B) *Model {
+	dir := write(b, func(c *gptoss.Config) {
+		c.Hidden, c.Intermediate, c.Heads, c.KVHeads, c.HeadDim, c.Experts, c.TopK, c.Vocab = 512, 512, 16, 4, 32, 8, 4, 8192
+	})
+	return loadDir(b, gputest.Open(b, gpu.Options{}), dir, Options{})
+}
+
+// BenchmarkDecode decodes greedily behind a short prompt.
+func BenchmarkDecode(b *testing.B) {
+	m := benchmarkModel(b)
+	s := newSequence(b, m)
+	prompt := text(m, 10, 1)
+	extend(b, s, prompt)
+	cost, err := m.DecodeCost(s.Len())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if s.Len() > 200 {
+			b.StopTimer()
+			if _, err := s.Truncate(b.Context(), 0); err != nil {
+				b.Fatal(err)
+			}
+			extend(b, s, prompt)
+			b.StartTimer()
+		}
+		decode(b, s, 1, engine.DeviceSampling{})
+	}
+	b.ReportMetric(float64(cost.Dispatches), "dispatches/token")
+	b.ReportMetric(float64(cost.WeightBytes), "weight-bytes/token")
+	b.SetBytes(cost.WeightBytes)
+}
+
+// BenchmarkPrefill computes a prompt of 256 tokens.
+func BenchmarkPrefill(b *testing.B) {
+	m := benchmarkModel(b)
+	s := newSequence(b, m)
+	tokens := text(m, 256, 1)
+	before, runs := m.dev.Stats(), 0
+	for b.Loop() {
+		if _, err := s.Truncate(b.Context(), 0); err != nil {
+			b.Fatal(err)
+		}
+		extend(b, s, tokens)
+		runs++
+	}
+	b.ReportMetric(float64(m.dev.Stats().Dispatches-before.Dispatches)/float64(runs*len(tokens)), "dispatches/token")
+	b.ReportMetric(float64(runs*len(tokens))/b.Elapsed().Seconds(), "tokens/s")
+}
