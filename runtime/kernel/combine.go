@@ -45,5 +45,5 @@ func NewCombine(dev *gpu.Device, c CombineConfig) (*Combine, error) {
 
 // Record appends the sum of at most rows rows.
 func (k *Combine) Record(p *gpu.Program, rows int, a CombineArgs) error {
-	return k.recordChunk(p, [3]int{ceilDiv(k.c.Hidden/4, combineWG), rows, 1}, a.Chunk, a.Sel, a.Y, a.X)
+	return p.Dispatch(k.pl, [3]int{ceilDiv(k.c.Hidden/4, combineWG), rows, 1}, a.Chunk, a.Sel, a.Y, a.X)
 }

@@ -1,7 +1,5 @@
 package kernel
 
-import "gossamer/runtime/gpu"
-
 // The prefill kernels work on a chunk: up to a number of rows, each one token, of one sequence. Their programs are recorded for that
 // many rows and replayed for every chunk: a uniform of one u32, the Chunk binding of their arguments, holds the number n of rows in
 // use, and rows from n on are neither read nor written.
@@ -60,11 +58,6 @@ func (t Tile) consts() map[string]int {
 		"A_LOADS": ceilDiv(t.Height()*tileBK/4, t.X*t.Y),
 		"B_LOADS": ceilDiv(t.Width()*tileBK/8, t.X*t.Y),
 	}
-}
-
-// recordChunk appends a dispatch whose only uniform is the chunk's.
-func (p *pipeline) recordChunk(prog *gpu.Program, grid [3]int, args ...gpu.Binding) error {
-	return prog.Dispatch(p.pl, grid, args...)
 }
 
 // prefillShapes lists the prefill kernels in representative shapes, for All.

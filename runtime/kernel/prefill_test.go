@@ -3,11 +3,13 @@ package kernel
 import (
 	"encoding/binary"
 	"math"
+	"strings"
 	"testing"
 
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
 	"gossamer/runtime/tensor"
+	"gossamer/shaders"
 )
 
 // poison fills outputs before a kernel runs: a NaN that no kernel computes, so that what was not written is seen.
@@ -118,6 +120,39 @@ func (r rig) readWords(b gpu.Binding, n int) []uint32 {
 		ws[i] = binary.LittleEndian.Uint32(raw[4*i:])
 	}
 	return ws
+}
+
+func TestPrefillRefusesShapes(t *testing.T) {
+	tile := TileFor(16)
+	l := ExpertLists{Rows: 16, TopK: 2, Experts: 4, Height: tile.Height()}
+	for _, tt := range []struct {
+		config
+		want string
+	}{
+		{RMSNormConfig{Width: 12, Eps: 1e-5}, "rmsnorm: unsupported shape: want Width a multiple of 8"},
+		{RMSNormConfig{Width: 8}, "Eps above 0"},
+		{GemmBF16Config{K: 8, Stride: 1}, "Tile of X and Y multiples of 8"},
+		{GemmBF16Config{K: 8, Stride: 1, Tile: Tile{X: 16, Y: 16, Rows: 8, Quads: 3}}, "1 or 2 Quads"},
+		{GemmBF16Config{K: 8, Stride: 1, Tile: Tile{X: 8, Y: 32, Rows: 8, Quads: 1}}, "at most 256 together"},
+		{GemmBF16Config{K: 12, Stride: 1, Tile: tile}, "K a multiple of 8"},
+		{GemmBF16Config{K: 8, Stride: 1, Bias: 4, Tile: tile}, "Bias a multiple of 8, or NoBias"},
+		{RopeKVConfig{Heads: 3, KVHeads: 2, HeadDim: 8}, "Heads a multiple of KVHeads"},
+		{RopeKVConfig{Heads: 2, KVHeads: 2, HeadDim: 12}, "HeadDim a multiple of 8"},
+		{AttnPrefillConfig{Heads: 2, KVHeads: 2, HeadDim: 264, Rows: 1}, "at most 256"},
+		{AttnPrefillConfig{Heads: 2, KVHeads: 2, HeadDim: 8}, "Rows above 0"},
+		{RouteConfig{Experts: 3, TopK: 4}, "TopK from 1 to 64 and Experts"},
+		{ExpertLists{Rows: 1, TopK: 1, Experts: 1}, "Height above 0"},
+		{ExpertLists{Rows: 1 << 16, TopK: 1, Experts: 1, Height: 1}, "at most 65535 tiles"},
+		{ExpertLists{Rows: 1, TopK: 1, Experts: 4096, Height: 8}, "at most 2048 Experts"},
+		{MoEGateUpConfig{Hidden: 16, Intermediate: 32, Lists: l, Tile: tile}, "Hidden a multiple of 32"},
+		{MoEDownConfig{Hidden: 32, Intermediate: 16, Lists: l, Tile: tile}, "Intermediate a multiple of 32"},
+		{MoEDownConfig{Hidden: 32, Intermediate: 32, Lists: l, Tile: TileFor(512)}, "Lists and Tile of one height"},
+		{CombineConfig{Hidden: 6, TopK: 1}, "Hidden a multiple of 4"},
+	} {
+		if _, err := tt.shader(shaders.Variant{}); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%T%+v: error %v, want one with %q", tt.config, tt.config, err, tt.want)
+		}
+	}
 }
 
 // numbers are reproducible random inputs: element i of a stream depends on the stream and i alone.

@@ -60,5 +60,5 @@ func NewRopeKV(dev *gpu.Device, c RopeKVConfig) (*RopeKV, error) {
 // Record appends the rotation of at most rows rows.
 func (k *RopeKV) Record(p *gpu.Program, rows int, a RopeKVArgs) error {
 	pairs := (k.c.Heads + 2*k.c.KVHeads) * k.c.HeadDim / 4
-	return k.recordChunk(p, [3]int{ceilDiv(pairs, ropeWG), rows, 1}, a.Chunk, a.Step, a.QKV, a.Rope, a.Q, a.KCache, a.VCache)
+	return p.Dispatch(k.pl, [3]int{ceilDiv(pairs, ropeWG), rows, 1}, a.Chunk, a.Step, a.QKV, a.Rope, a.Q, a.KCache, a.VCache)
 }

@@ -41,5 +41,5 @@ func NewRoute(dev *gpu.Device, c RouteConfig) (*Route, error) {
 
 // Record appends the choice of at most rows rows.
 func (k *Route) Record(p *gpu.Program, rows int, a RouteArgs) error {
-	return k.recordChunk(p, [3]int{rows, 1, 1}, a.Chunk, a.Logits, a.Sel)
+	return p.Dispatch(k.pl, [3]int{rows, 1, 1}, a.Chunk, a.Logits, a.Sel)
 }

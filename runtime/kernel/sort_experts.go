@@ -30,7 +30,7 @@ func (l ExpertLists) checks() []check {
 	return []check{
 		{l.Rows > 0 && l.Height > 0, "Rows and Height above 0"},
 		{l.TopK > 0 && l.TopK <= l.Experts, "TopK from 1 to Experts"},
-		{l.MaxTiles() <= maxGrid, "at most 65535 tiles: fewer Rows"},
+		{l.Height > 0 && l.MaxTiles() <= maxGrid, "at most 65535 tiles: fewer Rows"},
 	}
 }
 
@@ -64,5 +64,5 @@ func NewSortExperts(dev *gpu.Device, l ExpertLists) (*SortExperts, error) {
 
 // Record appends the sorting of a chunk's assignments.
 func (k *SortExperts) Record(p *gpu.Program, a SortExpertsArgs) error {
-	return k.recordChunk(p, [3]int{k.c.Experts, 1, 1}, a.Chunk, a.Sel, a.Lists)
+	return p.Dispatch(k.pl, [3]int{k.c.Experts, 1, 1}, a.Chunk, a.Sel, a.Lists)
 }
