@@ -40,6 +40,7 @@ type Checkpoint struct {
 	folder   string    // of the directory that was opened, where they are; "" itself
 	tensors  []located // in the order of config.Tensors()
 	ignored  []string
+	notes    []string
 	manifest *Manifest // nil unless packed
 }
 
@@ -55,10 +56,12 @@ type segment struct {
 	off, n int64
 }
 
-// OpenDir opens the checkpoint in a directory. No file stays open.
+// OpenDir opens the checkpoint in a directory, or a GGUF file. No file stays open.
 func OpenDir(dir string) (*Checkpoint, error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("weights: %w", err)
+	} else if !info.IsDir() && isGGUF(dir) {
+		return OpenGGUF(dir)
 	} else if !info.IsDir() {
 		return nil, fmt.Errorf("weights: %s is a file: give the directory that holds it and config.json", dir)
 	}
@@ -73,6 +76,9 @@ func (c *Checkpoint) Config() *gptoss.Config { return c.config }
 
 // Ignored lists the tensors of the files that the model does not have, sorted.
 func (c *Checkpoint) Ignored() []string { return slices.Clone(c.ignored) }
+
+// Notes says in sentences what is worth knowing about how tensors are stored, such as conversions.
+func (c *Checkpoint) Notes() []string { return slices.Clone(c.notes) }
 
 // Manifest is the manifest of a packed model, nil for other checkpoints. Do not modify it.
 func (c *Checkpoint) Manifest() *Manifest { return c.manifest }

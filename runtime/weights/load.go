@@ -122,6 +122,11 @@ type readAhead interface {
 // NaN or an infinity in the weights is an error that names the tensor and the element (the search runs at memory speed). Load
 // returns ctx's error between pieces once ctx is cancelled.
 func (c *Checkpoint) Load(ctx context.Context, sink Sink, progress func(Progress)) error {
+	if src, ok := c.src.(mover); ok {
+		if placer, ok := sink.(Placer); ok {
+			return src.move(ctx, c, placer, progress)
+		}
+	}
 	ps := parts(c.tensors)
 	m := meter{Progress: Progress{Phase: c.phase()}}
 	for _, p := range ps {

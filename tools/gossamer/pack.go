@@ -14,7 +14,7 @@ func packCommand() command {
 		name:  "pack",
 		args:  "SRC DST | --verify SRC",
 		short: "turn a checkpoint into chunks that any static host serves, or check such chunks",
-		long: `SRC is a directory with a published checkpoint: Hugging Face's layout or OpenAI's original one. DST becomes a packed model:
+		long: `SRC is a directory with a published checkpoint, in Hugging Face's layout or OpenAI's original one, or a GGUF file. DST becomes a packed model:
 manifest.json, and files of at most 24 MiB, each named by its SHA-256. An interrupted run is continued by running it again.
 
 --manifest-only writes only manifest.json, which refers to ranges of the safetensors files: below --base-url, or beside the
@@ -58,6 +58,9 @@ func (p *packer) run(ctx context.Context, env *env, args []string) error {
 	c, err := weights.OpenDir(args[0])
 	if err != nil {
 		return err
+	}
+	for _, note := range c.Notes() {
+		fmt.Fprintf(env.stderr, "note: %s\n", note)
 	}
 	bar := newProgress(env.stderr)
 	defer bar.clear()

@@ -1,0 +1,152 @@
+package weights
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall/js"
+
+	"gossamer/runtime/promise"
+)
+
+// OpenPage opens a packed model whose chunks a web page brings: store is a ChunkStore of web/src/engine.ts, which fetches, keeps and
+// verifies them. Chunks without a published hash are the store's to judge.
+func OpenPage(manifest []byte, store js.Value) (*Checkpoint, error) {
+	m, err := parseManifest(manifest, false)
+	if err != nil {
+		return nil, err
+	}
+	s := pageStore{store}
+	c, err := openManifest(m, s)
+	if err != nil {
+		return nil, err
+	}
+	c.src = &pageSource{c.src.(*chunkSource), s}
+	return c, nil
+}
+
+// pageStore has chunks that a ChunkStore brings.
+type pageStore struct{ store js.Value }
+
+// get returns a chunk as it is stored, a Uint8Array.
+func (s pageStore) get(ctx context.Context, c *Chunk) (js.Value, error) {
+	abort := js.Global().Get("AbortController").New()
+	defer context.AfterFunc(ctx, func() { abort.Call("abort") })()
+	chunk := map[string]any{"url": c.URL, "bytes": c.Bytes}
+	if c.Offset != nil {
+		chunk["offset"] = *c.Offset
+	}
+	if c.SHA256 != "" {
+		chunk["sha256"] = c.SHA256
+	}
+	data, err := promise.Await(ctx, s.store.Call("get", chunk, abort.Get("signal")))
+	if err != nil {
+		return data, fmt.Errorf("weights: chunk %s: %w", c.name(), err)
+	}
+	if n := int64(data.Length()); n != c.Bytes {
+		return data, fmt.Errorf("weights: chunk %s: has %d bytes, want %d", c.name(), n, c.Bytes)
+	}
+	return data, nil
+}
+
+// fetch copies a chunk into Go's memory.
+func (s pageStore) fetch(ctx context.Context, c *Chunk, buf []byte) ([]byte, error) {
+	data, err := s.get(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	p := sized(buf, c.Bytes)
+	js.CopyBytesToGo(p, data)
+	return p, nil
+}
+
+// pageSource is a chunkSource that moves chunks without looking at them.
+type pageSource struct {
+	*chunkSource
+	page pageStore
+}
+
+// jsMemory is Memory that takes bytes from JavaScript's.
+type jsMemory interface {
+	WriteFrom(off int64, data js.Value, from, n int64) error
+}
+
+// move brings every tensor to its place, several chunks at a time, in any order.
+func (s *pageSource) move(ctx context.Context, c *Checkpoint, sink Placer, progress func(Progress)) error {
+	byChunk := make([][]part, len(c.files))
+	m := meter{Progress: Progress{Phase: PhaseDownload}}
+	for _, p := range parts(c.tensors) {
+		byChunk[p.file] = append(byChunk[p.file], p)
+		m.BytesTotal += p.n
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var group sync.WaitGroup
+	var mu sync.Mutex // guards m
+	next := make(chan []part)
+	for range max(1, s.page.store.Get("parallel").Int()) {
+		group.Go(func() {
+			for ps := range next {
+				if err := s.moveChunk(ctx, s.chunks[c.files[ps[0].file]], sink, ps); err != nil {
+					cancel(err)
+					continue
+				}
+				mu.Lock()
+				for _, p := range ps {
+					m.BytesDone += p.n
+				}
+				m.add(0, progress)
+				mu.Unlock()
+			}
+		})
+	}
+	for _, ps := range byChunk {
+		if len(ps) > 0 && ctx.Err() == nil {
+			next <- ps
+		}
+	}
+	close(next)
+	group.Wait()
+	return context.Cause(ctx)
+}
+
+// moveChunk brings the parts of one chunk to their places.
+func (s *pageSource) moveChunk(ctx context.Context, c *Chunk, sink Placer, ps []part) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	data, err := s.page.get(ctx, c)
+	if err != nil {
+		return err
+	}
+	var raw []byte // with a codec, which only Go undoes
+	if c.Codec != None {
+		packed := make([]byte, c.Bytes)
+		js.CopyBytesToGo(packed, data)
+		if raw, err = unpack(s.zstd, c, packed, nil); err != nil {
+			return err
+		}
+	}
+	for _, p := range ps {
+		places, err := sink.Place(p.t.TensorSpec, p.at, p.n)
+		if err != nil {
+			return err
+		}
+		from := p.off
+		for _, to := range places {
+			if raw != nil {
+				err = to.Memory.Write(to.Off, raw[from:from+to.Bytes])
+			} else if memory, ok := to.Memory.(jsMemory); ok {
+				err = memory.WriteFrom(to.Off, data, from, to.Bytes)
+			} else {
+				err = errors.New("weights: the page can't write to this memory")
+			}
+			if err != nil {
+				return err
+			}
+			from += to.Bytes
+		}
+	}
+	return nil
+}
