@@ -97,8 +97,8 @@ type Model struct {
 
 // Load places the weights of a checkpoint on dev and prepares its programs. The device stays the caller's to close, after the
 // model.
-func Load(ctx context.Context, dev *gpu.Device, ck *weights.Checkpoint, o Options) (m *Model, err error) {
-	m = &Model{
+func Load(ctx context.Context, dev *gpu.Device, ck *weights.Checkpoint, o Options) (*Model, error) {
+	m := &Model{
 		cfg:      ck.Config(),
 		dev:      dev,
 		kvType:   o.KV,
@@ -106,35 +106,37 @@ func Load(ctx context.Context, dev *gpu.Device, ck *weights.Checkpoint, o Option
 		programs: map[programKey]*gpu.Program{},
 		kernels:  kernels{rows: map[int]*rowKernels{}},
 	}
-	defer func() {
-		if err != nil {
-			m.Close()
-			m = nil
-		}
-	}()
-	if err := m.setSizes(o); err != nil {
+	if err := m.load(ctx, ck, o); err != nil {
+		m.Close()
 		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Model) load(ctx context.Context, ck *weights.Checkpoint, o Options) error {
+	if err := m.setSizes(o); err != nil {
+		return err
 	}
 	if err := m.makeWeightBuffers(); err != nil {
-		return nil, m.explain(err)
+		return m.explain(err)
 	}
 	if err := m.makeCache(o); err != nil {
-		return nil, m.explain(err)
+		return m.explain(err)
 	}
 	if err := m.makeScratch(); err != nil {
-		return nil, m.explain(err)
+		return m.explain(err)
 	}
 	if err := m.makeKernels(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := ck.Load(ctx, sink{m}, o.Progress); err != nil {
-		return nil, err
+		return err
 	}
 	// Warm up: the programs that every reply needs are recorded and compiled by the driver before the first token is asked for.
 	if _, err := m.decodeProgram(1, 0); err != nil {
-		return nil, err
+		return err
 	}
-	return m, m.dev.Wait(ctx)
+	return m.dev.Wait(ctx)
 }
 
 // explain adds the bill to an error of memory.
