@@ -30,6 +30,23 @@ type UnembedArgs struct {
 // unembedOutputs is the number of logits of a workgroup: 8 loads of 16 bytes in flight in each lane.
 const unembedOutputs = 8
 
+// A hidden state of at most narrowHidden elements leaves most lanes of unembed_decode without work; unembed_narrow has a logit a
+// lane. Small models have the large vocabulary too, so this is most of their work.
+const (
+	narrowHidden  = 512
+	narrowOutputs = 64
+)
+
+func (c UnembedConfig) narrow() bool { return c.Hidden <= narrowHidden }
+
+// outputs is the number of logits of a workgroup.
+func (c UnembedConfig) outputs() int {
+	if c.narrow() {
+		return narrowOutputs
+	}
+	return unembedOutputs
+}
+
 func (c UnembedConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	if err := checkShape("unembed_decode",
 		rowsCheck(c.Rows),
@@ -38,8 +55,11 @@ func (c UnembedConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	); err != nil {
 		return shaders.Shader{}, err
 	}
+	if c.narrow() {
+		return shaders.Build("unembed_narrow", v, map[string]int{"ROWS": c.Rows, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "WG": c.outputs()})
+	}
 	return shaders.Build("unembed_decode", v, map[string]int{
-		"ROWS": c.Rows, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "OUTPUTS": unembedOutputs, "WG": lanes(c.Hidden/8, 64, 128),
+		"ROWS": c.Rows, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "OUTPUTS": c.outputs(), "WG": lanes(c.Hidden/8, 64, 128),
 	})
 }
 
@@ -51,6 +71,6 @@ func NewUnembedDecode(dev *gpu.Device, c UnembedConfig) (*UnembedDecode, error) 
 
 // Record appends the logits of a shard's ids.
 func (k *UnembedDecode) Record(p *gpu.Program, s Shard, a UnembedArgs) error {
-	return k.record(p, fold(ceilDiv(s.Count, unembedOutputs)), []uint32{uint32(s.First), uint32(s.Count), floatWord(k.c.NormEps)},
+	return k.record(p, fold(ceilDiv(s.Count, k.c.outputs())), []uint32{uint32(s.First), uint32(s.Count), floatWord(k.c.NormEps)},
 		a.X, a.Norm, a.W, a.Logits)
 }
