@@ -114,20 +114,30 @@ func TestSequencesKeepTheirValues(t *testing.T) {
 				}
 				want := x.want[:n]
 				x.Rewind(start, n)
-				copies, err := x.ReserveSliding(n - start)
+				// A pass that fails, or is given up on its way, leaves what can be resumed.
+				end := n
+				if rapid.Bool().Draw(t, "give up") {
+					end = rapid.IntRange(start, n).Draw(t, "at")
+				}
+				copies, err := x.ReserveSliding(end - start)
 				if err != nil {
-					// The model closes such a sequence: its sliding state is gone.
-					x.Close()
-					texts = append(texts[:i], texts[i+1:]...)
-					continue
+					end = start
 				}
 				d.run(copies)
 				_, sliding := x.Tables()
-				for p := start; p < n; p++ {
+				for p := start; p < end; p++ {
 					d.sliding[sliding[p/PageTokens]][p%PageTokens] = want[p]
 				}
-				x.Advance(n - start)
-				x.want = want
+				x.Advance(end - start)
+				if end < n {
+					m := x.Resume(end)
+					if start == 0 && m != end {
+						t.Fatalf("a pass from 0 to %d can be resumed at %d only", end, m)
+					}
+					x.Truncate(m)
+					end = m
+				}
+				x.want = want[:end]
 			case "fork":
 				n := rapid.IntRange(0, x.Len()).Draw(t, "at")
 				f := &text{Sequence: x.Fork(n)}
@@ -214,6 +224,32 @@ func TestCheckpointsGiveWay(t *testing.T) {
 	}
 	if x.Resume(400) != 0 || x.Resume(1870) != 1800 {
 		t.Errorf("Resume(400) = %d and Resume(1870) = %d, want 0 and 1800", x.Resume(400), x.Resume(1870))
+	}
+}
+
+// TestUsedCheckpointsStay: of two checkpoints the one that was resumed last stays, though it is older.
+func TestUsedCheckpointsStay(t *testing.T) {
+	c := New(128, 100, 8)
+	d := newDevice(100, 8)
+	write := func(x *text, n int) {
+		t.Helper()
+		if err := x.write(d, make([]int, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x, y, z := &text{Sequence: c.NewSequence()}, &text{Sequence: c.NewSequence()}, &text{Sequence: c.NewSequence()}
+	for _, s := range []*text{x, y} {
+		write(s, 128)
+		s.Checkpoint()
+	}
+	write(x, 172)
+	x.Truncate(x.Resume(200))
+	x.want = x.want[:128]
+	write(x, 300) // a page for the checkpoint, two for the window
+	write(y, 300) // as many
+	write(z, 300) // three, one more than there is
+	if x.Resume(200) != 128 || y.Resume(200) != 0 {
+		t.Errorf("Resume(200) = %d of the used checkpoint and %d of the other, want 128 and 0", x.Resume(200), y.Resume(200))
 	}
 }
 
