@@ -1,0 +1,367 @@
+package openai
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	client "github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+	"github.com/openai/openai-go/v3/packages/param"
+	"github.com/openai/openai-go/v3/packages/ssestream"
+	"github.com/openai/openai-go/v3/shared"
+
+	"gossamer/runtime/chat"
+	"gossamer/runtime/engine"
+)
+
+// The judge of the wire form is OpenAI's own client.
+
+// serve answers the client's requests with a model, and tells how each streamed reply ended.
+func serve(t *testing.T, b engine.Backend) (client.Client, <-chan error) {
+	t.Helper()
+	c := completer(t, b)
+	ended := make(chan error, 8)
+	mux := http.NewServeMux()
+	send := func(w http.ResponseWriter, status int, v any) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		if err := json.NewEncoder(w).Encode(v); err != nil {
+			t.Error(err)
+		}
+	}
+	fail := func(w http.ResponseWriter, err error) {
+		response, status := Error(err)
+		send(w, status, response)
+	}
+	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) {
+		send(w, http.StatusOK, NewModelList(NewModel("gpt-oss-20b", "openai", reply.Created)))
+	})
+	mux.HandleFunc("POST /v1/chat/completions", func(w http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, MaxBytes))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r, err := Decode(body)
+		if err != nil {
+			fail(w, err)
+			return
+		}
+		options := reply
+		options.Model, options.IncludeUsage = r.Model, r.IncludeUsage
+		events := c.Stream(req.Context(), r.Chat)
+		if !r.Stream {
+			response, err := chat.Collect(events)
+			if err != nil {
+				fail(w, err)
+				return
+			}
+			completion, err := NewCompletion(response, options)
+			if err != nil {
+				fail(w, err)
+				return
+			}
+			send(w, http.StatusOK, completion)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		begun, err := WriteSSE(w, http.NewResponseController(w).Flush, Stream(events, options))
+		if !begun {
+			fail(w, err)
+		}
+		ended <- err
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return client.NewClient(option.WithBaseURL(server.URL+"/v1"), option.WithAPIKey("none"), option.WithMaxRetries(0)), ended
+}
+
+func ask(text string) client.ChatCompletionNewParams {
+	return client.ChatCompletionNewParams{
+		Model:       "gpt-oss-20b",
+		Messages:    []client.ChatCompletionMessageParamUnion{client.UserMessage(text)},
+		Temperature: client.Float(0),
+	}
+}
+
+// function is a tool with one argument, a text.
+func function(name string) client.ChatCompletionToolUnionParam {
+	return client.ChatCompletionFunctionTool(shared.FunctionDefinitionParam{
+		Name:        name,
+		Description: client.String("does it"),
+		Parameters:  shared.FunctionParameters{"type": "object", "properties": map[string]any{"city": map[string]any{"type": "string"}}},
+	})
+}
+
+// extra is a field that the client does not know.
+func extra(t *testing.T, raw string, field string) string {
+	t.Helper()
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(raw), &fields); err != nil {
+		t.Fatal(err)
+	}
+	if fields[field] == nil {
+		return ""
+	}
+	var s string
+	if err := json.Unmarshal(fields[field], &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// read puts the chunks of a stream together.
+func read(t *testing.T, s *ssestream.Stream[client.ChatCompletionChunk]) (_ client.ChatCompletion, reasoning string, err error) {
+	t.Helper()
+	var whole client.ChatCompletionAccumulator
+	for s.Next() {
+		if !whole.AddChunk(s.Current()) {
+			t.Errorf("the client cannot add %s", s.Current().RawJSON())
+		}
+		if choices := s.Current().Choices; len(choices) > 0 {
+			reasoning += extra(t, choices[0].Delta.RawJSON(), "reasoning")
+		}
+	}
+	return whole.ChatCompletion, reasoning, s.Err()
+}
+
+const (
+	callText   = "<|channel|>analysis<|message|>They ask for weather.<|end|><|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{\"city\": \"Rome\"}<|call|>"
+	answerText = "<|channel|>analysis<|message|>It is warm.<|end|><|start|>assistant<|channel|>final<|message|>Sunny, 25 °C 🌞"
+)
+
+// weather is a model that calls a function and answers once it has the result.
+func weather() scripted {
+	return scripted{{tokens: encode(callText)}, {after: "25 degrees", tokens: encode(answerText)}}
+}
+
+func TestClientToolLoop(t *testing.T) {
+	c, _ := serve(t, weather())
+	for _, streamed := range []bool{false, true} {
+		t.Run(map[bool]string{false: "whole", true: "streamed"}[streamed], func(t *testing.T) {
+			send := func(p client.ChatCompletionNewParams) (client.ChatCompletion, string) {
+				t.Helper()
+				if !streamed {
+					r, err := c.Chat.Completions.New(t.Context(), p)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return *r, extra(t, r.Choices[0].Message.RawJSON(), "reasoning")
+				}
+				p.StreamOptions.IncludeUsage = client.Bool(true)
+				r, reasoning, err := read(t, c.Chat.Completions.NewStreaming(t.Context(), p))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r, reasoning
+			}
+			p := ask("How is the weather in Rome?")
+			p.Tools = []client.ChatCompletionToolUnionParam{function("get-weather")}
+			r, reasoning := send(p)
+			if r.ID != reply.ID || r.Model != "gpt-oss-20b" || r.Created != reply.Created.Unix() {
+				t.Errorf("reply %s", r.RawJSON())
+			}
+			choice := r.Choices[0]
+			if choice.FinishReason != "tool_calls" || reasoning != "They ask for weather." || choice.Message.Content != "" || len(choice.Message.ToolCalls) != 1 {
+				t.Fatalf("%q, reasoning %q, message %+v", choice.FinishReason, reasoning, choice.Message)
+			}
+			call := choice.Message.ToolCalls[0]
+			if !strings.HasPrefix(call.ID, "call_") || call.Type != "function" || call.Function.Name != "get-weather" || call.Function.Arguments != `{"city": "Rome"}` {
+				t.Errorf("call %+v", call)
+			}
+			// The reply is <|channel|> to <|call|>, without the latter; reasoning is one sentence of it.
+			tokens, thought := len(encode(callText))-1, len(encode("They ask for weather."))
+			if u := r.Usage; u.CompletionTokens != int64(tokens) || u.PromptTokens == 0 || u.TotalTokens != u.PromptTokens+u.CompletionTokens || u.CompletionTokensDetails.ReasoningTokens < int64(thought) {
+				t.Errorf("usage %+v, want %d tokens, %d of them reasoning", u, tokens, thought)
+			}
+
+			back := choice.Message.ToParam()
+			back.OfAssistant.SetExtraFields(map[string]any{"reasoning": reasoning})
+			p.Messages = append(p.Messages, back, client.ToolMessage("25 degrees", call.ID))
+			r, reasoning = send(p)
+			if m := r.Choices[0]; m.FinishReason != "stop" || m.Message.Content != "Sunny, 25 °C 🌞" || len(m.Message.ToolCalls) > 0 || reasoning != "It is warm." {
+				t.Errorf("%q, reasoning %q, message %+v", m.FinishReason, reasoning, m.Message)
+			}
+			if r.Usage.PromptTokensDetails.CachedTokens == 0 {
+				t.Errorf("usage %+v: the beginning of the conversation was known", r.Usage)
+			}
+		})
+	}
+}
+
+func TestClientLogprobs(t *testing.T) {
+	c, _ := serve(t, weather())
+	p := ask("25 degrees")
+	p.Logprobs, p.TopLogprobs = client.Bool(true), client.Int(2)
+	whole, err := c.Chat.Completions.New(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	streamed, _, err := read(t, c.Chat.Completions.NewStreaming(t.Context(), p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*client.ChatCompletion{whole, &streamed} {
+		var text []byte
+		for _, token := range r.Choices[0].Logprobs.Content {
+			for _, b := range token.Bytes {
+				text = append(text, byte(b))
+			}
+			// The model gives the token e^30 times the weight of each of 201087 others.
+			if token.Logprob > 0 || token.Logprob < -1e-6 || len(token.TopLogprobs) != 2 || token.TopLogprobs[0].Logprob != token.Logprob || token.TopLogprobs[1].Logprob > -29 {
+				t.Errorf("token %s", token.RawJSON())
+			}
+		}
+		if string(text) != r.Choices[0].Message.Content || len(text) == 0 {
+			t.Errorf("logprobs of %q, content %q", text, r.Choices[0].Message.Content)
+		}
+	}
+}
+
+func TestClientErrors(t *testing.T) {
+	c, _ := serve(t, append(weather(), script{after: "break down", tokens: encode("<|channel|>final<|message|>well"), failed: errors.New("model: out of order")}))
+	for _, tt := range []struct {
+		name   string
+		change func(*client.ChatCompletionNewParams)
+		want   client.Error
+	}{
+		{
+			"not supported", func(p *client.ChatCompletionNewParams) { p.N = client.Int(2) },
+			client.Error{StatusCode: 400, Type: "invalid_request_error", Param: "n", Code: "unsupported_value", Message: "n: is 2, only 1 is supported: send the request again for another reply"},
+		},
+		{
+			"an image",
+			func(p *client.ChatCompletionNewParams) {
+				p.Messages = append(p.Messages, client.UserMessage([]client.ChatCompletionContentPartUnionParam{
+					client.ImageContentPart(client.ChatCompletionContentPartImageImageURLParam{URL: "data:"}),
+				}))
+			},
+			client.Error{StatusCode: 400, Type: "invalid_request_error", Param: "messages[1].content[0].type", Code: "unsupported_value", Message: `messages[1].content[0].type: is "image_url", only "text" is supported: the model reads text`},
+		},
+		{
+			"a result of no call", func(p *client.ChatCompletionNewParams) { p.Messages = append(p.Messages, client.ToolMessage("x", "y")) },
+			client.Error{StatusCode: 400, Type: "invalid_request_error", Param: "messages[1].tool_call_id", Code: "invalid_value", Message: `messages[1].tool_call_id: no call before has the id "y"`},
+		},
+		{
+			"too long", func(p *client.ChatCompletionNewParams) {
+				p.Messages[0] = client.UserMessage(strings.Repeat("a b ", 5000))
+			},
+			client.Error{StatusCode: 400, Type: "invalid_request_error", Param: "messages", Code: "context_length_exceeded"},
+		},
+	} {
+		for _, streamed := range []bool{false, true} {
+			t.Run(tt.name+map[bool]string{false: ", whole", true: ", streamed"}[streamed], func(t *testing.T) {
+				p := ask("hi")
+				tt.change(&p)
+				var err error
+				if streamed {
+					_, _, err = read(t, c.Chat.Completions.NewStreaming(t.Context(), p))
+				} else {
+					_, err = c.Chat.Completions.New(t.Context(), p)
+				}
+				var got *client.Error
+				if !errors.As(err, &got) {
+					t.Fatal(err)
+				}
+				if tt.want.Message == "" {
+					tt.want.Message = got.Message
+				}
+				if got.StatusCode != tt.want.StatusCode || got.Type != tt.want.Type || got.Param != tt.want.Param || got.Code != tt.want.Code || got.Message != tt.want.Message {
+					t.Errorf("error %v, want %d %s %s %s %s", got, tt.want.StatusCode, tt.want.Type, tt.want.Param, tt.want.Code, tt.want.Message)
+				}
+			})
+		}
+	}
+
+	t.Run("the model fails in the middle", func(t *testing.T) {
+		r, _, err := read(t, c.Chat.Completions.NewStreaming(t.Context(), ask("break down")))
+		var failed *ssestream.StreamError
+		if !errors.As(err, &failed) || !strings.Contains(failed.Message, "model: out of order") || !strings.Contains(failed.Message, "server_error") {
+			t.Errorf("error %v", err)
+		}
+		if len(r.Choices) != 1 || r.Choices[0].Message.Content != "well" {
+			t.Errorf("reply %+v", r)
+		}
+	})
+}
+
+func TestClientListsModels(t *testing.T) {
+	c, _ := serve(t, scripted{})
+	page, err := c.Models.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := page.Data; len(m) != 1 || m[0].ID != "gpt-oss-20b" || m[0].OwnedBy != "openai" || m[0].Created != reply.Created.Unix() || m[0].Object != "model" {
+		t.Errorf("models %+v", m)
+	}
+}
+
+// A model with random weights writes nothing of sense, but it can be made to call a function.
+func TestClientRandomModel(t *testing.T) {
+	c, ended := serve(t, random(t))
+	p := ask("call something")
+	p.Tools = []client.ChatCompletionToolUnionParam{function("one"), function("two")}
+	p.ToolChoice = client.ChatCompletionToolChoiceOptionUnionParam{OfAuto: param.NewOpt("required")}
+	p.MaxCompletionTokens = client.Int(12)
+
+	t.Run("whole and streamed are the same", func(t *testing.T) {
+		p := p
+		p.Temperature, p.Seed, p.TopP = client.Float(1), client.Int(7), client.Float(0.9)
+		whole, err := c.Chat.Completions.New(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		streamed, _, err := read(t, c.Chat.Completions.NewStreaming(t.Context(), p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		a, b := whole.Choices[0], streamed.Choices[0]
+		if a.FinishReason != "length" || whole.Usage.CompletionTokens != 12 || len(a.Message.ToolCalls) != 1 || !slices.Contains([]string{"one", "two"}, a.Message.ToolCalls[0].Function.Name) {
+			t.Errorf("%s", whole.RawJSON())
+		}
+		if diff := cmp.Diff(a.Message.ToolCalls[0].Function.Arguments, b.Message.ToolCalls[0].Function.Arguments); diff != "" || b.FinishReason != a.FinishReason {
+			t.Errorf("streamed %q (-whole +streamed)\n%s", b.FinishReason, diff)
+		}
+	})
+
+	t.Run("abort", func(t *testing.T) {
+		p := p
+		p.MaxCompletionTokens = param.Opt[int64]{}
+		open := strconv.Itoa(int(vocabulary().Encode("{")[0]))
+		p.LogitBias = map[string]int64{open: 100} // an object that never ends
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		s := c.Chat.Completions.NewStreaming(ctx, p)
+		for range 4 {
+			if !s.Next() {
+				t.Fatalf("the stream ended: %v", s.Err())
+			}
+		}
+		if got := s.Current().Choices[0].Delta.ToolCalls; len(got) != 1 || got[0].Function.Arguments != "{" {
+			t.Errorf("delta %s", s.Current().RawJSON())
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; err == nil {
+			t.Error("the server did not notice")
+		}
+		p.MaxCompletionTokens = client.Int(2)
+		if r, err := c.Chat.Completions.New(ctx, p); err != nil || r.Choices[0].Message.ToolCalls[0].Function.Arguments != "{{" {
+			t.Errorf("the next reply: %v, %v", r, err)
+		}
+	})
+}
