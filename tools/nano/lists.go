@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+var things = []string{"pen", "cup", "book", "key", "hat", "ball", "box", "lamp", "coin", "shoe", "bag", "map", "ring", "car", "tree", "fish", "bird", "cat", "dog", "egg", "apple", "bread",
+	"milk", "chair", "table", "door", "stone", "leaf", "star", "clock", "phone", "plate", "spoon", "shirt", "bottle", "flower", "horse", "mouse", "bell", "kite", "red", "blue", "green"}
+
+func countTask(s source) *task {
+	kinds := pickN(s, things, s.between(2, 4))
+	list := make([]string, s.between(3, 8))
+	for i := range list {
+		list[i] = pick(s, kinds)
+	}
+	joined := strings.Join(list, pick(s, []string{", ", ", ", ", ", " "}))
+	if s.chance(0.2) {
+		user := s.ask([]string{"How many items are in this list: %s?", "How many words are in this list: %s?", "Count the items: %s.", "Count the words: %s", "How long is this list: %s?", "How many words: %s"}, joined)
+		line := func(item string) string {
+			var b strings.Builder
+			for i, w := range list {
+				fmt.Fprintf(&b, "%s%s %d, ", item, w, i+1)
+			}
+			return strings.TrimSuffix(b.String(), ", ")
+		}
+		n := len(list)
+		return numberTask("count", user, func(e effort) string {
+			switch e {
+			case low:
+				return line("") + "."
+			case medium:
+				return "Count all items. " + upperFirst(line("item ")) + fmt.Sprintf(", so %d.", n)
+			}
+			return "Count all items. " + upperFirst(line("item ")) + fmt.Sprintf(", so %d. Again: %s, so %d.", n, line(""), n)
+		}, fmt.Sprintf("There are %d items.", n), n)
+	}
+	word := pick(s, kinds)
+	if s.chance(0.1) {
+		word = pick(s, things)
+	}
+	quoted := pick(s, []string{"%s", `"%s"`, "'%s'"})
+	user := s.ask([]string{"How many times does %s appear in this list: %s?", "How many times does %s appear in: %s?", "How often does %s appear in: %s?", "How often is %s in this list: %s?", "Count %s in: %s.", "Count %s in this list: %s",
+		"How many times is %s in the list %s?", "Count the word %s in: %s", "How many times does the word %s occur in: %s?", "Count how often %s appears: %s."}, fmt.Sprintf(quoted, word), joined)
+	line := func(label bool) string {
+		var b strings.Builder
+		n := 0
+		for i, w := range list {
+			if label {
+				fmt.Fprintf(&b, "item %d ", i+1)
+			}
+			if w == word {
+				n++
+				fmt.Fprintf(&b, "%s yes %d, ", w, n)
+			} else {
+				fmt.Fprintf(&b, "%s no %d, ", w, n)
+			}
+		}
+		return strings.TrimSuffix(b.String(), ", ")
+	}
+	n := 0
+	for _, w := range list {
+		if w == word {
+			n++
+		}
+	}
+	times := fmt.Sprintf("%d times", n)
+	if n == 1 {
+		times = "1 time"
+	}
+	return numberTask("count", user, func(e effort) string {
+		switch e {
+		case low:
+			return fmt.Sprintf("Count %s. %s.", word, line(false))
+		case medium:
+			return fmt.Sprintf("Count %s. %s, so %d.", word, upperFirst(line(true)), n)
+		}
+		return fmt.Sprintf("Count %s. %s, so %d. Again: %s, so %d.", word, upperFirst(line(true)), n, line(false), n)
+	}, fmt.Sprintf("%s appears %s.", upperFirst(word), times), n)
+}
+
+func numbers(list []int, sep string) string {
+	parts := make([]string, len(list))
+	for i, n := range list {
+		parts[i] = strconv.Itoa(n)
+	}
+	return strings.Join(parts, sep)
+}
+
+// thinkSort is an insertion sort: each number is compared with the sorted ones before it, from the smallest on.
+func thinkSort(list []int, e effort) string {
+	var b strings.Builder
+	sorted := []int{list[0]}
+	if e != low {
+		fmt.Fprintf(&b, "Begin with %d. ", list[0])
+	}
+	for _, n := range list[1:] {
+		at := len(sorted)
+		if e == low {
+			fmt.Fprintf(&b, "%d:", n)
+		} else {
+			fmt.Fprintf(&b, "Insert %d:", n)
+		}
+		for i, m := range sorted {
+			if e == low {
+				fmt.Fprintf(&b, " %d %s", m, relation(n, m))
+			} else {
+				fmt.Fprintf(&b, " %d %d %s,", n, m, relation(n, m))
+			}
+			if n < m {
+				at = i
+				break
+			}
+		}
+		sorted = slices.Insert(sorted, at, n)
+		if e != low {
+			b.WriteString(" so")
+		} else {
+			b.WriteString(",")
+		}
+		fmt.Fprintf(&b, " %s. ", numbers(sorted, " "))
+	}
+	if e == high {
+		b.WriteString("Check:")
+		for i := 1; i < len(sorted); i++ {
+			fmt.Fprintf(&b, " %d %d %s,", sorted[i-1], sorted[i], relation(sorted[i-1], sorted[i]))
+		}
+		b.WriteString(" in order.")
+	}
+	return strings.TrimSpace(b.String())
+}
+
+func sortTask(s source) *task {
+	limit := 100
+	if s.chance(0.25) {
+		limit = 1000
+	}
+	list := s.Perm(limit)[:s.between(3, 5)]
+	joined := numbers(list, pick(s, []string{", ", ", ", " "}))
+	descending := s.chance(0.2)
+	user := s.ask([]string{"Sort %s.", "Sort these numbers: %s.", "Sort these numbers: %s", "Sort the numbers %s.", "Put these numbers in order: %s.", "Order these numbers: %s.", "Sort in ascending order: %s",
+		"Sort these numbers in ascending order: %s.", "Sort from smallest to largest: %s.", "Arrange in order: %s"}, joined)
+	if descending {
+		user = s.ask([]string{"Sort in descending order: %s", "Sort these numbers in descending order: %s.", "Sort from largest to smallest: %s.", "Sort these numbers from largest to smallest: %s."}, joined)
+	}
+	sorted := slices.Sorted(slices.Values(list))
+	if descending {
+		slices.Reverse(sorted)
+	}
+	final := numbers(sorted, ", ")
+	return &task{skill: "sort", user: user, final: final, short: numbers(sorted, " "), want: want{Kind: kindNumbers, Value: numbers(sorted, " ")}, think: func(e effort) string {
+		t := thinkSort(list, e)
+		if descending {
+			t += " Descending, so reverse: " + numbers(sorted, " ") + "."
+		}
+		return t
+	}}
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"gossamer/runtime/harmony"
+	"gossamer/runtime/tokenizer"
+)
+
+// A skill is what the model learns, with its share of the training data and its number of held-out questions.
+type skill struct {
+	name  string
+	share float64
+	draw  func(m *mix) *task
+}
+
+// mix draws tasks and renders them.
+type mix struct {
+	source
+	tok   *tokenizer.Tokenizer
+	words []int32 // tokens that are words, of which strange words are drawn
+	held  bool    // draw held-out questions only, instead of all others
+}
+
+func newMix(tok *tokenizer.Tokenizer, seed uint64, held bool) *mix {
+	m := &mix{source: newSource(seed), tok: tok, held: held}
+	for id := range int32(tokenizer.StartOfText) {
+		if w := strings.TrimPrefix(string(tok.Bytes(id)), " "); len(w) >= 3 && strings.IndexFunc(w, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsLetter(r) }) < 0 {
+			m.words = append(m.words, id)
+		}
+	}
+	return m
+}
+
+// strange returns a random word of the vocabulary: to the model it is unknown nearly always.
+func (m *mix) strange() string {
+	return strings.TrimSpace(string(m.tok.Bytes(pick(m.source, m.words))))
+}
+
+func plain(draw func(source) *task) func(*mix) *task {
+	return func(m *mix) *task { return draw(m.source) }
+}
+
+var skills = []skill{
+	{"add", 14, plain(addTask)},
+	{"subtract", 17, plain(subtractTask)},
+	{"multiply", 7, plain(multiplyTask)},
+	{"compare", 11, plain(compareTask)},
+	{"count", 9, plain(countTask)},
+	{"sort", 0, plain(sortTask)},
+	{"syllogism", 12, plain(syllogismTask)},
+	{"call", 8, plain(callTask)},
+	{"result", 3, plain(resultTask)},
+	{"json", 5, plain(jsonTask)},
+	{"story", 0, plain(storyTask)},
+	{"units", 0, plain(unitTask)},
+	{"instruct", 4, (*mix).instructed},
+	{"chat", 2, plain(talkTask)},
+	{"refusal", 7, (*mix).refusal},
+}
+
+func (m *mix) instructed() *task {
+	t := pick(m.source, []func(source) *task{addTask, subtractTask, compareTask, compareTask, syllogismTask, countTask, talkTask, multiplyTask})(m.source)
+	st := pick(m.source, styles)
+	if t.skill == "chat" {
+		st = styles[0]
+	}
+	t.instruct(st, pick(m.source, st.says))
+	t.skill = "instruct"
+	return t
+}
+
+func (m *mix) refusal() *task {
+	if m.chance(0.75) {
+		q := m.foreign(m.strange)
+		if m.chance(0.3) {
+			q = m.casual(q)
+		}
+		return refuse(q)
+	}
+	// A question of a known kind with words that the model does not know.
+	t := pick(m.source, []func(source) *task{addTask, compareTask, countTask, syllogismTask, syllogismTask, talkTask})(m.source)
+	return refuse(corrupt(m.source, t.user, m.strange))
+}
+
+// draw returns a task of a skill that is held out, or isn't, as asked.
+func (m *mix) draw(k *skill) *task {
+	for {
+		t := k.draw(m)
+		if t.fixed || heldOut(t.user) == m.held {
+			return t
+		}
+	}
+}
+
+func (m *mix) pickSkill() *skill {
+	var sum float64
+	for i := range skills {
+		sum += skills[i].share
+	}
+	x := m.Float64() * sum
+	for i := range skills {
+		if x -= skills[i].share; x < 0 {
+			return &skills[i]
+		}
+	}
+	return &skills[0]
+}
+
+// history returns earlier turns of a conversation. Their reasoning is gone, as a server drops it.
+func (m *mix) history() []harmony.Message {
+	var messages []harmony.Message
+	n := 1
+	for n < 9 && m.chance(0.45) {
+		n++
+	}
+	easy := []func(source) *task{addTask, subtractTask, multiplyTask, compareTask, countTask, syllogismTask, talkTask, talkTask}
+	for range n {
+		var t *task
+		if m.chance(0.08) {
+			t = refuse(m.foreign(m.strange))
+		} else {
+			t = pick(m.source, easy)(m.source)
+		}
+		messages = append(messages, userMessage(t.user),
+			harmony.NewText(harmony.Header{Author: harmony.Author{Role: harmony.Assistant}, Channel: harmony.Final}, t.final))
+	}
+	return messages
+}
+
+func userMessage(text string) harmony.Message {
+	return harmony.NewText(harmony.Header{Author: harmony.Author{Role: harmony.User}}, text)
+}
+
+// dialogue is a task in its conversation, as token ids.
+type dialogue struct {
+	skill  string
+	effort effort
+	prompt []int32 // ends with <|start|>assistant
+	reply  []int32 // what the model is to generate
+	want   want
+	user   string
+}
+
+// setting is what the dialogues of a block share.
+type setting struct {
+	effort effort
+	date   string // "" for none
+}
+
+func (m *mix) setting() setting {
+	st := setting{effort: high} // high effort has three times the tokens of low: about as many tokens of each
+	if x := m.Float64(); x < 0.45 {
+		st.effort = low
+	} else if x < 0.8 {
+		st.effort = medium
+	}
+	if m.chance(0.6) {
+		st.date = fmt.Sprintf("%d-%02d-%02d", m.between(2024, 2028), m.between(1, 12), m.between(1, 28))
+	}
+	return st
+}
+
+// render puts a task into a conversation.
+func (m *mix) render(t *task, st setting, history []harmony.Message) (*dialogue, error) {
+	messages := []harmony.Message{{Header: harmony.Header{Author: harmony.Author{Role: harmony.System}}, Content: []harmony.Content{harmony.DefaultSystem(st.effort.harmony(), st.date)}}}
+	if t.developer != nil {
+		messages = append(messages, harmony.Message{Header: harmony.Header{Author: harmony.Author{Role: harmony.Developer}}, Content: []harmony.Content{t.developer}})
+	}
+	messages = append(messages, history...)
+	messages = append(messages, userMessage(t.user))
+	messages = append(messages, t.before...)
+	prompt, err := harmony.Render(m.tok, messages, harmony.Options{})
+	if err != nil {
+		return nil, err
+	}
+	// The reply is written by hand: Render puts a call's recipient before the channel, the model after it .
+	reply := []int32{tokenizer.Channel}
+	add := func(text string, marks ...int32) {
+		reply = append(append(reply, m.tok.Encode(text)...), marks...)
+	}
+	add(harmony.Analysis, tokenizer.Message)
+	add(t.think(st.effort), tokenizer.End, tokenizer.Start)
+	add(string(harmony.Assistant), tokenizer.Channel)
+	if t.call != nil {
+		add(harmony.Commentary)
+		add(" to=functions." + t.call.name)
+		add(" ", tokenizer.Constrain)
+		add("json", tokenizer.Message)
+		add(t.call.arguments, tokenizer.Call)
+	} else {
+		add(harmony.Final, tokenizer.Message)
+		add(t.final, tokenizer.Return)
+	}
+	return &dialogue{skill: t.skill, effort: st.effort, prompt: prompt, reply: reply, want: t.want, user: t.user}, nil
+}
+
+// conversation draws a task of a skill, perhaps after other turns or under a neutral instruction.
+func (m *mix) conversation(k *skill, st setting) (*dialogue, error) {
+	t := m.draw(k)
+	if t.developer == nil && m.chance(0.08) {
+		t.developer = &harmony.DeveloperContent{Instructions: new(pick(m.source, neutral))}
+	}
+	var history []harmony.Message
+	if t.skill != "instruct" && m.chance(0.1) {
+		history = m.history()
+	}
+	return m.render(t, st, history)
+}

@@ -1,0 +1,698 @@
+#!/usr/bin/env python3
+"""Trains gossamer-nano: gpt-oss's architecture, small, on dialogues that tools/nano wrote.
+
+    train.py train  --data train.bin --test test.bin --out DIR --steps N     (or --minutes M); goes on from DIR/last.pt
+    train.py eval   --test test.bin  --out DIR [--per-cell N]                exactness of every generated token
+    train.py export --out DIR --checkpoint CHECKPOINT_DIR                    writes a gpt-oss checkpoint in Hugging Face's layout
+
+Runs on CPU with Debian's python3-torch 1.13 (two single-threaded processes that share parameters), and on a GPU where there
+is one (one process). Token ids that the data seldom has share one row, "unknown": it is what the unused ids of the exported
+vocabulary get, so training on it with random strange words teaches the model how to treat words it has never seen.
+"""
+import argparse
+import json
+import math
+import os
+import struct
+import sys
+import time
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+import numpy as np
+import torch
+import torch.multiprocessing as mp
+import torch.nn.functional as F
+
+VOCAB = 201088
+HIDDEN, LAYERS, HEADS, KV, DIM, EXPERTS, TOPK, INTER = 128, 4, 4, 2, 32, 8, 4, 128
+WINDOW, EPS, ALPHA, LIMIT = 128, 1e-5, 1.702, 7.0
+THETA, FACTOR, FAST, SLOW, ORIGINAL = 150000.0, 32.0, 32.0, 1.0, 4096
+BLOCK = 12  # dialogues in a row that share their system message (blockSize in main.go)
+MAX_TOKENS = 1024
+MIN_COUNT = 24  # a token that occurs less often in the training data is unknown
+
+
+# ---- parameters ------------------------------------------------------------------------------------------------------
+
+def layout(vocab):
+    """Names and shapes of all parameters, in the order in which they lie in the flat buffer. Row 0 of both tables is "unknown"."""
+    shapes = [("embed", (vocab, HIDDEN)), ("head", (vocab, HIDDEN)), ("norm", (HIDDEN,))]
+    qkv = (HEADS + 2 * KV) * DIM
+    for n in range(LAYERS):
+        shapes += [
+            (f"{n}.attn_norm", (HIDDEN,)), (f"{n}.qkv", (qkv, HIDDEN)), (f"{n}.qkv_bias", (qkv,)), (f"{n}.sinks", (HEADS,)),
+            (f"{n}.o", (HIDDEN, HEADS * DIM)), (f"{n}.o_bias", (HIDDEN,)), (f"{n}.mlp_norm", (HIDDEN,)),
+            (f"{n}.router", (EXPERTS, HIDDEN)), (f"{n}.router_bias", (EXPERTS,)),
+            # gate rows first, then up rows; the export interleaves them
+            (f"{n}.w1", (EXPERTS, 2 * INTER, HIDDEN)), (f"{n}.b1", (EXPERTS, 2 * INTER)),
+            (f"{n}.w2", (EXPERTS, HIDDEN, INTER)), (f"{n}.b2", (EXPERTS, HIDDEN)),
+        ]
+    return shapes
+
+
+def views(flat, vocab):
+    out, at = {}, 0
+    for name, shape in layout(vocab):
+        size = math.prod(shape)
+        out[name] = flat[at:at + size].view(shape)
+        at += size
+    return out
+
+
+def count(vocab):
+    return sum(math.prod(s) for _, s in layout(vocab))
+
+
+def initialise(flat, vocab, texts):
+    """texts[i] is the text of row i."""
+    p = views(flat, vocab)
+    for name, t in p.items():
+        if "norm" in name:
+            t.fill_(1)
+        elif t.dim() == 1 or name.endswith(("b1", "b2", "router_bias", "sinks")):
+            t.zero_()
+        elif name in ("embed", "head"):
+            t.normal_(0, 0.5 if name == "embed" else 0.02)
+        else:
+            t.normal_(0, 1 / math.sqrt(t.shape[-1]) * (0.5 if name.endswith((".o", ".w2")) else 1))
+    # A number's row is the sum of a vector for each digit at its place: what the digits are can be read off at once.
+    digit = torch.randn(3, 11, HIDDEN) * 0.5
+    for i, text in enumerate(texts):
+        if text.isdigit() and len(text) <= 3:
+            padded = text.rjust(3, ":")  # ":" is place 10: no digit
+            v = sum(digit[k][ord(c) - 48] for k, c in enumerate(padded))
+            p["embed"][i] = p["embed"][i] * 0.3 + v
+            p["head"][i] += v * 0.04
+
+
+E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+
+
+def mxfp4(w):
+    """Returns w rounded to MXFP4, and the exponent of each block of 32 along the last axis. The scale is the largest power of two
+    that puts the block's maximum at 7 (1.75 * 4) or below: values between 6 and 7 are clipped to 6, which costs less than a
+    coarser scale (RMS error of normal numbers .1118, OCP's rule .1148)."""
+    blocks = w.reshape(*w.shape[:-1], -1, 32)
+    mantissa, exponent = torch.frexp(blocks.abs().amax(-1, keepdim=True))  # amax = mantissa * 2^exponent, mantissa in [.5, 1)
+    exponent = (exponent - 3 + (mantissa > 0.875).int()).clamp(-100, 100)
+    scaled = torch.ldexp(blocks, -exponent)
+    step = torch.where(scaled.abs() < 2, 0.5, torch.where(scaled.abs() < 4, 1.0, 2.0))
+    rounded = (torch.round(scaled / step) * step).clamp(-6, 6)
+    return torch.ldexp(rounded, exponent).reshape(w.shape), exponent.squeeze(-1)
+
+
+def effective(flat, vocab):
+    """Rounds a copy of the parameters, in place, to what the exported checkpoint holds."""
+    for name, t in views(flat, vocab).items():
+        t.copy_(mxfp4(t)[0] if name.endswith((".w1", ".w2")) else t.bfloat16().float())
+
+
+# ---- model -----------------------------------------------------------------------------------------------------------
+
+def rope_tables(n, device):
+    half = DIM // 2
+    def correction(rotations):
+        return half * math.log(ORIGINAL / (rotations * 2 * math.pi)) / math.log(THETA)
+    lo, hi = correction(FAST), correction(SLOW)
+    i = torch.arange(half, dtype=torch.float64)
+    base = THETA ** (-i / half)
+    ramp = ((i - lo) / (hi - lo)).clamp(0, 1)
+    freq = (1 - ramp) * base + ramp * base / FACTOR
+    m = 0.1 * math.log(FACTOR) + 1
+    angle = torch.arange(n, dtype=torch.float64)[:, None] * freq
+    return (m * angle.cos()).float().to(device), (m * angle.sin()).float().to(device)
+
+
+class Attention(torch.autograd.Function):
+    """Causal attention with sinks over dialogues that share a prefix.
+
+    q [KV, G, T, DIM] (already scaled), k and v [KV, T, DIM], sinks [HEADS]. segments: (begin, end) of the prefix, then of each dialogue's own
+    tokens. mask [N, N] is 0 or -inf by position; window is 0 for full attention.
+    """
+    @staticmethod
+    def forward(ctx, q, k, v, sinks, segments, mask, window):
+        g = HEADS // KV
+        out = torch.empty_like(q)
+        prefix = segments[0][1]
+        sink = sinks.view(KV, g, 1, 1)
+        saved = []
+        for begin, end in segments:
+            n = end - begin
+            if begin == 0:
+                lo, kk, vv, first = 0, k[:, :end], v[:, :end], 0
+            else:
+                lo = max(0, prefix - window + 1) if window else 0
+                first = prefix
+                kk = torch.cat((k[:, lo:prefix], k[:, begin:end]), 1)
+                vv = torch.cat((v[:, lo:prefix], v[:, begin:end]), 1)
+            qq = q[:, :, begin:end].reshape(KV, g * n, DIM)
+            s = torch.bmm(qq, kk.transpose(1, 2)).view(KV, g, n, -1)
+            s += mask[first:first + n, lo:first + n]
+            top = torch.maximum(s.amax(-1, keepdim=True), sink)
+            s.sub_(top).exp_()
+            rest = torch.exp(sink - top)
+            total = s.sum(-1, keepdim=True) + rest
+            s.div_(total)
+            out[:, :, begin:end] = torch.bmm(s.view(KV, g * n, -1), vv).view(KV, g, n, DIM)
+            saved.append((lo, qq, kk, vv, s, rest / total))
+        ctx.saved, ctx.segments, ctx.shapes = saved, segments, (q.shape, k.shape)
+        return out
+
+    @staticmethod
+    def backward(ctx, dout):
+        g = HEADS // KV
+        prefix = ctx.segments[0][1]
+        dq = torch.empty_like(dout)
+        dk = torch.zeros(ctx.shapes[1], device=dout.device)
+        dv = torch.zeros_like(dk)
+        dsink = 0
+        for (begin, end), (lo, qq, kk, vv, p, ps) in zip(ctx.segments, ctx.saved):
+            n = end - begin
+            do = dout[:, :, begin:end].reshape(KV, g * n, DIM)
+            p2 = p.view(KV, g * n, -1)
+            dvv = torch.bmm(p2.transpose(1, 2), do)
+            dp = torch.bmm(do, vv.transpose(1, 2))
+            dp.mul_(p2)
+            inner = dp.sum(-1, keepdim=True)
+            dsink = dsink - (inner.view(KV, g, n, 1) * ps).sum((2, 3))
+            dp.addcmul_(p2, inner, value=-1)
+            dq[:, :, begin:end] = torch.bmm(dp, kk).view(KV, g, n, DIM)
+            dkk = torch.bmm(dp.transpose(1, 2), qq)
+            if begin == 0:
+                dk[:, :end] += dkk
+                dv[:, :end] += dvv
+            else:
+                c = prefix - lo
+                dk[:, lo:prefix] += dkk[:, :c]
+                dv[:, lo:prefix] += dvv[:, :c]
+                dk[:, begin:end] += dkk[:, c:]
+                dv[:, begin:end] += dvv[:, c:]
+        return dq, dk, dv, dsink.reshape(-1), None, None, None
+
+
+class Experts(torch.autograd.Function):
+    """The chosen experts' outputs, weighted. t [T, HIDDEN], chosen and weight [T, TOPK]."""
+    bf16 = False
+
+    @staticmethod
+    def forward(ctx, t, chosen, weight, w1, b1, w2, b2):
+        flat = chosen.reshape(-1)
+        order = torch.argsort(flat)
+        bounds = [0] + torch.bincount(flat, minlength=EXPERTS).cumsum(0).tolist()
+        rows = torch.div(order, TOPK, rounding_mode="floor")
+        x = t[rows]
+        h = torch.empty(len(rows), 2 * INTER, device=t.device)
+        y = torch.empty(len(rows), HIDDEN, device=t.device)
+        for e in range(EXPERTS):
+            i, j = bounds[e], bounds[e + 1]
+            torch.addmm(b1[e], x[i:j], w1[e].t(), out=h[i:j])
+        gate = h[:, :INTER].clamp(max=LIMIT)
+        up = h[:, INTER:].clamp(-LIMIT, LIMIT).add_(1)
+        sig = torch.sigmoid(gate * ALPHA)
+        a = gate * sig
+        a.mul_(up)
+        for e in range(EXPERTS):
+            i, j = bounds[e], bounds[e + 1]
+            torch.addmm(b2[e], a[i:j], w2[e].t(), out=y[i:j])
+        back = torch.empty_like(y)
+        back[order] = y
+        ctx.save_for_backward(x, h, gate, up, sig, a, y, order, rows, weight, w1, w2)
+        ctx.bounds = bounds
+        return back.view(-1, TOPK, HIDDEN).mul_(weight.unsqueeze(-1)).sum(1)
+
+    @staticmethod
+    def backward(ctx, dout):
+        x, h, gate, up, sig, a, y, order, rows, weight, w1, w2 = ctx.saved_tensors
+        bounds = ctx.bounds
+        d = dout[rows]
+        dw = torch.empty(len(rows), device=d.device)
+        dw[order] = (d * y).sum(-1)
+        dy = d.mul_(weight.reshape(-1)[order].unsqueeze(1))
+        # Gradients tolerate bfloat16 products, which are twice as fast where the processor has them; the forward pass stays exact.
+        low = torch.bfloat16 if Experts.bf16 else torch.float32
+        dyl, al, w2l, xl, w1l = dy.to(low), a.to(low), w2.to(low), x.to(low), w1.to(low)
+        da = torch.empty_like(al)
+        dw1, dw2 = torch.empty_like(w1), torch.empty_like(w2)
+        db1, db2 = torch.empty(EXPERTS, 2 * INTER, device=d.device), torch.empty(EXPERTS, HIDDEN, device=d.device)
+        for e in range(EXPERTS):
+            i, j = bounds[e], bounds[e + 1]
+            torch.mm(dyl[i:j], w2l[e], out=da[i:j])
+            dw2[e] = torch.mm(dyl[i:j].t(), al[i:j])
+            torch.sum(dy[i:j], 0, out=db2[e])
+        da = da.float()
+        dh = torch.empty_like(h)
+        # a = gate * sig * up; the derivative of gate * sig is sig + ALPHA * gate * sig * (1 - sig)
+        silu = gate * sig
+        torch.mul(da, silu, out=dh[:, INTER:])
+        slope = torch.addcmul(sig, silu, 1 - sig, value=ALPHA)
+        torch.mul(da.mul_(up), slope, out=dh[:, :INTER])
+        dh[:, :INTER].mul_(h[:, :INTER] <= LIMIT)
+        dh[:, INTER:].mul_(h[:, INTER:].abs() <= LIMIT)
+        dhl = dh.to(low)
+        dx = torch.empty_like(xl)
+        for e in range(EXPERTS):
+            i, j = bounds[e], bounds[e + 1]
+            torch.mm(dhl[i:j], w1l[e], out=dx[i:j])
+            dw1[e] = torch.mm(dhl[i:j].t(), xl[i:j])
+            torch.sum(dh[i:j], 0, out=db1[e])
+        dx = dx.float()
+        back = torch.empty_like(dx)
+        back[order] = dx
+        return back.view(-1, TOPK, HIDDEN).sum(1), None, dw.view(weight.shape), dw1, db1, dw2, db2
+
+
+def rmsnorm(x, w):
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPS) * w
+
+
+class Model:
+    """The forward pass over parameters p (views of one flat buffer)."""
+
+    def __init__(self, p, unused, device):
+        self.p, self.device = p, device
+        self.log_unused = math.log(unused)  # the unknown row stands for this many ids in the softmax
+        self.cos, self.sin = rope_tables(MAX_TOKENS, device)
+        i = torch.arange(MAX_TOKENS, device=device)
+        hidden = i[None, :] > i[:, None]
+        far = i[None, :] <= i[:, None] - WINDOW
+        zero = torch.zeros(MAX_TOKENS, MAX_TOKENS, device=device)
+        self.full = zero.masked_fill(hidden, -1e30)
+        self.sliding = zero.masked_fill(hidden | far, -1e30)
+
+    def rope(self, x, cos, sin):  # [T, heads, DIM]
+        a, b = x[..., :DIM // 2], x[..., DIM // 2:]
+        return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+
+    def __call__(self, tokens, positions, segments, rows):
+        """Logits [len(rows), vocab] after the tokens at rows."""
+        p = self.p
+        x = F.embedding(tokens, p["embed"])
+        cos, sin = self.cos[positions].unsqueeze(1), self.sin[positions].unsqueeze(1)
+        for n in range(LAYERS):
+            t = rmsnorm(x, p[f"{n}.attn_norm"])
+            qkv = F.linear(t, p[f"{n}.qkv"], p[f"{n}.qkv_bias"]).view(-1, HEADS + 2 * KV, DIM)
+            qk = self.rope(qkv[:, :HEADS + KV], cos, sin)
+            q = (qk[:, :HEADS] * DIM ** -0.5).view(-1, KV, HEADS // KV, DIM).permute(1, 2, 0, 3).contiguous()
+            k = qk[:, HEADS:].transpose(0, 1).contiguous()
+            v = qkv[:, HEADS + KV:].transpose(0, 1).contiguous()
+            slides = n % 2 == 0
+            a = Attention.apply(q, k, v, p[f"{n}.sinks"], segments, self.sliding if slides else self.full, WINDOW if slides else 0)
+            a = a.permute(2, 0, 1, 3).reshape(-1, HEADS * DIM)
+            if n == LAYERS - 1:  # only these rows are asked for
+                a, x = a[rows], x[rows]
+            x = x + F.linear(a, p[f"{n}.o"], p[f"{n}.o_bias"])
+            t = rmsnorm(x, p[f"{n}.mlp_norm"])
+            r = F.linear(t, p[f"{n}.router"], p[f"{n}.router_bias"])
+            z, chosen = torch.topk(r, TOPK, dim=-1)
+            x = x + Experts.apply(t, chosen, torch.softmax(z, -1), p[f"{n}.w1"], p[f"{n}.b1"], p[f"{n}.w2"], p[f"{n}.b2"])
+        return F.linear(rmsnorm(x, p["norm"]), p["head"])
+
+    def spread(self, logits):
+        """Counts the unknown row as often as ids have it."""
+        bias = torch.zeros(logits.shape[-1], device=logits.device)
+        bias[0] = self.log_unused
+        return logits + bias
+
+
+# ---- data ------------------------------------------------------------------------------------------------------------
+
+class Data:
+    """A file of dialogues, its ids mapped to rows of the compact tables."""
+
+    def __init__(self, path, ids=None):
+        with open(path[:-4] + ".json") as f:
+            index = json.load(f)
+        self.skills, self.texts = index["skills"], {int(k): v["text"] for k, v in index["tokens"].items()}
+        if ids is None:
+            ids = []
+        known = set(ids)
+        self.ids = ids + sorted(int(k) for k, v in index["tokens"].items() if v["count"] >= MIN_COUNT and int(k) not in known)
+        self.raw = np.fromfile(path, dtype="<i4")
+        self.at, i = [], 0
+        while i < len(self.raw):
+            self.at.append(i)
+            i += 4 + int(self.raw[i + 2]) + int(self.raw[i + 3])
+
+    def bind(self, ids):
+        row = np.zeros(VOCAB, np.int64)
+        row[ids] = np.arange(1, len(ids) + 1)
+        self.row = row
+
+    def __len__(self):
+        return len(self.at)
+
+    def get(self, i):
+        """(skill, effort, rows of all tokens, length of the prompt)"""
+        skill, effort, prompt, reply = (int(v) for v in self.raw[self.at[i]:self.at[i] + 4])
+        start = self.at[i] + 4
+        return skill, effort, self.row[self.raw[start:start + prompt + reply]], prompt
+
+
+def batch(dialogues, device):
+    """Packs dialogues: their common prefix once, then what is their own."""
+    dialogues = [(d[2][:MAX_TOKENS], d[3]) for d in dialogues]
+    shortest = min(prompt for _, prompt in dialogues) - 1
+    first = dialogues[0][0]
+    common = shortest
+    for tokens, _ in dialogues[1:]:
+        differ = np.nonzero(tokens[:common] != first[:common])[0]
+        if len(differ):
+            common = int(differ[0])
+    flat, positions, segments, rows, targets, of = [first[:common]], [np.arange(common)], [(0, common)], [], [], []
+    at = common
+    for i, (tokens, prompt) in enumerate(dialogues):
+        n = len(tokens) - 1 - common  # the last token predicts nothing
+        flat.append(tokens[common:-1])
+        positions.append(np.arange(common, common + n))
+        segments.append((at, at + n))
+        want = np.arange(prompt - 1, len(tokens) - 1)
+        rows.append(at + want - common)
+        targets.append(tokens[want + 1])
+        of.append(np.full(len(want), i))
+        at += n
+    t = lambda parts: torch.from_numpy(np.concatenate(parts)).to(device)
+    return t(flat), t(positions), segments, t(rows), t(targets), t(of)
+
+
+# ---- training --------------------------------------------------------------------------------------------------------
+
+def schedule(p):
+    """Learning rate as a share of the highest: constant for 40 %, then down to 2 %."""
+    return 1 if p < 0.4 else 1 - 0.98 * min(1, (p - 0.4) / 0.6)
+
+
+def worker(rank, a, shared, lock):
+    """Takes blocks of dialogues in turn with the other workers, computes their gradient at the present parameters, and updates the
+    parameters when it is done, whatever the others do meanwhile: a gradient is at most a few updates old, and nobody waits."""
+    torch.set_num_threads(1 if shared["procs"] > 1 else a.threads)
+    Experts.bf16 = a.bf16_backward
+    device = torch.device(a.device)
+    data, test = shared["data"], shared["test"]
+    vocab = len(shared["ids"]) + 1
+    theta, m, v, counters = shared["theta"], shared["m"], shared["v"], shared["counters"]
+    flat = theta.clone()
+    grad = torch.zeros_like(theta)
+    p = views(flat, vocab)
+    for name, g in views(grad, vocab).items():
+        p[name].requires_grad_()
+        p[name].grad = g
+    decay = torch.zeros_like(theta)
+    for name, t in views(decay, vocab).items():
+        if t.dim() > 1 and name != "embed" and not name.endswith(("b1", "b2")):
+            t.fill_(0.05)
+    model = Model(p, VOCAB - vocab + 1, device)
+    blocks = len(data) // BLOCK
+    began = time.time() - 60 * shared["minutes"]
+    while True:
+        with lock:
+            step = int(counters[0])
+            counters[0] += 1
+        minutes = (time.time() - began) / 60
+        done = step / a.steps if a.steps else (minutes - a.since) / (a.minutes - a.since)
+        if done >= 1:
+            break
+        rounded = done >= a.round_from
+        with torch.no_grad():
+            flat.copy_(theta)
+            if rounded:
+                effective(flat, vocab)
+        grad.zero_()
+        loss_sum = n = tokens = 0
+        for i in range(a.accumulate):
+            b = (step * a.accumulate + i) % blocks
+            ids, positions, segments, rows, targets, _ = batch([data.get(b * BLOCK + j) for j in range(BLOCK)], device)
+            loss = F.cross_entropy(model.spread(model(ids, positions, segments, rows)), targets, reduction="sum", ignore_index=0)
+            loss.backward()
+            loss_sum += loss.item()
+            n += int((targets != 0).sum())
+            tokens += len(ids)
+        grad.mul_(1 / n)
+        norm = float(grad.norm())
+        if norm > 1:
+            grad.mul_(1 / norm)
+        t = step - shared["first_step"] + 1
+        lr = a.lr * schedule(done) * min(1, t / a.warmup)
+        with lock, torch.no_grad():
+            m.mul_(0.9).add_(grad, alpha=0.1)
+            v.mul_(0.98).addcmul_(grad, grad, value=0.02)
+            theta.addcmul_(theta, decay, value=-lr)
+            theta.addcdiv_(m, (v / (1 - 0.98 ** t)).sqrt_().add_(1e-8), value=-lr / (1 - 0.9 ** t))
+            counters[1] += tokens
+            counters[2] += loss_sum
+            counters[3] += n
+            if step % 50 == 49:
+                now, seen = time.time(), float(counters[1])
+                print(json.dumps({"step": step + 1, "minutes": round(minutes, 2), "tokens": int(seen), "loss": round(float(counters[2] / counters[3]), 5), "lr": round(lr, 6), "norm": round(norm, 3),
+                                  "rounded": rounded, "tokens_per_second": round((seen - float(counters[4])) / (now - float(counters[5])))}), flush=True)
+                counters[2:4] = 0
+                counters[4], counters[5] = seen, now
+            if step % 100 == 99:
+                save(a, shared, step + 1, minutes)
+        if step % a.eval_every == a.eval_every - 1:
+            with torch.no_grad():
+                flat.copy_(theta)
+                effective(flat, vocab)
+            print(summary(test.skills, evaluate(model, test, device, a.eval_cell), step + 1), flush=True)
+    with lock:
+        save(a, shared, step, minutes)
+
+
+def save(a, shared, step, minutes):
+    path = os.path.join(a.out, "last.pt")
+    torch.save({"theta": shared["theta"].cpu(), "m": shared["m"].cpu(), "v": shared["v"].cpu(), "ids": shared["ids"], "step": step, "minutes": minutes, "seen": float(shared["counters"][1]),
+                "first_step": shared["first_step"]}, path + ".new")
+    os.replace(path + ".new", path)
+
+
+def evaluate(model, test, device, per_cell):
+    """[skills, 3, 2]: dialogues of which every generated token is the most likely one, and all dialogues."""
+    result = torch.zeros(len(test.skills), 3, 2)
+    cells = {}
+    for i in range(len(test)):
+        skill, effort = int(test.raw[test.at[i]]), int(test.raw[test.at[i] + 1])
+        cells.setdefault((skill, effort), []).append(i)
+    work = []
+    for key, members in cells.items():
+        members = members[:per_cell]
+        work += [(key, members[j:j + BLOCK]) for j in range(0, len(members), BLOCK)]
+    with torch.no_grad():
+        for key, members in work:
+            flat, positions, segments, rows, targets, of = batch([test.get(i) for i in members], device)
+            wrong = (model.spread(model(flat, positions, segments, rows)).argmax(-1) != targets).long()
+            # the unknown row's multiplicity does not matter for the largest logit, but is the stricter test
+            errors = torch.zeros(len(members), dtype=torch.long, device=device).index_add_(0, of, wrong)
+            result[key[0], key[1], 0] += float((errors == 0).sum())
+            result[key[0], key[1], 1] += len(members)
+    return result
+
+
+def summary(skills, result, step):
+    exact = 100 * result[..., 0] / result[..., 1].clamp(min=1)
+    cells = {s: [round(float(v), 1) for v in exact[i]] for i, s in enumerate(skills)}
+    return json.dumps({"eval": step, "mean": round(float(exact.mean()), 2), "exact": cells})
+
+
+def start(a, data):
+    """Shared state: new, or from the last checkpoint; new tokens of the data get rows."""
+    path = os.path.join(a.out, "last.pt")
+    torch.manual_seed(a.seed)
+    if not os.path.exists(path):
+        ids = data.ids
+        flat = torch.zeros(count(len(ids) + 1))
+        initialise(flat, len(ids) + 1, [""] + [data.texts[i] for i in ids])
+        return {"theta": flat, "m": torch.zeros_like(flat), "v": torch.zeros_like(flat), "ids": ids, "step": 0, "minutes": 0.0, "seen": 0, "first_step": 0}
+    last = torch.load(path)
+    old, ids = last["ids"], data.ids
+    if len(ids) > len(old):
+        before, after = len(old) + 1, len(ids) + 1
+        for key in ("theta", "m", "v"):
+            flat = torch.zeros(count(after))
+            for name, t in views(flat, after).items():
+                o = views(last[key], before)[name]
+                t[:len(o)] = o
+                if len(o) < len(t) and key == "theta":  # a new token begins as the unknown one
+                    t[len(o):] = o[0] + torch.randn(len(t) - len(o), HIDDEN) * (0.3 if name == "embed" else 0.02)
+            last[key] = flat
+        last["ids"] = ids
+    if a.restart:  # a new schedule on trained parameters: the moments begin anew
+        last["first_step"] = last["step"]
+        last["m"].zero_()
+        last["v"].zero_()
+    return last
+
+
+def train(a):
+    os.makedirs(a.out, exist_ok=True)
+    path = os.path.join(a.out, "last.pt")
+    data = Data(a.data, torch.load(path)["ids"] if os.path.exists(path) else None)
+    state = start(a, data)
+    data.bind(state["ids"])
+    test = Data(a.test)
+    test.bind(state["ids"])
+    procs = a.procs if a.device == "cpu" else 1
+    a.since = state["minutes"] if a.restart else a.since
+    print(json.dumps({"dialogues": len(data), "ids": len(state["ids"]), "parameters": len(state["theta"]), "procs": procs, "device": a.device, "torch": torch.__version__, "step": state["step"],
+                      "arguments": {k: v for k, v in vars(a).items() if k != "run"}}), flush=True)
+    shared = dict(state, data=data, test=test, procs=procs)
+    for key in ("theta", "m", "v"):
+        shared[key] = shared[key].to(a.device)
+    shared["counters"] = torch.zeros(6, dtype=torch.float64)  # steps begun, tokens; since the last line of the log: loss, targets; then: tokens, time
+    shared["counters"][0], shared["counters"][1], shared["counters"][4], shared["counters"][5] = state["step"], state["seen"], state["seen"], time.time()
+    context = mp.get_context("fork")
+    lock = context.Lock()
+    if procs == 1:
+        return worker(0, a, shared, lock)
+    for key in ("theta", "m", "v", "counters"):
+        shared[key].share_memory_()
+    workers = [context.Process(target=worker, args=(r, a, shared, lock), daemon=True) for r in range(procs)]
+    for w in workers:
+        w.start()
+    for w in workers:
+        w.join()
+    if any(w.exitcode for w in workers):
+        sys.exit(1)
+
+
+def load(a):
+    last = torch.load(os.path.join(a.out, "last.pt"), map_location="cpu")
+    vocab = len(last["ids"]) + 1
+    flat = last["theta"].clone()
+    effective(flat, vocab)
+    return last, vocab, Model(views(flat, vocab), VOCAB - vocab + 1, torch.device("cpu"))
+
+
+def evaluate_command(a):
+    last, vocab, model = load(a)
+    test = Data(a.test)
+    test.bind(last["ids"])
+    print(summary(test.skills, evaluate(model, test, torch.device("cpu"), a.per_cell), last["step"]))
+
+
+# ---- export ----------------------------------------------------------------------------------------------------------
+
+def config():
+    return {
+        "architectures": ["GptOssForCausalLM"], "attention_bias": True, "attention_dropout": 0.0, "eos_token_id": 200002, "experts_per_token": TOPK, "head_dim": DIM, "hidden_act": "silu",
+        "hidden_size": HIDDEN, "initial_context_length": ORIGINAL, "initializer_range": 0.02, "intermediate_size": INTER,
+        "layer_types": [["sliding_attention", "full_attention"][n % 2] for n in range(LAYERS)], "max_position_embeddings": int(ORIGINAL * FACTOR), "model_type": "gpt_oss",
+        "num_attention_heads": HEADS, "num_experts_per_tok": TOPK, "num_hidden_layers": LAYERS, "num_key_value_heads": KV, "num_local_experts": EXPERTS, "output_router_logits": False,
+        "pad_token_id": 199999,
+        "quantization_config": {"modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"], "quant_method": "mxfp4"},
+        "rms_norm_eps": EPS,
+        "rope_scaling": {"beta_fast": FAST, "beta_slow": SLOW, "factor": FACTOR, "original_max_position_embeddings": ORIGINAL, "rope_type": "yarn", "truncate": False},
+        "rope_theta": int(THETA), "router_aux_loss_coef": 0.9, "sliding_window": WINDOW, "swiglu_limit": LIMIT, "tie_word_embeddings": False, "transformers_version": "4.55.0.dev0",
+        "use_cache": True, "vocab_size": VOCAB,
+    }
+
+
+GENERATION = {"bos_token_id": 199998, "do_sample": True, "eos_token_id": [200002, 199999, 200012], "pad_token_id": 199999, "transformers_version": "4.55.0.dev0"}
+
+
+def bf16(t):
+    return ("BF16", t.shape, (t.contiguous().float().view(torch.int32) >> 16).to(torch.int16).numpy().tobytes())
+
+
+def pack(w):
+    """MXFP4 of [E, out, in]: blocks [E, out, in/32, 16] (low nibble first) and scales [E, out, in/32]."""
+    rounded, exponent = mxfp4(w)
+    e, out, k = w.shape
+    unit = torch.ldexp(rounded.reshape(e, out, k // 32, 32), -exponent.unsqueeze(-1))
+    code = (unit.abs().unsqueeze(-1) - E2M1).abs().argmin(-1).to(torch.uint8)
+    assert torch.equal(E2M1[code.long()], unit.abs()), "a value is not on the grid"
+    code = code | ((unit < 0).to(torch.uint8) << 3)
+    blocks = code[..., 0::2] | (code[..., 1::2] << 4)
+    return ("U8", blocks.shape, blocks.numpy().tobytes()), ("U8", exponent.shape, (exponent + 127).to(torch.uint8).numpy().tobytes())
+
+
+def interleave(t):
+    """Rows gate_0 .. gate_n, up_0 .. up_n become gate_0, up_0, gate_1, up_1 ...; rows are axis 1."""
+    gate, up = t[:, :INTER], t[:, INTER:]
+    return torch.stack((gate, up), 2).reshape(t.shape)
+
+
+def export(a):
+    last = torch.load(os.path.join(a.out, "last.pt"), map_location="cpu")
+    ids, vocab = last["ids"], len(last["ids"]) + 1
+    flat = last["theta"].clone()
+    effective(flat, vocab)
+    p = views(flat, vocab)
+    tensors = {}
+    def table(t):
+        full = t[0].repeat(VOCAB, 1)
+        full[torch.tensor(ids)] = t[1:]
+        return bf16(full)
+    tensors["model.embed_tokens.weight"] = table(p["embed"])
+    for n in range(LAYERS):
+        name = f"model.layers.{n}."
+        tensors[name + "input_layernorm.weight"] = bf16(p[f"{n}.attn_norm"])
+        w, b = p[f"{n}.qkv"], p[f"{n}.qkv_bias"]
+        cuts = {"q_proj": (0, HEADS * DIM), "k_proj": (HEADS * DIM, (HEADS + KV) * DIM), "v_proj": ((HEADS + KV) * DIM, (HEADS + 2 * KV) * DIM)}
+        for which, (i, j) in cuts.items():
+            tensors[f"{name}self_attn.{which}.weight"], tensors[f"{name}self_attn.{which}.bias"] = bf16(w[i:j]), bf16(b[i:j])
+        tensors[name + "self_attn.o_proj.weight"], tensors[name + "self_attn.o_proj.bias"] = bf16(p[f"{n}.o"]), bf16(p[f"{n}.o_bias"])
+        tensors[name + "self_attn.sinks"] = bf16(p[f"{n}.sinks"])
+        tensors[name + "post_attention_layernorm.weight"] = bf16(p[f"{n}.mlp_norm"])
+        tensors[name + "mlp.router.weight"], tensors[name + "mlp.router.bias"] = bf16(p[f"{n}.router"]), bf16(p[f"{n}.router_bias"])
+        experts = name + "mlp.experts."
+        tensors[experts + "gate_up_proj_blocks"], tensors[experts + "gate_up_proj_scales"] = pack(interleave(p[f"{n}.w1"]))
+        tensors[experts + "gate_up_proj_bias"] = bf16(interleave(p[f"{n}.b1"]))
+        tensors[experts + "down_proj_blocks"], tensors[experts + "down_proj_scales"] = pack(p[f"{n}.w2"])
+        tensors[experts + "down_proj_bias"] = bf16(p[f"{n}.b2"])
+    tensors["model.norm.weight"] = bf16(p["norm"])
+    tensors["lm_head.weight"] = table(p["head"])
+    os.makedirs(a.checkpoint, exist_ok=True)
+    header, at = {}, 0
+    for name, (dtype, shape, raw) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + len(raw)]}
+        at += len(raw)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(os.path.join(a.checkpoint, "model.safetensors"), "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text)
+        for _, _, raw in tensors.values():
+            f.write(raw)
+    for name, value in (("config.json", config()), ("generation_config.json", GENERATION), ("known_ids.json", ids)):
+        with open(os.path.join(a.checkpoint, name), "w") as f:
+            json.dump(value, f, separators=(",", ":"))
+            f.write("\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    t = commands.add_parser("train")
+    t.add_argument("--data", required=True)
+    t.add_argument("--test", required=True)
+    t.add_argument("--out", required=True)
+    t.add_argument("--steps", type=int, default=0, help="steps in all")
+    t.add_argument("--minutes", type=float, default=0, help="minutes in all, instead of steps")
+    t.add_argument("--since", type=float, default=0, help="minutes at which the schedule begins")
+    t.add_argument("--restart", action="store_true", help="begin a new schedule on the parameters of the last checkpoint")
+    t.add_argument("--round-from", type=float, default=0.72, help="share of the schedule after which parameters are rounded in the forward pass")
+    t.add_argument("--lr", type=float, default=2.5e-3)
+    t.add_argument("--warmup", type=int, default=200)
+    t.add_argument("--bf16-backward", action="store_true", help="multiply experts' gradients in bfloat16: faster on processors that have it (avx512_bf16, amx)")
+    t.add_argument("--accumulate", type=int, default=1, help="blocks of 12 dialogues per process and step")
+    t.add_argument("--procs", type=int, default=2)
+    t.add_argument("--threads", type=int, default=1)
+    t.add_argument("--eval-every", type=int, default=1000)
+    t.add_argument("--eval-cell", type=int, default=24)
+    t.add_argument("--seed", type=int, default=1)
+    t.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    t.set_defaults(run=train)
+    e = commands.add_parser("eval")
+    e.add_argument("--test", required=True)
+    e.add_argument("--out", required=True)
+    e.add_argument("--per-cell", type=int, default=200)
+    e.set_defaults(run=evaluate_command)
+    x = commands.add_parser("export")
+    x.add_argument("--out", required=True)
+    x.add_argument("--checkpoint", required=True)
+    x.set_defaults(run=export)
+    a = parser.parse_args()
+    a.run(a)
+
+
+if __name__ == "__main__":
+    main()
