@@ -37,9 +37,13 @@ func load(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, err
 }
 
 func loadWebGPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, error) {
-	dev, err := gpu.Open(ctx, gpu.Options{Adapter: o.Adapter, MaxBindingBytes: o.MaxBindingBytes})
-	if err != nil {
-		return nil, err
+	dev, free := o.Device, func() {}
+	if dev == nil {
+		var err error
+		if dev, err = gpu.Open(ctx, gpu.Options{Adapter: o.Adapter, MaxBindingBytes: o.MaxBindingBytes}); err != nil {
+			return nil, err
+		}
+		free = dev.Close
 	}
 	info := Info{Backend: WebGPU, Adapter: dev.Caps().Adapter.String(), KV: F16}
 	precision := model.F16
@@ -48,15 +52,14 @@ func loadWebGPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loade
 	}
 	m, err := model.Load(ctx, dev, ck, model.Options{Context: o.Context, KV: precision, Sequences: o.MaxSequences, Progress: o.Progress})
 	if err != nil {
-		dev.Close()
+		free()
 		return nil, err
 	}
-	free := func() error {
+	return &loaded{m, info, func() error {
 		err := m.Close()
-		dev.Close()
+		free()
 		return err
-	}
-	return &loaded{m, info, free}, nil
+	}}, nil
 }
 
 func loadCPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, error) {

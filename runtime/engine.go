@@ -47,9 +47,11 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	checkpoint, err := openCheckpoint(model, o.Embedded)
-	if err != nil {
-		return nil, err
+	checkpoint := o.Checkpoint
+	if checkpoint == nil {
+		if checkpoint, err = openCheckpoint(model, o.Embedded); err != nil {
+			return nil, err
+		}
 	}
 	tok := o.Tokenizer
 	if tok == nil {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"gossamer/runtime/engine"
+	"gossamer/runtime/gpu"
 	"gossamer/runtime/tokenizer"
 	"gossamer/runtime/weights"
 )
@@ -45,6 +46,11 @@ type Options struct {
 	// MaxBindingBytes lowers the size of a storage binding, to try what a weaker device does. 0: the adapter's.
 	MaxBindingBytes int64
 
+	// Device is an open GPU to use, which stays the caller's to close, after the engine. nil: one is opened.
+	Device *gpu.Device
+
+	// Checkpoint is the model itself, if it is open already; its name then only appears in Info. nil: it is looked up by name.
+	Checkpoint *weights.Checkpoint
 	// Embedded are the models that the program carries, by the names that Open takes for them.
 	Embedded map[string]fs.FS
 	// Tokenizer is the vocabulary. nil: the one that the program carries; a browser's does not carry any.

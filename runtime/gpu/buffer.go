@@ -126,6 +126,9 @@ func (d *Device) Write(b *Buffer, off int64, p []byte) error {
 	return d.writeWords(b, off, p)
 }
 
+// Write is the device's Write to b.
+func (b *Buffer) Write(off int64, p []byte) error { return b.d.Write(b, off, p) }
+
 // writeWords is Write for whole words.
 func (d *Device) writeWords(b *Buffer, off int64, p []byte) error {
 	if len(p) == 0 {

@@ -82,7 +82,9 @@ type Stats struct {
 	LiveBuffers    int64 // made by NewBuffer and not released
 	LiveBytes      int64 // of those
 
-	Crossings int64 // calls between Go and JavaScript for submits, writes and reads; 0 natively
+	// In a browser:
+	Crossings   int64 // calls between Go and JavaScript for submits, writes and reads
+	BytesBeside int64 // of BytesWritten, those that did not pass through Go
 }
 
 // Device is an open GPU with its queue.

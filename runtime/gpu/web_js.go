@@ -340,6 +340,7 @@ func (b *Buffer) WriteFrom(off int64, data js.Value, from, n int64) error {
 	return b.d.queueWrite(b, off, (n+3)/4*4, func() (err error) {
 		defer caught(&err)
 		b.d.raw.table.Call("writeFrom", b.d.raw.device, b.raw, off, data, from, n)
+		b.d.stats.BytesBeside += n
 		return nil
 	})
 }

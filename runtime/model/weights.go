@@ -6,6 +6,7 @@ import (
 
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
+	"gossamer/runtime/weights"
 )
 
 // weightBuffers hold the checkpoint's bytes, placed but not changed.
@@ -140,34 +141,51 @@ func (m *Model) limits() limits {
 	return limits{binding: caps.MaxBindingBytes, buffer: caps.MaxBufferBytes}
 }
 
-// sink writes the pieces of a checkpoint to their places.
+// sink knows the places of a checkpoint's bytes. It is a weights.Placer.
 type sink struct{ m *Model }
 
 // Put writes a piece of a tensor to the device.
 func (s sink) Put(_ context.Context, t gptoss.TensorSpec, off int64, p []byte) error {
-	m, c, w := s.m, s.m.cfg, &s.m.weights
+	places, err := s.Place(t, off, int64(len(p)))
+	if err != nil {
+		return err
+	}
+	for _, to := range places {
+		if err := to.Memory.Write(to.Off, p[:to.Bytes]); err != nil {
+			return err
+		}
+		p = p[to.Bytes:]
+	}
+	return nil
+}
+
+// Place finds the buffers that n bytes of t from off on belong to.
+func (s sink) Place(t gptoss.TensorSpec, off, n int64) ([]weights.Place, error) {
+	c, w := s.m.cfg, &s.m.weights
 	hidden := int64(c.Hidden) * bf16Bytes
 	switch t.Kind {
 	case gptoss.Embedding:
-		return m.putRows(w.embedding, hidden, off, p)
+		return placeRows(w.embedding, hidden, off, n), nil
 	case gptoss.Unembedding:
-		return m.putRows(w.unembedding, hidden, off, p)
+		return placeRows(w.unembedding, hidden, off, n), nil
 	case gptoss.FinalNorm:
-		return m.dev.Write(w.finalNorm, off, p)
+		return []weights.Place{{Memory: w.finalNorm, Off: off, Bytes: n}}, nil
 	}
 	l, v := &w.layers[t.Layer], w.vectors
-	vector := func(at int) error { return m.dev.Write(l.vectors, int64(at)*bf16Bytes+off, p) }
+	vector := func(at int) ([]weights.Place, error) {
+		return []weights.Place{{Memory: l.vectors, Off: int64(at)*bf16Bytes + off, Bytes: n}}, nil
+	}
 	switch t.Kind {
 	case gptoss.QWeight:
-		return m.putRows(l.qkv, hidden, off, p)
+		return placeRows(l.qkv, hidden, off, n), nil
 	case gptoss.KWeight:
-		return m.putRows(l.qkv, hidden, int64(c.QDim())*hidden+off, p)
+		return placeRows(l.qkv, hidden, int64(c.QDim())*hidden+off, n), nil
 	case gptoss.VWeight:
-		return m.putRows(l.qkv, hidden, int64(c.QDim()+c.KVDim())*hidden+off, p)
+		return placeRows(l.qkv, hidden, int64(c.QDim()+c.KVDim())*hidden+off, n), nil
 	case gptoss.OWeight:
-		return m.putRows(l.out, int64(c.QDim())*bf16Bytes, off, p)
+		return placeRows(l.out, int64(c.QDim())*bf16Bytes, off, n), nil
 	case gptoss.RouterWeight:
-		return m.putRows(l.router, hidden, off, p)
+		return placeRows(l.router, hidden, off, n), nil
 	case gptoss.AttnNorm:
 		return vector(v.attnNorm)
 	case gptoss.QBias:
@@ -197,32 +215,29 @@ func (s sink) Put(_ context.Context, t gptoss.TensorSpec, off int64, p []byte) e
 		{gptoss.DownBias, func(e experts) *gpu.Buffer { return e.downBias }},
 	} {
 		if buf.kind == t.Kind {
+			var places []weights.Place
 			for _, e := range l.experts {
-				if err := m.putPart(buf.of(e), e.span, expertBytes(c)[i], off, p); err != nil {
-					return err
-				}
+				places = appendPlace(places, buf.of(e), e.span, expertBytes(c)[i], off, n)
 			}
-			return nil
+			return places, nil
 		}
 	}
-	return fmt.Errorf("model: no place for tensor %q", t.Name)
+	return nil, fmt.Errorf("model: no place for tensor %q", t.Name)
 }
 
-func (m *Model) putRows(shards []dense, rowBytes, off int64, p []byte) error {
+func placeRows(shards []dense, rowBytes, off, n int64) (places []weights.Place) {
 	for _, d := range shards {
-		if err := m.putPart(d.buf, d.span, rowBytes, off, p); err != nil {
-			return err
-		}
+		places = appendPlace(places, d.buf, d.span, rowBytes, off, n)
 	}
-	return nil
+	return places
 }
 
-// putPart writes what of p, which lies at off of a tensor, falls into the shard s.
-func (m *Model) putPart(b *gpu.Buffer, s span, unitBytes, off int64, p []byte) error {
+// appendPlace appends what of the n bytes at off of a tensor falls into the shard s.
+func appendPlace(places []weights.Place, b *gpu.Buffer, s span, unitBytes, off, n int64) []weights.Place {
 	begin, end := int64(s.first)*unitBytes, int64(s.first+s.count)*unitBytes
-	from, to := max(off, begin), min(off+int64(len(p)), end)
+	from, to := max(off, begin), min(off+n, end)
 	if from >= to {
-		return nil
+		return places
 	}
-	return m.dev.Write(b, from-begin, p[from-off:to-off])
+	return append(places, weights.Place{Memory: b, Off: from - begin, Bytes: to - from})
 }

@@ -92,11 +92,12 @@ func (s *pageSource) move(ctx context.Context, c *Checkpoint, sink Placer, progr
 					cancel(err)
 					continue
 				}
-				mu.Lock()
+				n := int64(0)
 				for _, p := range ps {
-					m.BytesDone += p.n
+					n += p.n
 				}
-				m.add(0, progress)
+				mu.Lock()
+				m.add(n, progress)
 				mu.Unlock()
 			}
 		})

@@ -1,0 +1,128 @@
+// Command wasm is the engine in a browser's worker. It provides web/src/bridge.ts with functions that open a model and answer
+// requests, and lives until the worker ends.
+//
+// The page's side puts a global object gossamer in place before the program starts, with gpu and openDevice for runtime/gpu, and
+// ready, which is called with
+//
+//	{open(options: Options) => Promise<Model>}
+//
+//	Options  {manifest, model: string, vocabulary: Uint8Array, store: ChunkStore, context: number, kv: string,
+//	          maxBindingBytes: number, noF16, noSubgroups: bool, signal: AbortSignal, onPhase: (phase, done, total) => void}
+//	Model    {info: string, JSON
+//	          chat(body: string, onFrame: (json: string) => void, signal: AbortSignal) => Promise<void>,
+//	          tokenize(text: string) => Int32Array, detokenize(tokens: Int32Array) => string,
+//	          stats() => string, JSON
+//	          close() => Promise<void>}
+//
+// A promise is rejected with an Error that has code, param and hint where they are known (web/src/errors.ts), or with what aborted
+// the signal.
+package main
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"syscall/js"
+
+	"gossamer/runtime/gpu"
+	"gossamer/runtime/openai"
+	"gossamer/runtime/promise"
+)
+
+func main() {
+	// The vocabulary is most of the heap. Collections stop replies for a moment, so they wait until the heap has grown well.
+	debug.SetGCPercent(400)
+	js.Global().Get("gossamer").Call("ready", map[string]any{"open": function(func(args []js.Value) any {
+		o := args[0]
+		return newPromise(o.Get("signal"), func(ctx context.Context) (any, error) {
+			m, err := open(ctx, o)
+			if err != nil {
+				return nil, err
+			}
+			return m.object(), nil
+		})
+	})})
+	select {}
+}
+
+// function makes a function for JavaScript, which lives as long as the program.
+func function(f func(args []js.Value) any) js.Func {
+	return js.FuncOf(func(_ js.Value, args []js.Value) any { return f(args) })
+}
+
+// newPromise runs work in a goroutine and returns a promise of its result. work's context ends when signal, which may be undefined,
+// is aborted; then the promise is rejected with the signal's reason whatever work returns.
+func newPromise(signal js.Value, work func(context.Context) (any, error)) js.Value {
+	var executor js.Func
+	executor = js.FuncOf(func(_ js.Value, args []js.Value) any {
+		resolve, reject := args[0], args[1]
+		ctx, cancel := context.WithCancel(context.Background())
+		stop := onAbort(signal, cancel)
+		go func() {
+			defer cancel()
+			result, err := work(ctx)
+			stop()
+			switch {
+			case aborted(signal):
+				reject.Invoke(signal.Get("reason"))
+			case err != nil:
+				reject.Invoke(jsError(err))
+			default:
+				resolve.Invoke(result)
+			}
+		}()
+		return nil
+	})
+	defer executor.Release()
+	return js.Global().Get("Promise").New(executor)
+}
+
+// onAbort calls f when signal is aborted, until stop is called.
+func onAbort(signal js.Value, f func()) (stop func()) {
+	if !signal.Truthy() {
+		return func() {}
+	}
+	if aborted(signal) {
+		f()
+	}
+	listener := js.FuncOf(func(js.Value, []js.Value) any {
+		f()
+		return nil
+	})
+	signal.Call("addEventListener", "abort", listener)
+	return func() {
+		signal.Call("removeEventListener", "abort", listener)
+		listener.Release()
+	}
+}
+
+func aborted(signal js.Value) bool { return signal.Truthy() && signal.Get("aborted").Bool() }
+
+// jsError makes an Error for JavaScript. What the page itself failed with is handed back as it came, with the message of where it
+// mattered.
+func jsError(err error) js.Value {
+	e := js.Global().Get("Error").New(err.Error())
+	var thrown *promise.Error
+	switch {
+	case errors.Is(err, gpu.ErrLost):
+		e.Set("code", "device-lost")
+	case errors.Is(err, gpu.ErrOutOfMemory):
+		e.Set("code", "out-of-memory")
+	case errors.As(err, &thrown) && thrown.Value.Type() == js.TypeObject:
+		for _, name := range []string{"code", "hint", "details", "name"} {
+			if v := thrown.Value.Get(name); !v.IsUndefined() {
+				e.Set(name, v)
+			}
+		}
+	default:
+		response, status := openai.Error(err)
+		if status >= 400 && status < 500 {
+			e.Set("code", "bad-request")
+			e.Set("message", response.Error.Message)
+		}
+		if p := response.Error.Param; p != nil {
+			e.Set("param", *p)
+		}
+	}
+	return e
+}

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"syscall/js"
+	"time"
+
+	gossamer "gossamer/runtime"
+	"gossamer/runtime/chat"
+	"gossamer/runtime/gpu"
+	"gossamer/runtime/model"
+	"gossamer/runtime/openai"
+	"gossamer/runtime/tokenizer"
+	"gossamer/runtime/weights"
+)
+
+// openModel is a model with the device that it has to itself.
+type openModel struct {
+	name   string
+	device *gpu.Device
+	engine *gossamer.Engine
+}
+
+// info is what bridge.ts calls EngineInfo.
+type info struct {
+	Model   string `json:"model"`
+	Context int    `json:"context"` // positions
+	KV      string `json:"kv"`
+	Adapter string `json:"adapter"`
+	Memory  memory `json:"memory"`
+	Device  caps   `json:"device"`
+}
+
+// memory is what the model takes of the device's, in bytes.
+type memory struct {
+	Weights    int64 `json:"weights"`
+	KV         int64 `json:"kv"`
+	Scratch    int64 `json:"scratch"`
+	KVPerToken int64 `json:"kvPerToken"`
+}
+
+// caps is what the kernels use of the device.
+type caps struct {
+	MaxBindingBytes int64 `json:"maxBindingBytes"`
+	F16             bool  `json:"f16"`
+	Subgroups       bool  `json:"subgroups"`
+}
+
+// stats are the device's counters.
+type stats struct {
+	Crossings    int64 `json:"crossings"` // calls between Go and JavaScript
+	Submits      int64 `json:"submits"`
+	Dispatches   int64 `json:"dispatches"`
+	Readbacks    int64 `json:"readbacks"`
+	BytesWritten int64 `json:"bytesWritten"` // to the device
+	BytesBeside  int64 `json:"bytesBeside"`  // of those, what did not pass through Go
+	BytesRead    int64 `json:"bytesRead"`
+	DeviceBytes  int64 `json:"deviceBytes"` // allocated
+}
+
+// open opens a model; see main for what o holds.
+func open(ctx context.Context, o js.Value) (_ *openModel, err error) {
+	ranks := make([]byte, o.Get("vocabulary").Length())
+	js.CopyBytesToGo(ranks, o.Get("vocabulary"))
+	tok, err := tokenizer.New(ranks)
+	if err != nil {
+		return nil, err
+	}
+	checkpoint, err := weights.OpenPage([]byte(o.Get("manifest").String()), o.Get("store"))
+	if err != nil {
+		return nil, err
+	}
+	number := func(name string) int64 {
+		if v := o.Get(name); v.Type() == js.TypeNumber {
+			return int64(v.Float())
+		}
+		return 0
+	}
+	kv := gossamer.F16
+	if v := o.Get("kv"); v.Type() == js.TypeString {
+		kv = gossamer.Precision(v.String())
+	}
+	phase := func(name string, done, total int64) {
+		if f := o.Get("onPhase"); f.Type() == js.TypeFunction && ctx.Err() == nil {
+			f.Invoke(name, done, total)
+		}
+	}
+	m := &openModel{name: o.Get("model").String()}
+	defer func() {
+		if err != nil {
+			m.close()
+		}
+	}()
+	m.device, err = gpu.Open(ctx, gpu.Options{
+		MaxBindingBytes: number("maxBindingBytes"), NoF16: o.Get("noF16").Truthy(), NoSubgroups: o.Get("noSubgroups").Truthy(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.engine, err = gossamer.Open(ctx, m.name, gossamer.Options{
+		Backend: gossamer.WebGPU, Device: m.device, Checkpoint: checkpoint, Tokenizer: tok, Context: int(number("context")), KV: kv,
+		Progress: func(p weights.Progress) { phase("load", p.BytesDone, p.BytesTotal) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// object is the model for JavaScript.
+func (m *openModel) object() map[string]any {
+	functions := map[string]func(args []js.Value) any{
+		"chat": func(args []js.Value) any {
+			body, onFrame, signal := args[0].String(), args[1], args[2]
+			return newPromise(signal, func(ctx context.Context) (any, error) {
+				return nil, m.chat(ctx, []byte(body), func(frame string) bool {
+					if aborted(signal) {
+						return false
+					}
+					onFrame.Invoke(frame)
+					return true
+				})
+			})
+		},
+		"tokenize":   func(args []js.Value) any { return toInt32Array(m.engine.Tokenizer().Encode(args[0].String())) },
+		"detokenize": func(args []js.Value) any { return m.detokenize(args[0]) },
+		"stats":      func([]js.Value) any { return m.stats() },
+	}
+	object := map[string]any{"info": m.info()}
+	var exported []js.Func
+	for name, f := range functions {
+		exported = append(exported, function(f))
+		object[name] = exported[len(exported)-1]
+	}
+	var closing js.Func
+	closing = function(func([]js.Value) any {
+		return newPromise(js.Undefined(), func(context.Context) (any, error) {
+			err := m.close()
+			for _, f := range append(exported, closing) {
+				f.Release()
+			}
+			return nil, err
+		})
+	})
+	object["close"] = closing
+	return object
+}
+
+// chat answers a request and hands out its frames until emit returns false.
+func (m *openModel) chat(ctx context.Context, body []byte, emit func(frame string) bool) error {
+	r, err := openai.Decode(body)
+	if err != nil {
+		return err
+	}
+	o := openai.Options{ID: fmt.Sprintf("chatcmpl-%016x", rand.Uint64()), Created: time.Now(), Model: m.name, IncludeUsage: r.IncludeUsage}
+	events := m.engine.Chat(ctx, r.Chat)
+	if !r.Stream {
+		reply, err := chat.Collect(events)
+		if err != nil {
+			return err
+		}
+		completion, err := openai.NewCompletion(reply, o)
+		if err != nil {
+			return err
+		}
+		emit(encode(completion))
+		return nil
+	}
+	for chunk, err := range openai.Stream(events, o) {
+		if err != nil {
+			return err
+		}
+		if !emit(encode(chunk)) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// detokenize writes tokens as text, markers by their names. Unknown ids become U+FFFD.
+func (m *openModel) detokenize(tokens js.Value) string {
+	tok, text := m.engine.Tokenizer(), ""
+	var run []int32
+	flush := func() {
+		text += string(tok.Decode(run))
+		run = run[:0]
+	}
+	for i := range tokens.Length() {
+		id := int32(tokens.Index(i).Int())
+		if name, ok := tok.SpecialText(id); ok {
+			flush()
+			text += name
+		} else if tok.Bytes(id) == nil {
+			flush()
+			text += "\ufffd"
+		} else {
+			run = append(run, id)
+		}
+	}
+	flush()
+	return text
+}
+
+func toInt32Array(tokens []int32) js.Value {
+	p := make([]byte, 0, 4*len(tokens))
+	for _, t := range tokens {
+		p = binary.LittleEndian.AppendUint32(p, uint32(t))
+	}
+	bytes := js.Global().Get("Uint8Array").New(len(p))
+	js.CopyBytesToJS(bytes, p)
+	return js.Global().Get("Int32Array").New(bytes.Get("buffer"))
+}
+
+func (m *openModel) info() string {
+	i, c := m.engine.Info(), m.device.Caps()
+	bill := m.engine.Backend().(*model.Model).Bill()
+	return encode(info{
+		Model: m.name, Context: i.Context, KV: string(i.KV), Adapter: i.Adapter,
+		Memory: memory{bill.Weights, bill.KV, bill.Scratch, bill.PerToken},
+		Device: caps{c.MaxBindingBytes, c.Variant.F16, c.Variant.Subgroups},
+	})
+}
+
+func (m *openModel) stats() string {
+	s := m.device.Stats()
+	return encode(stats{
+		Crossings: s.Crossings, Submits: s.Submits, Dispatches: s.Dispatches, Readbacks: s.Readbacks,
+		BytesWritten: s.BytesWritten, BytesBeside: s.BytesBeside, BytesRead: s.BytesRead, DeviceBytes: s.LiveBytes,
+	})
+}
+
+// close frees the model and its device.
+func (m *openModel) close() error {
+	var err error
+	if m.engine != nil {
+		err = m.engine.Close()
+	}
+	if m.device != nil {
+		m.device.Close()
+	}
+	return err
+}
+
+// encode is JSON of this program's own data, which always has a form.
+func encode(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}

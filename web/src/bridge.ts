@@ -1,0 +1,63 @@
+// Starts the engine, a Go program in WebAssembly (wasm/), and gives it the types of engine.ts.
+
+import type { EngineInfo, OpenOptions, StartEngine } from './engine.ts';
+import { RuntimeError } from './errors.ts';
+import { GPUTable } from './gpu.ts';
+
+/** Go's class of wasm_exec.js, which is bundled with the worker. */
+declare const Go: new () => { importObject: WebAssembly.Imports; run(instance: WebAssembly.Instance): Promise<void> };
+
+/** What the program provides; see wasm/main_js.go. */
+interface Program {
+  open(options: Record<string, unknown>): Promise<ProgramModel>;
+}
+
+interface ProgramModel {
+  info: string;
+  chat(body: string, onFrame: (json: string) => void, signal: AbortSignal): Promise<void>;
+  tokenize(text: string): Int32Array;
+  detokenize(tokens: Int32Array): string;
+  stats(): string;
+  close(): Promise<void>;
+}
+
+export const startEngine: StartEngine = async (wasm) => {
+  const gpu = new GPUTable();
+  const go = new Go();
+  go.importObject['gossamer_gpu'] = gpu.imports();
+  const instance = await WebAssembly.instantiate(wasm, go.importObject);
+  gpu.memory = instance.exports['mem'] as WebAssembly.Memory;
+
+  let options: OpenOptions | undefined;
+  const host = {
+    gpu,
+    openDevice: async () => ({ device: options!.device, info: options!.adapterInfo }),
+    ready: (_: Program) => {},
+  };
+  const ready = new Promise<Program>((resolve) => (host.ready = resolve));
+  Object.assign(globalThis, { gossamer: host });
+  // The program only ends by a fault, of which it writes to the console. Nothing of it may be called afterwards.
+  const fault = go.run(instance).then(
+    () => Promise.reject(new RuntimeError('internal', 'the engine has stopped')),
+    (error) => Promise.reject(new RuntimeError('internal', `the engine has stopped: ${error?.message ?? error}`)),
+  );
+  fault.catch(() => {}); // it is waited for below
+  let stopped = false;
+  void fault.catch(() => (stopped = true));
+  const guard = <T>(call: () => Promise<T>): Promise<T> => (stopped ? (fault as Promise<never>) : Promise.race([call(), fault as Promise<never>]));
+  const program = await guard(() => ready);
+
+  return async (o) => {
+    options = o;
+    const { device: _device, adapterInfo: _info, ...rest } = o;
+    const model = await guard(() => program.open(rest));
+    return {
+      info: JSON.parse(model.info) as EngineInfo,
+      chat: (body, onFrame, signal) => guard(() => model.chat(body, onFrame, signal)),
+      tokenize: (text) => model.tokenize(text),
+      detokenize: (tokens) => model.detokenize(tokens),
+      stats: () => JSON.parse(model.stats()),
+      close: () => guard(() => model.close()),
+    };
+  };
+};
