@@ -246,6 +246,16 @@ func (m *Model) writeDecodeStep(seqs []*Sequence, d []engine.DeviceSampling) err
 	return m.dev.Write(m.scratch.decode.step, 0, rows)
 }
 
+// writeGiven gives row 0 of a decode program the next token of s, instead of letting it choose one.
+func (m *Model) writeGiven(s *Sequence, token int32) error {
+	if err := m.writeTables(m.scratch.decode.step, m.rows, 0, s); err != nil {
+		return err
+	}
+	row := stepRow{token: uint32(token), position: uint32(s.kv.Len()), slidingTable: uint32(m.tableEntries()), flags: flagGiven}
+	m.stepBytes = row.append(m.stepBytes[:0])
+	return m.dev.Write(m.scratch.decode.step, 0, m.stepBytes)
+}
+
 // paddedRows is the number of rows of the decode program for n sequences.
 func paddedRows(n int) int {
 	rows := 1

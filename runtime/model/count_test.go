@@ -1,12 +1,10 @@
 package model
 
 import (
+	"slices"
 	"testing"
 
 	"gossamer/runtime/engine"
-	"gossamer/runtime/gptoss"
-	"gossamer/runtime/gpu"
-	"gossamer/runtime/gpu/gputest"
 	"gossamer/runtime/weights/weightstest"
 )
 
@@ -50,6 +48,34 @@ func TestWhatATokenCosts(t *testing.T) {
 	}
 }
 
+// TestOneTokenIsExtendedLikeDecoded: whoever samples on the CPU pays a decode program a token, and the row of logits.
+func TestOneTokenIsExtendedLikeDecoded(t *testing.T) {
+	m := loadSmall(t, Options{Context: 512, Chunk: 64})
+	s := newSequence(t, m)
+	extend(t, s, text(m, 10, 1))
+	row := logits(t, m, s)
+	before := m.dev.Stats()
+	for range 10 {
+		id, _ := argmax(row)
+		extend(t, s, []int32{id})
+		row = logits(t, m, s)
+	}
+	after := m.dev.Stats()
+	if submits, dispatches := after.Submits-before.Submits, after.Dispatches-before.Dispatches; submits != 10 || dispatches != 10*(2+1+6*3+1) {
+		t.Errorf("%d submits and %d dispatches for 10 tokens", submits, dispatches)
+	}
+	if read := after.BytesRead - before.BytesRead; read != int64(10*4*m.cfg.Vocab) {
+		t.Errorf("%d bytes read for 10 rows", read)
+	}
+	// The tokens are those that the device chooses.
+	alone := newSequence(t, m)
+	extend(t, alone, text(m, 10, 1))
+	decode(t, alone, 10, engine.DeviceSampling{})
+	if !slices.Equal(s.tokens, alone.tokens) {
+		t.Errorf("token by token %v, decoded %v", s.tokens, alone.tokens)
+	}
+}
+
 // TestPrefillIsRecordedOnce: twelve dispatches a layer, and an equal second prefill makes nothing.
 func TestPrefillIsRecordedOnce(t *testing.T) {
 	m := loadSmall(t, Options{Context: 512, Chunk: 64})
@@ -89,55 +115,4 @@ func TestWeightBytesRead(t *testing.T) {
 			t.Errorf("%s: %d bytes a token, want %d", name, got, want)
 		}
 	}
-}
-
-// benchmarkModel is small, but its weights don't fit a cache of the first level.
-func benchmarkModel(b *testing.B) *Model {
-	dir := write(b, func(c *gptoss.Config) {
-		c.Hidden, c.Intermediate, c.Heads, c.KVHeads, c.HeadDim, c.Experts, c.TopK, c.Vocab = 512, 512, 16, 4, 32, 8, 4, 8192
-	})
-	return loadDir(b, gputest.Open(b, gpu.Options{}), dir, Options{})
-}
-
-// BenchmarkDecode decodes greedily behind a short prompt.
-func BenchmarkDecode(b *testing.B) {
-	m := benchmarkModel(b)
-	s := newSequence(b, m)
-	prompt := text(m, 10, 1)
-	extend(b, s, prompt)
-	cost, err := m.DecodeCost(s.Len())
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if s.Len() > 200 {
-			b.StopTimer()
-			if _, err := s.Truncate(b.Context(), 0); err != nil {
-				b.Fatal(err)
-			}
-			extend(b, s, prompt)
-			b.StartTimer()
-		}
-		decode(b, s, 1, engine.DeviceSampling{})
-	}
-	b.ReportMetric(float64(cost.Dispatches), "dispatches/token")
-	b.ReportMetric(float64(cost.WeightBytes), "weight-bytes/token")
-	b.SetBytes(cost.WeightBytes)
-}
-
-// BenchmarkPrefill computes a prompt of 256 tokens.
-func BenchmarkPrefill(b *testing.B) {
-	m := benchmarkModel(b)
-	s := newSequence(b, m)
-	tokens := text(m, 256, 1)
-	before, runs := m.dev.Stats(), 0
-	for b.Loop() {
-		if _, err := s.Truncate(b.Context(), 0); err != nil {
-			b.Fatal(err)
-		}
-		extend(b, s, tokens)
-		runs++
-	}
-	b.ReportMetric(float64(m.dev.Stats().Dispatches-before.Dispatches)/float64(runs*len(tokens)), "dispatches/token")
-	b.ReportMetric(float64(runs*len(tokens))/b.Elapsed().Seconds(), "tokens/s")
 }

@@ -51,10 +51,21 @@ func goldenPrompt(t *testing.T, m *Model, p *goldentest.Prompt) {
 	t.Logf("%d rows: rms over std %.2g, max %.2g", d.Rows(), d.RMSOverStd(), d.Max)
 }
 
-// goldenGreedy generates on the device, from the key/value cache.
+// goldenGreedy generates on the device, from the key/value cache: first token by token, with a look at the logits.
 func goldenGreedy(t *testing.T, m *Model, c *goldentest.Case) {
+	prompt := c.Prompts[len(c.Prompts)-1].Tokens
 	s := newSequence(t, m)
-	extend(t, s, c.Prompts[len(c.Prompts)-1].Tokens)
+	extend(t, s, prompt)
+	var d goldentest.Difference
+	for i, id := range c.Greedy.Tokens[:min(len(c.Greedy.Tokens), 1<<22/m.cfg.Vocab)] { // few rows of a large vocabulary
+		d.Add(&c.Greedy.Want, i, logits(t, m, s))
+		extend(t, s, []int32{id})
+	}
+	d.Check(t, goldentest.Float32)
+	if _, err := s.Truncate(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	extend(t, s, prompt)
 	if got := decode(t, s, len(c.Greedy.Tokens), engine.DeviceSampling{}); !slices.Equal(got, c.Greedy.Tokens) {
 		t.Errorf("got %v, want %v", got, c.Greedy.Tokens)
 	}

@@ -159,7 +159,7 @@ func (s *Sequence) unready() {
 	}
 }
 
-// Extend appends tokens in chunks.
+// Extend appends tokens in chunks, or a single one as decoding does, which costs less.
 func (s *Sequence) Extend(ctx context.Context, tokens []int32) error {
 	m := s.m
 	m.mu.Lock()
@@ -168,6 +168,9 @@ func (s *Sequence) Extend(ctx context.Context, tokens []int32) error {
 		return err
 	}
 	s.unready()
+	if len(tokens) == 1 {
+		return s.step(ctx, tokens[0]) // there is little to wait for, and Logits does
+	}
 	last, err := s.prefill(ctx, tokens, 0)
 	if err != nil {
 		return err
@@ -245,6 +248,31 @@ func (s *Sequence) prefill(ctx context.Context, tokens []int32, flags uint32) (l
 		last = len(chunk) - 1
 	}
 	return last, nil
+}
+
+// step appends one token with the decode program.
+func (s *Sequence) step(ctx context.Context, token int32) error {
+	m := s.m
+	if err := s.reserve(1, true); err != nil {
+		return err
+	}
+	p, err := m.decodeProgram(1, s.kv.Len()+1)
+	if err != nil {
+		return err
+	}
+	if err := m.unseat(ctx); err != nil {
+		return err
+	}
+	if err := m.writeGiven(s, token); err != nil {
+		return err
+	}
+	if err := m.dev.Submit(ctx, p); err != nil {
+		return err
+	}
+	s.kv.Advance(1)
+	s.tokens = append(s.tokens, token)
+	m.seat0(s)
+	return nil
 }
 
 // prefillChunk runs the layers over tokens; their residual streams end in the rows of the prefill buffer.
