@@ -247,6 +247,8 @@ func TestDecodeRefuses(t *testing.T) {
 		},
 
 		// The form of the answer.
+		{body(`,"response_format":"text"`), FieldError{"response_format", "invalid_type", "want an object"}},
+		{body(`,"response_format":{"type":1}`), FieldError{"response_format.type", "invalid_type", "want a string"}},
 		{body(`,"response_format":{}`), FieldError{"response_format.type", "missing_required_parameter", "is missing"}},
 		{body(`,"response_format":{"type":"grammar"}`), FieldError{"response_format.type", "unsupported_value", `is "grammar", want text, json_object or json_schema`}},
 		{body(`,"response_format":{"type":"json_schema"}`), FieldError{"response_format.json_schema", "missing_required_parameter", "is missing"}},
@@ -258,6 +260,7 @@ func TestDecodeRefuses(t *testing.T) {
 			body(`,"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{},"strict":true}}`),
 			FieldError{"response_format.json_schema.strict", "unsupported_value", "is not supported: a schema cannot be enforced, only shown to the model: leave it out and check the answer"},
 		},
+		{body(`,"reasoning_effort":1`), FieldError{"reasoning_effort", "invalid_type", "want a string"}},
 		{body(`,"reasoning_effort":"minimal"`), FieldError{"reasoning_effort", "unsupported_value", `is "minimal", want low, medium or high`}},
 		{body(`,"reasoning":{"effort":"none"}`), FieldError{"reasoning.effort", "unsupported_value", `is "none", want low, medium or high`}},
 		{body(`,"reasoning":{"summary":"auto"}`), FieldError{"reasoning.summary", "unknown_parameter", "is unknown"}},
@@ -294,6 +297,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{body(`,"presence_penalty":3`), FieldError{"presence_penalty", "invalid_value", "is 3, want -2 to 2"}},
 		{body(`,"repetition_penalty":0`), FieldError{"repetition_penalty", "invalid_value", "is 0, want 0.01 to 100"}},
 		{body(`,"seed":1e3`), FieldError{"seed", "invalid_type", "want an integer"}},
+		{body(`,"logit_bias":[]`), FieldError{"logit_bias", "invalid_type", "want an object"}},
 		{body(`,"logit_bias":{"x":1}`), FieldError{"logit_bias.x", "invalid_value", "is not the id of a token"}},
 		{body(`,"logit_bias":{"007":1}`), FieldError{"logit_bias.007", "invalid_value", "is not the id of a token"}},
 		{body(`,"logit_bias":{"-1":1}`), FieldError{"logit_bias.-1", "invalid_value", "is not the id of a token"}},
