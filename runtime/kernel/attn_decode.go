@@ -36,6 +36,9 @@ type AttnArgs struct {
 	Out     gpu.Binding // out: f32 [Rows][Heads][HeadDim], or ResultFloats for AttnReduce if there are splits
 }
 
+// attnLanes is the largest workgroup. Its partial sums take 64 bytes a lane of the 16 KiB of workgroup memory that every device has.
+const attnLanes = 128
+
 // group is how many query heads of a KV head a workgroup serves, and by how many workgroups they are shared. Many splits keep a
 // device busy, and share keys and values among up to 8 heads. Without splits the workgroups are few and the keys too, so that one
 // head each is quickest, and the cache of the device serves the others.
@@ -44,7 +47,8 @@ func (c AttnConfig) group() (heads, passes int) {
 	if c.Splits == 1 {
 		return 1, all
 	}
-	passes = ceilDiv(all, min(8, c.HeadDim/8))
+	parts := c.HeadDim / 8
+	passes = ceilDiv(all, min(8, parts, attnLanes/parts)) // their queries take 32 bytes a part of the workgroup memory
 	return ceilDiv(all, passes), passes
 }
 
@@ -63,11 +67,11 @@ func (c AttnConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	}
 	group, passes := c.group()
 	parts := c.HeadDim / 8
-	most, steps := 128, 2
+	steps := 2
 	if c.Splits == 1 {
-		most, steps = 256, 4 // a window of 128 positions at once, where heads have 64 elements
+		steps = 8 // a window of 128 positions at once, where heads have 64 elements
 	}
-	streams := min(most/parts, 32)
+	streams := min(attnLanes/parts, 32)
 	return shaders.Build("attn_decode", v, map[string]int{
 		"HEADS": c.Heads, "KV_HEADS": c.KVHeads, "HEAD_DIM": c.HeadDim, "GROUP": group, "PASSES": passes, "SPLITS": c.Splits,
 		"SINKS": c.Sinks, "SLIDING": boolConst(c.Sliding), "WINDOW": c.Window, "TABLES": c.Tables, "STREAMS": streams,

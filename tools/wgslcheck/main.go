@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,12 +31,16 @@ var errMissing = errors.New("not installed")
 func main() {
 	dawn := flag.String("dawn", "build/dawn/node_modules/webgpu", "directory of the npm package webgpu (make setup-test installs it)")
 	flag.Parse()
-	r, err := check(context.Background(), *dawn)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "wgslcheck:", err)
-		os.Exit(1)
+	code := 0
+	for _, p := range passes() {
+		r, err := check(context.Background(), *dawn, p)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "wgslcheck:", err)
+			os.Exit(1)
+		}
+		code = max(code, r.print(os.Stdout))
 	}
-	os.Exit(r.print(os.Stdout))
+	os.Exit(code)
 }
 
 // report is what Tint says.
@@ -77,8 +82,18 @@ func variants() map[string]shaders.Variant {
 	}
 }
 
-// check compiles all kernels with the Dawn package in dir.
-func check(ctx context.Context, dir string) (*report, error) {
+// A pass is one run of Dawn.
+type pass struct {
+	backend string // Dawn's, empty for the adapter it finds
+	// smallest takes one shape of each kernel only: a driver that compiles to machine code is slow.
+	smallest bool
+}
+
+// passes are Tint alone on every shader, with all features, and Tint with a driver that must accept what it makes of them.
+func passes() []pass { return []pass{{backend: "backend=null"}, {smallest: true}} }
+
+// check compiles the kernels of a pass with the Dawn package in dir.
+func check(ctx context.Context, dir string, p pass) (*report, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -101,6 +116,9 @@ func check(ctx context.Context, dir string) (*report, error) {
 		if err != nil {
 			return nil, err
 		}
+		if p.smallest {
+			list = smallest(list)
+		}
 		for i, s := range list {
 			cases[fmt.Sprintf("%s %s #%d", name, s.Name, i)] = shader{s.Source, v.Subgroups, v.F16}
 		}
@@ -120,7 +138,11 @@ func check(ctx context.Context, dir string) (*report, error) {
 	if err := tmp.Close(); err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, node, tmp.Name(), dir)
+	args := []string{tmp.Name(), dir}
+	if p.backend != "" {
+		args = append(args, p.backend)
+	}
+	cmd := exec.CommandContext(ctx, node, args...)
 	cmd.Env = append(os.Environ(), swiftShader()...)
 	cmd.Stdin = bytes.NewReader(input)
 	var out, errs bytes.Buffer
@@ -140,6 +162,17 @@ func check(ctx context.Context, dir string) (*report, error) {
 		return nil, fmt.Errorf("node reported %d of %d shaders: %s", len(r.Results), len(cases), errs.String())
 	}
 	return r, nil
+}
+
+// smallest keeps the shortest shader of each kernel.
+func smallest(list []shaders.Shader) []shaders.Shader {
+	least := map[string]shaders.Shader{}
+	for _, s := range list {
+		if old, ok := least[s.Name]; !ok || len(s.Source) < len(old.Source) {
+			least[s.Name] = s
+		}
+	}
+	return slices.Collect(maps.Values(least))
 }
 
 // swiftShader is the environment that gives Dawn Chromium's software driver, unless the user has chosen one.

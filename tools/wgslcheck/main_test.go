@@ -9,18 +9,22 @@ import (
 
 // TestTintCompilesEveryKernel is the browser's half of the front ends; runtime/kernel has the native half.
 func TestTintCompilesEveryKernel(t *testing.T) {
-	r, err := check(t.Context(), "../../build/dawn/node_modules/webgpu")
-	if errors.Is(err, errMissing) && os.Getenv("CI") == "" {
-		t.Skip(err)
+	for _, p := range passes() {
+		t.Run("dawn "+p.backend, func(t *testing.T) {
+			r, err := check(t.Context(), "../../build/dawn/node_modules/webgpu", p)
+			if errors.Is(err, errMissing) && os.Getenv("CI") == "" {
+				t.Skip(err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out strings.Builder
+			if r.print(&out) != 0 {
+				t.Error(out.String())
+			}
+			t.Log(out.String())
+		})
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out strings.Builder
-	if r.print(&out) != 0 {
-		t.Error(out.String())
-	}
-	t.Log(out.String())
 }
 
 // TestTintIsAsked makes sure that a shader which is wrong would be found.

@@ -1,6 +1,6 @@
 // Compiles shaders with Tint, Chrome's WGSL front end, through Dawn in Node.
 //
-//   node tint.mjs DAWN_PACKAGE < shaders.json > results.json
+//   node tint.mjs DAWN_PACKAGE [DAWN_FLAG...] < shaders.json > results.json
 //
 // shaders.json  {"<case>": {"source": WGSL, "subgroups": bool, "f16": bool}}
 // results.json  {"adapter": name, "features": [...], "results": {"<case>": null | "skipped: reason" | "error text"}}
@@ -45,5 +45,5 @@ for (const [name, { source, subgroups, f16 }] of Object.entries(cases)) {
   if (scoped && errors.length === 0) errors.push(scoped.message);
   results[name] = errors.length === 0 ? null : errors.join('\n');
 }
-process.stdout.write(JSON.stringify({ adapter: adapter.info?.device ?? '', features: wanted, results }));
+process.stdout.write(JSON.stringify({ adapter: adapter.info.device, features: wanted, results }));
 process.exit(0);
