@@ -18,10 +18,17 @@ var (
 	// ErrClosed is returned by every call on a closed Device, or on what was released.
 	ErrClosed = errors.New("closed")
 	// ErrLost is returned once the device is lost: reset by its driver, or removed. Everything on it is gone.
-	ErrLost = errors.New("device lost")
+	ErrLost error = lostError{}
 	// ErrOutOfMemory is returned where the device has no memory left for a buffer.
 	ErrOutOfMemory = errors.New("out of memory")
 )
+
+type lostError struct{}
+
+func (lostError) Error() string { return "device lost" }
+
+// DeviceLost tells packages that don't know this one.
+func (lostError) DeviceLost() bool { return true }
 
 // Options choose and restrict a device. The zero value takes the best adapter with all that it allows.
 type Options struct {
