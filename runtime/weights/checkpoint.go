@@ -119,7 +119,11 @@ func open(fsys fs.FS, where string) (*Checkpoint, error) {
 		if err != nil {
 			return nil, err
 		}
-		return openManifest(m, fsStore{fsys})
+		s, err := dirStore(m, fsys)
+		if err != nil {
+			return nil, err
+		}
+		return openManifest(m, s)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

@@ -23,6 +23,8 @@ type fileList struct {
 func listFiles(fsys fs.FS) (fileList, error) {
 	if _, err := fs.Stat(fsys, singleName); err == nil {
 		return fileList{names: []string{singleName}}, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fileList{}, fmt.Errorf("weights: %w", err)
 	}
 	data, err := readSmall(fsys, indexName)
 	if errors.Is(err, fs.ErrNotExist) {

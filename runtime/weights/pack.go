@@ -197,7 +197,7 @@ func removeFiles(dir string, which func(name string) bool) error {
 	}
 	for _, e := range entries {
 		if which(e.Name()) {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("weights: pack: %w", err)
 			}
 		}
