@@ -8,7 +8,7 @@ import { build } from 'esbuild';
 
 const test = dirname(fileURLToPath(import.meta.url));
 const out = join(test, '../dist/test');
-const names = process.argv.slice(2);
+const names = process.argv.slice(2).filter((a) => !a.startsWith("--"));
 const files = readdirSync(test).filter((f) => f.endsWith('.test.ts') && (names.length === 0 || names.includes(f.replace('.test.ts', ''))));
 
 rmSync(out, { recursive: true, force: true });
@@ -18,5 +18,5 @@ await build({
   define: { BUILD: '"test"' },
 });
 const compiled = files.map((f) => join(out, f.replace('.ts', '.mjs')));
-const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=1', '--enable-source-maps', ...compiled], { stdio: 'inherit' });
+const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=1', ...process.argv.slice(2).filter((a) => a.startsWith("--")), '--enable-source-maps', ...compiled], { stdio: 'inherit' });
 process.exit(status ?? 1);

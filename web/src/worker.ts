@@ -1,0 +1,217 @@
+// The worker: everything heavy. It opens the device, the storage and the engine, and answers the page's requests (protocol.ts).
+// One worker opens one model, once; where the device is lost the page starts another worker.
+
+import { startEngine } from './bridge.ts';
+import { describe, openDevice } from './device.ts';
+import { fetchText } from './download.ts';
+import type { Engine } from './engine.ts';
+import { roomFor, storedBytes } from './environment.ts';
+import { isAbort, RuntimeError, toWire } from './errors.ts';
+import { chunkKey, Loader } from './loader.ts';
+import { modelName, parseManifest, type Manifest } from './manifest.ts';
+import { formatBytes, needs } from './plan.ts';
+import { Meter } from './progress.ts';
+import type { ModelInfo, Notice, OpenMessage, Request, Response } from './protocol.ts';
+import { FileStorage, isFull } from './storage.ts';
+
+const page = globalThis as unknown as { postMessage(message: Response): void };
+
+let engine: Engine | undefined;
+let device: GPUDevice | undefined;
+let closed = false;
+/** Of the requests in progress. */
+const aborts = new Map<number, AbortController>();
+
+globalThis.addEventListener('message', (event) => {
+  const request = (event as MessageEvent<Request>).data;
+  if (request.kind === 'abort') {
+    aborts.get(request.id)?.abort();
+  } else {
+    void answer(request);
+  }
+});
+
+/** Answers a request with exactly one last message. */
+async function answer(request: Exclude<Request, { kind: 'abort' }>): Promise<void> {
+  const { id } = request;
+  const abort = new AbortController();
+  aborts.set(id, abort);
+  try {
+    page.postMessage(await perform(request, abort.signal));
+  } catch (error) {
+    page.postMessage({ kind: 'error', id, error: toWire(error) });
+  } finally {
+    aborts.delete(id);
+  }
+}
+
+async function perform(request: Exclude<Request, { kind: 'abort' }>, signal: AbortSignal): Promise<Response> {
+  const { id } = request;
+  switch (request.kind) {
+    case 'open':
+      return { kind: 'opened', id, info: await open(request, signal) };
+    case 'chat':
+      await opened().chat(request.body, (json) => signal.aborted || page.postMessage({ kind: 'frame', id, json }), signal);
+      return { kind: 'done', id };
+    case 'tokenize':
+      return { kind: 'tokens', id, tokens: Array.from(opened().tokenize(request.text)) };
+    case 'detokenize':
+      return { kind: 'text', id, text: opened().detokenize(Int32Array.from(request.tokens)) };
+    case 'close':
+      closed = true;
+      await engine?.close();
+      device?.destroy();
+      return { kind: 'done', id };
+  }
+}
+
+function opened(): Engine {
+  if (!engine) {
+    throw new RuntimeError('closed', 'no model is open');
+  }
+  return engine;
+}
+
+async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
+  const { id } = m;
+  const meter = new Meter((progress) => page.postMessage({ kind: 'progress', id, progress }));
+  const notify = (notice: Notice) => page.postMessage({ kind: 'notice', id, notice });
+  meter.begin('prepare');
+
+  const storage = m.store ? await FileStorage.open() : undefined;
+  if (m.store && !storage) {
+    notify({ kind: 'not-stored', message: 'This browser or window keeps no files: the model is downloaded on each visit.' });
+  }
+  const [manifest, start, vocabulary] = await Promise.all([
+    readManifest(m.manifestURL, storage, notify, signal),
+    compile(m.wasmURL, signal).then(startEngine),
+    readVocabulary(m.vocabularyURL, signal),
+  ]);
+  const gpu = await openDevice(needs(manifest.config, m), m.limits);
+  device = gpu.device;
+  void watch(gpu.device, id);
+  const adapter = describe(gpu.adapter);
+  if (adapter.software) {
+    notify({ kind: 'software-adapter', message: 'WebGPU is emulated by the processor: replies are right, but slow.' });
+  }
+
+  const loader = new Loader({
+    base: manifest.url, storage, parallel: m.parallel, onNotice: notify, onFetched: (n) => meter.addFetched(n),
+  });
+  if (storage) {
+    await announce(storage, manifest, notify);
+  }
+  meter.begin('load', manifest.bytes);
+  engine = await start({
+    manifest: manifest.text,
+    model: modelName(manifest.url),
+    vocabulary,
+    device: gpu.device,
+    adapterInfo: gpu.adapter.info,
+    store: {
+      parallel: loader.parallel,
+      get: (chunk, signal, onBytes) =>
+        loader.get(chunk, signal, (n) => {
+          meter.add(n);
+          onBytes?.(n);
+        }),
+    },
+    context: m.context,
+    kv: m.kv,
+    signal,
+    onPhase: (phase) => phase !== 'load' && meter.begin(phase),
+  });
+  const stored = storage !== undefined && !loader.full;
+  if (stored) {
+    await recordModel(storage, manifest, true);
+  }
+  meter.begin('ready');
+  return { ...engine.info, url: manifest.url, adapter, verified: !loader.unverified, stored };
+}
+
+/** Fetches the manifest; without a network the one of the last visit does. */
+async function readManifest(url: string, storage: FileStorage | undefined, notify: (n: Notice) => void, signal: AbortSignal): Promise<Manifest> {
+  try {
+    return parseManifest(await fetchText(url, signal), url);
+  } catch (error) {
+    const unreachable = error instanceof RuntimeError && error.code === 'download' && error.details.status === undefined;
+    const known = unreachable ? await storage?.model(url) : undefined;
+    if (!known) {
+      throw error;
+    }
+    notify({ kind: 'offline', message: 'The host of the model cannot be reached: what is stored is used.' });
+    return parseManifest(known.manifest, url);
+  }
+}
+
+/** Fetches and compiles the program. */
+async function compile(url: string, signal: AbortSignal): Promise<WebAssembly.Module> {
+  let response: globalThis.Response;
+  try {
+    response = await fetch(url, { signal });
+  } catch (error) {
+    throw isAbort(error) ? error : new RuntimeError('download', `${url}: ${(error as Error).message}`, { url, hint: assetHint });
+  }
+  if (!response.ok) {
+    throw new RuntimeError('download', `${url}: the host answers ${response.status}`, { url, status: response.status, hint: assetHint });
+  }
+  // Some hosts do not know the type application/wasm, which streaming asks for.
+  return response.headers.get('content-type') === 'application/wasm'
+    ? WebAssembly.compileStreaming(response)
+    : WebAssembly.compile(await response.arrayBuffer());
+}
+
+const assetHint = 'Serve the files of the package\'s dist directory beside each other, or give wasmURL, workerURL and vocabularyURL.';
+
+/** Fetches and unpacks the vocabulary. */
+async function readVocabulary(url: string, signal: AbortSignal): Promise<Uint8Array> {
+  let packed: Uint8Array<ArrayBuffer>;
+  try {
+    const response = await fetch(url, { signal });
+    if (!response.ok) {
+      throw new Error(`the host answers ${response.status}`);
+    }
+    packed = new Uint8Array(await response.arrayBuffer());
+  } catch (error) {
+    throw isAbort(error) ? error : new RuntimeError('download', `${url}: ${(error as Error).message}`, { url, hint: assetHint });
+  }
+  // Some hosts send .gz files as something that the browser unpacks.
+  if (packed[0] !== 0x1f || packed[1] !== 0x8b) {
+    return packed;
+  }
+  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
+  return new Uint8Array(await new globalThis.Response(unpacked).arrayBuffer());
+}
+
+/** Writes down which chunks the model will have, and says so if the browser has no room for them. */
+async function announce(storage: FileStorage, manifest: Manifest, notify: (n: Notice) => void): Promise<void> {
+  const room = await roomFor(manifest.bytes - (await storedBytes(storage, manifest)));
+  if (room < 0) {
+    notify({
+      kind: 'quota',
+      message: `The browser's storage lacks ${formatBytes(-room)}: a part of the weights will be downloaded again on the next visit.`,
+    });
+  }
+  await recordModel(storage, manifest, false);
+}
+
+async function recordModel(storage: FileStorage, manifest: Manifest, complete: boolean): Promise<void> {
+  const chunks = await Promise.all(manifest.chunks.map((c) => chunkKey(c, manifest.url)));
+  const { url, bytes, text } = manifest;
+  try {
+    await storage.setModel({ url, name: modelName(url), bytes, complete, lastUsed: Date.now(), manifest: text, chunks });
+  } catch (error) {
+    if (!isFull(error)) {
+      throw error;
+    }
+  }
+}
+
+/** Tells the page when the device is gone. */
+async function watch(device: GPUDevice, id: number): Promise<void> {
+  const { reason, message } = await device.lost;
+  if (!closed) {
+    const error = new RuntimeError('device-lost', `the GPU was lost: ${message || reason}`);
+    page.postMessage({ kind: 'lost', id, error: toWire(error) });
+  }
+}

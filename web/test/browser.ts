@@ -1,0 +1,115 @@
+// What the tests in a browser share: Chromium, a packed model, a server for both, and pages.
+
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import type * as gossamer from '../src/index.ts';
+import { serve, type Server } from './server.ts';
+
+// The bundled tests lie in web/dist/test.
+const dist = dirname(dirname(fileURLToPath(import.meta.url)));
+const root = dirname(dirname(dist));
+
+const flags = [
+  '--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+  '--disable-sync', '--host-resolver-rules=MAP insecure.test 127.0.0.1',
+];
+export const webgpuFlags = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+
+/** Where Chromium is; undefined: nowhere, which only continuous integration minds. */
+export function findChromium(): string | undefined {
+  const found = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome',
+    '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'].find((path) => path && existsSync(path));
+  if (!found && process.env.CI) {
+    throw new Error('Chromium is missing: install the package chromium, or set CHROMIUM to its path');
+  }
+  return found;
+}
+
+export function launch(executablePath: string, more: string[]): Promise<Browser> {
+  return chromium.launch({ executablePath, args: [...flags, ...more], ignoreDefaultArgs: ['--headless', '--enable-unsafe-swiftshader'] });
+}
+
+/** A model of testdata/golden twice: as published with a manifest beside it, and packed into chunks. Returns both directories. */
+function packModel(name: string): { published: string; packed: string } {
+  const published = join(dist, 'test', name, 'published');
+  const packed = join(dist, 'test', name, 'packed');
+  const golden = join(root, 'testdata/golden', name, 'model');
+  rmSync(dirname(published), { recursive: true, force: true });
+  mkdirSync(published, { recursive: true });
+  for (const file of ['config.json', 'generation_config.json']) {
+    copyFileSync(join(golden, file), join(published, file));
+  }
+  writeFileSync(join(published, 'model.safetensors'), gunzipSync(readFileSync(join(golden, 'model.safetensors.gz'))));
+  const command = process.env.GOSSAMER ? [process.env.GOSSAMER] : ['go', 'run', './tools/gossamer'];
+  const pack = (...args: string[]) =>
+    execFileSync(command[0]!, [...command.slice(1), 'pack', ...args], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+  pack(published, packed);
+  pack('--manifest-only', published, join(dist, 'test', name, 'manifest'));
+  copyFileSync(join(dist, 'test', name, 'manifest/manifest.json'), join(published, 'manifest.json'));
+  return { published, packed };
+}
+
+/** A small app as a developer would bundle it; the bundler leaves the package's other files to be copied beside the bundle. */
+async function bundleApp(): Promise<string> {
+  const app = join(dist, 'test/app');
+  rmSync(app, { recursive: true, force: true });
+  mkdirSync(join(app, 'node_modules'), { recursive: true });
+  symlinkSync(dirname(dist), join(app, 'node_modules/gossamer'));
+  writeFileSync(join(app, 'package.json'), '{"type": "module"}');
+  writeFileSync(join(app, 'app.ts'), `
+    import { create, RuntimeError, type ChatCompletion } from 'gossamer';
+    try {
+      const ai = await create({ model: '../../model/', context: 1024, onNotice() {} });
+      const answer: ChatCompletion = await ai.chat.completions.create({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 4 });
+      document.title = answer.choices[0]?.message.content ? 'answered' : 'silent';
+    } catch (error) {
+      document.title = error instanceof RuntimeError ? error.code : String(error);
+    }`);
+  writeFileSync(join(app, 'index.html'), '<!doctype html><title>loading</title><script type="module" src="app.js"></script>');
+  // The types are there as well.
+  const tsc = join(dirname(dist), 'node_modules/.bin/tsc');
+  execFileSync(tsc, ['--noEmit', '--strict', '--target', 'es2022', '--module', 'esnext', '--moduleResolution', 'bundler',
+    '--lib', 'es2023,dom,dom.iterable,dom.asynciterable', '--ignoreConfig', join(app, 'app.ts')], { stdio: 'inherit' });
+  await build({ entryPoints: [join(app, 'app.ts')], outfile: join(app, 'app.js'), bundle: true, format: 'esm', minify: true, logLevel: 'warning' });
+  for (const name of ['worker.js', 'gossamer.wasm', 'o200k.bin.gz']) {
+    copyFileSync(join(dist, name), join(app, name));
+  }
+  return app;
+}
+
+/** Where the page, the package and the models are served. */
+export async function serveAll(): Promise<Server> {
+  const { published, packed } = packModel('full_vocab');
+  return serve({
+    '/page.html': Buffer.from('<!doctype html><title>gossamer</title>'),
+    '/dist/': dist,
+    '/app/deep/': await bundleApp(),
+    '/model/': published,
+    '/packed/': packed,
+  });
+}
+
+/** A page, and what it fetched of the weights. */
+export interface Tab {
+  page: Page;
+  context: BrowserContext;
+}
+
+/** A page of a visitor who was never here; script runs before everything else. */
+export async function visit(browser: Browser, url: string, script?: string): Promise<Tab> {
+  const context = await browser.newContext();
+  if (script) {
+    await context.addInitScript(script);
+  }
+  const page = await context.newPage();
+  await page.goto(url);
+  return { page, context };
+}
+
+/** The library as a page imports it. */
+export type Gossamer = typeof gossamer;
