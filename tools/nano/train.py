@@ -3,7 +3,7 @@
 
     train.py train  --data train.bin --test test.bin --out DIR --steps N     (or --minutes M); goes on from DIR/last.pt
     train.py eval   --test test.bin  --out DIR [--per-cell N]                exactness of every generated token
-    train.py export --out DIR --checkpoint CHECKPOINT_DIR                    writes a gpt-oss checkpoint in Hugging Face's layout
+    train.py export --out DIR --checkpoint PATH                              writes a gpt-oss checkpoint in Hugging Face's layout, to a directory or a .zip
 
 Runs on CPU with Debian's python3-torch 1.13 (two single-threaded processes that share parameters), and on a GPU where there
 is one (one process). Token ids that the data seldom has share one row, "unknown": it is what the unused ids of the exported
@@ -16,6 +16,7 @@ import os
 import struct
 import sys
 import time
+import zipfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -37,7 +38,7 @@ MIN_COUNT = 24  # a token that occurs less often in the training data is unknown
 
 def layout(vocab):
     """Names and shapes of all parameters, in the order in which they lie in the flat buffer. Row 0 of both tables is "unknown"."""
-    shapes = [("embed", (vocab, HIDDEN)), ("head", (vocab, HIDDEN)), ("norm", (HIDDEN,))]
+    shapes = [("embed", (vocab, HIDDEN)), ("head", (vocab, HIDDEN)), ("embed_digits", (33, HIDDEN)), ("head_digits", (33, HIDDEN)), ("norm", (HIDDEN,))]
     qkv = (HEADS + 2 * KV) * DIM
     for n in range(LAYERS):
         shapes += [
@@ -72,18 +73,30 @@ def initialise(flat, vocab, texts):
             t.fill_(1)
         elif t.dim() == 1 or name.endswith(("b1", "b2", "router_bias", "sinks")):
             t.zero_()
-        elif name in ("embed", "head"):
-            t.normal_(0, 0.5 if name == "embed" else 0.02)
+        elif name.startswith(("embed", "head")):
+            t.normal_(0, 0.5 if name.startswith("embed") else 0.02)
         else:
             t.normal_(0, 1 / math.sqrt(t.shape[-1]) * (0.5 if name.endswith((".o", ".w2")) else 1))
-    # A number's row is the sum of a vector for each digit at its place: what the digits are can be read off at once.
-    digit = torch.randn(3, 11, HIDDEN) * 0.5
+    rows, _ = digit_rows(texts)
+    p["embed"][rows] *= 0.3
+    p["head"][rows] *= 0.3
+
+
+def digit_rows(texts):
+    """The rows of numbers of up to three digits, and for each of the three places which of embed_digits and head_digits it has: digits 0 to
+    9, or 10 for none. A number's row is its own plus those of its digits, so that all numbers learn from each."""
+    rows, digits = [], []
     for i, text in enumerate(texts):
-        if text.isdigit() and len(text) <= 3:
-            padded = text.rjust(3, ":")  # ":" is place 10: no digit
-            v = sum(digit[k][ord(c) - 48] for k, c in enumerate(padded))
-            p["embed"][i] = p["embed"][i] * 0.3 + v
-            p["head"][i] += v * 0.04
+        if text.isascii() and text.isdigit() and len(text) <= 3:
+            rows.append(i)
+            digits.append([11 * k + ord(c) - 48 for k, c in enumerate(text.rjust(3, ":"))])  # ":" is 10
+    return torch.tensor(rows), torch.tensor(digits)
+
+
+def combine(p, number_rows, digits):
+    """Adds the digits' rows to the numbers', in place."""
+    for table in ("embed", "head"):
+        p[table][number_rows] += p[table + "_digits"][digits].sum(1)
 
 
 E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
@@ -103,7 +116,7 @@ def mxfp4(w):
 
 
 def effective(flat, vocab):
-    """Rounds a copy of the parameters, in place, to what the exported checkpoint holds."""
+    """Rounds parameters, in place, to what the exported checkpoint holds."""
     for name, t in views(flat, vocab).items():
         t.copy_(mxfp4(t)[0] if name.endswith((".w1", ".w2")) else t.bfloat16().float())
 
@@ -399,8 +412,9 @@ def worker(rank, a, shared, lock):
         p[name].grad = g
     decay = torch.zeros_like(theta)
     for name, t in views(decay, vocab).items():
-        if t.dim() > 1 and name != "embed" and not name.endswith(("b1", "b2")):
+        if t.dim() > 1 and not name.startswith("embed") and not name.endswith(("b1", "b2")):
             t.fill_(0.05)
+    number_rows, digits = (t.to(device) for t in digit_rows(shared["texts"]))
     model = Model(p, VOCAB - vocab + 1, device)
     blocks = len(data) // BLOCK
     began = time.time() - 60 * shared["minutes"]
@@ -415,6 +429,7 @@ def worker(rank, a, shared, lock):
         rounded = done >= a.round_from
         with torch.no_grad():
             flat.copy_(theta)
+            combine(p, number_rows, digits)
             if rounded:
                 effective(flat, vocab)
         grad.zero_()
@@ -427,6 +442,10 @@ def worker(rank, a, shared, lock):
             loss_sum += loss.item()
             n += int((targets != 0).sum())
             tokens += len(ids)
+        for table in ("embed", "head"):
+            rows_grad = p[table].grad[number_rows]
+            for place in range(3):
+                p[table + "_digits"].grad.index_add_(0, digits[:, place], rows_grad)
         grad.mul_(1 / n)
         norm = float(grad.norm())
         if norm > 1:
@@ -452,6 +471,7 @@ def worker(rank, a, shared, lock):
         if step % a.eval_every == a.eval_every - 1:
             with torch.no_grad():
                 flat.copy_(theta)
+                combine(p, number_rows, digits)
                 effective(flat, vocab)
             print(summary(test.skills, evaluate(model, test, device, a.eval_cell), step + 1), flush=True)
     with lock:
@@ -460,7 +480,7 @@ def worker(rank, a, shared, lock):
 
 def save(a, shared, step, minutes):
     path = os.path.join(a.out, "last.pt")
-    torch.save({"theta": shared["theta"].cpu(), "m": shared["m"].cpu(), "v": shared["v"].cpu(), "ids": shared["ids"], "step": step, "minutes": minutes, "seen": float(shared["counters"][1]),
+    torch.save({"theta": shared["theta"].cpu(), "m": shared["m"].cpu(), "v": shared["v"].cpu(), "ids": shared["ids"], "texts": shared["texts"], "step": step, "minutes": minutes, "seen": float(shared["counters"][1]),
                 "first_step": shared["first_step"]}, path + ".new")
     os.replace(path + ".new", path)
 
@@ -500,8 +520,9 @@ def start(a, data):
     if not os.path.exists(path):
         ids = data.ids
         flat = torch.zeros(count(len(ids) + 1))
-        initialise(flat, len(ids) + 1, [""] + [data.texts[i] for i in ids])
-        return {"theta": flat, "m": torch.zeros_like(flat), "v": torch.zeros_like(flat), "ids": ids, "step": 0, "minutes": 0.0, "seen": 0, "first_step": 0}
+        texts = [""] + [data.texts[i] for i in ids]
+        initialise(flat, len(ids) + 1, texts)
+        return {"texts": texts, "theta": flat, "m": torch.zeros_like(flat), "v": torch.zeros_like(flat), "ids": ids, "step": 0, "minutes": 0.0, "seen": 0, "first_step": 0}
     last = torch.load(path)
     old, ids = last["ids"], data.ids
     if len(ids) > len(old):
@@ -514,6 +535,7 @@ def start(a, data):
                 if len(o) < len(t) and key == "theta":  # a new token begins as the unknown one
                     t[len(o):] = o[0] + torch.randn(len(t) - len(o), HIDDEN) * (0.3 if name == "embed" else 0.02)
             last[key] = flat
+        last["texts"] += [data.texts[i] for i in ids[len(old):]]
         last["ids"] = ids
     if a.restart:  # a new schedule on trained parameters: the moments begin anew
         last["first_step"] = last["step"]
@@ -555,15 +577,19 @@ def train(a):
 
 
 def load(a):
+    """The last checkpoint, and its parameters as they are exported."""
     last = torch.load(os.path.join(a.out, "last.pt"), map_location="cpu")
     vocab = len(last["ids"]) + 1
     flat = last["theta"].clone()
+    p = views(flat, vocab)
+    combine(p, *digit_rows(last["texts"]))
     effective(flat, vocab)
-    return last, vocab, Model(views(flat, vocab), VOCAB - vocab + 1, torch.device("cpu"))
+    return last, p
 
 
 def evaluate_command(a):
-    last, vocab, model = load(a)
+    last, p = load(a)
+    model = Model(p, VOCAB - len(last["ids"]), torch.device("cpu"))
     test = Data(a.test)
     test.bind(last["ids"])
     print(summary(test.skills, evaluate(model, test, torch.device("cpu"), a.per_cell), last["step"]))
@@ -612,12 +638,8 @@ def interleave(t):
 
 
 def export(a):
-    last = torch.load(os.path.join(a.out, "last.pt"), map_location="cpu")
-    ids, vocab = last["ids"], len(last["ids"]) + 1
-    flat = last["theta"].clone()
-    effective(flat, vocab)
-    p = views(flat, vocab)
-    tensors = {}
+    last, p = load(a)
+    ids, tensors = last["ids"], {}
     def table(t):
         full = t[0].repeat(VOCAB, 1)
         full[torch.tensor(ids)] = t[1:]
@@ -641,21 +663,35 @@ def export(a):
         tensors[experts + "down_proj_bias"] = bf16(p[f"{n}.b2"])
     tensors["model.norm.weight"] = bf16(p["norm"])
     tensors["lm_head.weight"] = table(p["head"])
+    # Three shards: whoever unpacks them from an archive needs no more than one of them at a time.
+    shards = [["model.embed_tokens.weight"], [n for n in tensors if n not in ("model.embed_tokens.weight", "lm_head.weight")], ["lm_head.weight"]]
+    files, index = {}, {}
+    for i, names in enumerate(shards):
+        file = f"model-{i:05d}-of-{len(shards) - 1:05d}.safetensors"  # gpt-oss counts from 0 and names the last
+        index.update({name: file for name in names})
+        header, at = {}, 0
+        for name in names:
+            dtype, shape, raw = tensors[name]
+            header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + len(raw)]}
+            at += len(raw)
+        text = json.dumps(header, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)
+        files[file] = b"".join([struct.pack("<Q", len(text)), text] + [tensors[name][2] for name in names])
+    as_json = lambda value: json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    total = sum(len(raw) for _, _, raw in tensors.values())
+    files["model.safetensors.index.json"] = as_json({"metadata": {"total_size": total}, "weight_map": index})
+    files["config.json"], files["generation_config.json"] = as_json(config()), as_json(GENERATION)
+    if a.checkpoint.endswith(".zip"):
+        with zipfile.ZipFile(a.checkpoint, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as z:
+            for name, data in sorted(files.items()):
+                info = zipfile.ZipInfo(name)  # dated 1980: the same parameters give the same archive
+                info.compress_type = zipfile.ZIP_DEFLATED
+                z.writestr(info, data)
+        return
     os.makedirs(a.checkpoint, exist_ok=True)
-    header, at = {}, 0
-    for name, (dtype, shape, raw) in tensors.items():
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + len(raw)]}
-        at += len(raw)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with open(os.path.join(a.checkpoint, "model.safetensors"), "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text)
-        for _, _, raw in tensors.values():
-            f.write(raw)
-    for name, value in (("config.json", config()), ("generation_config.json", GENERATION), ("known_ids.json", ids)):
-        with open(os.path.join(a.checkpoint, name), "w") as f:
-            json.dump(value, f, separators=(",", ":"))
-            f.write("\n")
+    for name, data in files.items():
+        with open(os.path.join(a.checkpoint, name), "wb") as f:
+            f.write(data)
 
 
 def main():
