@@ -33,16 +33,19 @@ setup-test: ## what the tests need: a Vulkan driver, Chromium's SwiftShader, Daw
 .PHONY: test
 test: setup-test ## every test; missing hardware is a visible skip, in CI (CI=1) a failure
 	go test -timeout 20m ./...
-	go test -timeout 10m -tags cogentcore ./runtime/gpu/... ./runtime/kernel/... -run 'Smoke|Compile'
+	go test -timeout 10m -tags cogentcore ./runtime/gpu/
+	go test -timeout 10m -tags cogentcore -run 'TestCompileAll|TestGolden$$/gqa_window8' ./runtime/kernel/ ./runtime/model/
 	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
 	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/...
 
 .PHONY: check
-check: ## formatting, vet, static analysis, generated files
+check: ## formatting, vet, static analysis, import rules, generated files
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not formatted: $$unformatted"; exit 1; }
 	go vet ./...
 	go vet -tags cogentcore ./runtime/gpu/...
 	go tool staticcheck ./...
+	go test -count=1 -run Architecture ./runtime
+	go test -count=1 ./tools/vocab
 	go mod verify >/dev/null
 	go mod tidy -diff
 
