@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall/js"
@@ -47,20 +48,22 @@ type (
 	rawSubmission = *wait
 )
 
-// rawPipeline is a compiled shader with the layout of its bind group.
+// rawPipeline is a shader, perhaps still being compiled, with the layout of its bind group.
 type rawPipeline struct {
 	d                *rawDevice
 	layout, pipeline uint32
+	compiled         *wait
 }
 
 // rawDevice is a device in the page's table.
 type rawDevice struct {
-	table  js.Value
-	device uint32
-	done   js.Func     // of gpu.ts's addDevice
-	lost   chan string // the reason, once; buffered
-	list   []uint32    // of the last submit, reused
-	calls  int64       // see Stats.Crossings
+	table     js.Value
+	device    uint32
+	done      js.Func     // of gpu.ts's addDevice
+	lost      chan string // the reason, once; buffered
+	list      []uint32    // of the last submit, reused
+	compiling []*wait     // of pipelines that are not known to be ready
+	calls     int64       // see Stats.Crossings
 
 	mu    sync.Mutex // guards what follows; never held while waiting
 	token uint32     // of the last wait
@@ -254,22 +257,39 @@ func (d *rawDevice) write(b rawBuffer, off int64, p []byte) error {
 	return d.check(jsWrite(d.device, b, float64(off), unsafe.Pointer(unsafe.SliceData(p)), uint32(len(p))))
 }
 
-// newPipeline compiles s. Other goroutines run meanwhile.
+// newPipeline begins to compile s. Its errors are known when it returns; the driver's compiler goes on, for several shaders at a
+// time, and who submits or waits also waits for it.
 func (d *rawDevice) newPipeline(s shaders.Shader) (p rawPipeline, err error) {
 	defer caught(&err)
 	accesses := make([]any, len(s.Bindings))
 	for i, a := range s.Bindings {
 		accesses[i] = int(a)
 	}
-	ids, err := promise.Await(context.Background(), d.table.Call("createPipeline", d.device, s.Name, s.Source, accesses))
+	token, compiled := d.newWait()
+	ids, err := promise.Await(context.Background(), d.table.Call("createPipeline", d.device, s.Name, s.Source, accesses, token))
 	if err != nil {
+		d.settle(token, "")
 		return p, err
 	}
-	return rawPipeline{d, uint32(ids.Index(0).Int()), uint32(ids.Index(1).Int())}, nil
+	d.compiling = append(d.compiling, compiled)
+	return rawPipeline{d, uint32(ids.Index(0).Int()), uint32(ids.Index(1).Int()), compiled}, nil
+}
+
+// awaitCompiled waits for the compilations among waits.
+func (d *rawDevice) awaitCompiled(waits []*wait) error {
+	for _, w := range waits {
+		<-w.done
+		if w.err != nil {
+			return fmt.Errorf("compile: %w", w.err)
+		}
+	}
+	d.compiling = slices.DeleteFunc(d.compiling, func(w *wait) bool { return slices.Contains(waits, w) })
+	return nil
 }
 
 // release frees the pipeline.
 func (p rawPipeline) release() {
+	p.d.compiling = slices.DeleteFunc(p.d.compiling, func(w *wait) bool { return w == p.compiled })
 	p.d.table.Call("drop", p.layout)
 	p.d.table.Call("drop", p.pipeline)
 }
@@ -292,6 +312,19 @@ func (d *rawDevice) submit(programs []*Program) (rawSubmission, error) {
 	if len(programs) == 0 {
 		token, w := d.newWait()
 		return w, d.check(jsFlush(d.device, token))
+	}
+	if len(d.compiling) > 0 {
+		var waits []*wait
+		for _, p := range programs {
+			for _, o := range p.ops {
+				if o.n == 0 {
+					waits = append(waits, o.pipeline.compiled)
+				}
+			}
+		}
+		if err := d.awaitCompiled(waits); err != nil {
+			return nil, err
+		}
 	}
 	list := d.list[:0]
 	for _, p := range programs {
@@ -319,6 +352,11 @@ func (d *rawDevice) poll(at rawSubmission) {
 // readback starts a copy of n bytes of src at off to the staging buffer. Without src it clears a word there instead, which serves
 // to wait: submissions finish in order.
 func (d *rawDevice) readback(staging, src rawBuffer, off, n int64) (rawSubmission, error) {
+	if src == 0 {
+		if err := d.awaitCompiled(slices.Clone(d.compiling)); err != nil {
+			return nil, err
+		}
+	}
 	token, w := d.newWait()
 	return w, d.check(jsReadback(d.device, staging, src, float64(off), uint32(n), token))
 }

@@ -5,7 +5,7 @@
 /** A device as it stands in the table. */
 interface Entry {
   device: GPUDevice;
-  /** Told when a read or a flush is over; error is '' if it went well. */
+  /** Told when a read, a flush or a compilation is over; error is '' if it went well. */
   done: (id: number, error: string) => void;
   /** The first error that nobody caught: something was submitted that the device refused. */
   failure: string;
@@ -20,6 +20,13 @@ const READBACK = 0x1 | 0x8; // GPUBufferUsage.MAP_READ | COPY_DST
 const BINDING_TYPES: GPUBufferBindingType[] = ['uniform', 'read-only-storage', 'storage']; // by shaders.Access
 
 const message = (e: unknown): string => (e instanceof Error || e instanceof DOMException ? e.message : '') || String(e);
+
+/** Tells `done` of the end of p. */
+function settle(entry: Entry, token: number, p: Promise<unknown>): void {
+  const done = (error: string) => entry.closed || entry.done(token, entry.lost || error);
+  // What is rejected because of a loss may be so a moment before the loss is told.
+  p.then(() => done(''), (e) => setTimeout(() => done(message(e)), 0));
+}
 
 export class GPUTable {
   /** Message of the last import that returned 0. */
@@ -79,28 +86,36 @@ export class GPUTable {
     return this.#add(buffer);
   }
 
-  /** Compiles a shader; accesses are shaders.Access by binding. Resolves to the numbers of the group's layout and the pipeline. */
-  async createPipeline(id: number, label: string, code: string, accesses: number[]): Promise<[number, number]> {
-    const { device }: Entry = this.#objects[id];
+  /**
+   * Compiles a shader; accesses are shaders.Access by binding. Resolves to the numbers of the group's layout and the pipeline once
+   * the shader is known to be right. The driver's compiler goes on, beside those of other shaders, and `done` is told of its end.
+   */
+  async createPipeline(id: number, label: string, code: string, accesses: number[], token: number): Promise<[number, number]> {
+    const entry: Entry = this.#objects[id];
+    const { device } = entry;
     device.pushErrorScope('validation');
     const module = device.createShaderModule({ label, code });
     const layout = device.createBindGroupLayout({
       label,
       entries: accesses.map((a, binding) => ({ binding, visibility: 0x4 /* COMPUTE */, buffer: { type: BINDING_TYPES[a]! } })),
     });
-    const scope = device.popErrorScope();
-    scope.catch(() => {}); // it is awaited below, perhaps not at all
-    const { messages } = await module.getCompilationInfo();
-    const errors = messages.filter((m) => m.type === 'error').map((m) => `wgsl:${m.lineNum}:${m.linePos}: ${m.message}`);
-    if (errors.length > 0) throw new Error(errors.join('\n'));
-    const invalid = await scope;
-    if (invalid) throw new Error(invalid.message);
-    const pipeline = await device.createComputePipelineAsync({
+    const compiled = device.createComputePipelineAsync({
       label,
       layout: device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
       compute: { module, entryPoint: 'main' },
     });
-    return [this.#add(layout), this.#add(pipeline)];
+    let refused: unknown; // what is wrong with the pipeline is told before the scope's answer comes
+    compiled.catch((e) => (refused = e));
+    const [{ messages }, invalid] = await Promise.all([module.getCompilationInfo(), device.popErrorScope()]);
+    const errors = messages.filter((m) => m.type === 'error').map((m) => `wgsl:${m.lineNum}:${m.linePos}: ${m.message}`);
+    if (errors.length > 0) throw new Error(errors.join('\n'));
+    if (invalid || refused) throw new Error(invalid?.message ?? message(refused));
+    const compiling = {};
+    const pipeline = this.#add(compiling);
+    settle(entry, token, compiled.then((p) => {
+      if (this.#objects[pipeline] === compiling) this.#objects[pipeline] = p;
+    }));
+    return [this.#add(layout), pipeline];
   }
 
   /** Writes bytes that are not in Go's memory: a part of data to a buffer. size is padded to whole words with zeros. */
@@ -129,11 +144,6 @@ export class GPUTable {
         this.error = message(e);
       }
       return 0;
-    };
-    const settle = (entry: Entry, token: number, p: Promise<unknown>): void => {
-      const done = (error: string) => entry.closed || entry.done(token, entry.lost || error);
-      // What is rejected because of a loss may be so a moment before the loss is told.
-      p.then(() => done(''), (e) => setTimeout(() => done(message(e)), 0));
     };
     return {
       // Runs the commands of a list of 32-bit words: {pipeline, group, x, y, z}, or {0, source, word, destination, word, words}
