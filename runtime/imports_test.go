@@ -14,9 +14,11 @@ import (
 // imports says which of our packages each package may import; the table is the architecture.
 var imports = map[string][]string{
 	"shaders":                 {},
+	"runtime/promise":         {}, // of the browser build
+	"runtime/nano":            {"runtime/weights"},
 	"runtime/tensor":          {},
 	"runtime/gptoss":          {"runtime/tensor"},
-	"runtime/weights":         {"runtime/gptoss", "runtime/tensor"},
+	"runtime/weights":         {"runtime/gptoss", "runtime/promise", "runtime/tensor"},
 	"runtime/kv":              {},
 	"runtime/sample":          {},
 	"runtime/tokenizer":       {},
@@ -25,7 +27,7 @@ var imports = map[string][]string{
 	"runtime/engine":          {"runtime/gptoss", "runtime/kv", "runtime/sample"},
 	"runtime/chat":            {"runtime/engine", "runtime/harmony", "runtime/sample", "runtime/tokenizer"},
 	"runtime/openai":          {"runtime/chat", "runtime/engine", "runtime/sample"},
-	"runtime/gpu":             {"shaders"},
+	"runtime/gpu":             {"runtime/promise", "shaders"},
 	"runtime/kernel":          {"shaders", "runtime/gpu"},
 	"runtime/ref":             {"runtime/engine", "runtime/gptoss", "runtime/tensor", "runtime/weights"},
 	"runtime/model":           {"shaders", "runtime/engine", "runtime/gpu", "runtime/gptoss", "runtime/kernel", "runtime/kv", "runtime/weights"},
@@ -39,8 +41,8 @@ var randomModels = []string{"tools/randmodel", "tools/gossamer"}
 
 // only lists packages outside this module that belong to few of ours.
 var only = map[string][]string{
-	"net/http":                              {"runtime/server", "runtime/weights", "tools/"}, // weights: natively
-	"syscall/js":                            {"wasm", "runtime/gpu", "runtime/weights"},      // in files for GOOS=js
+	"net/http":                              {"runtime/server", "runtime/weights", "tools/"},               // weights: natively
+	"syscall/js":                            {"wasm", "runtime/gpu", "runtime/promise", "runtime/weights"}, // in files for GOOS=js
 	"log":                                   {},
 	"github.com/cogentcore/webgpu/wgpu":     {"runtime/gpu"},
 	"github.com/oliverbestmann/webgpu/wgpu": {"runtime/gpu"},
