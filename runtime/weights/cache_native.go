@@ -131,7 +131,7 @@ func (s *cacheStore) fetch(ctx context.Context, c *Chunk, buf []byte) ([]byte, e
 	}
 	want, path, part := s.expect(c)
 	if s.dir != "" && s.has(c) {
-		p, err := readPrefix(path, sized(buf, c.Bytes))
+		p, err := readStart(path, sized(buf, c.Bytes))
 		if err == nil && hashOf(p) == want {
 			return p, nil
 		}
@@ -162,13 +162,17 @@ func (s *cacheStore) fetch(ctx context.Context, c *Chunk, buf []byte) ([]byte, e
 	return nil, fmt.Errorf("%w, twice: the server has other bytes than the manifest says: tell its owner", err)
 }
 
-// readPrefix reads the bytes of a file into p, as many as there are.
-func readPrefix(path string, p []byte) ([]byte, error) {
+// readStart reads the bytes of a file into p, as many as there are.
+func readStart(path string, p []byte) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	return readPrefix(f, p)
+}
+
+func readPrefix(f *os.File, p []byte) ([]byte, error) {
 	n, err := io.ReadFull(f, p)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil
@@ -181,14 +185,15 @@ func (s *cacheStore) download(ctx context.Context, c *Chunk, part string, p []by
 	span := span{url: s.url(c), off: c.start(), n: c.Bytes, whole: c.Offset == nil, etag: s.etags[c.URL], fresh: fresh}
 	keep := func([]byte, int64) {}
 	if s.dir != "" && !s.full.Load() {
-		if had, err := readPrefix(part, p[:c.Bytes]); err == nil {
-			p = had
-		}
-		f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE, 0o644)
+		// One open file for both: another program may give this one its final name between the two.
+		f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o644)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close() // what it holds is checked when it is read
+		if p, err = readPrefix(f, p[:c.Bytes]); err != nil {
+			return nil, err
+		}
 		keep = func(q []byte, off int64) {
 			if s.full.Load() {
 				return
@@ -223,12 +228,12 @@ func (s *cacheStore) commit(c *Chunk, hash, part string) error {
 	if s.dir == "" || s.full.Load() {
 		return nil
 	}
-	_, path, _ := s.expect(c)
-	err := os.Rename(part, path)
-	if errors.Is(err, fs.ErrNotExist) && s.has(c) {
-		return nil // another program was faster
+	if s.has(c) { // another program was faster
+		s.discard(part)
+		return nil
 	}
-	if err != nil {
+	_, path, _ := s.expect(c)
+	if err := os.Rename(part, path); err != nil && !errors.Is(err, fs.ErrNotExist) { // as before
 		return fmt.Errorf("weights: cache: %w", err)
 	}
 	return nil

@@ -2,10 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
+	"gossamer/runtime/tokenizer/o200k"
 	"gossamer/runtime/weights"
 )
 
@@ -14,15 +20,19 @@ func packCommand() command {
 		name:  "pack",
 		args:  "SRC DST | --verify SRC",
 		short: "turn a checkpoint into chunks that any static host serves, or check such chunks",
-		long: `SRC is a directory with a published checkpoint, in Hugging Face's layout or OpenAI's original one, or a GGUF file. DST becomes a packed model:
-manifest.json, and files of at most 24 MiB, each named by its SHA-256. An interrupted run is continued by running it again.
+		long: `SRC is a directory with a published checkpoint, in Hugging Face's layout or OpenAI's original one, a GGUF file, or the URL of
+a packed model. DST becomes a packed model: manifest.json, and files of at most 24 MiB, each named by its SHA-256. An interrupted
+run is continued by running it again.
 
 --manifest-only writes only manifest.json, which refers to ranges of the safetensors files: below --base-url, or beside the
 manifest. Put it beside them, on any mirror, and loading checks every byte.
 
---verify reads a packed model and compares every chunk with its hash.`,
+--to gguf writes a GGUF file for llama.cpp, without loss.
+
+--verify reads a packed model, a directory or a URL, and compares every chunk with its hash.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 			p := packer{}
+			fs.StringVar(&p.to, "to", "chunks", "what to write, chunks or gguf")
 			fs.BoolVar(&p.manifestOnly, "manifest-only", false, "leave the files where they are")
 			fs.StringVar(&p.baseURL, "base-url", "", "with --manifest-only: the `URL` of the directory with the files")
 			fs.BoolVar(&p.verify, "verify", false, "check a packed model")
@@ -33,29 +43,36 @@ manifest. Put it beside them, on any mirror, and loading checks every byte.
 }
 
 type packer struct {
+	to           string
 	manifestOnly bool
 	baseURL      string
 	verify       bool
 	json         bool
 }
 
-// run chooses what to do.
-func (p *packer) run(ctx context.Context, env *env, args []string) error {
-	want := 2
-	if p.verify {
-		want = 1
-	}
+// check refuses command lines that make no sense.
+func (p *packer) check(args []string) error {
 	switch {
-	case len(args) != want && p.verify:
+	case p.verify && len(args) != 1:
 		return usagef("--verify wants SRC, got %d arguments", len(args))
-	case len(args) != want:
+	case !p.verify && len(args) != 2:
 		return usagef("want SRC and DST, got %d arguments", len(args))
-	case p.verify && p.manifestOnly:
-		return usagef("--verify and --manifest-only exclude each other")
+	case p.to != "chunks" && p.to != "gguf":
+		return usagef("--to is %q, want chunks or gguf", p.to)
+	case p.verify && (p.manifestOnly || p.to == "gguf"), p.manifestOnly && p.to == "gguf":
+		return usagef("--verify, --manifest-only and --to gguf exclude each other")
 	case p.baseURL != "" && !p.manifestOnly:
 		return usagef("--base-url is for --manifest-only")
 	}
-	c, err := weights.OpenDir(args[0])
+	return nil
+}
+
+func (p *packer) run(ctx context.Context, env *env, args []string) error {
+	if err := p.check(args); err != nil {
+		return err
+	}
+	src := args[0]
+	c, err := openSource(ctx, src, p.verify)
 	if err != nil {
 		return err
 	}
@@ -64,43 +81,88 @@ func (p *packer) run(ctx context.Context, env *env, args []string) error {
 	}
 	bar := newProgress(env.stderr)
 	defer bar.clear()
-	if p.verify {
-		return p.check(ctx, env, bar, c)
+	switch {
+	case p.verify:
+		return p.verifyChunks(ctx, env, bar, c)
+	case p.to == "gguf":
+		return p.writeGGUF(ctx, env, bar, c, src, args[1])
+	case p.manifestOnly:
+		return p.report(env, bar)(weights.PackInPlace(ctx, c, args[1], p.baseURL, bar.work))
 	}
-	pack := func() (weights.PackReport, error) { return weights.Pack(ctx, c, args[1], bar.work) }
-	if p.manifestOnly {
-		pack = func() (weights.PackReport, error) {
-			return weights.PackInPlace(ctx, c, args[1], p.baseURL, bar.work)
+	return p.report(env, bar)(weights.Pack(ctx, c, args[1], bar.work))
+}
+
+// openSource opens what is to be packed or checked. What a server has is checked there, past the cache.
+func openSource(ctx context.Context, src string, verify bool) (*weights.Checkpoint, error) {
+	if strings.Contains(src, "://") {
+		return weights.OpenURL(ctx, src, weights.Options{NoCache: verify})
+	}
+	return weights.OpenDir(src)
+}
+
+func (p *packer) report(env *env, bar *progress) func(weights.PackReport, error) error {
+	return func(r weights.PackReport, err error) error {
+		bar.clear()
+		if err != nil {
+			return err
 		}
+		if p.json {
+			return writeJSON(env.stdout, r)
+		}
+		_, err = fmt.Fprintf(env.stdout, "%d tensors, %s, in %d chunks (%d new, %d compressed), %s\n", r.Tensors, megabytes(r.RawBytes),
+			r.Chunks, r.Written, r.Zstd, megabytes(r.Bytes))
+		return err
 	}
-	report, err := pack()
+}
+
+// writeGGUF adds the vocabulary, if the model has ours, and the chat template, if the repository has one.
+func (p *packer) writeGGUF(ctx context.Context, env *env, bar *progress, c *weights.Checkpoint, src, dst string) error {
+	tok, err := o200k.Load()
 	if err != nil {
 		return err
 	}
-	bar.clear()
-	if p.json {
-		return writeJSON(env.stdout, report)
+	o := weights.GGUFOptions{Name: filepath.Base(src)}
+	if c.Config().Vocab == tok.Vocab() {
+		o.Vocabulary = ggufVocabulary(tok)
+	} else {
+		fmt.Fprintf(env.stderr, "note: the model has %d tokens, not gpt-oss's %d, so the file gets no tokenizer\n", c.Config().Vocab, tok.Vocab())
 	}
-	_, err = fmt.Fprintf(env.stdout, "%d tensors, %s, in %d chunks (%d new, %d compressed), %s\n", report.Tensors, megabytes(report.RawBytes),
-		report.Chunks, report.Written, report.Zstd, megabytes(report.Bytes))
+	template, err := os.ReadFile(filepath.Join(src, "chat_template.jinja"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !strings.HasSuffix(src, ".gguf") {
+		return err
+	}
+	o.ChatTemplate = string(template)
+	if err := weights.WriteGGUF(ctx, c, dst, o, bar.work); err != nil {
+		return err
+	}
+	bar.clear()
+	info, err := os.Stat(dst)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return writeJSON(env.stdout, map[string]int64{"tensors": int64(len(c.Config().Tensors())), "bytes": info.Size()})
+	}
+	_, err = fmt.Fprintf(env.stdout, "%s, %s\n", dst, megabytes(info.Size()))
 	return err
 }
 
-// check verifies a packed model.
-func (p *packer) check(ctx context.Context, env *env, bar *progress, c *weights.Checkpoint) error {
+// verifyChunks checks a packed model. All that is wrong is reported.
+func (p *packer) verifyChunks(ctx context.Context, env *env, bar *progress, c *weights.Checkpoint) error {
+	type bad struct {
+		weights.Chunk
+		Error string `json:"error"`
+	}
 	report := struct {
 		Chunks int   `json:"chunks"`
 		Bytes  int64 `json:"bytes"`
-		Bad    []any `json:"bad"`
-	}{Bad: []any{}}
+		Bad    []bad `json:"bad"`
+	}{Bad: []bad{}}
 	err := c.Verify(ctx, func(k weights.Chunk, err error) {
 		report.Chunks++
 		report.Bytes += k.Bytes
 		if err != nil {
-			report.Bad = append(report.Bad, struct {
-				weights.Chunk
-				Error string `json:"error"`
-			}{k, err.Error()})
+			report.Bad = append(report.Bad, bad{k, err.Error()})
 		}
 	}, bar.work)
 	bar.clear()
