@@ -16,8 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/pkoukk/tiktoken-go"
 )
 
 // Special tokens with a meaning. All others between numText and Vocab are reserved.
@@ -51,7 +49,7 @@ type Tokenizer struct {
 	seed   maphash.Seed
 	single [256]int32 // the token of each byte
 
-	library func() *tiktoken.Tiktoken // made at the first use
+	library func() *library // made at the first use
 }
 
 // New makes a tokenizer of the o200k ranks in the form that tools/vocab writes: one byte per text token with the number of
@@ -123,8 +121,8 @@ func (t *Tokenizer) Vocab() int { return numVocab }
 // Encode returns the tokens of text. All of them are text tokens: markers in the text are text. Invalid UTF-8 is read as
 // [Valid] reads it.
 //
-// The first short text takes longer, because tiktoken-go's maps are made for it (0.1 to 0.3 s, in a browser 0.7 s): let there be one
-// while the weights load.
+// The first short text takes longer, because tiktoken-go's maps are made for it (0.1 to 0.3 s): let there be one while the
+// weights load.
 func (t *Tokenizer) Encode(text string) []int32 {
 	text = Valid(text)
 	if len(text) > libraryMax {

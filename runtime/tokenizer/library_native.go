@@ -1,3 +1,5 @@
+//go:build !js
+
 package tokenizer
 
 import (
@@ -11,12 +13,15 @@ import (
 // 7 s. What is longer goes through encodePieces, which takes n log n; the tests hold the two against each other.
 const libraryMax = 2048
 
+// library is tiktoken-go's encoder.
+type library = tiktoken.Tiktoken
+
 // newLibrary makes tiktoken-go's encoder over the same ranks, with its own maps of them (22 MB).
 //
 // Of that library only NewCoreBPE and EncodeOrdinary are used. GetEncoding downloads vocabularies, and would link net/http.
 // Encode, with special tokens, reads markers that were not allowed, and never returns if there are none to look for
 // (library_test.go shows both).
-func (t *Tokenizer) newLibrary() *tiktoken.Tiktoken {
+func (t *Tokenizer) newLibrary() *library {
 	ranks := make(map[string]int, numText)
 	text := string(t.text) // one string that all keys are part of
 	for id := range numText {
