@@ -183,33 +183,39 @@ func readPrefix(f *os.File, p []byte) ([]byte, error) {
 // download fetches a chunk, from where an earlier download ended, and writes what comes to the file part.
 func (s *cacheStore) download(ctx context.Context, c *Chunk, part string, p []byte, fresh bool) ([]byte, error) {
 	span := span{url: s.url(c), off: c.start(), n: c.Bytes, whole: c.Offset == nil, etag: s.etags[c.URL], fresh: fresh}
-	keep := func([]byte, int64) {}
-	if s.dir != "" && !s.full.Load() {
-		// One open file for both: another program may give this one its final name between the two.
-		f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o644)
-		if err != nil {
-			return nil, err
+	if s.dir == "" || s.full.Load() {
+		return s.client.fetch(ctx, span, p, func([]byte, int64) {})
+	}
+	// One open file to read and write: another program may give this one its final name between the two.
+	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		s.giveUp(ctx, part, err)
+		return s.download(ctx, c, part, p, fresh)
+	}
+	defer f.Close() // what it holds is checked when it is read
+	if p, err = readPrefix(f, p[:c.Bytes]); err != nil {
+		return nil, err
+	}
+	keep := func(q []byte, off int64) {
+		if s.full.Load() {
+			return
 		}
-		defer f.Close() // what it holds is checked when it is read
-		if p, err = readPrefix(f, p[:c.Bytes]); err != nil {
-			return nil, err
-		}
-		keep = func(q []byte, off int64) {
-			if s.full.Load() {
-				return
-			}
-			if _, err := f.WriteAt(q, off); err != nil {
-				s.full.Store(true)
-				s.discard(part)
-				reason := "the cache cannot be written"
-				if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-					reason = "the disk is full"
-				}
-				s.log.WarnContext(ctx, reason+": the rest of the model is loaded, but not kept", "error", err)
-			}
+		if _, err := f.WriteAt(q, off); err != nil {
+			s.giveUp(ctx, part, err)
 		}
 	}
 	return s.client.fetch(ctx, span, p, keep)
+}
+
+// giveUp goes on without the cache, because the model can be loaded all the same.
+func (s *cacheStore) giveUp(ctx context.Context, part string, err error) {
+	s.full.Store(true)
+	s.discard(part)
+	reason := "the cache cannot be written"
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		reason = "the disk is full"
+	}
+	s.log.WarnContext(ctx, reason+": the rest of the model is loaded, but not kept", "error", err)
 }
 
 func (s *cacheStore) discard(part string) {
@@ -225,10 +231,10 @@ func (s *cacheStore) commit(c *Chunk, hash, part string) error {
 		s.pins[s.place(c)] = hash
 		s.mu.Unlock()
 	}
-	if s.dir == "" || s.full.Load() {
+	if s.dir == "" {
 		return nil
 	}
-	if s.has(c) { // another program was faster
+	if s.full.Load() || s.has(c) { // the latter: another program was faster
 		s.discard(part)
 		return nil
 	}

@@ -56,7 +56,8 @@ type segment struct {
 	off, n int64
 }
 
-// OpenDir opens the checkpoint in a directory, or a GGUF file. No file stays open.
+// OpenDir opens the checkpoint in a directory, or a GGUF file. No file stays open. If a manifest there says that chunks are on a
+// web server, they are fetched from it when they are needed and kept in DefaultCacheDir.
 func OpenDir(dir string) (*Checkpoint, error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("weights: %w", err)
@@ -111,22 +112,31 @@ func openManifest(m *Manifest, s store) (*Checkpoint, error) {
 	return c, nil
 }
 
+// openPacked opens the packed model whose manifest is in fsys.
+func openPacked(fsys fs.FS) (*Checkpoint, error) {
+	data, err := readSmall(fsys, ManifestName)
+	if err != nil {
+		return nil, err
+	}
+	m, err := ParseManifest(data)
+	if err != nil {
+		return nil, err
+	}
+	s, err := dirStore(m, fsys)
+	if err != nil {
+		return nil, err
+	}
+	return openManifest(m, s)
+}
+
 // open picks the folder to read: the root, or original/ where only that holds weights.
 func open(fsys fs.FS, where string) (*Checkpoint, error) {
-	data, err := readSmall(fsys, ManifestName)
-	if err == nil {
-		m, err := ParseManifest(data)
-		if err != nil {
-			return nil, err
-		}
-		s, err := dirStore(m, fsys)
-		if err != nil {
-			return nil, err
-		}
-		return openManifest(m, s)
+	packed, manifestErr := openPacked(fsys)
+	if manifestErr == nil {
+		return packed, nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	if !errors.Is(manifestErr, fs.ErrNotExist) && !errors.Is(manifestErr, errOtherFormat) {
+		return nil, manifestErr
 	}
 	files, err := listFiles(fsys)
 	if err != nil {
@@ -141,6 +151,9 @@ func open(fsys fs.FS, where string) (*Checkpoint, error) {
 		if files, err = listFiles(fsys); err != nil {
 			return nil, err
 		}
+	}
+	if len(files.names) == 0 && errors.Is(manifestErr, errOtherFormat) {
+		return nil, manifestErr
 	}
 	if len(files.names) == 0 {
 		return nil, fmt.Errorf("weights: no %s file in %s: give a directory with config.json and the published weights", suffix, where)

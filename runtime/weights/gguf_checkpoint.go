@@ -93,6 +93,10 @@ func openGGUF(fsys fs.FS, name string) (*Checkpoint, error) {
 	return c, nil
 }
 
+// harmonyEOS are <|return|>, <|endoftext|> and <|call|>, the EOS ids of the published generation_config.json. A GGUF file has room
+// for one; llama.cpp knows the others by their names.
+var harmonyEOS = []int32{200002, 199999, 200012}
+
 // ggufFields reads metadata; the first error stays.
 type ggufFields struct {
 	values map[string]any
@@ -181,6 +185,9 @@ func (h *ggufHeader) config() (*gptoss.Config, error) {
 		return nil, errors.New(`tensor "token_embd.weight" is missing or no matrix: the file is incomplete`)
 	}
 	c.Vocab = int(embedding.dims[1])
+	if c.Vocab == harmonyRows && slices.Equal(c.EOS, harmonyEOS[:1]) {
+		c.EOS = slices.Clone(harmonyEOS)
+	}
 	c.Sliding = make([]bool, max(0, min(c.Layers, 1<<16)))
 	for n := range c.Sliding {
 		c.Sliding[n] = n%2 == 0

@@ -145,6 +145,9 @@ func parseManifest(data []byte, hashed bool) (*Manifest, error) {
 	return m, nil
 }
 
+// errOtherFormat says that a file called manifest.json is something else, such as a web application's.
+var errOtherFormat = errors.New("this is not a packed model")
+
 func decodeManifest(data []byte) (*Manifest, error) {
 	var head struct {
 		Format  string `json:"format"`
@@ -154,7 +157,7 @@ func decodeManifest(data []byte) (*Manifest, error) {
 		return nil, fmt.Errorf("%w: this is not a packed model, or it is damaged", err)
 	}
 	if head.Format != ManifestFormat {
-		return nil, fmt.Errorf("format is %q, want %q: this is not a packed model", head.Format, ManifestFormat)
+		return nil, fmt.Errorf("format is %q, want %q: %w", head.Format, ManifestFormat, errOtherFormat)
 	}
 	if head.Version != ManifestVersion {
 		return nil, fmt.Errorf("version is %d, this program reads %d: use the release that packed the model, or a newer one", head.Version, ManifestVersion)

@@ -103,11 +103,13 @@ func fetchManifest(ctx context.Context, c *client, base, dir string) (*Manifest,
 	}
 	data, err := c.small(ctx, base+ManifestName, maxJSONBytes, failures)
 	if err == nil {
-		m, err := ParseManifest(data)
-		return m, origin{URL: base}, err
+		var m *Manifest
+		if m, err = ParseManifest(data); !errors.Is(err, errOtherFormat) {
+			return m, origin{URL: base}, err
+		}
 	}
-	var status *statusError
-	if errors.As(err, &status) && !errors.As(err, new(*unreachableError)) { // missing; some servers call that forbidden
+	reached := errors.As(err, new(*statusError)) && !errors.As(err, new(*unreachableError))
+	if reached || errors.Is(err, errOtherFormat) { // no manifest; some servers call what is missing forbidden
 		var m *Manifest
 		var derived origin
 		if m, derived, err = derive(ctx, c, base, failures); err == nil {

@@ -776,3 +776,49 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func pair(a, b int64) []int64 { return []int64{a, b} }
+
+// TestIgnoredRange: a server that sends whole files will do for the beginnings of files, and is refused for what lies far inside.
+func TestIgnoredRange(t *testing.T) {
+	dir := writeSmall(t)
+	src := openDir(t, dir)
+	s := serve(t, dir)
+	s.answer(func(_ http.ResponseWriter, r *http.Request) bool {
+		r.Header.Del("Range")
+		return false
+	})
+	away := t.TempDir()
+	if _, err := PackInPlace(t.Context(), src, away, s.URL, nil); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	c := openDir(t, away)
+	if !maps.EqualFunc(collect(t, src), collect(t, c), bytes.Equal) {
+		t.Error("other bytes")
+	}
+	off := int64(1 << 30)
+	c.manifest.Chunks[0].Offset, c.manifest.Chunks[0].SHA256 = &off, strings.Repeat("0", 64)
+	wantError(t, c.Load(t.Context(), discard, nil), "weights: chunk …: the server ignores Range, which files of this size need: use another host, or pack the model into chunks")
+}
+
+// TestOtherManifest: a manifest.json of something else does not hide a checkpoint.
+func TestOtherManifest(t *testing.T) {
+	dir := writeSmall(t)
+	want := collect(t, openDir(t, dir))
+	if err := os.WriteFile(filepath.Join(dir, ManifestName), []byte(`{"name": "an app", "icons": []}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if !maps.EqualFunc(want, collect(t, openDir(t, dir)), bytes.Equal) {
+		t.Error("other bytes")
+	}
+	c := mustOpenAt(t, serve(t, dir).URL, Options{})
+	if !maps.EqualFunc(want, collect(t, c), bytes.Equal) || c.Verified() {
+		t.Error("other bytes from a server, or verified")
+	}
+	for _, name := range []string{"model-00000-of-00001.safetensors", "model-00001-of-00001.safetensors", indexName} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := OpenDir(dir)
+	wantError(t, err, `weights: manifest.json: format is "", want "gossamer-manifest": this is not a packed model`)
+}
