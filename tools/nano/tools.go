@@ -27,7 +27,6 @@ type parameter struct {
 	names []string
 	kind  string // string or integer
 	draw  func(s source) string
-	enum  []string
 }
 
 func (p parameter) json(value string) string {

@@ -38,7 +38,7 @@ MIN_COUNT = 24  # a token that occurs less often in the training data is unknown
 
 def layout(vocab):
     """Names and shapes of all parameters, in the order in which they lie in the flat buffer. Row 0 of both tables is "unknown"."""
-    shapes = [("embed", (vocab, HIDDEN)), ("head", (vocab, HIDDEN)), ("embed_digits", (33, HIDDEN)), ("head_digits", (33, HIDDEN)), ("norm", (HIDDEN,))]
+    shapes = [("embed", (vocab, HIDDEN)), ("head", (vocab, HIDDEN)), ("embed_digits", (33, HIDDEN)), ("head_digits", (33, HIDDEN)), ("copy", (HIDDEN, HIDDEN)), ("norm", (HIDDEN,))]
     qkv = (HEADS + 2 * KV) * DIM
     for n in range(LAYERS):
         shapes += [
@@ -73,6 +73,8 @@ def initialise(flat, vocab, texts):
             t.fill_(1)
         elif t.dim() == 1 or name.endswith(("b1", "b2", "router_bias", "sinks")):
             t.zero_()
+        elif name == "copy":
+            t.copy_(torch.linalg.qr(torch.randn(HIDDEN, HIDDEN))[0] * 0.1)
         elif name.startswith(("embed", "head")):
             t.normal_(0, 0.5 if name.startswith("embed") else 0.02)
         else:
@@ -94,9 +96,23 @@ def digit_rows(texts):
 
 
 def combine(p, number_rows, digits):
-    """Adds the digits' rows to the numbers', in place."""
+    """Makes the two tables that the model has of the parameters that are trained, in place: the digits' rows are added to the numbers', and
+    the embedding, mapped by copy, to the unembedding. Because of that map an attention head that has learned to copy some words copies
+    all of them: each word on its own would need many more dialogues."""
     for table in ("embed", "head"):
         p[table][number_rows] += p[table + "_digits"][digits].sum(1)
+    p["head"] += p["embed"] @ p["copy"]
+
+
+def combine_gradient(p, number_rows, digits):
+    """Turns the tables' gradients into those of what combine makes them of, in place."""
+    head = p["head"].grad
+    p["copy"].grad.copy_(p["embed"].detach().t() @ head)
+    p["embed"].grad.add_(head @ p["copy"].detach().t())
+    for table in ("embed", "head"):
+        rows = p[table].grad[number_rows]
+        for place in range(3):
+            p[table + "_digits"].grad.index_add_(0, digits[:, place], rows)
 
 
 E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
@@ -442,10 +458,8 @@ def worker(rank, a, shared, lock):
             loss_sum += loss.item()
             n += int((targets != 0).sum())
             tokens += len(ids)
-        for table in ("embed", "head"):
-            rows_grad = p[table].grad[number_rows]
-            for place in range(3):
-                p[table + "_digits"].grad.index_add_(0, digits[:, place], rows_grad)
+        with torch.no_grad():
+            combine_gradient(p, number_rows, digits)
         grad.mul_(1 / n)
         norm = float(grad.norm())
         if norm > 1:
