@@ -4,6 +4,7 @@
 export type RuntimeErrorCode =
   | 'insecure-context' // the page is not served over https or from localhost
   | 'no-webgpu' // the browser or the machine has no WebGPU adapter
+  | 'faulty-gpu' // the adapter computes wrong numbers
   | 'limits' // the adapter allows less than the model needs
   | 'download' // a file cannot be fetched
   | 'integrity' // a file has other bytes than published
@@ -18,6 +19,7 @@ export type RuntimeErrorCode =
 const hints: Record<RuntimeErrorCode, string> = {
   'insecure-context': 'Serve the page over https, or from localhost.',
   'no-webgpu': 'Use a current Chrome, Edge, Safari or Firefox with hardware acceleration switched on.',
+  'faulty-gpu': 'Update the browser and the graphics driver, or use another browser.',
   limits: 'Use a more capable GPU or a smaller model or context.',
   download: 'Check the connection and that the host serves this URL to this page (CORS), then try again; what arrived is kept.',
   integrity: 'The host serves other bytes than were published: tell whoever runs it, or use another mirror.',

@@ -101,7 +101,6 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
   if (storage) {
     await announce(storage, manifest, notify);
   }
-  meter.begin('load', manifest.bytes);
   engine = await start({
     manifest: manifest.text,
     model: modelName(manifest.url),
@@ -119,7 +118,7 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
     context: m.context,
     kv: m.kv,
     signal,
-    onPhase: (phase) => phase !== 'load' && meter.begin(phase),
+    onPhase: (phase) => meter.begin(phase, manifest.bytes),
   });
   const stored = storage !== undefined && !loader.full;
   if (stored) {
