@@ -29,9 +29,9 @@ type decodeScratch struct {
 // ringTokens is how many tokens of a row stay readable; at least maxRun.
 const ringTokens = 64
 
-// splitClasses say into how many parts the attention of full layers is divided, by the longest text of the batch: enough
-// workgroups to occupy a large device, without partial sums where the text is short.
-var splitClasses = [...]struct{ upTo, splits int }{{256, 1}, {2048, 8}, {16384, 32}, {math.MaxInt, 128}}
+// splitClasses say into how many parts the attention of full layers is divided, by the longest text of the batch: none where it is
+// short, then about 64 positions a part, so that a large device has a workgroup for each of its processors.
+var splitClasses = [...]struct{ upTo, splits int }{{256, 1}, {2048, 32}, {8192, 64}, {math.MaxInt, 128}}
 
 func splitsFor(positions int) int {
 	for _, c := range splitClasses {
