@@ -71,7 +71,7 @@ func openCache(c *client, base, dir string, etags map[string]string) (*cacheStor
 		return s, nil
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("weights: cache: %w", err)
+		return nil, fmt.Errorf("weights: cache: %w: choose another cache directory", err)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {

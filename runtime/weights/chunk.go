@@ -13,7 +13,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// store brings chunks as they are stored, from a directory, a server or a cache.
+// store brings chunks as they are stored, from a directory, a server or a cache. Each platform has its own: this file's
+// fsStore works everywhere, servers and their cache are in *_native.go.
 type store interface {
 	// fetch returns the bytes of c, checked against its size and, where it has one, its hash. It may use buf's memory.
 	fetch(ctx context.Context, c *Chunk, buf []byte) ([]byte, error)

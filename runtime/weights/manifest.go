@@ -148,7 +148,20 @@ func parseManifest(data []byte, hashed bool) (*Manifest, error) {
 // errOtherFormat says that a file called manifest.json is something else, such as a web application's.
 var errOtherFormat = errors.New("this is not a packed model")
 
+// Bounds of what decoding allocates: the manifest of the largest model has 2 MB, and the shortest object that belongs into one
+// is a segment of 35 bytes.
+const (
+	maxManifestBytes = 16 << 20
+	minObjectBytes   = 24
+)
+
 func decodeManifest(data []byte) (*Manifest, error) {
+	if len(data) > maxManifestBytes {
+		return nil, fmt.Errorf("the file has %d bytes, at most %d are possible: %w", len(data), maxManifestBytes, errOtherFormat)
+	}
+	if bytes.Count(data, []byte{'{'}) > 16+len(data)/minObjectBytes {
+		return nil, fmt.Errorf("the file is mostly braces: %w", errOtherFormat)
+	}
 	var head struct {
 		Format  string `json:"format"`
 		Version int    `json:"version"`

@@ -76,6 +76,8 @@ func TestManifestErrors(t *testing.T) {
 		{"UnknownField", strings.Replace(good, `"version": 1`, `"version": 1, "extra": 1`, 1), `weights: manifest.json: json: unknown field "extra"`},
 		{"UnknownChunkField", strings.Replace(good, `"bytes":`, `"size":`, 1), `weights: manifest.json: json: unknown field "size"`},
 		{"Twice", good + good, "weights: manifest.json: …: this is not a packed model, or it is damaged"},
+		{"Large", strings.Repeat(" ", maxManifestBytes+1), "weights: manifest.json: the file has 16777217 bytes, at most 16777216 are possible: this is not a packed model"},
+		{"Braces", `{"format": "gossamer-manifest", "version": 1, "chunks": [` + strings.Repeat("{},", 1<<20) + `{}]}`, "weights: manifest.json: the file is mostly braces: this is not a packed model"},
 		{"Config", strings.Replace(good, `"head_dim":`, `"head_dime":`, 1), `weights: manifest.json: gptoss: config.json: field "head_dim" is missing`},
 		{"ConfigOfOther", strings.Replace(good, `"num_key_value_heads":2`, `"num_key_value_heads":4`, 1), `weights: manifest.json: tensor "model.layers.0.self_attn.k_proj.weight": is BF16[…], the configuration has BF16[…]`},
 		{"Tokenizer", edit(func(m *Manifest) { m.Tokenizer = &ManifestVocab{"gpt2", "00"} }), `weights: manifest.json: tokenizer "gpt2" with SHA-256 "00" is unknown, only "o200k_harmony" with …is supported`},

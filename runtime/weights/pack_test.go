@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/weights/weightstest"
@@ -362,6 +363,35 @@ func TestPackedDamage(t *testing.T) {
 	k := &packed.Manifest().Chunks[i]
 	k.Codec, k.RawBytes = Zstd, k.Bytes
 	wantError(t, packed.Load(t.Context(), discard, nil), "weights: chunk chunks/…: unpack: …")
+}
+
+// TestUnpackBounds: a frame that unpacks to more, or less, than the manifest says.
+func TestUnpackBounds(t *testing.T) {
+	e, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	s, err := newChunkSource(&Manifest{}, fsStore{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		bytes, raw int64
+		want       string
+	}{
+		{1000, 1000, ""},
+		{1000, 999, "weights: chunk x: has 1000 bytes when unpacked, want 999: pack the model again"},
+		{1000, 1001, "weights: chunk x: has 1000 bytes when unpacked, want 1001: pack the model again"},
+		{256 << 20, 1000, "weights: chunk x: unpack: …"}, // never in memory: the limit is MaxChunkBytes
+	} {
+		_, err := unpack(s.zstd, &Chunk{URL: "x", Codec: Zstd, RawBytes: c.raw}, e.EncodeAll(make([]byte, c.bytes), nil), nil)
+		if c.want != "" {
+			wantError(t, err, c.want)
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestVerify(t *testing.T) {

@@ -101,7 +101,7 @@ func fetchManifest(ctx context.Context, c *client, base, dir string) (*Manifest,
 	if cacheErr == nil {
 		failures = 2 // there is a way out
 	}
-	data, err := c.small(ctx, base+ManifestName, maxJSONBytes, failures)
+	data, err := c.small(ctx, base+ManifestName, maxManifestBytes, failures)
 	if err == nil {
 		var m *Manifest
 		if m, err = ParseManifest(data); !errors.Is(err, errOtherFormat) {

@@ -543,7 +543,7 @@ func TestURLOpenErrors(t *testing.T) {
 	}
 	for _, c := range []struct{ name, body, want string }{
 		{"HTML", "<html>", "weights: manifest.json: …: this is not a packed model, or it is damaged"},
-		{"Huge", strings.Repeat(" ", maxJSONBytes+1), "weights: http://…/manifest.json is larger than 67108864 bytes: this is not the published file"},
+		{"Huge", strings.Repeat(" ", maxManifestBytes+1), "weights: http://…/manifest.json is larger than 16777216 bytes: this is not the published file"},
 	} {
 		s.answer(func(w http.ResponseWriter, r *http.Request) bool {
 			fmt.Fprint(w, c.body)
