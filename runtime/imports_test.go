@@ -30,6 +30,7 @@ var imports = map[string][]string{
 	"runtime/gpu":             {"runtime/promise", "shaders"},
 	"runtime/kernel":          {"shaders", "runtime/gpu"},
 	"runtime/ref":             {"runtime/engine", "runtime/gptoss", "runtime/tensor", "runtime/weights"},
+	"runtime/selftest":        {"runtime/engine", "runtime/gptoss", "runtime/gpu", "runtime/model", "runtime/ref", "runtime/tensor", "runtime/weights"},
 	"runtime/model":           {"shaders", "runtime/engine", "runtime/gpu", "runtime/gptoss", "runtime/kernel", "runtime/kv", "runtime/weights"},
 }
 

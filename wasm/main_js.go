@@ -7,7 +7,7 @@
 //	{open(options: Options) => Promise<Model>}
 //
 //	Options  {manifest, model: string, vocabulary: Uint8Array, store: ChunkStore, context: number, kv: string,
-//	          maxBindingBytes: number, noF16, noSubgroups: bool, signal: AbortSignal, onPhase: (phase, done, total) => void}
+//	          maxBindingBytes: number, noF16, noSubgroups, tested: bool, signal: AbortSignal, onPhase: (phase: string) => void}
 //	Model    {info: string, JSON
 //	          chat(body: string, onFrame: (json: string) => void, signal: AbortSignal) => Promise<void>,
 //	          tokenize(text: string) => Int32Array, detokenize(tokens: Int32Array) => string,
@@ -103,11 +103,14 @@ func aborted(signal js.Value) bool { return signal.Truthy() && signal.Get("abort
 func jsError(err error) js.Value {
 	e := js.Global().Get("Error").New(err.Error())
 	var thrown *promise.Error
+	var faulty *faultyError
 	switch {
 	case errors.Is(err, gpu.ErrLost):
 		e.Set("code", "device-lost")
 	case errors.Is(err, gpu.ErrOutOfMemory):
 		e.Set("code", "out-of-memory")
+	case errors.As(err, &faulty):
+		e.Set("code", "faulty-gpu")
 	case errors.As(err, &thrown) && thrown.Value.Type() == js.TypeObject:
 		for _, name := range []string{"code", "hint", "details", "name"} {
 			if v := thrown.Value.Get(name); !v.IsUndefined() {

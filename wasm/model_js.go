@@ -14,25 +14,33 @@ import (
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/model"
 	"gossamer/runtime/openai"
+	"gossamer/runtime/selftest"
 	"gossamer/runtime/tokenizer"
 	"gossamer/runtime/weights"
 )
 
 // openModel is a model with the device that it has to itself.
 type openModel struct {
-	name   string
-	device *gpu.Device
-	engine *gossamer.Engine
+	name      string
+	device    *gpu.Device
+	deviation *float64 // of the self-test; nil: not made
+	engine    *gossamer.Engine
 }
+
+// faultyError means that the device did not pass the self-test.
+type faultyError struct{ reason string }
+
+func (e *faultyError) Error() string { return e.reason }
 
 // info is what bridge.ts calls EngineInfo.
 type info struct {
 	Model   string `json:"model"`
 	Context int    `json:"context"` // positions
 	KV      string `json:"kv"`
-	Adapter string `json:"adapter"`
 	Memory  memory `json:"memory"`
 	Device  caps   `json:"device"`
+	// Deviation is what the self-test found; absent: it was not made.
+	Deviation *float64 `json:"deviation,omitempty"`
 }
 
 // memory is what the model takes of the device's, in bytes.
@@ -84,9 +92,9 @@ func open(ctx context.Context, o js.Value) (_ *openModel, err error) {
 	if v := o.Get("kv"); v.Type() == js.TypeString {
 		kv = gossamer.Precision(v.String())
 	}
-	phase := func(name string, done, total int64) {
+	phase := func(name string) {
 		if f := o.Get("onPhase"); f.Type() == js.TypeFunction && ctx.Err() == nil {
-			f.Invoke(name, done, total)
+			f.Invoke(name)
 		}
 	}
 	m := &openModel{name: o.Get("model").String()}
@@ -101,9 +109,25 @@ func open(ctx context.Context, o js.Value) (_ *openModel, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if !o.Get("tested").Truthy() {
+		phase("test")
+		result, err := selftest.Run(ctx, m.device)
+		if err != nil {
+			return nil, err
+		}
+		if !result.Passed() {
+			return nil, &faultyError{result.Reason()}
+		}
+		m.deviation = &result.Deviation
+	}
+	phase("load")
 	m.engine, err = gossamer.Open(ctx, m.name, gossamer.Options{
 		Backend: gossamer.WebGPU, Device: m.device, Checkpoint: checkpoint, Tokenizer: tok, Context: int(number("context")), KV: kv,
-		Progress: func(p weights.Progress) { phase("load", p.BytesDone, p.BytesTotal) },
+		Progress: func(p weights.Progress) {
+			if p.BytesDone == p.BytesTotal {
+				phase("compile") // has begun before, and is all that is left
+			}
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -219,9 +243,10 @@ func (m *openModel) info() string {
 	i, c := m.engine.Info(), m.device.Caps()
 	bill := m.engine.Backend().(*model.Model).Bill()
 	return encode(info{
-		Model: m.name, Context: i.Context, KV: string(i.KV), Adapter: i.Adapter,
-		Memory: memory{bill.Weights, bill.KV, bill.Scratch, bill.PerToken},
-		Device: caps{c.MaxBindingBytes, c.Variant.F16, c.Variant.Subgroups},
+		Model: m.name, Context: i.Context, KV: string(i.KV),
+		Memory:    memory{bill.Weights, bill.KV, bill.Scratch, bill.PerToken},
+		Device:    caps{c.MaxBindingBytes, c.Variant.F16, c.Variant.Subgroups},
+		Deviation: m.deviation,
 	})
 }
 

@@ -1,6 +1,6 @@
 // Starts the engine, a Go program in WebAssembly (wasm/), and gives it the types of engine.ts.
 
-import type { EngineInfo, OpenOptions, StartEngine } from './engine.ts';
+import type { EngineInfo, EngineStats, OpenOptions, StartEngine } from './engine.ts';
 import { RuntimeError } from './errors.ts';
 import { GPUTable } from './gpu.ts';
 
@@ -56,7 +56,7 @@ export const startEngine: StartEngine = async (wasm) => {
       chat: (body, onFrame, signal) => guard(() => model.chat(body, onFrame, signal)),
       tokenize: (text) => model.tokenize(text),
       detokenize: (tokens) => model.detokenize(tokens),
-      stats: () => JSON.parse(model.stats()),
+      stats: () => JSON.parse(model.stats()) as EngineStats,
       close: () => guard(() => model.close()),
     };
   };

@@ -36,9 +36,15 @@ export interface OpenOptions {
   context?: number;
   /** How keys and values are stored. undefined: f16. */
   kv?: 'f16' | 'f32';
+  /** The adapter has passed the self-test before: it is not made again. */
+  tested?: boolean;
+  /** Limits and features not to use, as on a lesser device: bytes of a storage binding, shader-f16, subgroups. */
+  maxBindingBytes?: number;
+  noF16?: boolean;
+  noSubgroups?: boolean;
   signal: AbortSignal;
-  /** The engine's own stages, after which it is ready: bytes of weights that reached the device, compiling, testing. */
-  onPhase?: (phase: 'load' | 'compile' | 'test', done: number, total: number) => void;
+  /** Told of the engine's own stages as they begin, after which it is ready: testing, bytes to the device, compiling. */
+  onPhase?: (phase: 'test' | 'load' | 'compile') => void;
 }
 
 /** What is known of an open model. */
@@ -49,6 +55,25 @@ export interface EngineInfo {
   kv: 'f16' | 'f32';
   /** Bytes on the device. */
   memory: { weights: number; kv: number; scratch: number; kvPerToken: number };
+  /** What the kernels use of the device. */
+  device: { maxBindingBytes: number; f16: boolean; subgroups: boolean };
+  /** How far the self-test's logits were from right ones, over their spread; undefined: it was not made. */
+  deviation?: number;
+}
+
+/** What the engine has done since the model was opened. */
+export interface EngineStats {
+  /** Calls between WebAssembly and JavaScript for submits, writes and reads. */
+  crossings: number;
+  submits: number;
+  dispatches: number;
+  readbacks: number;
+  /** To the device; and those of them that did not pass through WebAssembly's memory. */
+  bytesWritten: number;
+  bytesBeside: number;
+  bytesRead: number;
+  /** Allocated on the device. */
+  deviceBytes: number;
 }
 
 /** An open model. What fails rejects with an error that may carry `code` (see RuntimeErrorCode), `param` and `hint`. */
@@ -62,6 +87,7 @@ export interface Engine {
   chat(body: string, onFrame: (json: string) => void, signal: AbortSignal): Promise<void>;
   tokenize(text: string): Int32Array;
   detokenize(tokens: Int32Array): string;
+  stats(): EngineStats;
   close(): Promise<void>;
 }
 

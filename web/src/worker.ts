@@ -13,6 +13,7 @@ import { formatBytes, needs } from './plan.ts';
 import { Meter } from './progress.ts';
 import type { ModelInfo, Notice, OpenMessage, Request, Response } from './protocol.ts';
 import { FileStorage, isFull } from './storage.ts';
+import { hasPassed, setPassed } from './verdict.ts';
 
 const page = globalThis as unknown as { postMessage(message: Response): void };
 
@@ -117,9 +118,14 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
     },
     context: m.context,
     kv: m.kv,
+    // The processor's emulation of WebGPU computes rightly, and compiles for a minute.
+    tested: adapter.software || (await hasPassed(gpu.adapter.info, m.wasmURL)),
     signal,
     onPhase: (phase) => meter.begin(phase, manifest.bytes),
   });
+  if (engine.info.deviation !== undefined) {
+    await setPassed(gpu.adapter.info, m.wasmURL);
+  }
   const stored = storage !== undefined && !loader.full;
   if (stored) {
     await recordModel(storage, manifest, true);
