@@ -1,0 +1,186 @@
+package gpu
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"syscall/js"
+	"testing"
+	"time"
+
+	"gossamer/shaders"
+)
+
+func openTest(t *testing.T) *Device {
+	t.Helper()
+	d, err := Open(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return d
+}
+
+// addOne adds 1 to each of the 64 words of x.
+var addOne = shaders.Shader{
+	Name: "addOne",
+	Source: `@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) { x[id.x] = x[id.x] + 1u; }`,
+	Workgroup: [3]int{64, 1, 1},
+	Bindings:  []shaders.Access{shaders.ReadWrite},
+}
+
+// TestLossIsTold destroys the device behind our back, as a driver's reset does.
+func TestLossIsTold(t *testing.T) {
+	host, err := host()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Keeps what openDevice hands out.
+	var device js.Value
+	open := host.Get("openDevice")
+	keep := js.FuncOf(func(_ js.Value, args []js.Value) any {
+		device = args[0].Get("device")
+		return args[0]
+	})
+	defer keep.Release()
+	wrapped := js.FuncOf(func(js.Value, []js.Value) any { return open.Invoke().Call("then", keep) })
+	defer wrapped.Release()
+	host.Set("openDevice", wrapped)
+	defer host.Set("openDevice", open)
+
+	d := openTest(t)
+	b, err := d.NewBuffer("b", 256, Storage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pl, err := d.NewPipeline(addOne)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := d.NewProgram("p")
+	if err := p.Dispatch(pl, [3]int{1, 1, 1}, Binding{Buffer: b}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(d.Submit(t.Context(), p), d.Wait(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	reading := make(chan error, 1)
+	go func() { reading <- d.Read(context.Background(), b, 0, make([]byte, 4)) }()
+	device.Call("destroy")
+	select {
+	case <-d.Lost():
+	case <-time.After(time.Minute):
+		t.Fatal("nobody told of the loss")
+	}
+	if err := <-reading; err != nil && !errors.Is(err, ErrLost) { // it may have been over
+		t.Errorf("the read in progress failed with %v", err)
+	}
+	for name, err := range map[string]error{
+		"Submit": d.Submit(t.Context(), p),
+		"Write":  d.Write(b, 0, make([]byte, 4)),
+		"Read":   d.Read(t.Context(), b, 0, make([]byte, 4)),
+		"Wait":   d.Wait(t.Context()),
+	} {
+		if !errors.Is(err, ErrLost) {
+			t.Errorf("%s after the loss: %v", name, err)
+		}
+	}
+}
+
+// TestCrossings: a submit is one call however long the program, a read is a call, its end and another call.
+func TestCrossings(t *testing.T) {
+	d := openTest(t)
+	b, err := d.NewBuffer("b", 256, Storage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pl, err := d.NewPipeline(addOne)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := d.NewProgram("p")
+	for range 400 {
+		if err := p.Dispatch(pl, [3]int{1, 1, 1}, Binding{Buffer: b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	step := func() {
+		word := make([]byte, 4)
+		if err := errors.Join(d.Write(b, 0, word), d.Submit(t.Context(), p), d.Read(t.Context(), b, 0, word)); err != nil {
+			t.Fatal(err)
+		}
+		if word[0] != 400%256 || word[1] != 400/256 {
+			t.Errorf("the count is %v, want 400", word)
+		}
+	}
+	step()
+	before := d.Stats().Crossings
+	step()
+	if got := d.Stats().Crossings - before; got != 5 {
+		t.Errorf("%d crossings, want 5", got)
+	}
+}
+
+// TestWriteFrom writes parts of a Uint8Array, whole words and not.
+func TestWriteFrom(t *testing.T) {
+	d := openTest(t)
+	data := js.Global().Get("Uint8Array").New(100)
+	for i := range 100 {
+		data.SetIndex(i, i)
+	}
+	for _, c := range []struct{ off, from, n int64 }{{0, 0, 100}, {4, 1, 8}, {8, 3, 5}, {12, 99, 1}, {16, 50, 0}} {
+		b, err := d.NewBuffer("b", 104, Storage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := d.Stats().BytesBeside
+		if err := b.WriteFrom(c.off, data, c.from, c.n); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Stats().BytesBeside - before; got != c.n {
+			t.Errorf("%d bytes are counted, want %d", got, c.n)
+		}
+		got := make([]byte, 104)
+		if err := d.Read(t.Context(), b, 0, got); err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range got {
+			want := byte(0)
+			if at := int64(i) - c.off; at >= 0 && at < c.n {
+				want = byte(c.from + at)
+			}
+			if v != want {
+				t.Errorf("%+v: byte %d is %d, want %d", c, i, v, want)
+			}
+		}
+		if err := b.WriteFrom(100, data, 0, 8); err == nil {
+			t.Error("a write beyond the end is accepted")
+		}
+	}
+}
+
+// TestUncaughtErrors: what the device refuses without our noticing comes with the next call.
+func TestUncaughtErrors(t *testing.T) {
+	d := openTest(t)
+	b, err := d.NewBuffer("b", 256, Uniform)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pl, err := d.NewPipeline(addOne)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A uniform as storage, which Dispatch would refuse. Some implementations tell of it at once, others with a later call.
+	_, err = d.raw.newGroup("", pl.raw, []Binding{{Buffer: b, Size: 256}})
+	for range 3 {
+		err = errors.Join(err, d.Wait(t.Context()))
+	}
+	if err == nil {
+		t.Fatal("the error is lost")
+	}
+	if got := strings.Count(err.Error(), "Binding usage"); got != 1 {
+		t.Errorf("the error is told %d times: %v", got, err)
+	}
+}
