@@ -32,24 +32,28 @@ type Engine struct {
 
 // Info describes an open model.
 type Info struct {
-	Model   string         // its name or directory
+	Model   string         // its name, directory or URL
 	Config  *gptoss.Config // do not modify it
 	Backend Backend        // WebGPU or CPU
 	Adapter string         // the GPU; "" on the CPU
 	Reason  string         // with Auto and CPU: why not WebGPU
 	Context int            // positions
 	KV      Precision
+	// Verified says that every byte of the weights is known to be as published or packed: false for a repository without hashes,
+	// whose bytes are only known not to have changed since they were first seen.
+	Verified bool
 }
 
-// Open loads a model: the name of an embedded one, or a directory with a published checkpoint (Hugging Face's layout, or OpenAI's
-// original one). The model can be used once Open returns; ctx ends the loading.
+// Open loads a model: the name of an embedded one; a directory with a published checkpoint (Hugging Face's layout, or OpenAI's
+// original one) or a packed one; or, natively, the URL of a packed model or a repository in Hugging Face's layout, which is
+// downloaded to the cache directory. The model can be used once Open returns; ctx ends the loading.
 func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
 	checkpoint := o.Checkpoint
 	if checkpoint == nil {
-		if checkpoint, err = openCheckpoint(model, o.Embedded); err != nil {
+		if checkpoint, err = openCheckpoint(ctx, model, &o); err != nil {
 			return nil, err
 		}
 	}
@@ -64,7 +68,7 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e := &Engine{info: loaded.info, backend: loaded.backend, tok: tok, free: loaded.free}
-	e.info.Model, e.info.Config, e.info.Context = model, e.backend.Config(), e.backend.Context()
+	e.info.Model, e.info.Config, e.info.Context, e.info.Verified = model, e.backend.Config(), e.backend.Context(), checkpoint.Verified()
 	if e.engine, err = engine.New(e.backend, engine.Options{MaxSequences: o.MaxSequences}); err != nil {
 		return nil, errors.Join(err, e.free())
 	}
@@ -75,17 +79,17 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 	return e, nil
 }
 
-// openCheckpoint finds a model by name or directory.
-func openCheckpoint(model string, embedded map[string]fs.FS) (*weights.Checkpoint, error) {
-	if fsys, ok := embedded[model]; ok {
+// openCheckpoint finds a model by name, URL or directory.
+func openCheckpoint(ctx context.Context, model string, o *Options) (*weights.Checkpoint, error) {
+	if fsys, ok := o.Embedded[model]; ok {
 		return weights.OpenFS(fsys)
 	}
 	if strings.Contains(model, "://") {
-		return nil, fmt.Errorf("runtime: model %q is a URL: models are read from directories only: download it and give the directory", model)
+		return openURL(ctx, model, o)
 	}
 	if _, err := os.Stat(model); errors.Is(err, fs.ErrNotExist) {
 		also := ""
-		if names := slices.Sorted(maps.Keys(embedded)); len(names) > 0 {
+		if names := slices.Sorted(maps.Keys(o.Embedded)); len(names) > 0 {
 			also = ", nor the name of an embedded model (" + strings.Join(names, ", ") + ")"
 		}
 		return nil, fmt.Errorf("runtime: model %q is not a directory%s: give one that holds config.json and safetensors files", model, also)

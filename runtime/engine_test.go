@@ -128,7 +128,7 @@ func TestOpenRefuses(t *testing.T) {
 		options     gossamer.Options
 		want        string
 	}{
-		{"URL", "https://example.com/model", gossamer.Options{}, "is a URL"},
+		{"URL", "ftp://example.com/model", gossamer.Options{}, "ftp"},
 		{"NoDirectory", "/no/such/model", gossamer.Options{}, "is not a directory"},
 		{"NoCheckpoint", t.TempDir(), gossamer.Options{}, "config.json"},
 		{"Backend", dir, gossamer.Options{Backend: "cuda"}, "Backend"},

@@ -51,6 +51,9 @@ type Options struct {
 
 	// Checkpoint is the model itself, if it is open already; its name then only appears in Info. nil: it is looked up by name.
 	Checkpoint *weights.Checkpoint
+	// CacheDir keeps models that are opened by URL. "": the user's cache directory.
+	CacheDir string
+
 	// Embedded are the models that the program carries, by the names that Open takes for them.
 	Embedded map[string]fs.FS
 	// Tokenizer is the vocabulary. nil: the one that the program carries; a browser's does not carry any.

@@ -76,7 +76,7 @@ func main() {
 // commands in the order of the help text.
 func commands() []command {
 	return []command{
-		chatCommand(), packCommand(), generateCommand(), logitsCommand(), benchCommand(), doctorCommand(),
+		chatCommand(), modelsCommand(), packCommand(), generateCommand(), logitsCommand(), benchCommand(), doctorCommand(),
 		tokenizeCommand(), renderCommand(), parseCommand(),
 	}
 }

@@ -24,12 +24,14 @@ type modelFlags struct {
 	backend    string
 	adapter    string
 	kv         string
+	cacheDir   string
 	context    int
 	maxBinding int64
 }
 
 func (m *modelFlags) declare(fs *flag.FlagSet) {
-	fs.StringVar(&m.model, "model", defaultModel, "the built-in model's `name`, or a directory with a checkpoint")
+	fs.StringVar(&m.model, "model", defaultModel, "the built-in model's `name`, a directory with a checkpoint or a packed model, or the URL of one")
+	fs.StringVar(&m.cacheDir, "cache-dir", "", "`directory` that keeps models of URLs; the user's cache directory if empty")
 	fs.StringVar(&m.backend, "backend", "auto", "what computes: `auto`, webgpu or cpu; auto takes the cpu where webgpu does not work")
 	fs.StringVar(&m.adapter, "adapter", "", "the GPU: an `index` of gossamer doctor or a part of its name; the most capable one if empty")
 	fs.StringVar(&m.kv, "kv", "", "precision of keys and values: `f16` or f32; f16 on webgpu and f32 on the cpu if empty")
@@ -62,6 +64,7 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 		KV:              gossamer.Precision(m.kv),
 		Adapter:         m.adapter,
 		MaxBindingBytes: m.maxBinding,
+		CacheDir:        m.cacheDir,
 		Embedded:        embedded,
 		Progress:        bar.weights,
 	})
@@ -76,7 +79,11 @@ func describe(e *gossamer.Engine) string {
 	if i.Backend == gossamer.WebGPU {
 		on = "WebGPU: " + i.Adapter
 	}
-	return fmt.Sprintf("%s on %s, context %d tokens, %s keys and values", i.Model, on, i.Context, i.KV)
+	text := fmt.Sprintf("%s on %s, context %d tokens, %s keys and values", i.Model, on, i.Context, i.KV)
+	if !i.Verified {
+		text += "; its weights are not verified: there are no published hashes"
+	}
+	return text
 }
 
 // quietDrivers stops Mesa's layer for choosing a device from complaining about the desktop session that a server doesn't have.

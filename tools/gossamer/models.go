@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"gossamer/runtime/weights"
+)
+
+func modelsCommand() command {
+	return command{
+		name:  "models",
+		short: "list and remove models that were downloaded",
+		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+			dir := fs.String("cache-dir", "", "`directory` that keeps them; the user's cache directory if empty")
+			remove := fs.String("remove", "", "delete the model of this `URL`")
+			asJSON := fs.Bool("json", false, "print a JSON array")
+			return func(ctx context.Context, env *env, args []string) error {
+				if err := noArgs(args); err != nil {
+					return err
+				}
+				if *dir == "" {
+					var err error
+					if *dir, err = weights.DefaultCacheDir(); err != nil {
+						return err
+					}
+				}
+				if *remove != "" {
+					return weights.RemoveCached(*dir, *remove)
+				}
+				models, err := weights.ListCache(*dir)
+				if err != nil {
+					return err
+				}
+				if *asJSON {
+					if models == nil {
+						models = []weights.CachedModel{}
+					}
+					return writeJSON(env.stdout, models)
+				}
+				if len(models) == 0 {
+					fmt.Fprintf(env.stdout, "no models in %s\n", *dir)
+					return nil
+				}
+				w := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
+				for _, m := range models {
+					verified := "verified"
+					if !m.Verified {
+						verified = "not verified"
+					}
+					fmt.Fprintf(w, "%s\t%.2f of %.2f GB\t%s\tused %s\n", m.URL, float64(m.Bytes)/1e9, float64(m.TotalBytes)/1e9, verified, m.Used.Format(time.DateOnly))
+				}
+				return w.Flush()
+			}
+		},
+	}
+}
