@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 # Pinned tools; Go's own tools are pinned in go.mod.
 DAWN_VERSION := 0.6.2
+GGUF_VERSION := 0.4.6
 
 # cgo holds the native WebGPU library; without a C compiler the build has the CPU backend only.
 CGO_ENABLED ?= $(shell command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 && echo 1 || echo 0)
@@ -26,9 +27,9 @@ setup-driver: ## a Vulkan driver, where none is installed and we may install one
 	@tools/setup driver
 
 .PHONY: setup-test
-setup-test: ## what the tests need: a Vulkan driver, Chromium's SwiftShader, Dawn for Node
+setup-test: ## what the tests need: a Vulkan driver, Chromium with SwiftShader, Dawn and a GGUF reader for Node
 	@tools/setup driver chromium
-	@DAWN_VERSION=$(DAWN_VERSION) tools/setup dawn
+	@DAWN_VERSION=$(DAWN_VERSION) GGUF_VERSION=$(GGUF_VERSION) tools/setup dawn gguf
 
 .PHONY: test
 test: setup-test ## every test; missing hardware is a visible skip, in CI (CI=1) a failure
