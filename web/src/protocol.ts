@@ -42,8 +42,8 @@ export type Response =
   /** The device is gone, and the worker of no more use. id is that of open. */
   | { kind: 'lost'; id: number; error: WireError };
 
-/** Stages of loading, in this order: small files; weights from network or disk to the GPU; shaders; the self-test. */
-export type Phase = 'prepare' | 'load' | 'compile' | 'test' | 'ready';
+/** Stages of loading, in this order: small files; the self-test; weights from network or disk to the GPU; shaders. */
+export type Phase = 'prepare' | 'test' | 'load' | 'compile' | 'ready';
 
 /** How far loading is. */
 export interface Progress {

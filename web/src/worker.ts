@@ -40,7 +40,10 @@ async function answer(request: Exclude<Request, { kind: 'abort' }>): Promise<voi
   try {
     page.postMessage(await perform(request, abort.signal));
   } catch (error) {
-    page.postMessage({ kind: 'error', id, error: toWire(error) });
+    // What fails because the device is lost may be told before the loss itself. Then the page asks the next worker.
+    if (isAbort(error) || !(await lostSoon())) {
+      page.postMessage({ kind: 'error', id, error: toWire(error) });
+    }
   } finally {
     aborts.delete(id);
   }
@@ -216,7 +219,13 @@ async function recordModel(storage: FileStorage, manifest: Manifest, complete: b
 async function watch(device: GPUDevice, id: number): Promise<void> {
   const { reason, message } = await device.lost;
   if (!closed) {
-    const error = new RuntimeError('device-lost', `the GPU was lost: ${message || reason}`);
+    const error = new RuntimeError('device-lost', `the GPU was lost: ${(message || reason).replace(/\.$/, '')}`);
     page.postMessage({ kind: 'lost', id, error: toWire(error) });
   }
+}
+
+/** Whether the device is lost, or will be in a moment. */
+async function lostSoon(): Promise<boolean> {
+  const moment = new Promise<false>((resolve) => setTimeout(() => resolve(false), 100));
+  return device !== undefined && !closed && Promise.race([device.lost.then(() => true), moment]);
 }

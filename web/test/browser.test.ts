@@ -278,8 +278,8 @@ describe('gossamer in Chromium', { skip }, () => {
   test('the package works from another origin', { timeout }, async () => {
     const { page, context } = await visit(browser, pageURL());
     server.requests.length = 0;
-    const dist = `http://localhost:${server.port}/dist/`;
-    const { failure } = await create(page, { model: '/packed/', context: 1024, dist });
+    const elsewhere = `http://localhost:${server.port}`;
+    const { failure } = await create(page, { model: `${elsewhere}/packed/`, context: 1024, dist: `${elsewhere}/dist/` });
     assert.deepEqual(failure, undefined);
     assert.ok(server.requests.some((r) => r.path === '/dist/worker.js'));
     assert.equal(content(await page.evaluate((ask) => globalThis.ai.chat.completions.create(ask), ask)), answer, 'packed weights are the same');
