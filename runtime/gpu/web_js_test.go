@@ -184,3 +184,37 @@ func TestUncaughtErrors(t *testing.T) {
 		t.Errorf("the error is told %d times: %v", got, err)
 	}
 }
+
+// BenchmarkReplay400 is what the processor does for a program of 400 dispatches.
+func BenchmarkReplay400(b *testing.B) {
+	d, err := Open(b.Context(), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	x, err := d.NewBuffer("x", 256, Storage)
+	if err != nil {
+		b.Fatal(err)
+	}
+	pl, err := d.NewPipeline(addOne)
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := d.NewProgram("400")
+	for range 400 {
+		if err := p.Dispatch(pl, [3]int{1, 1, 1}, Binding{Buffer: x}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := d.Submit(b.Context(), p); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := d.Wait(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}

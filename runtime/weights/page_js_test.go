@@ -1,0 +1,175 @@
+package weights
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall/js"
+	"testing"
+
+	"gossamer/runtime/gptoss"
+	"gossamer/runtime/promise"
+	"gossamer/runtime/weights/weightstest"
+)
+
+// pagedModel is a packed model in a directory, and a ChunkStore over it.
+type pagedModel struct {
+	source   *Checkpoint // what was packed
+	manifest []byte
+	store    js.Value
+	calls    int
+	get      func(chunk js.Value) (any, error) // in place of reading the file, if it is set
+}
+
+func newPagedModel(t *testing.T) *pagedModel {
+	t.Helper()
+	c, err := weightstest.Preset("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, packed := t.TempDir(), filepath.Join(t.TempDir(), "packed")
+	if err := weightstest.Write(dir, c, 1, weightstest.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	m := &pagedModel{}
+	if m.source, err = OpenDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Pack(t.Context(), m.source, packed, nil); err != nil {
+		t.Fatal(err)
+	}
+	if m.manifest, err = os.ReadFile(filepath.Join(packed, ManifestName)); err != nil {
+		t.Fatal(err)
+	}
+	read := func(chunk js.Value) (any, error) {
+		data, err := os.ReadFile(filepath.Join(packed, chunk.Get("url").String()))
+		array := js.Global().Get("Uint8Array").New(len(data))
+		js.CopyBytesToJS(array, data)
+		return array, err
+	}
+	get := js.FuncOf(func(_ js.Value, args []js.Value) any {
+		m.calls++
+		executor := js.FuncOf(func(_ js.Value, settle []js.Value) any {
+			go func() { // reading a file waits
+				read := read
+				if m.get != nil {
+					read = m.get
+				}
+				if data, err := read(args[0]); err != nil {
+					settle[1].Invoke(js.Global().Get("Error").New(err.Error()))
+				} else {
+					settle[0].Invoke(data)
+				}
+			}()
+			return nil
+		})
+		defer executor.Release()
+		return js.Global().Get("Promise").New(executor)
+	})
+	t.Cleanup(get.Release)
+	m.store = js.ValueOf(map[string]any{"parallel": 3, "get": get})
+	return m
+}
+
+// pageMemory is memory of one tensor that JavaScript can write to.
+type pageMemory struct{ data []byte }
+
+func (m *pageMemory) Write(off int64, p []byte) error {
+	copy(m.data[off:], p)
+	return nil
+}
+
+func (m *pageMemory) WriteFrom(off int64, data js.Value, from, n int64) error {
+	js.CopyBytesToGo(m.data[off:off+n], data.Call("subarray", from, from+n))
+	return nil
+}
+
+// placer places each tensor in two memories.
+type placer map[string][2]*pageMemory
+
+func (p placer) Put(context.Context, gptoss.TensorSpec, int64, []byte) error {
+	return errors.New("the bytes were to be moved")
+}
+
+func (p placer) Place(t gptoss.TensorSpec, off, n int64) (places []Place, err error) {
+	m, ok := p[t.Name]
+	if !ok {
+		split := t.Bytes() / 2 / 4 * 4
+		m = [2]*pageMemory{{make([]byte, split)}, {make([]byte, t.Bytes()-split)}}
+		p[t.Name] = m
+	}
+	split := int64(len(m[0].data))
+	if off < split {
+		k := min(n, split-off)
+		places, off, n = append(places, Place{m[0], off, k}), off+k, n-k
+	}
+	if n > 0 {
+		places = append(places, Place{m[1], off - split, n})
+	}
+	return places, nil
+}
+
+func TestPageMovesEveryByte(t *testing.T) {
+	m := newPagedModel(t)
+	c, err := OpenPage(m.manifest, m.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last Progress
+	p := placer{}
+	if err := c.Load(t.Context(), p, func(p Progress) { last = p }); err != nil {
+		t.Fatal(err)
+	}
+	total := int64(0)
+	for _, s := range c.Config().Tensors() {
+		total += s.Bytes()
+		want, err := m.source.ReadTensor(t.Context(), s.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := append(p[s.Name][0].data, p[s.Name][1].data...); !bytes.Equal(got, want) {
+			t.Errorf("%s has other bytes", s.Name)
+		}
+		// One tensor by itself goes through Go.
+		if got, err := c.ReadTensor(t.Context(), s.Name); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("ReadTensor(%s) has other bytes, error %v", s.Name, err)
+		}
+	}
+	if last.BytesDone != total || last.BytesTotal != total || last.Phase != PhaseDownload {
+		t.Errorf("the last progress is %+v, want %d bytes", last, total)
+	}
+}
+
+func TestPageErrors(t *testing.T) {
+	m := newPagedModel(t)
+	c, err := OpenPage(m.manifest, m.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.get = func(js.Value) (any, error) { return nil, errors.New("no such luck") }
+	var thrown *promise.Error
+	if err := c.Load(t.Context(), placer{}, nil); !errors.As(err, &thrown) || !strings.Contains(err.Error(), "no such luck") {
+		t.Errorf("a failing store: %v", err)
+	}
+	if m.calls > 3 {
+		t.Errorf("%d chunks were asked for, although the first one failed", m.calls)
+	}
+	m.get = func(js.Value) (any, error) { return js.Global().Get("Uint8Array").New(1), nil }
+	if err := c.Load(t.Context(), placer{}, nil); err == nil || !strings.Contains(err.Error(), "has 1 bytes") {
+		t.Errorf("a short chunk: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	m.get = func(js.Value) (any, error) {
+		cancel()
+		select {} // the store would only end by its signal
+	}
+	if err := c.Load(ctx, placer{}, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled load: %v", err)
+	}
+	if _, err := OpenPage([]byte("{}"), m.store); err == nil {
+		t.Error("no manifest is accepted")
+	}
+}
