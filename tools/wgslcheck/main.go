@@ -99,7 +99,7 @@ func check(ctx context.Context, dir string, p pass) (*report, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "package.json")); err != nil {
-		return nil, fmt.Errorf("Dawn for Node is %w in %s: run make setup-test", errMissing, dir)
+		return nil, fmt.Errorf("npm package webgpu (Dawn for Node) is %w in %s: run make setup-test", errMissing, dir)
 	}
 	node, err := exec.LookPath("node")
 	if err != nil {
