@@ -21,7 +21,6 @@ package main
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"syscall/js"
 
 	"gossamer/runtime/gpu"
@@ -30,8 +29,6 @@ import (
 )
 
 func main() {
-	// The vocabulary is most of the heap. Collections stop replies for a moment, so they wait until the heap has grown well.
-	debug.SetGCPercent(400)
 	js.Global().Get("gossamer").Call("ready", map[string]any{"open": function(func(args []js.Value) any {
 		o := args[0]
 		return newPromise(o.Get("signal"), func(ctx context.Context) (any, error) {

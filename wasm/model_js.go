@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
 	"syscall/js"
 	"time"
 
@@ -132,6 +134,9 @@ func open(ctx context.Context, o js.Value) (_ *openModel, err error) {
 	if err != nil {
 		return nil, err
 	}
+	// What is left is small, the vocabulary mostly. Collections interrupt replies, so from now on they wait until it has grown well.
+	runtime.GC()
+	debug.SetGCPercent(400)
 	return m, nil
 }
 

@@ -22,7 +22,7 @@ func OpenPage(manifest []byte, store js.Value) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.src = &pageSource{c.src.(*chunkSource), s}
+	c.src = &pageSource{chunkSource: c.src.(*chunkSource), page: s}
 	return c, nil
 }
 
@@ -65,6 +65,10 @@ func (s pageStore) fetch(ctx context.Context, c *Chunk, buf []byte) ([]byte, err
 type pageSource struct {
 	*chunkSource
 	page pageStore
+
+	// Chunks with a codec are unpacked one at a time, which is all that the only thread can do, in memory that is used again.
+	unpacking   sync.Mutex
+	packed, raw []byte
 }
 
 // jsMemory is Memory that takes bytes from JavaScript's.
@@ -109,6 +113,7 @@ func (s *pageSource) move(ctx context.Context, c *Checkpoint, sink Placer, progr
 	}
 	close(next)
 	group.Wait()
+	s.packed, s.raw = nil, nil
 	return context.Cause(ctx)
 }
 
@@ -121,14 +126,34 @@ func (s *pageSource) moveChunk(ctx context.Context, c *Chunk, sink Placer, ps []
 	if err != nil {
 		return err
 	}
-	var raw []byte // with a codec, which only Go undoes
 	if c.Codec != None {
-		packed := make([]byte, c.Bytes)
-		js.CopyBytesToGo(packed, data)
-		if raw, err = unpack(s.zstd, c, packed, nil); err != nil {
-			return err
-		}
+		return s.unpackChunk(c, data, sink, ps)
 	}
+	return eachPlace(sink, ps, func(to Place, from int64) error {
+		memory, ok := to.Memory.(jsMemory)
+		if !ok {
+			return errors.New("weights: the page can't write to this memory")
+		}
+		return memory.WriteFrom(to.Off, data, from, to.Bytes)
+	})
+}
+
+// unpackChunk is moveChunk for a chunk with a codec, which only Go undoes.
+func (s *pageSource) unpackChunk(c *Chunk, data js.Value, sink Placer, ps []part) (err error) {
+	s.unpacking.Lock()
+	defer s.unpacking.Unlock()
+	s.packed = sized(s.packed, c.Bytes)
+	js.CopyBytesToGo(s.packed, data)
+	if s.raw, err = unpack(s.zstd, c, s.packed, s.raw); err != nil {
+		return err
+	}
+	return eachPlace(sink, ps, func(to Place, from int64) error {
+		return to.Memory.Write(to.Off, s.raw[from:from+to.Bytes])
+	})
+}
+
+// eachPlace calls write for every place that bytes of a chunk go to, with the offset in the chunk where they begin.
+func eachPlace(sink Placer, ps []part, write func(to Place, from int64) error) error {
 	for _, p := range ps {
 		places, err := sink.Place(p.t.TensorSpec, p.at, p.n)
 		if err != nil {
@@ -136,14 +161,7 @@ func (s *pageSource) moveChunk(ctx context.Context, c *Chunk, sink Placer, ps []
 		}
 		from := p.off
 		for _, to := range places {
-			if raw != nil {
-				err = to.Memory.Write(to.Off, raw[from:from+to.Bytes])
-			} else if memory, ok := to.Memory.(jsMemory); ok {
-				err = memory.WriteFrom(to.Off, data, from, to.Bytes)
-			} else {
-				err = errors.New("weights: the page can't write to this memory")
-			}
-			if err != nil {
+			if err := write(to, from); err != nil {
 				return err
 			}
 			from += to.Bytes
