@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"syscall/js"
 	"time"
 
@@ -27,6 +28,9 @@ type openModel struct {
 	device    *gpu.Device
 	deviation *float64 // of the self-test; nil: not made
 	engine    *gossamer.Engine
+
+	warming sync.WaitGroup
+	cool    context.CancelFunc // ends warming
 }
 
 // faultyError means that the device did not pass the self-test.
@@ -99,7 +103,7 @@ func open(ctx context.Context, o js.Value) (_ *openModel, err error) {
 			f.Invoke(name)
 		}
 	}
-	m := &openModel{name: o.Get("model").String()}
+	m := &openModel{name: o.Get("model").String(), cool: func() {}}
 	defer func() {
 		if err != nil {
 			m.close()
@@ -137,6 +141,11 @@ func open(ctx context.Context, o js.Value) (_ *openModel, err error) {
 	// What is left is small, the vocabulary mostly. Collections interrupt replies, so from now on they wait until it has grown well.
 	runtime.GC()
 	debug.SetGCPercent(400)
+	if !m.device.Caps().Adapter.CPU() { // where the compiler would take the time of the first reply
+		warm, cool := context.WithCancel(context.Background())
+		m.cool = cool
+		m.warming.Go(func() { m.engine.Backend().(*model.Model).WarmUp(warm) }) // a prompt will meet the same error
+	}
 	return m, nil
 }
 
@@ -266,6 +275,8 @@ func (m *openModel) stats() string {
 // close frees the model and its device.
 func (m *openModel) close() error {
 	var err error
+	m.cool()
+	m.warming.Wait()
 	if m.engine != nil {
 		err = m.engine.Close()
 	}
