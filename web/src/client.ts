@@ -12,7 +12,7 @@ import type { ChatCompletion, ChatCompletionChunk, ChatParams, ChatParamsNonStre
 export interface CreateOptions {
   /** URL of a manifest.json, or of its directory, as `gossamer pack` writes it; relative to the page. */
   model: string;
-  /** Positions that a conversation can have. Default: what fits the GPU. */
+  /** Positions that a conversation can have, in tokens. Default: 32,768, or as many as the model has; canRun gives the bill. */
   context?: number;
   /** How keys and values are stored. Default: f16. */
   kv?: 'f16' | 'f32';

@@ -1,6 +1,7 @@
 // What a model takes, computed from its configuration before anything is downloaded. The engine allocates by the same rules
 // (runtime/model); its own bill, in ModelInfo.memory, is exact.
 
+import { RuntimeError } from './errors.ts';
 import type { Config, Manifest } from './manifest.ts';
 
 /** What a model takes, in bytes. */
@@ -23,7 +24,7 @@ export interface Bill {
 
 /** Choices that change a bill. */
 export interface BillOptions {
-  /** Positions. Default: 8,192, the least that the engine offers by itself. */
+  /** Positions. Default: 32,768, or as many as the model has. */
   context?: number | undefined;
   /** Default: f16. */
   kv?: 'f16' | 'f32' | undefined;
@@ -34,15 +35,25 @@ const pageTokens = 128;
 const prefillTokens = 512;
 const sequences = 4;
 const checkpoints = 16;
-const leastContext = 8192;
+const defaultContext = 32768;
 
 const qDim = (c: Config) => c.num_attention_heads * c.head_dim;
 const kvDim = (c: Config) => c.num_key_value_heads * c.head_dim;
 
+/** Positions to make room for. A GPU does not tell its memory, so the default is moderate. */
+export function contextFor(c: Config, o: BillOptions): number {
+  const most = c.max_position_embeddings;
+  const context = o.context ?? Math.min(defaultContext, most);
+  if (!Number.isSafeInteger(context) || context < 1 || context > most) {
+    throw new RuntimeError('bad-request', `context is ${context}, the model has 1 to ${most} positions`, { param: 'context' });
+  }
+  return context;
+}
+
 /** Adds up what a model takes. */
 export function bill(manifest: Manifest, o: BillOptions = {}): Bill {
   const c = manifest.config;
-  const context = Math.min(o.context ?? leastContext, c.max_position_embeddings);
+  const context = contextFor(c, o);
   const pageBytes = 2 * pageTokens * kvDim(c) * (o.kv === 'f32' ? 4 : 2); // keys and values of one layer
   const fullLayers = c.layer_types.filter((t) => t === 'full_attention').length;
   const windowPages = Math.ceil((c.sliding_window - 1) / pageTokens) + 1;
@@ -82,7 +93,7 @@ export const leastLimits: Limits = {
 /** The least that a device must allow for this model: large tensors are cut to what it binds, but not below these. */
 export function needs(c: Config, o: BillOptions = {}): Limits {
   const kvBytes = o.kv === 'f32' ? 4 : 2;
-  const context = Math.min(o.context ?? leastContext, c.max_position_embeddings);
+  const context = contextFor(c, o);
   const binding = Math.max(
     c.hidden_size * c.intermediate_size, // the larger matrix of one expert: 2 * intermediate * hidden codes of half a byte
     c.hidden_size * 2 * c.head_dim, // a head's rows of a bf16 matrix

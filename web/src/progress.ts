@@ -12,6 +12,7 @@ export class Meter {
   private done = 0;
   private fetched = 0;
   private reported = -Infinity;
+  private timer: ReturnType<typeof setTimeout> | undefined;
   private samples: { at: number; done: number }[] = [];
 
   constructor(report: (progress: Progress) => void) {
@@ -29,14 +30,17 @@ export class Meter {
   /** Counts bytes of weights that are there. */
   add(bytes: number): void {
     this.done += bytes;
+    // What is not reported now is reported soon, also if nothing else comes.
+    this.timer ??= setTimeout(() => this.sample(), Math.max(0, reportEvery - (performance.now() - this.reported)));
+  }
+
+  private sample(): void {
     const now = performance.now();
-    if (now - this.reported >= reportEvery) {
-      this.samples.push({ at: now, done: this.done });
-      while (now - this.samples[0]!.at > rateWindow && this.samples.length > 2) {
-        this.samples.shift();
-      }
-      this.send();
+    this.samples.push({ at: now, done: this.done });
+    while (now - this.samples[0]!.at > rateWindow && this.samples.length > 2) {
+      this.samples.shift();
     }
+    this.send();
   }
 
   /** Counts bytes that came over the network. */
@@ -45,6 +49,8 @@ export class Meter {
   }
 
   private send(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
     this.reported = performance.now();
     const first = this.samples[0]!, last = this.samples.at(-1)!;
     const rate = last.at > first.at ? Math.max(0, ((last.done - first.done) * 1000) / (last.at - first.at)) : 0;

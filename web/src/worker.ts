@@ -9,7 +9,7 @@ import { roomFor, storedBytes } from './environment.ts';
 import { isAbort, RuntimeError, toWire } from './errors.ts';
 import { chunkKey, Loader } from './loader.ts';
 import { modelName, parseManifest, type Manifest } from './manifest.ts';
-import { formatBytes, needs } from './plan.ts';
+import { contextFor, formatBytes, needs } from './plan.ts';
 import { Meter } from './progress.ts';
 import type { ModelInfo, Notice, OpenMessage, Request, Response } from './protocol.ts';
 import { FileStorage, isFull } from './storage.ts';
@@ -20,6 +20,8 @@ const page = globalThis as unknown as { postMessage(message: Response): void };
 let engine: Engine | undefined;
 let device: GPUDevice | undefined;
 let closed = false;
+/** Resolves when the device is lost. */
+let lost: Promise<void> = new Promise(() => {});
 /** Of the requests in progress. */
 const aborts = new Map<number, AbortController>();
 
@@ -93,7 +95,7 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
   ]);
   const gpu = await openDevice(needs(manifest.config, m), m.limits);
   device = gpu.device;
-  void watch(gpu.device, id);
+  lost = watch(gpu.device, id);
   const adapter = describe(gpu.adapter);
   if (adapter.software) {
     notify({ kind: 'software-adapter', message: 'WebGPU is emulated by the processor: replies are right, but slow.' });
@@ -119,7 +121,7 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
           onBytes?.(n);
         }),
     },
-    context: m.context,
+    context: contextFor(manifest.config, m),
     kv: m.kv,
     // The processor's emulation of WebGPU computes rightly, and compiles for a minute.
     tested: adapter.software || (await hasPassed(gpu.adapter.info, m.wasmURL)),
@@ -215,17 +217,19 @@ async function recordModel(storage: FileStorage, manifest: Manifest, complete: b
   }
 }
 
-/** Tells the page when the device is gone. */
+/** Tells the page when the device is gone, and resolves then. Closing it is no loss. */
 async function watch(device: GPUDevice, id: number): Promise<void> {
   const { reason, message } = await device.lost;
-  if (!closed) {
-    const error = new RuntimeError('device-lost', `the GPU was lost: ${(message || reason).replace(/\.$/, '')}`);
-    page.postMessage({ kind: 'lost', id, error: toWire(error) });
+  // The engine closes the device where it cannot be opened.
+  if (closed || (reason === 'destroyed' && !engine)) {
+    return new Promise(() => {});
   }
+  const error = new RuntimeError('device-lost', `the GPU was lost: ${(message || reason).replace(/\.$/, '')}`);
+  page.postMessage({ kind: 'lost', id, error: toWire(error) });
 }
 
 /** Whether the device is lost, or will be in a moment. */
-async function lostSoon(): Promise<boolean> {
+function lostSoon(): Promise<boolean> {
   const moment = new Promise<false>((resolve) => setTimeout(() => resolve(false), 100));
-  return device !== undefined && !closed && Promise.race([device.lost.then(() => true), moment]);
+  return Promise.race([lost.then(() => true), moment]);
 }

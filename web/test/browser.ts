@@ -64,9 +64,11 @@ async function bundleApp(): Promise<string> {
   writeFileSync(join(app, 'app.ts'), `
     import { create, RuntimeError, type ChatCompletion } from 'gossamer';
     try {
-      const ai = await create({ model: '../../model/', context: 1024, onNotice() {} });
-      const answer: ChatCompletion = await ai.chat.completions.create({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 4 });
-      document.title = answer.choices[0]?.message.content ? 'answered' : 'silent';
+      const ai = await create({ model: '../../packed/', context: 1024, onNotice() {} });
+      const messages = [{ role: 'user' as const, content: 'Hello' }];
+      const answer: ChatCompletion = await ai.chat.completions.create({ messages, seed: 1, max_completion_tokens: 24 });
+      document.body.dataset.answer = answer.choices[0]?.message.content ?? '';
+      document.title = 'answered';
     } catch (error) {
       document.title = error instanceof RuntimeError ? error.code : String(error);
     }`);

@@ -31,8 +31,17 @@ test('the bill grows with the context by its keys, values and rotary table', () 
   const m = parse(published(24, 32));
   const at = (context: number) => bill(m, { context }).total;
   assert.equal(at(32768) - at(8192), 24 * ((24 << 20) + 1024 * 64 * 4));
-  assert.equal(bill(m).context, 8192);
+  assert.equal(bill(m).context, 32768);
+  assert.equal(bill(m).total, at(32768));
   assert.equal(bill(m).download, 111);
+});
+
+test('a context that the model does not have is refused', () => {
+  const m = parse(published(24, 32));
+  for (const context of [0, -1, 1.5, NaN, 131073]) {
+    assert.throws(() => bill(m, { context }), { code: 'bad-request' }, `${context}`);
+  }
+  assert.equal(bill(m, { context: 131072 }).context, 131072);
 });
 
 test('published models need no more than the limits that every adapter has', () => {

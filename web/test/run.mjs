@@ -1,7 +1,7 @@
 // Bundles the tests and runs them: node test/run.mjs [NAME...], by default all.
 
 import { spawnSync } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -11,7 +11,6 @@ const out = join(test, '../dist/test');
 const names = process.argv.slice(2).filter((a) => !a.startsWith("--"));
 const files = readdirSync(test).filter((f) => f.endsWith('.test.ts') && (names.length === 0 || names.includes(f.replace('.test.ts', ''))));
 
-rmSync(out, { recursive: true, force: true });
 await build({
   entryPoints: files.map((f) => join(test, f)), outdir: out, outExtension: { '.js': '.mjs' },
   bundle: true, platform: 'node', format: 'esm', target: 'node20', packages: 'external', sourcemap: 'inline', logLevel: 'warning',
