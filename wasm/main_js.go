@@ -36,6 +36,9 @@ func main() {
 			if err != nil {
 				return nil, err
 			}
+			if err := ctx.Err(); err != nil { // nobody will get to see it
+				return nil, errors.Join(err, m.close())
+			}
 			return m.object(), nil
 		})
 	})})

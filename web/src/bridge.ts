@@ -36,15 +36,20 @@ export const startEngine: StartEngine = async (wasm) => {
   };
   const ready = new Promise<Program>((resolve) => (host.ready = resolve));
   Object.assign(globalThis, { gossamer: host });
-  // The program only ends by a fault, of which it writes to the console. Nothing of it may be called afterwards.
-  const fault = go.run(instance).then(
-    () => Promise.reject(new RuntimeError('internal', 'the engine has stopped')),
-    (error) => Promise.reject(new RuntimeError('internal', `the engine has stopped: ${error?.message ?? error}`)),
-  );
-  fault.catch(() => {}); // it is waited for below
-  let stopped = false;
-  void fault.catch(() => (stopped = true));
-  const guard = <T>(call: () => Promise<T>): Promise<T> => (stopped ? (fault as Promise<never>) : Promise.race([call(), fault as Promise<never>]));
+  // The program only ends by a fault, of which it writes to the console. Nobody would answer the calls in progress, or later ones.
+  let fault: RuntimeError | undefined;
+  const pending = new Set<(fault: RuntimeError) => void>();
+  const stop = (why: string) => {
+    fault = new RuntimeError('internal', `the engine has stopped${why}`);
+    pending.forEach((reject) => reject(fault!));
+  };
+  go.run(instance).then(() => stop(''), (error) => stop(`: ${error?.message ?? error}`));
+  const guard = <T>(call: () => Promise<T>): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      if (fault) return reject(fault);
+      pending.add(reject);
+      call().then(resolve, reject).finally(() => pending.delete(reject));
+    });
   const program = await guard(() => ready);
 
   return async (o) => {
