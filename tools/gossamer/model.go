@@ -80,7 +80,7 @@ func describe(e *gossamer.Engine) string {
 		on = "WebGPU: " + i.Adapter
 	}
 	text := fmt.Sprintf("%s on %s, context %d tokens, %s keys and values", i.Model, on, i.Context, i.KV)
-	if !i.Verified {
+	if !i.Verified && strings.Contains(i.Model, "://") { // files of one's own are not in question
 		text += "; its weights are not verified: there are no published hashes"
 	}
 	return text
