@@ -184,7 +184,7 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 
 // watch calls f when the device is lost, which closing it counts as too.
 func (d *rawDevice) watch(f func(error)) {
-	go func() { f(classify(errors.New(<-d.lost))) }()
+	go func() { f(pageError(<-d.lost)) }()
 }
 
 // crossings is the number of calls between Go and JavaScript for programs, writes and reads.
@@ -211,7 +211,7 @@ func (d *rawDevice) settle(token uint32, message string) {
 	}
 	delete(d.waits, token)
 	if message != "" {
-		w.err = classify(errors.New(message))
+		w.err = pageError(message)
 	}
 	close(w.done)
 }
@@ -222,7 +222,15 @@ func (d *rawDevice) check(result uint32) error {
 	if result != 0 {
 		return nil
 	}
-	return classify(errors.New(d.table.Get("error").String()))
+	return pageError(d.table.Get("error").String())
+}
+
+// pageError is an error that gpu.ts tells in words.
+func pageError(message string) error {
+	if reason, ok := strings.CutPrefix(message, "device lost: "); ok {
+		return fmt.Errorf("%w: %s", ErrLost, reason)
+	}
+	return classify(errors.New(message))
 }
 
 // close destroys the device. Everything made from it is released before.
