@@ -53,8 +53,7 @@ func function(f func(args []js.Value) any) js.Func {
 // newPromise runs work in a goroutine and returns a promise of its result. work's context ends when signal, which may be undefined,
 // is aborted; then the promise is rejected with the signal's reason whatever work returns.
 func newPromise(signal js.Value, work func(context.Context) (any, error)) js.Value {
-	var executor js.Func
-	executor = js.FuncOf(func(_ js.Value, args []js.Value) any {
+	executor := js.FuncOf(func(_ js.Value, args []js.Value) any {
 		resolve, reject := args[0], args[1]
 		ctx, cancel := context.WithCancel(context.Background())
 		stop := onAbort(signal, cancel)
