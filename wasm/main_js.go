@@ -4,7 +4,8 @@
 // The page's side puts a global object gossamer in place before the program starts, with gpu and openDevice for runtime/gpu, and
 // ready, which is called with
 //
-//	{open(options: Options) => Promise<Model>}
+//	{open(options: Options) => Promise<Model>,
+//	 derive(read: ReadFile, signal: AbortSignal) => Promise<string>, the manifest of a repository that has none}
 //
 //	Options  {manifest, model: string, vocabulary: Uint8Array, store: ChunkStore, context: number, kv: string,
 //	          maxBindingBytes: number, noF16, noSubgroups, tested: bool, signal: AbortSignal, onPhase: (phase: string) => void}
@@ -26,22 +27,32 @@ import (
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/openai"
 	"gossamer/runtime/promise"
+	"gossamer/runtime/weights"
 )
 
 func main() {
-	js.Global().Get("gossamer").Call("ready", map[string]any{"open": function(func(args []js.Value) any {
-		o := args[0]
-		return newPromise(o.Get("signal"), func(ctx context.Context) (any, error) {
-			m, err := open(ctx, o)
-			if err != nil {
-				return nil, err
-			}
-			if err := ctx.Err(); err != nil { // nobody will get to see it
-				return nil, errors.Join(err, m.close())
-			}
-			return m.object(), nil
-		})
-	})})
+	js.Global().Get("gossamer").Call("ready", map[string]any{
+		"open": function(func(args []js.Value) any {
+			o := args[0]
+			return newPromise(o.Get("signal"), func(ctx context.Context) (any, error) {
+				m, err := open(ctx, o)
+				if err != nil {
+					return nil, err
+				}
+				if err := ctx.Err(); err != nil { // nobody will get to see it
+					return nil, errors.Join(err, m.close())
+				}
+				return m.object(), nil
+			})
+		}),
+		"derive": function(func(args []js.Value) any {
+			read, signal := args[0], args[1]
+			return newPromise(signal, func(ctx context.Context) (any, error) {
+				manifest, err := weights.DerivePage(ctx, read)
+				return string(manifest), err
+			})
+		}),
+	})
 	select {}
 }
 

@@ -173,3 +173,59 @@ func TestPageErrors(t *testing.T) {
 		t.Error("no manifest is accepted")
 	}
 }
+
+// TestDerivePage makes the manifest of a repository that lies in a directory, also of one in OpenAI's layout below original/.
+func TestDerivePage(t *testing.T) {
+	config, err := weightstest.Preset("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.EOS, config.Pad = nil, -1 // which OpenAI's form of config.json has not
+	for _, original := range []bool{false, true} {
+		root := t.TempDir()
+		dir := root
+		if original {
+			dir = filepath.Join(root, "original")
+		}
+		if err := weightstest.Write(dir, config, 1, weightstest.Options{Original: original}); err != nil {
+			t.Fatal(err)
+		}
+		read := js.FuncOf(func(_ js.Value, args []js.Value) any {
+			executor := js.FuncOf(func(_ js.Value, settle []js.Value) any {
+				go func() {
+					data, err := os.ReadFile(filepath.Join(root, args[0].String()))
+					if err != nil {
+						settle[0].Invoke(js.Undefined())
+						return
+					}
+					part := data[args[1].Int():min(args[1].Int()+args[2].Int(), len(data))]
+					array := js.Global().Get("Uint8Array").New(len(part))
+					js.CopyBytesToJS(array, part)
+					settle[0].Invoke(map[string]any{"size": len(data), "data": array})
+				}()
+				return nil
+			})
+			defer executor.Release()
+			return js.Global().Get("Promise").New(executor)
+		})
+		defer read.Release()
+		text, err := DerivePage(t.Context(), read.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := parseManifest(text, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range m.Chunks {
+			if _, err := os.Stat(filepath.Join(root, c.URL)); err != nil || c.Offset == nil || c.SHA256 != "" {
+				t.Errorf("chunk %+v: %v", c, err)
+			}
+		}
+	}
+	nothing := js.FuncOf(func(js.Value, []js.Value) any { return js.Undefined() })
+	defer nothing.Release()
+	if _, err := DerivePage(t.Context(), nothing.Value); err == nil {
+		t.Error("a repository without files has a manifest")
+	}
+}

@@ -1,6 +1,6 @@
 // Starts the engine, a Go program in WebAssembly (wasm/), and gives it the types of engine.ts.
 
-import type { EngineInfo, EngineStats, OpenOptions, StartEngine } from './engine.ts';
+import type { EngineInfo, EngineStats, OpenOptions, ReadFile, StartEngine } from './engine.ts';
 import { RuntimeError } from './errors.ts';
 import { GPUTable } from './gpu.ts';
 
@@ -8,11 +8,12 @@ import { GPUTable } from './gpu.ts';
 declare const Go: new () => { importObject: WebAssembly.Imports; run(instance: WebAssembly.Instance): Promise<void> };
 
 /** What the program provides; see wasm/main_js.go. */
-interface Program {
-  open(options: Record<string, unknown>): Promise<ProgramModel>;
+interface GoProgram {
+  open(options: Record<string, unknown>): Promise<GoModel>;
+  derive(read: ReadFile, signal: AbortSignal): Promise<string>;
 }
 
-interface ProgramModel {
+interface GoModel {
   info: string;
   chat(body: string, onFrame: (json: string) => void, signal: AbortSignal): Promise<void>;
   tokenize(text: string): Int32Array;
@@ -32,9 +33,9 @@ export const startEngine: StartEngine = async (wasm) => {
   const host = {
     gpu,
     openDevice: async () => ({ device: options!.device, info: options!.adapterInfo }),
-    ready: (_: Program) => {},
+    ready: (_: GoProgram) => {},
   };
-  const ready = new Promise<Program>((resolve) => (host.ready = resolve));
+  const ready = new Promise<GoProgram>((resolve) => (host.ready = resolve));
   Object.assign(globalThis, { gossamer: host });
   // The program only ends by a fault, of which it writes to the console. Nobody would answer the calls in progress, or later ones.
   let fault: RuntimeError | undefined;
@@ -52,17 +53,20 @@ export const startEngine: StartEngine = async (wasm) => {
     });
   const program = await guard(() => ready);
 
-  return async (o) => {
-    options = o;
-    const { device: _device, adapterInfo: _info, ...rest } = o;
-    const model = await guard(() => program.open(rest));
-    return {
-      info: JSON.parse(model.info) as EngineInfo,
-      chat: (body, onFrame, signal) => guard(() => model.chat(body, onFrame, signal)),
-      tokenize: (text) => model.tokenize(text),
-      detokenize: (tokens) => model.detokenize(tokens),
-      stats: () => JSON.parse(model.stats()) as EngineStats,
-      close: () => guard(() => model.close()),
-    };
+  return {
+    open: async (o) => {
+      options = o;
+      const { device: _device, adapterInfo: _info, ...rest } = o;
+      const model = await guard(() => program.open(rest));
+      return {
+        info: JSON.parse(model.info) as EngineInfo,
+        chat: (body, onFrame, signal) => guard(() => model.chat(body, onFrame, signal)),
+        tokenize: (text) => model.tokenize(text),
+        detokenize: (tokens) => model.detokenize(tokens),
+        stats: () => JSON.parse(model.stats()) as EngineStats,
+        close: () => guard(() => model.close()),
+      };
+    },
+    derive: (read, signal) => guard(() => program.derive(read, signal)),
   };
 };

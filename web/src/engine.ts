@@ -91,5 +91,16 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** What bridge.ts exports: start instantiates the program once per worker; open may be called again after close. */
-export type StartEngine = (wasm: WebAssembly.Module) => Promise<(options: OpenOptions) => Promise<Engine>>;
+/** Reads a part of one of a repository's files; undefined: there is no such file. */
+export type ReadFile = (name: string, offset: number, bytes: number) => Promise<{ size: number; data: Uint8Array<ArrayBuffer> } | undefined>;
+
+/** The program, once it runs. */
+export interface Program {
+  /** Opens a model; again only after the one before is closed. */
+  open(options: OpenOptions): Promise<Engine>;
+  /** Makes the text of manifest.json, without hashes, for a repository in Hugging Face's layout that has none. */
+  derive(read: ReadFile, signal: AbortSignal): Promise<string>;
+}
+
+/** What bridge.ts exports: starts the program, once per worker. */
+export type StartEngine = (wasm: WebAssembly.Module) => Promise<Program>;

@@ -37,13 +37,20 @@ const sizes = [
   'num_local_experts', 'num_experts_per_tok', 'vocab_size', 'sliding_window', 'max_position_embeddings',
 ] as const;
 
-/** The manifest's URL for what the user calls the model: that of a manifest, or of the directory that holds one. */
+/**
+ * The manifest's URL for what the user calls the model: that of a manifest, or of the directory that holds one, or of a repository's
+ * page on huggingface.co.
+ */
 export function manifestURL(model: string, base: string): string {
   let url: URL;
   try {
     url = new URL(model, base);
   } catch {
     throw new RuntimeError('bad-model', `model ${JSON.stringify(model)} is not a URL`);
+  }
+  const page = /^\/([^/]+\/[^/]+)(?:\/tree\/([^/]+))?\/?$/.exec(url.pathname);
+  if (url.hostname === 'huggingface.co' && page) {
+    url.pathname = `/${page[1]}/resolve/${page[2] ?? 'main'}/`;
   }
   if (!url.pathname.endsWith('.json')) {
     url.pathname += url.pathname.endsWith('/') ? 'manifest.json' : '/manifest.json';
@@ -54,7 +61,7 @@ export function manifestURL(model: string, base: string): string {
 /** A name for the model: the directory of its manifest. */
 export function modelName(url: string): string {
   const { hostname, pathname } = new URL(url);
-  return decodeURIComponent(pathname.split('/').at(-2) || hostname);
+  return decodeURIComponent(pathname.replace(/\/resolve\/[^/]+\//, '/').split('/').at(-2) || hostname);
 }
 
 /** Reads a manifest. */

@@ -4,7 +4,7 @@
 import { startEngine } from './bridge.ts';
 import { describe, openDevice } from './device.ts';
 import { fetchText } from './download.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, Program } from './engine.ts';
 import { roomFor, storedBytes } from './environment.ts';
 import { isAbort, RuntimeError, toWire } from './errors.ts';
 import { chunkKey, Loader } from './loader.ts';
@@ -12,6 +12,7 @@ import { modelName, parseManifest, type Manifest } from './manifest.ts';
 import { contextFor, formatBytes, needs } from './plan.ts';
 import { Meter } from './progress.ts';
 import type { ModelInfo, Notice, OpenMessage, Request, Response } from './protocol.ts';
+import { fileReader } from './repository.ts';
 import { FileStorage, isFull } from './storage.ts';
 import { hasPassed, setPassed } from './verdict.ts';
 
@@ -88,10 +89,9 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
   if (m.store && !storage) {
     notify({ kind: 'not-stored', message: 'This browser or window keeps no files: the model is downloaded on each visit.' });
   }
-  const [manifest, start, vocabulary] = await Promise.all([
-    readManifest(m.manifestURL, storage, notify, signal),
-    compile(m.wasmURL, signal).then(startEngine),
-    readVocabulary(m.vocabularyURL, signal),
+  const starting = compile(m.wasmURL, signal).then(startEngine);
+  const [manifest, program, vocabulary] = await Promise.all([
+    readManifest(m.manifestURL, starting, storage, notify, signal), starting, readVocabulary(m.vocabularyURL, signal),
   ]);
   const gpu = await openDevice(needs(manifest.config, m), m.limits);
   device = gpu.device;
@@ -107,7 +107,7 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
   if (storage) {
     await announce(storage, manifest, notify);
   }
-  engine = await start({
+  engine = await program.open({
     manifest: manifest.text,
     model: modelName(manifest.url),
     vocabulary,
@@ -139,10 +139,29 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
   return { ...engine.info, url: manifest.url, adapter, verified: !loader.unverified, stored };
 }
 
-/** Fetches the manifest; without a network the one of the last visit does. */
-async function readManifest(url: string, storage: FileStorage | undefined, notify: (n: Notice) => void, signal: AbortSignal): Promise<Manifest> {
+/** Fetches the manifest, or makes one for a repository that has none. */
+async function manifestText(url: string, program: Promise<Program>, signal: AbortSignal): Promise<string> {
   try {
-    return parseManifest(await fetchText(url, signal), url);
+    return await fetchText(url, signal);
+  } catch (error) {
+    const missing = error instanceof RuntimeError && (error.details.status === 403 || error.details.status === 404);
+    if (!missing) {
+      throw error;
+    }
+    try {
+      return await (await program).derive(fileReader(url, signal), signal);
+    } catch (why) {
+      throw isAbort(why) ? why : new RuntimeError('download', `${error.message}, nor is there a repository: ${(why as Error).message}`, error.details);
+    }
+  }
+}
+
+/** Gets the manifest; without a network the one of the last visit does. */
+async function readManifest(
+  url: string, program: Promise<Program>, storage: FileStorage | undefined, notify: (n: Notice) => void, signal: AbortSignal,
+): Promise<Manifest> {
+  try {
+    return parseManifest(await manifestText(url, program, signal), url);
   } catch (error) {
     const unreachable = error instanceof RuntimeError && error.code === 'download' && error.details.status === undefined;
     const known = unreachable ? await storage?.model(url) : undefined;
