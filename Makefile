@@ -27,9 +27,25 @@ setup-driver: ## a Vulkan driver, where none is installed and we may install one
 	@tools/setup driver
 
 .PHONY: setup-test
-setup-test: ## what the tests need: a Vulkan driver, Chromium with SwiftShader, Dawn and a GGUF reader for Node
+setup-test: setup-web ## what the tests need: a Vulkan driver, Chromium with SwiftShader, Dawn and a GGUF reader for Node
 	@tools/setup driver chromium
 	@DAWN_VERSION=$(DAWN_VERSION) GGUF_VERSION=$(GGUF_VERSION) tools/setup dawn gguf
+
+.PHONY: setup-web
+setup-web: ## the compilers of the web package
+	@tools/setup web
+
+.PHONY: web
+web: setup-web ## the npm package, web/dist
+	@if [ -d web/node_modules ]; then node web/build.mjs; else echo "make web: npm is missing: install Node.js 20 or newer" >&2; exit 1; fi
+
+.PHONY: test-web
+test-web: setup-test web ## the web package: in Node, then in Chromium with SwiftShader's WebGPU
+	cd web && node_modules/.bin/tsc --noEmit && node test/run.mjs
+
+.PHONY: nano
+nano: ## train the small model anew, hours on two cores; goes on where it was interrupted
+	tools/nano/build.sh
 
 .PHONY: test
 test: setup-test ## every test; missing hardware is a visible skip, in CI (CI=1) a failure
@@ -37,7 +53,7 @@ test: setup-test ## every test; missing hardware is a visible skip, in CI (CI=1)
 	go test -timeout 10m -tags cogentcore ./runtime/gpu/
 	go test -timeout 10m -tags cogentcore -run 'TestCompileAll|TestGolden$$/gqa_window8' ./runtime/kernel/ ./runtime/model/
 	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
-	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/...
+	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/... ./wasm
 
 .PHONY: check
 check: ## formatting, vet, static analysis, import rules, generated files
@@ -45,6 +61,7 @@ check: ## formatting, vet, static analysis, import rules, generated files
 	go vet ./...
 	go vet -tags cogentcore ./runtime/gpu/...
 	go tool staticcheck ./...
+	GOOS=js GOARCH=wasm $$(go tool -n staticcheck) ./runtime/gpu ./runtime/promise ./runtime/weights ./wasm
 	go test -count=1 -run Architecture ./runtime
 	go test -count=1 ./tools/vocab
 	go mod verify >/dev/null
@@ -56,7 +73,7 @@ bench: build ## rates of the built-in model on this machine, as JSON
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin build
+	rm -rf bin build web/dist web/node_modules
 
 .PHONY: help
 help: ## this list
