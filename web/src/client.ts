@@ -56,7 +56,7 @@ export async function create(options: CreateOptions): Promise<Gossamer> {
   await findAdapter(); // says what is wrong before a worker is started
   if (options.store !== false) {
     // Asks that the weights survive when space gets scarce; browsers decide by themselves, or ask.
-    void navigator.storage?.persist?.();
+    navigator.storage?.persist?.().catch(() => {});
   }
   const client = new Client(options);
   return new Gossamer(client, await client.open(options.signal));

@@ -1,6 +1,6 @@
 // Fetching a range of bytes until it is all there: every interruption is tried again from where it happened.
 
-import { abortError, isAbort, RuntimeError } from './errors.ts';
+import { abortError, RuntimeError } from './errors.ts';
 
 /** How patiently a download is tried. */
 export interface Patience {
@@ -30,6 +30,8 @@ export interface Range {
 /** Takes the bytes at a position of the range. Positions follow each other, except that all begins again at 0 where the host
  *  cannot resume. */
 export type Take = (at: number, bytes: Uint8Array<ArrayBuffer>) => void;
+
+const unreachable = 'the host cannot be reached, or does not allow this page (CORS)';
 
 /** A failure that another attempt may not have. */
 class Interruption extends Error {
@@ -78,35 +80,42 @@ async function attempt(range: Range, at: number, signal: AbortSignal, stall: num
   const { url, bytes } = range;
   const first = (range.offset ?? 0) + at;
   const partial = range.offset !== undefined || at > 0;
-  const timeout = new AbortController();
-  let timer = setTimeout(() => timeout.abort(), stall);
+  const stop = new AbortController();
+  const follow = () => stop.abort(signal.reason);
+  signal.addEventListener('abort', follow);
+  let body: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
+  const giveUp = () => {
+    stop.abort();
+    body?.cancel().catch(() => {}); // should the browser have forgotten the signal
+  };
+  let timer = setTimeout(giveUp, stall);
   try {
     let response: Response;
     try {
       response = await fetch(url, {
         // The store keeps the bytes; the HTTP cache would keep them again.
         cache: 'no-store',
-        signal: AbortSignal.any([signal, timeout.signal]),
+        signal: stop.signal,
         ...(partial && { headers: { Range: `bytes=${first}-${(range.offset ?? 0) + bytes - 1}` } }),
       });
-    } catch (error) {
+    } catch {
       // fetch tells no more than that: the network, DNS, a refused connection or CORS.
-      throw new Interruption(isAbort(error) ? `no answer for ${stall / 1000} s` : 'the host cannot be reached, or does not allow this page (CORS)');
+      throw new Interruption(stop.signal.aborted ? `no answer for ${stall / 1000} s` : unreachable);
     }
-    const body = checkResponse(range, response, first, partial);
+    body = checkResponse(range, response, first, partial);
     let position = response.status === 206 ? at : 0;
-    for (let rest = body; ; ) {
+    for (;;) {
       let piece: ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
       try {
-        piece = await rest.read();
+        piece = await body.read();
       } catch {
-        throw new Interruption(timeout.signal.aborted ? `no byte for ${stall / 1000} s` : 'the connection broke');
+        throw new Interruption(stop.signal.aborted ? `no byte for ${stall / 1000} s` : 'the connection broke');
       }
       if (piece.done) {
         break;
       }
       clearTimeout(timer);
-      timer = setTimeout(() => timeout.abort(), stall);
+      timer = setTimeout(giveUp, stall);
       if (position + piece.value.length > bytes) {
         throw failed(range, `the host sends more than the ${bytes} bytes of the manifest`, response.status);
       }
@@ -118,7 +127,8 @@ async function attempt(range: Range, at: number, signal: AbortSignal, stall: num
     }
   } finally {
     clearTimeout(timer);
-    timeout.abort(); // lets go of the connection after an error
+    signal.removeEventListener('abort', follow);
+    stop.abort(); // lets go of the connection after an error
   }
 }
 
@@ -187,7 +197,7 @@ export async function fetchText(url: string, signal: AbortSignal, p: Patience = 
         throw error;
       }
       if (failures >= 3) {
-        throw failed({ url, bytes: 0 }, error instanceof Interruption ? error.message : 'the host cannot be reached, or does not allow this page (CORS)');
+        throw failed({ url, bytes: 0 }, error instanceof Interruption ? error.message : unreachable);
       }
       const wait = error instanceof Interruption ? error.wait : 0;
       await p.sleep(Math.min(Math.max(p.delay * 2 ** (failures - 1), wait), p.longestDelay), signal);

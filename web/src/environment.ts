@@ -71,7 +71,8 @@ export async function environment(): Promise<Environment> {
       : fine;
   const features = ['shader-f16', 'subgroups'].filter((f) => adapter.features.has(f as GPUFeatureName));
   const { quota = 0, usage = 0 } = await navigator.storage.estimate();
-  return { ...verdict, adapter: info, limits, features, storage: { quota, usage, persisted: await navigator.storage.persisted() } };
+  const persisted = await navigator.storage.persisted();
+  return { ...verdict, adapter: info, limits, features, storage: { quota, usage, persisted } };
 }
 
 /**

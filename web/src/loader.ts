@@ -74,17 +74,23 @@ export class Loader implements ChunkStore {
 
   /** The chunk as it was kept, if it still is as it was; and the hash that was seen at first, if none is published. */
   private async stored(key: string, chunk: Chunk): Promise<{ bytes?: Uint8Array<ArrayBuffer>; pinned?: string | undefined }> {
-    const record = await this.options.storage?.record(key);
-    if (!record) {
-      return {};
-    }
-    const pinned = chunk.sha256 ? undefined : record.sha256;
-    const bytes = await this.options.storage!.read(key);
-    if (bytes.length === chunk.bytes && (await sha256(bytes)) === (chunk.sha256 ?? record.sha256)) {
-      return { bytes, pinned };
-    }
-    if (!pinned) {
-      await this.options.storage!.remove(key); // damaged since it was committed
+    const { storage } = this.options;
+    let pinned: string | undefined;
+    try {
+      const record = await storage?.record(key);
+      if (!storage || !record) {
+        return {};
+      }
+      pinned = chunk.sha256 ? undefined : record.sha256;
+      const bytes = await storage.read(key);
+      if (bytes.length === chunk.bytes && (await sha256(bytes)) === (chunk.sha256 ?? record.sha256)) {
+        return { bytes, pinned };
+      }
+      if (!pinned) {
+        await storage.remove(key); // damaged since it was committed
+      }
+    } catch (error) {
+      await this.giveUpStorage(key, error);
     }
     return { pinned };
   }

@@ -62,6 +62,30 @@ interface SyncAccessHandle {
 }
 type WorkerFileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncAccessHandle> };
 
+/** Milliseconds after which an operation is given up: now and then a browser does not answer. */
+const patience = 10_000;
+
+/** The result of an operation that may not be answered. */
+function answered<T>(operation: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout>;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer for ${patience / 1000} s`)), patience);
+  });
+  return Promise.race([operation, silence]).finally(() => clearTimeout(timer));
+}
+
+/** Opens a file for writing; only one tab at a time may. */
+async function openForWriting(dir: FileSystemDirectoryHandle, name: string): Promise<SyncAccessHandle> {
+  const file = (await answered(dir.getFileHandle(name, { create: true }))) as WorkerFileHandle;
+  const handle = file.createSyncAccessHandle();
+  try {
+    return await answered(handle);
+  } catch (error) {
+    handle.then((late) => late.close(), () => {});
+    throw error;
+  }
+}
+
 /** Says that the browser's storage is full. */
 export function isFull(error: unknown): boolean {
   return (error as { name?: unknown } | null)?.name === 'QuotaExceededError';
@@ -98,12 +122,11 @@ export class FileStorage implements Storage {
 
   async read(key: string): Promise<Uint8Array<ArrayBuffer>> {
     const file = await existing(this.chunks, key);
-    return new Uint8Array(file ? await (await file.getFile()).arrayBuffer() : new ArrayBuffer(0));
+    return file ? new Uint8Array(await answered(file.getFile().then((f) => f.arrayBuffer()))) : new Uint8Array();
   }
 
   async open(key: string, keep: number): Promise<Writer> {
-    const file = (await this.chunks.getFileHandle(key, { create: true })) as WorkerFileHandle;
-    const handle = await file.createSyncAccessHandle();
+    const handle = await openForWriting(this.chunks, key);
     try {
       handle.truncate(keep);
     } catch (error) {
@@ -152,7 +175,9 @@ export class FileStorage implements Storage {
   }
 
   async setModel(model: ModelRecord): Promise<void> {
-    await writeJSON(this.models, await hashText(model.url), model);
+    const key = await hashText(model.url);
+    // Only one tab at a time may have a file open.
+    await navigator.locks.request('gossamer models', () => writeJSON(this.models, key, model));
   }
 
   /** Removes a model and the chunks that no other model has. Says whether it was there. */
@@ -174,7 +199,7 @@ export class FileStorage implements Storage {
 
 async function existing(dir: FileSystemDirectoryHandle, name: string): Promise<FileSystemFileHandle | undefined> {
   try {
-    return await dir.getFileHandle(name);
+    return await answered(dir.getFileHandle(name));
   } catch (error) {
     if ((error as DOMException).name === 'NotFoundError') {
       return undefined;
@@ -185,7 +210,7 @@ async function existing(dir: FileSystemDirectoryHandle, name: string): Promise<F
 
 async function remove(dir: FileSystemDirectoryHandle, name: string): Promise<void> {
   try {
-    await dir.removeEntry(name);
+    await answered(dir.removeEntry(name));
   } catch (error) {
     if ((error as DOMException).name !== 'NotFoundError') {
       throw error;
@@ -200,15 +225,14 @@ async function readJSON<T>(dir: FileSystemDirectoryHandle, key: string): Promise
     return undefined;
   }
   try {
-    return JSON.parse(await (await file.getFile()).text()) as T;
+    return JSON.parse(await answered(file.getFile().then((f) => f.text()))) as T;
   } catch {
     return undefined;
   }
 }
 
 async function writeJSON(dir: FileSystemDirectoryHandle, key: string, value: unknown): Promise<void> {
-  const file = (await dir.getFileHandle(`${key}.json`, { create: true })) as WorkerFileHandle;
-  const handle = await file.createSyncAccessHandle();
+  const handle = await openForWriting(dir, `${key}.json`);
   try {
     const text = new TextEncoder().encode(JSON.stringify(value));
     handle.truncate(0);

@@ -13,7 +13,7 @@ import { contextFor, formatBytes, needs } from './plan.ts';
 import { Meter } from './progress.ts';
 import type { ModelInfo, Notice, OpenMessage, Request, Response } from './protocol.ts';
 import { fileReader } from './repository.ts';
-import { FileStorage, isFull } from './storage.ts';
+import { FileStorage } from './storage.ts';
 import { hasPassed, setPassed } from './verdict.ts';
 
 const page = globalThis as unknown as { postMessage(message: Response): void };
@@ -229,10 +229,8 @@ async function recordModel(storage: FileStorage, manifest: Manifest, complete: b
   const { url, bytes, text } = manifest;
   try {
     await storage.setModel({ url, name: modelName(url), bytes, complete, lastUsed: Date.now(), manifest: text, chunks });
-  } catch (error) {
-    if (!isFull(error)) {
-      throw error;
-    }
+  } catch {
+    // Then the model is not listed; the chunks tell themselves whether they can be kept.
   }
 }
 

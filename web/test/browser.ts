@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { build } from 'esbuild';
@@ -45,7 +45,8 @@ function packModel(name: string): { published: string; packed: string } {
     copyFileSync(join(golden, file), join(published, file));
   }
   writeFileSync(join(published, 'model.safetensors'), gunzipSync(readFileSync(join(golden, 'model.safetensors.gz'))));
-  const command = process.env.GOSSAMER ? [process.env.GOSSAMER] : ['go', 'run', './tools/gossamer'];
+  // GOSSAMER: the command, relative to the repository's root, if it is built already.
+  const command = process.env.GOSSAMER ? [resolve(root, process.env.GOSSAMER)] : ['go', 'run', './tools/gossamer'];
   const pack = (...args: string[]) =>
     execFileSync(command[0]!, [...command.slice(1), 'pack', ...args], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
   pack(published, packed);
