@@ -259,6 +259,17 @@ func (b *bencher) decode(s engine.Sequence, n int) error {
 	return nil
 }
 
+// oneStep appends the most likely token given the logits.
+func oneStep(ctx context.Context, s engine.Sequence, logits []float32) error {
+	best := 0
+	for id, l := range logits {
+		if l > logits[best] {
+			best = id
+		}
+	}
+	return s.Extend(ctx, []int32{int32(best)})
+}
+
 func speedOf(rates []float64) speed {
 	s := speed{Runs: len(rates)}
 	for _, r := range rates {
