@@ -122,7 +122,7 @@ export class FileStorage implements Storage {
 
   async read(key: string): Promise<Uint8Array<ArrayBuffer>> {
     const file = await existing(this.chunks, key);
-    return file ? new Uint8Array(await answered(file.getFile().then((f) => f.arrayBuffer()))) : new Uint8Array();
+    return file ? new Uint8Array(await answered<ArrayBuffer>(file.getFile().then((f) => f.arrayBuffer()))) : new Uint8Array();
   }
 
   async open(key: string, keep: number): Promise<Writer> {
