@@ -148,6 +148,23 @@ func TestGenerateContinuesAsTheReference(t *testing.T) {
 	})
 }
 
+// TestChatAnswers asks the built-in model what it was made for.
+func TestChatAnswers(t *testing.T) {
+	backends(t, func(t *testing.T, backend string) {
+		if got := mustRun(t, "", "chat", "--backend", backend, "--temperature", "0", "--effort", "low", "What is 17 + 25?"); !strings.Contains(got, "42") {
+			t.Errorf("got %q", got)
+		}
+		var a answered
+		out := mustRun(t, "what's 17 plus 25\n", "chat", "--backend", backend, "--temperature", "0", "--effort", "low", "--json")
+		if err := json.Unmarshal([]byte(out), &a); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(a.Content, "42") || a.Reasoning == "" || a.FinishReason != "stop" || a.Usage.ReasoningTokens == 0 {
+			t.Errorf("got %+v", a)
+		}
+	})
+}
+
 // cases reads a golden file of cases.
 func cases[T any](t testing.TB, name string) []T {
 	t.Helper()
