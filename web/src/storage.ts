@@ -62,7 +62,7 @@ interface SyncAccessHandle {
 }
 type WorkerFileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncAccessHandle> };
 
-/** Milliseconds after which an operation is given up: now and then a browser does not answer. */
+/** Milliseconds after which an operation is given up: Chromium's private windows sometimes never answer. */
 const patience = 10_000;
 
 /** The result of an operation that may not be answered. */

@@ -2,14 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
+import type { BrowserContext, Page } from 'playwright-core';
 import type { ChatCompletion, ChatCompletionChunk, ModelInfo, Notice, Progress, RuntimeError } from '../src/index.ts';
-import { findChromium, launch, serveAll, visit, webgpuFlags, type Gossamer } from './browser.ts';
+import { findChromium, serveAll, visit as visitURL, type Gossamer } from './browser.ts';
 import type { Server } from './server.ts';
 
-const chromium = findChromium();
 const timeout = 240_000; // milliseconds, for what hangs: a processor that plays a GPU may take a minute to compile the shaders
-const skip = chromium ? false : 'Chromium is not installed: install it, or set CHROMIUM to its path';
+const skip = findChromium() ? false : 'Chromium is not installed: install it, or set CHROMIUM to its path';
 
 /** What the tests keep in the page between two calls. */
 interface Globals {
@@ -56,7 +55,6 @@ function create(page: Page, options: Options, untilStored = false): Promise<{ in
 
 describe('gossamer in Chromium', { skip }, () => {
   let server: Server;
-  let browser: Browser;
   const isWeights = (path: string) => path === '/model/model.safetensors';
   const weightBytes = () => server.requests.filter((r) => isWeights(r.path)).reduce((n, r) => n + r.sent, 0);
   const pageURL = () => `${server.url}page.html`;
@@ -66,20 +64,28 @@ describe('gossamer in Chromium', { skip }, () => {
   let answer = '';
   const content = (c: ChatCompletion) => c.choices[0]!.message.content!;
 
+  /** What a test that failed has left. */
+  const open = new Set<BrowserContext>();
+  const visit: typeof visitURL = async (url, options) => {
+    const tab = await visitURL(url, options);
+    open.add(tab.context);
+    tab.context.on('close', () => open.delete(tab.context));
+    return tab;
+  };
+
   /** A page with an open model, for several tests. */
   let page: Page;
 
   before(async () => {
     server = await serveAll();
-    browser = await launch(chromium!, webgpuFlags);
   });
   after(async () => {
-    await browser?.close();
+    await Promise.all([...open].map((context) => context.close()));
     await server?.close();
   });
 
   test('a model is loaded and answers', { timeout }, async () => {
-    ({ page } = await visit(browser, pageURL()));
+    ({ page } = await visit(pageURL()));
     server.requests.length = 0;
     const verdict = await page.evaluate(async (model) => {
       const { canRun } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;
@@ -240,7 +246,7 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('a reply goes on after the device was lost', { timeout }, async () => {
-    const { page, context } = await visit(browser, pageURL());
+    const { page, context } = await visit(pageURL());
     // A worker that loses its device when told so, otherwise the real one.
     const patch = `
       const requestDevice = GPUAdapter.prototype.requestDevice;
@@ -274,7 +280,7 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('the package works from another origin', { timeout }, async () => {
-    const { page, context } = await visit(browser, pageURL());
+    const { page, context } = await visit(pageURL());
     server.requests.length = 0;
     const elsewhere = `http://localhost:${server.port}`;
     const { failure } = await create(page, { model: `${elsewhere}/packed/`, context: 1024, dist: `${elsewhere}/dist/` });
@@ -285,7 +291,7 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('the package works in a bundle at another path', { timeout }, async () => {
-    const { page, context } = await visit(browser, `${server.url}app/deep/index.html`);
+    const { page, context } = await visit(`${server.url}app/deep/index.html`);
     await page.waitForFunction(() => document.title !== 'loading', undefined, { timeout });
     assert.equal(await page.title(), 'answered');
     assert.equal(await page.evaluate(() => document.body.dataset.answer), answer, 'packed weights are the same weights');
@@ -294,7 +300,7 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('a load that is aborted rejects, and the next one resumes', { timeout }, async () => {
-    const { page, context } = await visit(browser, pageURL());
+    const { page, context } = await visit(pageURL());
     server.fault = (path) => (isWeights(path) ? { stall: 20_000_000 } : undefined);
     const failure = await page.evaluate(async (model) => {
       const { create } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;
@@ -318,7 +324,7 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('a page that dies in the middle of a chunk leaves it to be resumed', { timeout }, async () => {
-    const { page, context } = await visit(browser, pageURL());
+    const { page, context } = await visit(pageURL());
     server.fault = (path) => (isWeights(path) ? { stall: 5_000_000 } : undefined);
     server.requests.length = 0;
     void create(page, { model, context: 1024 }).catch(() => {});
@@ -335,7 +341,7 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('two tabs fetch a model once', { timeout }, async () => {
-    const { page, context } = await visit(browser, pageURL());
+    const { page, context } = await visit(pageURL());
     const other = await context.newPage();
     await other.goto(pageURL());
     server.requests.length = 0;
@@ -348,7 +354,7 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('a chunk that stays corrupt is reported', { timeout }, async () => {
-    const { page, context } = await visit(browser, pageURL());
+    const { page, context } = await visit(pageURL());
     server.fault = (path) => (isWeights(path) ? { corrupt: true } : undefined);
     const { failure } = await create(page, { model, context: 1024 });
     server.fault = () => undefined;
@@ -359,7 +365,7 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('a full storage degrades to memory', { timeout }, async () => {
-    const { page, context } = await visit(browser, pageURL());
+    const { page, context } = await visit(pageURL());
     const devtools = await context.newCDPSession(page);
     await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(server.url).origin, quotaSize: 10_000_000 });
     const { progress, notices } = await create(page, { model, context: 1024 }, true);
@@ -369,7 +375,7 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('what cannot be fetched is named', { timeout }, async () => {
-    const { page, context } = await visit(browser, pageURL());
+    const { page, context } = await visit(pageURL());
     const cases: [string, Options, string, RegExp][] = [
       ['no manifest', { model: '/nowhere/' }, 'download', /nowhere\/manifest\.json.*404/],
       ['not a manifest', { model: '/app/deep/package.json' }, 'bad-model', /not the manifest/],
@@ -388,7 +394,7 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('limits that are too small are named before anything is downloaded', { timeout }, async () => {
-    const { page, context } = await visit(browser, pageURL());
+    const { page, context } = await visit(pageURL());
     server.requests.length = 0;
     const { failure } = await create(page, { model, limits: { maxStorageBufferBindingSize: 65536 } });
     assert.equal(failure!.code, 'limits');
@@ -407,7 +413,7 @@ describe('gossamer in Chromium', { skip }, () => {
     }, { model: '/model/none/', options });
 
   test('a slow adapter is a warning, a missing model an error', { timeout }, async () => {
-    const { page, context } = await visit(browser, pageURL());
+    const { page, context } = await visit(pageURL());
     const { environment: env, model: missing } = await look(page);
     assert.deepEqual([env.ok, env.severity], [true, 'warning']);
     assert.equal(env.adapter!.software, true);
@@ -418,7 +424,7 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('a page that is not secure is told so', { timeout }, async () => {
-    const { page, context } = await visit(browser, `http://insecure.test:${server.port}/page.html`);
+    const { page, context } = await visit(`http://insecure.test:${server.port}/page.html`);
     const got = await look(page);
     assert.equal(got.environment.code, 'insecure-context');
     assert.match(got.environment.fix, /https/);
@@ -428,25 +434,21 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('a browser without WebGPU is told so', { timeout }, async () => {
-    const { page, context } = await visit(browser, pageURL(), "Object.defineProperty(Navigator.prototype, 'gpu', { value: undefined })");
+    const { page, context } = await visit(pageURL(), { script: "Object.defineProperty(Navigator.prototype, 'gpu', { value: undefined })" });
     const got = await look(page);
     assert.deepEqual([got.environment.ok, got.environment.code, got.created], [false, 'no-webgpu', 'no-webgpu']);
     await context.close();
 
-    const plain = await launch(chromium!, ['--disable-gpu']);
-    try {
-      const { page } = await visit(plain, pageURL());
-      const got = await look(page);
-      assert.deepEqual([got.environment.code, got.model.code, got.created], ['no-webgpu', 'no-webgpu', 'no-webgpu']);
-      assert.match(got.environment.cause, /no adapter/);
-    } finally {
-      await plain.close();
-    }
+    const plain = await visit(pageURL(), { args: ['--disable-gpu'] });
+    const none = await look(plain.page);
+    assert.deepEqual([none.environment.code, none.model.code, none.created], ['no-webgpu', 'no-webgpu', 'no-webgpu']);
+    assert.match(none.environment.cause, /no adapter/);
+    await plain.context.close();
   });
 
   test('an adapter that allows too little is told by limit', { timeout }, async () => {
     const small = "Object.defineProperty(GPUSupportedLimits.prototype, 'maxComputeInvocationsPerWorkgroup', { get: () => 128 })";
-    const { page, context } = await visit(browser, pageURL(), small);
+    const { page, context } = await visit(pageURL(), { script: small });
     const got = await look(page);
     assert.equal(got.environment.code, 'limits');
     assert.match(got.environment.cause, /maxComputeInvocationsPerWorkgroup 128, .* 256/);

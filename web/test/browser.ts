@@ -1,12 +1,13 @@
 // What the tests in a browser share: Chromium, a packed model, a server for both, and pages.
 
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { build } from 'esbuild';
-import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { chromium, type BrowserContext, type Page } from 'playwright-core';
 import type * as gossamer from '../src/index.ts';
 import { serve, type Server } from './server.ts';
 
@@ -18,7 +19,7 @@ const flags = [
   '--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
   '--disable-sync', '--host-resolver-rules=MAP insecure.test 127.0.0.1',
 ];
-export const webgpuFlags = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+const webgpuFlags = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 
 /** Where Chromium is; undefined: nowhere, which only continuous integration minds. */
 export function findChromium(): string | undefined {
@@ -30,8 +31,19 @@ export function findChromium(): string | undefined {
   return found;
 }
 
-export function launch(executablePath: string, more: string[]): Promise<Browser> {
-  return chromium.launch({ executablePath, args: [...flags, ...more], ignoreDefaultArgs: ['--headless', '--enable-unsafe-swiftshader'] });
+const profiles = mkdtempSync(join(tmpdir(), 'gossamer-'));
+process.on('exit', () => rmSync(profiles, { recursive: true, force: true, maxRetries: 5 }));
+
+/** A page of a visitor who was never here, with a profile of its own; script runs before everything else. */
+export async function visit(url: string, { args = webgpuFlags, script = '' } = {}): Promise<{ page: Page; context: BrowserContext }> {
+  const profile = mkdtempSync(join(profiles, 'profile-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: findChromium()!, args: [...flags, ...args], ignoreDefaultArgs: ['--headless', '--enable-unsafe-swiftshader'],
+  });
+  await context.addInitScript(script);
+  const page = context.pages()[0] ?? (await context.newPage());
+  await page.goto(url);
+  return { page, context };
 }
 
 /** A model of testdata/golden twice: as published with a manifest beside it, and packed into chunks. Returns both directories. */
@@ -95,23 +107,6 @@ export async function serveAll(): Promise<Server> {
     '/model/': published,
     '/packed/': packed,
   });
-}
-
-/** A page, and what it fetched of the weights. */
-export interface Tab {
-  page: Page;
-  context: BrowserContext;
-}
-
-/** A page of a visitor who was never here; script runs before everything else. */
-export async function visit(browser: Browser, url: string, script?: string): Promise<Tab> {
-  const context = await browser.newContext();
-  if (script) {
-    await context.addInitScript(script);
-  }
-  const page = await context.newPage();
-  await page.goto(url);
-  return { page, context };
 }
 
 /** The library as a page imports it. */

@@ -249,6 +249,22 @@ test('a full store degrades to memory and says so once', async (t) => {
   assert.equal((await f.directory.read(f.chunk.sha256!)).length, 0, 'the part gives its room back');
 });
 
+test('a store that fails anywhere degrades to memory and says so once', async (t) => {
+  for (const method of ['record', 'read', 'open', 'commit'] as const) {
+    const f = await fixture(t, 5000);
+    await f.loader().get(f.chunk, never);
+    if (method === 'open' || method === 'commit') {
+      await f.directory.remove(f.chunk.sha256!);
+    }
+    f.directory[method] = () => Promise.reject(new Error('no answer'));
+    const loader = f.loader();
+    assert.deepEqual(await loader.get(f.chunk, never), f.data, method);
+    assert.deepEqual(await loader.get(f.chunk, never), f.data, method);
+    assert.deepEqual(f.notices.map((n) => n.kind), ['not-stored'], method);
+    assert.equal(loader.full, true);
+  }
+});
+
 test('without a store everything is fetched', async (t) => {
   const f = await fixture(t, 1000);
   const loader = f.loader({ storage: undefined });
