@@ -40,8 +40,8 @@ web: setup-web ## the npm package, web/dist
 	@if [ -d web/node_modules ]; then node web/build.mjs; else echo "make web: npm is missing: install Node.js 20 or newer" >&2; exit 1; fi
 
 .PHONY: test-web
-test-web: setup-test web ## the web package: in Node, then in Chromium with SwiftShader's WebGPU
-	cd web && node_modules/.bin/tsc --noEmit && node test/run.mjs
+test-web: setup-test build web ## the web package in Node and in Chromium with SwiftShader's WebGPU
+	cd web && node_modules/.bin/tsc --noEmit && GOSSAMER=$(CURDIR)/bin/gossamer node test/run.mjs
 
 .PHONY: nano
 nano: ## train the small model anew, hours on two cores; goes on where it was interrupted
@@ -54,6 +54,7 @@ test: setup-test ## every test; missing hardware is a visible skip, in CI (CI=1)
 	go test -timeout 10m -tags cogentcore -run 'TestCompileAll|TestGolden$$/gqa_window8' ./runtime/kernel/ ./runtime/model/
 	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
 	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/... ./wasm
+	@if [ -d web/node_modules ]; then cd web && node_modules/.bin/tsc --noEmit && node test/run.mjs loader plan progress replay stream; fi
 
 .PHONY: check
 check: ## formatting, vet, static analysis, import rules, generated files
