@@ -84,7 +84,7 @@ func goldenLong(t *testing.T, m *Model, l *goldentest.Long) {
 // TestGoldenF16Cache: keys and values of 11 bits move logits by about 2^-12 of their spread as long as every router chooses the
 // same experts. Behind the first close choice (a gap below 0.02) another expert may be taken, which costs some percent.
 func TestGoldenF16Cache(t *testing.T) {
-	for _, name := range []string{"gqa_window8", "long_window128"} {
+	for _, name := range goldentest.Models {
 		c := goldentest.Load(t, name)
 		m := load(t, c, Options{})
 		for i := range c.Prompts {
