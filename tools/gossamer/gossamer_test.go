@@ -27,7 +27,7 @@ type result struct {
 	stdout, stderr string
 }
 
-// command runs one command line.
+// gossamerCommand runs one command line.
 func gossamerCommand(t testing.TB, stdin string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
