@@ -2,6 +2,7 @@
 
 import { findAdapter } from './device.ts';
 import { abortError, fromWire, RuntimeError } from './errors.ts';
+import { addFiles, type LocalFiles } from './files.ts';
 import { manifestURL } from './manifest.ts';
 import type { ModelInfo, Notice, OpenMessage, Progress, Request, Response } from './protocol.ts';
 import { Replay } from './replay.ts';
@@ -10,8 +11,8 @@ import type { ChatCompletion, ChatCompletionChunk, ChatParams, ChatParamsNonStre
 
 /** Options of create. They cannot be changed later. */
 export interface CreateOptions {
-  /** URL of a manifest.json, or of its directory, as `gossamer pack` writes it; relative to the page. */
-  model: string;
+  /** URL of a manifest.json, or of its directory, as `gossamer pack` writes it; relative to the page. Or the visitor's own files. */
+  model: string | LocalFiles;
   /** Positions that a conversation can have, in tokens. Default: 32,768, or as many as the model has; canRun gives the bill. */
   context?: number;
   /** How keys and values are stored. Default: f16. */
@@ -215,8 +216,10 @@ export class Client {
       }));
     });
     const { model, context, kv, limits, store, parallel, wasmURL, vocabularyURL } = this.options;
+    const files = typeof model === 'string' ? undefined : model;
+    const modelURL = typeof model === 'string' ? model : await addFiles(model);
     const message = (id: number): OpenMessage => ({
-      kind: 'open', id, manifestURL: manifestURL(model, baseURL()), context, kv, limits,
+      kind: 'open', id, manifestURL: manifestURL(modelURL, baseURL()), files, context, kv, limits,
       wasmURL: assetURL(wasmURL, defaultWasmURL).href, vocabularyURL: assetURL(vocabularyURL, defaultVocabularyURL).href,
       store: store ?? true, parallel: parallel ?? 4,
     });

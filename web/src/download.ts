@@ -1,6 +1,7 @@
 // Fetching a range of bytes until it is all there: every interruption is tried again from where it happened.
 
 import { abortError, RuntimeError } from './errors.ts';
+import { fetchFile } from './files.ts';
 
 /** How patiently a download is tried. */
 export interface Patience {
@@ -92,7 +93,7 @@ async function attempt(range: Range, at: number, signal: AbortSignal, stall: num
   try {
     let response: Response;
     try {
-      response = await fetch(url, {
+      response = await fetchFile(url, {
         // The store keeps the bytes; the HTTP cache would keep them again.
         cache: 'no-store',
         signal: stop.signal,
@@ -181,7 +182,7 @@ function failed(range: Range, why: string, status?: number, hint?: string): Runt
 export async function fetchText(url: string, signal: AbortSignal, p: Patience = patience): Promise<string> {
   for (let failures = 1; ; failures++) {
     try {
-      const response = await fetch(url, { cache: 'no-cache', signal: AbortSignal.any([signal, AbortSignal.timeout(p.stall)]) });
+      const response = await fetchFile(url, { cache: 'no-cache', signal: AbortSignal.any([signal, AbortSignal.timeout(p.stall)]) });
       if (response.ok) {
         return await response.text();
       }

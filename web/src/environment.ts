@@ -2,10 +2,12 @@
 
 import { describe, findAdapter, limitError, missingLimit, offered, type AdapterInfo } from './device.ts';
 import { fetchText } from './download.ts';
+import { addFiles, type LocalFiles } from './files.ts';
 import { RuntimeError, type RuntimeErrorCode } from './errors.ts';
 import { chunkKey } from './loader.ts';
-import { manifestURL, parseManifest, type Manifest } from './manifest.ts';
+import { isConfig, manifestURL, parseManifest, type Manifest } from './manifest.ts';
 import { bill, formatBytes, leastLimits, needs, type Bill, type BillOptions, type Limits } from './plan.ts';
+import { fileReader } from './repository.ts';
 import { FileStorage, type StoredModel } from './storage.ts';
 
 /** An answer with its reason. */
@@ -38,6 +40,8 @@ export interface ModelVerdict extends Verdict {
   bill?: Bill;
   /** Bytes of the weights that are stored already. */
   stored?: number;
+  /** Whether hashes are published for every byte. */
+  verified?: boolean;
 }
 
 const fine: Verdict = { ok: true, severity: 'none', cause: '', fix: '' };
@@ -76,23 +80,75 @@ export async function environment(): Promise<Environment> {
 }
 
 /**
- * Says whether a model runs here and what it takes; fetches only its manifest, a few KB. Rejects only when aborted.
+ * Says whether a model runs here and what it takes; fetches only its manifest, or the configuration of a repository that has none.
+ * Rejects only when aborted.
  *
- * model is the URL of a manifest.json, or of its directory.
+ * model is as create() takes it.
  */
-export async function canRun(model: string, options: BillOptions & { signal?: AbortSignal } = {}): Promise<ModelVerdict> {
+export async function canRun(model: string | LocalFiles, options: BillOptions & { signal?: AbortSignal } = {}): Promise<ModelVerdict> {
   try {
     const base = globalThis.document?.baseURI ?? location.href;
-    const url = manifestURL(model, base);
+    const url = manifestURL(typeof model === 'string' ? model : await addFiles(model), base);
     const adapter = await findAdapter();
     const storage = await FileStorage.open();
     const signal = options.signal ?? new AbortController().signal;
-    const manifest = parseManifest(await fetchText(url, signal), url);
+    const manifest = await outline(url, storage, signal);
     const total = bill(manifest, options);
     const stored = storage ? await storedBytes(storage, manifest) : 0;
-    return { ...(await judge(adapter, total, stored, needs(manifest.config, options))), bill: total, stored };
+    return { ...(await judge(adapter, total, stored, needs(manifest.config, options))), bill: total, stored, verified: isVerified(manifest) };
   } catch (error) {
     return refused(error);
+  }
+}
+
+/** Whether every chunk has a published hash; a repository's outline has no chunks. */
+const isVerified = (m: Manifest) => m.chunks.length > 0 && m.chunks.every((c) => c.sha256 !== undefined);
+
+/** The manifest. Where there is none: the one of an earlier visit, or what a repository in Hugging Face's layout tells of itself. */
+async function outline(url: string, storage: FileStorage | undefined, signal: AbortSignal): Promise<Manifest> {
+  try {
+    return parseManifest(await fetchText(url, signal), url);
+  } catch (error) {
+    const { status, code } = error instanceof RuntimeError ? { status: error.details.status, code: error.code } : {};
+    if (code !== 'download' || (status !== undefined && status !== 403 && status !== 404)) {
+      throw error;
+    }
+    const known = await storage?.model(url);
+    if (known) {
+      return parseManifest(known.manifest, url);
+    }
+    if (status === undefined) {
+      throw error;
+    }
+    const read = fileReader(url, signal);
+    const text = async (name: string) => {
+      const file = await read(name, 0, 1 << 20);
+      return file && new TextDecoder().decode(file.data);
+    };
+    const config = await text('config.json');
+    if (config === undefined) {
+      throw error;
+    }
+    const parsed = json(config, url);
+    if (!isConfig(parsed)) {
+      throw new RuntimeError('bad-model', `${new URL('config.json', url).href}: this is not the configuration of a gpt-oss`, { url });
+    }
+    const index = await text('model.safetensors.index.json');
+    const bytes = index ? (json(index, url) as { metadata?: { total_size?: number } }).metadata?.total_size : (await read('model.safetensors', 0, 8))?.size;
+    if (!bytes) {
+      throw new RuntimeError('bad-model', `${url}: there is a configuration, but no model.safetensors beside it`, {
+        url, hint: 'GGUF files and other layouts must be packed first: gossamer pack.',
+      });
+    }
+    return { url, text: '', config: parsed, chunks: [], bytes, vocabulary: true };
+  }
+}
+
+function json(text: string, url: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    throw new RuntimeError('bad-model', `${url}: the files beside it are damaged: not JSON`, { url });
   }
 }
 

@@ -18,6 +18,7 @@ export { create, type Completions, type CreateOptions, type Gossamer, type Reque
 export { canRun, deleteModel, environment, listModels, type Environment, type ModelVerdict, type Verdict } from './environment.ts';
 export { RuntimeError, type RuntimeErrorCode, type RuntimeErrorDetails } from './errors.ts';
 export type { AdapterInfo } from './device.ts';
+export type { LocalFiles } from './files.ts';
 export type { Bill, BillOptions } from './plan.ts';
 export type { ModelInfo, Notice, Phase, Progress } from './protocol.ts';
 export type { StoredModel } from './storage.ts';

@@ -64,6 +64,11 @@ export function modelName(url: string): string {
   return decodeURIComponent(pathname.replace(/\/resolve\/[^/]+\//, '/').split('/').at(-2) || hostname);
 }
 
+/** Whether a configuration has what sizes follow from. */
+export function isConfig(c: Partial<Config> | undefined): c is Config {
+  return typeof c === 'object' && c !== null && Array.isArray(c.layer_types) && sizes.every((k) => Number.isSafeInteger(c[k]) && c[k]! > 0);
+}
+
 /** Reads a manifest. */
 export function parseManifest(text: string, url: string): Manifest {
   const refuse = (why: string): never => {
@@ -82,7 +87,7 @@ export function parseManifest(text: string, url: string): Manifest {
     return refuse(`the manifest has version ${m.version}, this library reads 1: use the release that packed the model, or a newer one`);
   }
   const { config, chunks } = m;
-  if (!config || !Array.isArray(config.layer_types) || !sizes.every((k) => Number.isSafeInteger(config[k]) && config[k] > 0)) {
+  if (!isConfig(config)) {
     return refuse('the configuration is incomplete');
   }
   const fits = (c: Chunk) =>

@@ -20,6 +20,8 @@ export interface Bill {
   context: number;
   /** On the GPU, all together. */
   total: number;
+  /** Weights that one token of a reply reads. */
+  readPerToken: number;
 }
 
 /** Choices that change a bill. */
@@ -66,17 +68,18 @@ export function bill(manifest: Manifest, o: BillOptions = {}): Bill {
   const rope = context * c.head_dim * 4;
   const weights = weightBytes(c);
   const kv = kvFixed + Math.ceil(context / pageTokens) * fullLayers * pageBytes;
-  return { download: manifest.bytes, weights, kvPer1kTokens, kvFixed, scratch, context, total: weights + kv + scratch + rope };
+  return { download: manifest.bytes, weights, kvPer1kTokens, kvFixed, scratch, context, total: weights + kv + scratch + rope, readPerToken: weightBytes(c, true) };
 }
 
-/** Bytes of all tensors (runtime/gptoss/tensors.go). */
-function weightBytes(c: Config): number {
+/** Bytes of all tensors (runtime/gptoss/tensors.go), or of what one token reads of them. */
+function weightBytes(c: Config, oneToken = false): number {
   const h = c.hidden_size, i = c.intermediate_size, e = c.num_local_experts;
   const bf16 = 2, mxfp4 = 17 / 32; // 16 bytes of codes and one of scale for 32 weights
   const attention = (qDim(c) + 2 * kvDim(c)) * (h + 1) + h * (qDim(c) + 1) + c.num_attention_heads + h;
   const router = e * (h + 1) + h;
-  const experts = e * (bf16 * (2 * i + h) + mxfp4 * 3 * i * h);
-  return c.num_hidden_layers * (bf16 * (attention + router) + experts) + bf16 * (2 * c.vocab_size * h + h);
+  const experts = (oneToken ? c.num_experts_per_tok : e) * (bf16 * (2 * i + h) + mxfp4 * 3 * i * h);
+  const embedding = oneToken ? h : c.vocab_size * h;
+  return c.num_hidden_layers * (bf16 * (attention + router) + experts) + bf16 * (embedding + c.vocab_size * h + h);
 }
 
 /** Limits of a device, by WebGPU's names, in bytes or counts. */

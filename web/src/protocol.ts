@@ -2,12 +2,15 @@
 
 import type { WireError } from './errors.ts';
 import type { EngineInfo } from './engine.ts';
+import type { LocalFiles } from './files.ts';
 
 /** What the worker needs to open a model. URLs are absolute. */
 export interface OpenMessage {
   kind: 'open';
   id: number;
   manifestURL: string;
+  /** The model, if it is in the visitor's own files. */
+  files?: LocalFiles | undefined;
   wasmURL: string;
   vocabularyURL: string;
   context?: number | undefined;

@@ -2,6 +2,7 @@
 
 import type { ReadFile } from './engine.ts';
 import { isAbort, RuntimeError } from './errors.ts';
+import { fetchFile } from './files.ts';
 
 /** Reads files below a URL. */
 export function fileReader(base: string, signal: AbortSignal): ReadFile {
@@ -10,7 +11,7 @@ export function fileReader(base: string, signal: AbortSignal): ReadFile {
     const refuse = (why: string, status?: number) => new RuntimeError('download', `${url}: ${why}`, { url, status });
     let response: Response;
     try {
-      response = await fetch(url, { signal, headers: { Range: `bytes=${offset}-${offset + bytes - 1}` } });
+      response = await fetchFile(url, { signal, headers: { Range: `bytes=${offset}-${offset + bytes - 1}` } });
     } catch (error) {
       throw isAbort(error) ? error : refuse((error as Error).message);
     }
@@ -32,7 +33,7 @@ export function fileReader(base: string, signal: AbortSignal): ReadFile {
     const data = new Uint8Array(await response.arrayBuffer());
     // Hosts need not let a page see Content-Range; the length of an answer to HEAD it may always see.
     const range = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '');
-    const size = range ? Number(range[1]) : Number((await fetch(url, { method: 'HEAD', signal })).headers.get('content-length') ?? NaN);
+    const size = range ? Number(range[1]) : Number((await fetchFile(url, { method: 'HEAD', signal })).headers.get('content-length') ?? NaN);
     if (!(size >= data.length)) {
       throw refuse('the host does not say how large the file is: pack the model, or use another host');
     }

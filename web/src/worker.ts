@@ -7,6 +7,7 @@ import { fetchText } from './download.ts';
 import type { Engine, Program } from './engine.ts';
 import { roomFor, storedBytes } from './environment.ts';
 import { isAbort, RuntimeError, toWire } from './errors.ts';
+import { addFiles } from './files.ts';
 import { chunkKey, Loader } from './loader.ts';
 import { modelName, parseManifest, type Manifest } from './manifest.ts';
 import { contextFor, formatBytes, needs } from './plan.ts';
@@ -84,6 +85,9 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
   const meter = new Meter((progress) => page.postMessage({ kind: 'progress', id, progress }));
   const notify = (notice: Notice) => page.postMessage({ kind: 'notice', id, notice });
   meter.begin('prepare');
+  if (m.files) {
+    await addFiles(m.files);
+  }
 
   const storage = m.store ? await FileStorage.open() : undefined;
   if (m.store && !storage) {

@@ -1,0 +1,57 @@
+// Models in the visitor's own files: read as if a host served them, at URLs such as local:/1f2e3d4c/gpt-oss-20b/manifest.json.
+
+import { hashText } from './storage.ts';
+
+/** A model's files by their paths, such as those of an <input type="file" webkitdirectory>. */
+export type LocalFiles = ReadonlyMap<string, Blob>;
+
+/** Files by URL. */
+const known = new Map<string, Blob>();
+
+/** Makes files readable and returns the URL of the model among them: the same for the same files. */
+export async function addFiles(files: LocalFiles): Promise<string> {
+  const list = [...files].sort(([a], [b]) => (a < b ? -1 : 1));
+  const about = list.map(([path, file]) => `${path} ${file.size} ${(file as File).lastModified ?? 0}`);
+  const base = `local:/${(await hashText(about.join('\n'))).slice(0, 8)}/`;
+  for (const [path, file] of list) {
+    known.set(urlOf(path, base), file);
+  }
+  return urlOf(`${folder([...files.keys()])}manifest.json`, base);
+}
+
+/** The folder that holds the model, "" or with a slash at its end: the one that is least deep. */
+function folder(paths: string[]): string {
+  const depth = (path: string) => path.split('/').length;
+  const found = paths.filter((p) => /(^|\/)(manifest|config)\.json$/.test(p)).sort((a, b) => depth(a) - depth(b))[0];
+  return (found ?? paths[0] ?? '').replace(/[^/]*$/, '') || 'files/';
+}
+
+function urlOf(path: string, base: string): string {
+  const encoded = path.split('/').map(encodeURIComponent).join('/');
+  return new URL(encoded.includes('/') ? encoded : `files/${encoded}`, base).href;
+}
+
+/** fetch, also of local files. Those of a folder that is not open any more cannot be reached, like a host without a network. */
+export async function fetchFile(url: string, init: RequestInit = {}): Promise<Response> {
+  if (!url.startsWith('local:')) {
+    return fetch(url, init);
+  }
+  init.signal?.throwIfAborted();
+  const file = known.get(url);
+  if (!file) {
+    const folderIsOpen = [...known.keys()].some((other) => other.split('/')[1] === url.split('/')[1]);
+    if (!folderIsOpen) {
+      throw new TypeError('the folder is not open');
+    }
+    return new Response(null, { status: 404 });
+  }
+  const range = /^bytes=(\d+)-(\d+)$/.exec(new Headers(init.headers).get('range') ?? '');
+  const first = range ? Number(range[1]) : 0;
+  const last = range ? Math.min(Number(range[2]), file.size - 1) : file.size - 1;
+  if (first > last && range) {
+    return new Response(null, { status: 416 });
+  }
+  const headers = { 'content-length': String(last - first + 1), ...(range && { 'content-range': `bytes ${first}-${last}/${file.size}` }) };
+  const body = init.method === 'HEAD' ? null : file.slice(first, last + 1);
+  return new Response(body, { status: range ? 206 : 200, headers });
+}
