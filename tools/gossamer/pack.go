@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"gossamer/runtime/nano"
 	"gossamer/runtime/tokenizer/o200k"
 	"gossamer/runtime/weights"
 )
@@ -20,8 +21,8 @@ func packCommand() command {
 		name:  "pack",
 		args:  "SRC DST | --verify SRC",
 		short: "turn a checkpoint into chunks that any static host serves, or check such chunks",
-		long: `SRC is a directory with a published checkpoint, in Hugging Face's layout or OpenAI's original one, a GGUF file, or the URL of
-a packed model. DST becomes a packed model: manifest.json, and files of at most 24 MiB, each named by its SHA-256. An interrupted
+		long: `SRC is a directory with a published checkpoint, in Hugging Face's layout or OpenAI's original one, a GGUF file, the URL of a packed
+model, or the built-in model's name. DST becomes a packed model: manifest.json, and files of at most 24 MiB, each named by its SHA-256. An interrupted
 run is continued by running it again.
 
 --manifest-only writes only manifest.json, which refers to ranges of the safetensors files: below --base-url, or beside the
@@ -96,6 +97,9 @@ func (p *packer) run(ctx context.Context, env *env, args []string) error {
 func openSource(ctx context.Context, src string, verify bool) (*weights.Checkpoint, error) {
 	if strings.Contains(src, "://") {
 		return weights.OpenURL(ctx, src, weights.Options{NoCache: verify})
+	}
+	if src == defaultModel {
+		return nano.Checkpoint()
 	}
 	return weights.OpenDir(src)
 }

@@ -35,6 +35,15 @@ func mustPack(t *testing.T, args ...string) string {
 	return r.stdout
 }
 
+// TestPackBuiltIn packs the built-in model, which has no files of its own.
+func TestPackBuiltIn(t *testing.T) {
+	packed := t.TempDir()
+	mustPack(t, defaultModel, packed)
+	if out := mustPack(t, "--verify", packed); !strings.HasPrefix(out, "all ") {
+		t.Errorf("verify: %s", out)
+	}
+}
+
 // TestPack packs a model by every way, and each result is the same model.
 func TestPack(t *testing.T) {
 	src := goldentest.Load(t, "gqa_window8").ModelDir(t)
