@@ -1,42 +1,12 @@
-// The page's side: starts the worker, sends it requests, and starts another one where the device is lost.
+// The page's side: sends requests to an engine, and to the next one where that is lost.
 
-import { findAdapter } from './device.ts';
+import type { EngineStats } from './engine.ts';
 import { abortError, fromWire, RuntimeError } from './errors.ts';
-import { addFiles, type LocalFiles } from './files.ts';
-import { manifestURL } from './manifest.ts';
+import type { Line, Loss } from './line.ts';
 import type { ModelInfo, Notice, OpenMessage, Progress, Request, Response } from './protocol.ts';
 import { Replay } from './replay.ts';
 import { Stream } from './stream.ts';
 import type { ChatCompletion, ChatCompletionChunk, ChatParams, ChatParamsNonStreaming, ChatParamsStreaming, Model } from './types.ts';
-
-/** Options of create. They cannot be changed later. */
-export interface CreateOptions {
-  /** URL of a manifest.json, or of its directory, as `gossamer pack` writes it; relative to the page. Or the visitor's own files. */
-  model: string | LocalFiles;
-  /** Positions that a conversation can have, in tokens. Default: 32,768, or as many as the model has; canRun gives the bill. */
-  context?: number;
-  /** How keys and values are stored. Default: f16. */
-  kv?: 'f16' | 'f32';
-  /** Keep the weights in the browser for the next visit. Default: true. */
-  store?: boolean;
-  /** Connections at a time. Default: 4. */
-  parallel?: number;
-  /** Told how far loading is, up to ten times a second. */
-  onProgress?: (progress: Progress) => void;
-  /** Told what is worth knowing and does not stop anything. Default: console.warn. */
-  onNotice?: (notice: Notice) => void;
-  /** Ends loading; what was downloaded is kept. */
-  signal?: AbortSignal;
-
-  /** Where the worker is. Default: worker.js beside this module. */
-  workerURL?: string | URL;
-  /** Where the program is. Default: gossamer.wasm beside this module. */
-  wasmURL?: string | URL;
-  /** Where the vocabulary is. Default: o200k.bin.gz beside this module. */
-  vocabularyURL?: string | URL;
-  /** Upper bounds on what is asked of the GPU, by the names of WebGPU's limits, to try what a weaker one does. */
-  limits?: { maxStorageBufferBindingSize?: number; maxBufferSize?: number };
-}
 
 /** Options of one request. */
 export interface RequestOptions {
@@ -47,26 +17,8 @@ export interface RequestOptions {
 /** A stream that can be awaited, as OpenAI's library does, or looped over at once. */
 export type StreamPromise<T> = Promise<Stream<T>> & AsyncIterable<T>;
 
-/**
- * Loads a model and returns it, ready to chat. Weights that an earlier visit left are not downloaded again.
- *
- * Rejects with RuntimeError, or with the signal's reason.
- */
-export async function create(options: CreateOptions): Promise<Gossamer> {
-  options.signal?.throwIfAborted();
-  await findAdapter(); // says what is wrong before a worker is started
-  if (options.store !== false) {
-    // Asks that the weights survive when space gets scarce; browsers decide by themselves, or ask.
-    navigator.storage?.persist?.().catch(() => {});
-  }
-  const client = new Client(options);
-  return new Gossamer(client, await client.open(options.signal));
-}
-
 /** An open model. */
 export class Gossamer {
-  /** What the model is and takes. */
-  readonly info: ModelInfo;
   /** OpenAI's chat.completions. */
   readonly chat: { readonly completions: Completions };
   /** OpenAI's models. */
@@ -76,10 +28,14 @@ export class Gossamer {
   /** @internal Use create. */
   constructor(client: Client, info: ModelInfo) {
     this.client = client;
-    this.info = info;
     this.chat = { completions: new Completions(client, info) };
     const model: Model = { id: info.model, object: 'model', created: Math.floor(Date.now() / 1000), owned_by: 'gossamer' };
     this.models = { list: async () => ({ object: 'list', data: [model] }) };
+  }
+
+  /** What the model is and takes. Another tab that takes over may have opened it with another context. */
+  get info(): ModelInfo {
+    return this.client.info!;
   }
 
   /** The tokens of a text. Markers are never among them, whatever the text says. */
@@ -94,7 +50,13 @@ export class Gossamer {
     return (answer as Extract<Response, { kind: 'text' }>).text;
   }
 
-  /** Ends replies in progress and gives the GPU's memory back. */
+  /** What the engine has done since the model was opened. */
+  async stats({ signal }: RequestOptions = {}): Promise<EngineStats> {
+    const answer = await this.client.request((id) => ({ kind: 'stats', id }), signal);
+    return (answer as Extract<Response, { kind: 'stats' }>).stats;
+  }
+
+  /** Ends replies in progress and gives the GPU's memory back. Of a shared model, only this tab's replies while another tab runs it. */
   close(): Promise<void> {
     return this.client.close();
   }
@@ -121,13 +83,15 @@ export class Completions {
     return params.stream ? this.stream(body, options) : this.whole(body, options);
   }
 
-  private async whole(body: string, { signal }: RequestOptions): Promise<ChatCompletion> {
+  /** @internal Answers a request given as JSON, whole. */
+  async whole(body: string, { signal }: RequestOptions): Promise<ChatCompletion> {
     let completion: ChatCompletion | undefined;
     await this.client.request((id) => ({ kind: 'chat', id, body }), signal, { frame: (json) => (completion = JSON.parse(json)), restart() {} });
     return completion!;
   }
 
-  private stream(body: string, { signal }: RequestOptions): StreamPromise<ChatCompletionChunk> {
+  /** @internal Answers a request given as JSON, in parts. */
+  stream(body: string, { signal }: RequestOptions): StreamPromise<ChatCompletionChunk> {
     const stream = new Stream<ChatCompletionChunk>(new AbortController());
     const replay = new Replay();
     const begun = new Promise<Stream<ChatCompletionChunk>>((resolve, reject) => {
@@ -161,7 +125,8 @@ export class Completions {
   }
 }
 
-function randomSeed(): number {
+/** A seed with which a reply can be repeated. */
+export function randomSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0]! >>> 1;
 }
 
@@ -172,8 +137,11 @@ interface Listener {
   restart(): void;
 }
 
+/** What a client sends: connect is for the line. */
+type Sent = Exclude<Request, OpenMessage> | { kind: 'connect'; id: number };
+
 interface Pending {
-  message: Request;
+  message: Sent;
   listener: Listener | undefined;
   resolve(answer: Response): void;
   reject(error: unknown): void;
@@ -182,51 +150,37 @@ interface Pending {
 /** How often the device may be lost in a row without a word of any reply in between. */
 const lossesInARow = 2;
 
-/** Requests to the worker. */
+/** Who is told of loading. */
+export interface Watcher {
+  onProgress?: ((progress: Progress) => void) | undefined;
+  onNotice?: ((notice: Notice) => void) | undefined;
+}
+
+/** Requests to an engine. */
 export class Client {
-  private readonly options: CreateOptions;
-  private worker: Worker | undefined;
+  private readonly line: Line;
+  private readonly watcher: Watcher;
   private readonly pending = new Map<number, Pending>();
   private lastID = 0;
+  /** Of the model that was opened last. */
+  info: ModelInfo | undefined;
   /** Why nothing more is answered. */
   private failure: RuntimeError | undefined;
   private losses = 0;
-  /** Whether the worker is there for requests. */
+  /** Whether the engine is there for requests. */
   private ready = false;
 
-  constructor(options: CreateOptions) {
-    this.options = options;
+  constructor(line: Line, watcher: Watcher) {
+    this.line = line;
+    this.watcher = watcher;
   }
 
-  /** Starts a worker and opens the model in it. */
+  /** Opens the model. */
   async open(signal?: AbortSignal): Promise<ModelInfo> {
-    const url = assetURL(this.options.workerURL, defaultWorkerURL);
-    const worker = (this.worker = startWorker(url));
-    // What a replaced worker said last may still arrive.
-    worker.addEventListener('message', (event: MessageEvent<Response>) => worker === this.worker && this.receive(event.data));
-    worker.addEventListener('error', (event) => {
-      event.preventDefault();
-      if (worker !== this.worker) {
-        return;
-      }
-      const where = url.href;
-      // A script that cannot be loaded has no message.
-      this.lost(event.message ? new RuntimeError('internal', `the worker failed: ${event.message}`) : new RuntimeError('download', `${where}: the worker cannot be loaded`, {
-        url: where, hint: 'Serve the files of the package\'s dist directory beside each other, or give workerURL.',
-      }));
-    });
-    const { model, context, kv, limits, store, parallel, wasmURL, vocabularyURL } = this.options;
-    const files = typeof model === 'string' ? undefined : model;
-    const modelURL = typeof model === 'string' ? model : await addFiles(model);
-    const message = (id: number): OpenMessage => ({
-      kind: 'open', id, manifestURL: manifestURL(modelURL, baseURL()), files, context, kv, limits,
-      wasmURL: assetURL(wasmURL, defaultWasmURL).href, vocabularyURL: assetURL(vocabularyURL, defaultVocabularyURL).href,
-      store: store ?? true, parallel: parallel ?? 4,
-    });
     try {
-      const answer = await this.request(message, signal);
+      const answer = await this.request((id) => ({ kind: 'connect', id }), signal);
       this.ready = true;
-      return (answer as Extract<Response, { kind: 'opened' }>).info;
+      return (this.info = (answer as Extract<Response, { kind: 'opened' }>).info);
     } catch (error) {
       this.fail(error instanceof RuntimeError ? error : new RuntimeError('closed', 'loading was aborted'));
       throw error;
@@ -234,7 +188,7 @@ export class Client {
   }
 
   /** Sends a request and waits for its answer. */
-  request(make: (id: number) => Request, signal?: AbortSignal, listener?: Listener): Promise<Response> {
+  request(make: (id: number) => Sent, signal?: AbortSignal, listener?: Listener): Promise<Response> {
     if (signal?.aborted) {
       return Promise.reject(abortError(signal));
     }
@@ -251,7 +205,7 @@ export class Client {
       // The page hears nothing more of an aborted request, whatever the worker still says.
       const abort = () => {
         if (settle()) {
-          this.worker?.postMessage({ kind: 'abort', id } satisfies Request);
+          this.line.send({ kind: 'abort', id });
           reject(abortError(signal));
         }
       };
@@ -262,9 +216,11 @@ export class Client {
         resolve: (answer) => settle() && resolve(answer),
         reject: (error) => settle() && reject(error),
       });
-      if (this.ready || message.kind === 'open') {
-        this.worker?.postMessage(message);
-      } // else it is sent when the next worker is ready
+      if (message.kind === 'connect') {
+        this.line.connect(id, { receive: (m) => this.receive(m), lost: (error, what) => this.lost(error, what) });
+      } else if (this.ready) {
+        this.line.send(message);
+      } // else it is sent when the next engine is ready
     });
   }
 
@@ -272,27 +228,30 @@ export class Client {
     const pending = this.pending.get(message.id);
     switch (message.kind) {
       case 'progress':
-        this.options.onProgress?.(message.progress);
+        this.watcher.onProgress?.(message.progress);
         break;
       case 'notice':
         this.notify(message.notice);
         break;
+      case 'awake':
+        keepAwake(message.scope);
+        break;
       case 'lost':
-        this.lost(fromWire(message.error) as RuntimeError);
+        this.lost(fromWire(message.error) as RuntimeError, 'again');
         break;
       case 'frame':
         this.losses = 0;
         try {
           pending?.listener?.frame(message.json);
         } catch (error) {
-          this.worker?.postMessage({ kind: 'abort', id: message.id } satisfies Request);
+          this.line.send({ kind: 'abort', id: message.id });
           pending?.reject(error);
         }
         break;
       case 'error': {
         const error = fromWire(message.error);
         if (error instanceof RuntimeError && error.code === 'device-lost') {
-          this.lost(error);
+          this.lost(error, 'again');
         } else {
           pending?.reject(error);
         }
@@ -304,31 +263,32 @@ export class Client {
   }
 
   private notify(notice: Notice): void {
-    if (this.options.onNotice) {
-      this.options.onNotice(notice);
+    if (this.watcher.onNotice) {
+      this.watcher.onNotice(notice);
     } else {
       console.warn(`gossamer: ${notice.message}`);
     }
   }
 
-  /** The worker is of no more use: once it has answered, another one takes over its requests. */
-  private lost(error: RuntimeError): void {
+  /** The engine is gone: once another one is there, it takes over the requests. */
+  private lost(error: RuntimeError, what: Loss): void {
     if (this.failure) {
       return;
     }
-    if (!this.ready || this.losses >= lossesInARow) {
+    if (!this.ready || what === 'end' || (what === 'again' && this.losses >= lossesInARow)) {
       this.fail(error);
       return;
     }
     this.ready = false;
-    this.losses++;
-    this.worker?.terminate();
+    this.losses += what === 'again' ? 1 : 0;
     this.notify({ kind: 'recovering', message: `${error.message}. The model is being loaded again.` });
     this.open().then(
       () => {
         for (const { message, listener } of this.pending.values()) {
           listener?.restart();
-          this.worker?.postMessage(message);
+          if (message.kind !== 'connect') {
+            this.line.send(message);
+          }
         }
       },
       () => {}, // fail has told everybody
@@ -339,8 +299,7 @@ export class Client {
   private fail(error: RuntimeError): void {
     this.failure ??= error;
     this.ready = false;
-    this.worker?.terminate();
-    this.worker = undefined;
+    this.line.close();
     for (const pending of [...this.pending.values()]) {
       pending.reject(this.failure);
     }
@@ -359,36 +318,8 @@ export class Client {
   }
 }
 
-// The version keeps hosts' and browsers' caches from mixing files of two releases. BUILD is defined by build.mjs.
-declare const BUILD: string;
-
-const defaultWorkerURL = new URL('./worker.js', import.meta.url);
-const defaultWasmURL = new URL('./gossamer.wasm', import.meta.url);
-const defaultVocabularyURL = new URL('./o200k.bin.gz', import.meta.url);
-
-function baseURL(): string {
-  return globalThis.document?.baseURI ?? location.href;
-}
-
-function assetURL(given: string | URL | undefined, otherwise: URL): URL {
-  if (given !== undefined) {
-    return new URL(given, baseURL());
-  }
-  const url = new URL(otherwise);
-  if (url.protocol.startsWith('http')) {
-    url.searchParams.set('v', BUILD);
-  }
-  return url;
-}
-
-function startWorker(url: URL): Worker {
-  if (url.origin === location.origin || url.protocol === 'blob:' || url.protocol === 'data:') {
-    return new Worker(url, { type: 'module', name: 'gossamer' });
-  }
-  // Workers must come from the page's own origin; what they import need not.
-  const script = new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' });
-  const blob = URL.createObjectURL(script);
-  const worker = new Worker(blob, { type: 'module', name: 'gossamer' });
-  worker.addEventListener('message', () => URL.revokeObjectURL(blob), { once: true });
-  return worker;
+/** Browsers stop a service worker that gets no events for half a minute, even where it is in the middle of an answer. */
+async function keepAwake(scope: string): Promise<void> {
+  const registration = await globalThis.navigator?.serviceWorker?.getRegistration(scope).catch(() => undefined);
+  registration?.active?.postMessage({ kind: 'gossamer-awake' });
 }

@@ -13,7 +13,9 @@ export type RuntimeErrorCode =
   | 'device-lost' // the GPU was reset, again and again
   | 'out-of-memory' // the GPU or the tab has no memory left
   | 'bad-request' // a field of a request is wrong or not supported
-  | 'closed' // close() was called
+  | 'conflict' // another tab has opened the model with other options
+  | 'suspended' // the tab that runs the model does not answer
+  | 'closed' // close() was called, or the tab that ran the model is gone
   | 'internal'; // a fault of this library
 
 const hints: Record<RuntimeErrorCode, string> = {
@@ -28,6 +30,8 @@ const hints: Record<RuntimeErrorCode, string> = {
   'device-lost': 'Close other programs that use the GPU, update its driver, then load the model again.',
   'out-of-memory': 'Close other tabs and programs that use the GPU, or take a smaller context or model.',
   'bad-request': 'Correct the request.',
+  conflict: 'Close the other tab, or ask for the same options or none.',
+  suspended: 'The browser may have suspended that tab: bring it to the front, or close it, and another one takes over.',
   closed: 'Call create() again.',
   internal: 'Load the model again; if it happens again, please report it.',
 };
@@ -48,6 +52,16 @@ export interface RuntimeErrorDetails {
   limit?: string | undefined;
   /** The request's field in question. */
   param?: string | undefined;
+  /** What OpenAI's API answers in this case, where the engine says so. */
+  api?: { status: number; error: APIError } | undefined;
+}
+
+/** What OpenAI's API says of a failure. */
+export interface APIError {
+  message: string;
+  type: string;
+  param: string | null;
+  code: string | null;
 }
 
 /** Every failure of this library except an abort. */

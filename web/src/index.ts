@@ -14,10 +14,12 @@
  * @module
  */
 
-export { create, type Completions, type CreateOptions, type Gossamer, type RequestOptions, type StreamPromise } from './client.ts';
+export type { Completions, Gossamer, RequestOptions, StreamPromise } from './client.ts';
+export { create, type CreateOptions } from './create.ts';
 export { canRun, deleteModel, environment, listModels, type Environment, type ModelVerdict, type Verdict } from './environment.ts';
 export { RuntimeError, type RuntimeErrorCode, type RuntimeErrorDetails } from './errors.ts';
 export type { AdapterInfo } from './device.ts';
+export type { EngineStats } from './engine.ts';
 export type { LocalFiles } from './files.ts';
 export type { Bill, BillOptions } from './plan.ts';
 export type { ModelInfo, Notice, Phase, Progress } from './protocol.ts';

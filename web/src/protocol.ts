@@ -1,7 +1,8 @@
 // Messages between page (client.ts) and worker (worker.ts). Each has the id of the request that it belongs to; the page counts ids.
+// Where tabs share a worker (share.ts, host.ts) the others' messages are the same, on channels.
 
 import type { WireError } from './errors.ts';
-import type { EngineInfo } from './engine.ts';
+import type { EngineInfo, EngineStats } from './engine.ts';
 import type { LocalFiles } from './files.ts';
 
 /** What the worker needs to open a model. URLs are absolute. */
@@ -20,6 +21,14 @@ export interface OpenMessage {
   /** false: nothing is stored. */
   store: boolean;
   parallel: number;
+  /** Other tabs may use the engine. */
+  share?: boolean | undefined;
+}
+
+/** What a tab asks of a model that another one opens. */
+export interface JoinOptions {
+  context?: number | undefined;
+  kv?: 'f16' | 'f32' | undefined;
 }
 
 /** From the page. */
@@ -28,11 +37,16 @@ export type Request =
   | { kind: 'chat'; id: number; body: string }
   | { kind: 'tokenize'; id: number; text: string }
   | { kind: 'detokenize'; id: number; tokens: number[] }
+  | { kind: 'stats'; id: number }
+  /** Another tab's open. */
+  | ({ kind: 'join'; id: number } & JoinOptions)
+  /** Another tab asks whether the worker is alive. */
+  | { kind: 'ping'; id: number }
   /** Ends the request with this id, which then answers with an error. */
   | { kind: 'abort'; id: number }
   | { kind: 'close'; id: number };
 
-/** From the worker. Every request but abort is answered by exactly one of opened, done, tokens, text or error. */
+/** From the worker. Every request but abort is answered by exactly one of opened, done, tokens, text, stats, pong or error. */
 export type Response =
   | { kind: 'progress'; id: number; progress: Progress }
   | { kind: 'notice'; id: number; notice: Notice }
@@ -41,9 +55,32 @@ export type Response =
   | { kind: 'done'; id: number }
   | { kind: 'tokens'; id: number; tokens: number[] }
   | { kind: 'text'; id: number; text: string }
+  | { kind: 'stats'; id: number; stats: EngineStats }
+  | { kind: 'pong'; id: number }
   | { kind: 'error'; id: number; error: WireError }
   /** The device is gone, and the worker of no more use. id is that of open. */
-  | { kind: 'lost'; id: number; error: WireError };
+  | { kind: 'lost'; id: number; error: WireError }
+  /** The service worker of this scope waits for an answer: the page keeps the browser from stopping it. */
+  | { kind: 'awake'; id: number; scope: string };
+
+/** On a model's channel, by which tabs find the one that runs it. */
+export type Call =
+  /** An engine is there. */
+  | { kind: 'owner'; owner: string }
+  /** A client wants it. scope: of the service worker that it is in. */
+  | { kind: 'hello'; client: string; scope?: string | undefined }
+  /** The client is listened to on the channel of owner and client. */
+  | { kind: 'welcome'; client: string; owner: string };
+
+/** Names of channels and locks. What they are about is the URL of a manifest, or ids of engines and clients. */
+export const names = {
+  calls: (model: string) => `gossamer calls ${model}`,
+  channel: (owner: string, client: string) => `gossamer channel ${owner} ${client}`,
+  /** Held by the tab that runs the model. */
+  engine: (model: string) => `gossamer engine ${model}`,
+  /** Held by a client as long as it lives. */
+  client: (client: string) => `gossamer client ${client}`,
+};
 
 /** Stages of loading, in this order: small files; the self-test; weights from network or disk to the GPU; shaders. */
 export type Phase = 'prepare' | 'test' | 'load' | 'compile' | 'ready';

@@ -1,5 +1,5 @@
 // The worker: everything heavy. It opens the device, the storage and the engine, and answers the page's requests (protocol.ts).
-// One worker opens one model, once; where the device is lost the page starts another worker.
+// One worker opens one model, once; where the device is lost the page starts another worker. Other tabs may use its engine (host.ts).
 
 import { startEngine } from './bridge.ts';
 import { describe, openDevice } from './device.ts';
@@ -8,69 +8,133 @@ import type { Engine, Program } from './engine.ts';
 import { roomFor, storedBytes } from './environment.ts';
 import { isAbort, RuntimeError, toWire } from './errors.ts';
 import { addFiles } from './files.ts';
+import { Host } from './host.ts';
 import { chunkKey, Loader } from './loader.ts';
 import { modelName, parseManifest, type Manifest } from './manifest.ts';
 import { contextFor, formatBytes, needs } from './plan.ts';
 import { Meter } from './progress.ts';
-import type { ModelInfo, Notice, OpenMessage, Request, Response } from './protocol.ts';
+import type { JoinOptions, ModelInfo, Notice, OpenMessage, Progress, Request, Response } from './protocol.ts';
 import { fileReader } from './repository.ts';
 import { FileStorage } from './storage.ts';
 import { hasPassed, setPassed } from './verdict.ts';
 
-const page = globalThis as unknown as { postMessage(message: Response): void };
+const global = globalThis as unknown as { postMessage(message: Response): void };
 
 let engine: Engine | undefined;
 let device: GPUDevice | undefined;
 let closed = false;
 /** Resolves when the device is lost. */
 let lost: Promise<void> = new Promise(() => {});
-/** Of the requests in progress. */
-const aborts = new Map<number, AbortController>();
+/** The model once it is open; never for guests, where it cannot be opened: they try themselves. */
+let opening: Promise<ModelInfo> = new Promise(() => {});
+let host: Host | undefined;
 
-globalThis.addEventListener('message', (event) => {
-  const request = (event as MessageEvent<Request>).data;
-  if (request.kind === 'abort') {
-    aborts.get(request.id)?.abort();
-  } else {
-    void answer(request);
+/** Who waits for the model to be opened, by what name, and what they were told. */
+const waiting = new Map<Session, number>();
+const notices: Notice[] = [];
+let progress: Progress | undefined;
+
+type Answerable = Exclude<Request, { kind: 'abort' }>;
+
+/** Somebody who sends requests: the page, or another tab. */
+class Session {
+  readonly send: (message: Response) => void;
+  /** Of the service worker that the other tab's requests come through. */
+  readonly scope: string | undefined;
+  /** Of the requests in progress. */
+  private readonly aborts = new Map<number, AbortController>();
+
+  constructor(send: (message: Response) => void, scope?: string) {
+    this.send = send;
+    this.scope = scope;
   }
-});
 
-/** Answers a request with exactly one last message. */
-async function answer(request: Exclude<Request, { kind: 'abort' }>): Promise<void> {
-  const { id } = request;
-  const abort = new AbortController();
-  aborts.set(id, abort);
-  try {
-    page.postMessage(await perform(request, abort.signal));
-  } catch (error) {
-    // What fails because the device is lost may be told before the loss itself. Then the page asks the next worker.
-    if (isAbort(error) || !(await lostSoon())) {
-      page.postMessage({ kind: 'error', id, error: toWire(error) });
+  receive(request: Request): void {
+    if (request.kind === 'abort') {
+      this.aborts.get(request.id)?.abort();
+    } else {
+      void this.answer(request);
     }
-  } finally {
-    aborts.delete(id);
+  }
+
+  /** Ends the requests in progress. */
+  end(): void {
+    waiting.delete(this);
+    this.aborts.forEach((abort) => abort.abort());
+  }
+
+  /** Answers a request with exactly one last message. */
+  private async answer(request: Answerable): Promise<void> {
+    const { id } = request;
+    const abort = new AbortController();
+    this.aborts.set(id, abort);
+    try {
+      this.send(await perform(this, request, abort.signal));
+    } catch (error) {
+      // What fails because the device is lost may be told before the loss itself. Then the page asks the next worker.
+      if (isAbort(error) || !(await lostSoon())) {
+        this.send({ kind: 'error', id, error: toWire(error) });
+      }
+    } finally {
+      this.aborts.delete(id);
+    }
   }
 }
 
-async function perform(request: Exclude<Request, { kind: 'abort' }>, signal: AbortSignal): Promise<Response> {
+const page = new Session((message) => global.postMessage(message));
+globalThis.addEventListener('message', (event) => page.receive((event as MessageEvent<Request>).data));
+
+async function perform(session: Session, request: Answerable, signal: AbortSignal): Promise<Response> {
   const { id } = request;
   switch (request.kind) {
-    case 'open':
-      return { kind: 'opened', id, info: await open(request, signal) };
+    case 'open': {
+      waiting.set(session, id);
+      const info = open(request, signal);
+      opening = info.catch(() => new Promise(() => {}));
+      if (request.share) {
+        host = new Host(request.manifestURL, (send, scope) => new Session(send, scope));
+      }
+      return { kind: 'opened', id, info: await info };
+    }
+    case 'join':
+      waiting.set(session, id);
+      notices.forEach((notice) => session.send({ kind: 'notice', id, notice }));
+      if (progress) {
+        session.send({ kind: 'progress', id, progress });
+      }
+      return { kind: 'opened', id, info: suits(await opening, request) };
     case 'chat':
-      await opened().chat(request.body, (json) => signal.aborted || page.postMessage({ kind: 'frame', id, json }), signal);
+      await opened().chat(request.body, (json) => signal.aborted || session.send({ kind: 'frame', id, json }), signal);
       return { kind: 'done', id };
     case 'tokenize':
       return { kind: 'tokens', id, tokens: Array.from(opened().tokenize(request.text)) };
     case 'detokenize':
       return { kind: 'text', id, text: opened().detokenize(Int32Array.from(request.tokens)) };
+    case 'stats':
+      return { kind: 'stats', id, stats: opened().stats() };
+    case 'ping':
+      if (session.scope !== undefined) {
+        page.send({ kind: 'awake', id: 0, scope: session.scope });
+      }
+      return { kind: 'pong', id };
     case 'close':
       closed = true;
+      host?.close();
       await engine?.close();
       device?.destroy();
       return { kind: 'done', id };
   }
+}
+
+/** Refuses a guest who asks for more than the model was opened with. */
+function suits(info: ModelInfo, { context, kv }: JoinOptions): ModelInfo {
+  if (context !== undefined && context > info.context) {
+    throw new RuntimeError('conflict', `another tab has opened the model with a context of ${info.context}, this one asks for ${context}`);
+  }
+  if (kv !== undefined && kv !== info.kv) {
+    throw new RuntimeError('conflict', `another tab has opened the model with ${info.kv} keys and values, this one asks for ${kv}`);
+  }
+  return info;
 }
 
 function opened(): Engine {
@@ -81,9 +145,14 @@ function opened(): Engine {
 }
 
 async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
-  const { id } = m;
-  const meter = new Meter((progress) => page.postMessage({ kind: 'progress', id, progress }));
-  const notify = (notice: Notice) => page.postMessage({ kind: 'notice', id, notice });
+  const meter = new Meter((p) => {
+    progress = p;
+    waiting.forEach((id, session) => session.send({ kind: 'progress', id, progress: p }));
+  });
+  const notify = (notice: Notice) => {
+    notices.push(notice);
+    waiting.forEach((id, session) => session.send({ kind: 'notice', id, notice }));
+  };
   meter.begin('prepare');
   if (m.files) {
     await addFiles(m.files);
@@ -99,7 +168,7 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
   ]);
   const gpu = await openDevice(needs(manifest.config, m), m.limits);
   device = gpu.device;
-  lost = watch(gpu.device, id);
+  lost = watch(gpu.device, m.id);
   const adapter = describe(gpu.adapter);
   if (adapter.software) {
     notify({ kind: 'software-adapter', message: 'WebGPU is emulated by the processor: replies are right, but slow.' });
@@ -246,7 +315,7 @@ async function watch(device: GPUDevice, id: number): Promise<void> {
     return new Promise(() => {});
   }
   const error = new RuntimeError('device-lost', `the GPU was lost: ${(message || reason).replace(/\.$/, '')}`);
-  page.postMessage({ kind: 'lost', id, error: toWire(error) });
+  page.send({ kind: 'lost', id, error: toWire(error) });
 }
 
 /** Whether the device is lost, or will be in a moment. */

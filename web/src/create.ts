@@ -1,0 +1,89 @@
+// create: where the package's files are, and the line to the engine.
+
+import { Client, Gossamer } from './client.ts';
+import { findAdapter } from './device.ts';
+import { addFiles, type LocalFiles } from './files.ts';
+import { OwnLine } from './line.ts';
+import { manifestURL } from './manifest.ts';
+import type { Notice, Progress } from './protocol.ts';
+import { SharedLine } from './share.ts';
+
+/** Options of create. They cannot be changed later. */
+export interface CreateOptions {
+  /** URL of a manifest.json, or of its directory, as `gossamer pack` writes it; relative to the page. Or the visitor's own files. */
+  model: string | LocalFiles;
+  /** Positions that a conversation can have, in tokens. Default: 32,768, or as many as the model has; canRun gives the bill. */
+  context?: number;
+  /** How keys and values are stored. Default: f16. */
+  kv?: 'f16' | 'f32';
+  /** Keep the weights in the browser for the next visit. Default: true. */
+  store?: boolean;
+  /** Connections at a time. Default: 4. */
+  parallel?: number;
+  /**
+   * Use the engine that another tab of this site has opened the model with, or be the tab whose engine the others use: weights are
+   * downloaded and uploaded once. What opened the model first decides on its options. Default: false.
+   */
+  share?: boolean;
+  /** Told how far loading is, up to ten times a second. */
+  onProgress?: (progress: Progress) => void;
+  /** Told what is worth knowing and does not stop anything. Default: console.warn. */
+  onNotice?: (notice: Notice) => void;
+  /** Ends loading; what was downloaded is kept. */
+  signal?: AbortSignal;
+
+  /** Where the worker is. Default: worker.js beside this module. */
+  workerURL?: string | URL;
+  /** Where the program is. Default: gossamer.wasm beside this module. */
+  wasmURL?: string | URL;
+  /** Where the vocabulary is. Default: o200k.bin.gz beside this module. */
+  vocabularyURL?: string | URL;
+  /** Upper bounds on what is asked of the GPU, by the names of WebGPU's limits, to try what a weaker one does. */
+  limits?: { maxStorageBufferBindingSize?: number; maxBufferSize?: number };
+}
+
+/**
+ * Loads a model and returns it, ready to chat. Weights that an earlier visit left are not downloaded again.
+ *
+ * Rejects with RuntimeError, or with the signal's reason.
+ */
+export async function create(options: CreateOptions): Promise<Gossamer> {
+  options.signal?.throwIfAborted();
+  await findAdapter(); // says what is wrong before a worker is started
+  if (options.store !== false) {
+    // Asks that the weights survive when space gets scarce; browsers decide by themselves, or ask.
+    navigator.storage?.persist?.().catch(() => {});
+  }
+  const { model, context, kv, limits, store, parallel, share, workerURL, wasmURL, vocabularyURL } = options;
+  const files = typeof model === 'string' ? undefined : model;
+  const url = manifestURL(typeof model === 'string' ? model : await addFiles(model), baseURL());
+  const own = new OwnLine(assetURL(workerURL, defaultWorkerURL), {
+    kind: 'open', manifestURL: url, files, context, kv, limits,
+    wasmURL: assetURL(wasmURL, defaultWasmURL).href, vocabularyURL: assetURL(vocabularyURL, defaultVocabularyURL).href,
+    store: store ?? true, parallel: parallel ?? 4, share,
+  });
+  const client = new Client(share ? new SharedLine(url, { context, kv }, own) : own, options);
+  return new Gossamer(client, await client.open(options.signal));
+}
+
+// The version keeps hosts' and browsers' caches from mixing files of two releases. BUILD is defined by build.mjs.
+declare const BUILD: string;
+
+const defaultWorkerURL = new URL('./worker.js', import.meta.url);
+const defaultWasmURL = new URL('./gossamer.wasm', import.meta.url);
+const defaultVocabularyURL = new URL('./o200k.bin.gz', import.meta.url);
+
+function baseURL(): string {
+  return globalThis.document?.baseURI ?? location.href;
+}
+
+function assetURL(given: string | URL | undefined, otherwise: URL): URL {
+  if (given !== undefined) {
+    return new URL(given, baseURL());
+  }
+  const url = new URL(otherwise);
+  if (url.protocol.startsWith('http')) {
+    url.searchParams.set('v', BUILD);
+  }
+  return url;
+}
