@@ -15,8 +15,8 @@
 //	          stats() => string, JSON
 //	          close() => Promise<void>}
 //
-// A promise is rejected with an Error that has code, param and hint where they are known (web/src/errors.ts), or with what aborted
-// the signal.
+// A promise is rejected with an Error that has code, param, hint and details where they are known (web/src/errors.ts), or with what
+// aborted the signal.
 package main
 
 import (
@@ -136,6 +136,17 @@ func jsError(err error) js.Value {
 		if p := response.Error.Param; p != nil {
 			e.Set("param", *p)
 		}
+		e.Set("details", map[string]any{"api": map[string]any{"status": status, "error": map[string]any{
+			"message": response.Error.Message, "type": response.Error.Type,
+			"param": orNull(response.Error.Param), "code": orNull(response.Error.Code),
+		}}})
 	}
 	return e
+}
+
+func orNull(s *string) any {
+	if s == nil {
+		return nil
+	}
+	return *s
 }

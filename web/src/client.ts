@@ -28,7 +28,7 @@ export class Gossamer {
   /** @internal Use create. */
   constructor(client: Client, info: ModelInfo) {
     this.client = client;
-    this.chat = { completions: new Completions(client, info) };
+    this.chat = { completions: new Completions(client, info.model) };
     const model: Model = { id: info.model, object: 'model', created: Math.floor(Date.now() / 1000), owned_by: 'gossamer' };
     this.models = { list: async () => ({ object: 'list', data: [model] }) };
   }
@@ -65,12 +65,12 @@ export class Gossamer {
 /** OpenAI's chat.completions. */
 export class Completions {
   private readonly client: Client;
-  private readonly info: ModelInfo;
+  private readonly model: string;
 
   /** @internal */
-  constructor(client: Client, info: ModelInfo) {
+  constructor(client: Client, model: string) {
     this.client = client;
-    this.info = info;
+    this.model = model;
   }
 
   /** Answers a conversation: whole, or with stream: true in parts. Rejects with RuntimeError, or with the signal's reason. */
@@ -79,7 +79,7 @@ export class Completions {
   create(params: ChatParams, options?: RequestOptions): Promise<ChatCompletion> | StreamPromise<ChatCompletionChunk>;
   create(params: ChatParams, options: RequestOptions = {}): Promise<ChatCompletion> | StreamPromise<ChatCompletionChunk> {
     // With a seed the reply can be repeated where the device is lost.
-    const body = JSON.stringify({ ...params, model: params.model ?? this.info.model, seed: params.seed ?? randomSeed() });
+    const body = JSON.stringify({ ...params, model: params.model ?? this.model, seed: params.seed ?? randomSeed() });
     return params.stream ? this.stream(body, options) : this.whole(body, options);
   }
 
@@ -166,6 +166,9 @@ export class Client {
   info: ModelInfo | undefined;
   /** Why nothing more is answered. */
   private failure: RuntimeError | undefined;
+  private end: () => void = () => {};
+  /** Resolves when nothing more is answered. */
+  readonly ended = new Promise<void>((resolve) => (this.end = resolve));
   private losses = 0;
   /** Whether the engine is there for requests. */
   private ready = false;
@@ -298,6 +301,7 @@ export class Client {
   /** Ends everything. */
   private fail(error: RuntimeError): void {
     this.failure ??= error;
+    this.end();
     this.ready = false;
     this.line.close();
     for (const pending of [...this.pending.values()]) {

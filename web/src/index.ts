@@ -14,6 +14,7 @@
  * @module
  */
 
+export { localFetch } from './answer.ts';
 export type { Completions, Gossamer, RequestOptions, StreamPromise } from './client.ts';
 export { create, type CreateOptions } from './create.ts';
 export { canRun, deleteModel, environment, listModels, type Environment, type ModelVerdict, type Verdict } from './environment.ts';
