@@ -7,6 +7,7 @@ SHELL := /bin/bash
 # Pinned tools; Go's own tools are pinned in go.mod.
 DAWN_VERSION := 0.6.2
 GGUF_VERSION := 0.4.6
+LLAMA_VERSION := 3.21.1
 
 # cgo holds the native WebGPU library; without a C compiler the build has the CPU backend only.
 CGO_ENABLED ?= $(shell command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 && echo 1 || echo 0)
@@ -27,9 +28,9 @@ setup-driver: ## a Vulkan driver, where none is installed and we may install one
 	@tools/setup driver
 
 .PHONY: setup-test
-setup-test: setup-web ## what the tests need: a Vulkan driver, Chromium with SwiftShader, Dawn and a GGUF reader for Node
+setup-test: setup-web ## what the tests need: a Vulkan driver, Chromium with SwiftShader, Dawn, a GGUF reader and llama.cpp for Node
 	@tools/setup driver chromium
-	@DAWN_VERSION=$(DAWN_VERSION) GGUF_VERSION=$(GGUF_VERSION) tools/setup dawn gguf
+	@DAWN_VERSION=$(DAWN_VERSION) GGUF_VERSION=$(GGUF_VERSION) LLAMA_VERSION=$(LLAMA_VERSION) tools/setup dawn gguf llama
 
 .PHONY: setup-web
 setup-web: ## the compilers of the web package
