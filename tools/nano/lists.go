@@ -22,7 +22,7 @@ func countTask(s source) *task {
 		line := func(item string) string {
 			var b strings.Builder
 			for i, w := range list {
-				fmt.Fprintf(&b, "%s%s %d, ", item, w, i+1)
+				fmt.Fprintf(&b, "%s%d %s, ", item, i+1, w)
 			}
 			return strings.TrimSuffix(b.String(), ", ")
 		}
@@ -34,7 +34,7 @@ func countTask(s source) *task {
 			case medium:
 				return "Count all items. " + upperFirst(line("item ")) + fmt.Sprintf(", so %d.", n)
 			}
-			return "Count all items. " + upperFirst(line("item ")) + fmt.Sprintf(", so %d. Again: %s, so %d.", n, line(""), n)
+			return "Count all items. " + upperFirst(line("item ")) + fmt.Sprintf(", so %d. Again: %s, so %d.", n, line("item "), n)
 		}, fmt.Sprintf("There are %d items.", n), n)
 	}
 	word := pick(s, kinds)
@@ -44,13 +44,15 @@ func countTask(s source) *task {
 	quoted := pick(s, []string{"%s", `"%s"`, "'%s'"})
 	user := s.ask([]string{"How many times does %s appear in this list: %s?", "How many times does %s appear in: %s?", "How often does %s appear in: %s?", "How often is %s in this list: %s?", "Count %s in: %s.", "Count %s in this list: %s",
 		"How many times is %s in the list %s?", "Count the word %s in: %s", "How many times does the word %s occur in: %s?", "Count how often %s appears: %s."}, fmt.Sprintf(quoted, word), joined)
+	// Without the positions the model loses its place in a list where words come again.
 	line := func(label bool) string {
 		var b strings.Builder
 		n := 0
 		for i, w := range list {
 			if label {
-				fmt.Fprintf(&b, "item %d ", i+1)
+				b.WriteString("item ")
 			}
+			fmt.Fprintf(&b, "%d ", i+1)
 			if w == word {
 				n++
 				fmt.Fprintf(&b, "%s yes %d, ", w, n)

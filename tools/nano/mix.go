@@ -44,19 +44,19 @@ func plain(draw func(source) *task) func(*mix) *task {
 }
 
 var skills = []skill{
-	{"add", 14, plain(addTask)},
-	{"subtract", 17, plain(subtractTask)},
-	{"multiply", 7, plain(multiplyTask)},
-	{"compare", 11, plain(compareTask)},
-	{"count", 9, plain(countTask)},
-	{"sort", 0, plain(sortTask)},
-	{"syllogism", 12, plain(syllogismTask)},
-	{"call", 8, plain(callTask)},
-	{"result", 3, plain(resultTask)},
-	{"json", 5, plain(jsonTask)},
-	{"story", 0, plain(storyTask)},
-	{"units", 0, plain(unitTask)},
-	{"instruct", 4, (*mix).instructed},
+	{"add", 8, plain(addTask)},
+	{"subtract", 12, plain(subtractTask)},
+	{"multiply", 6, plain(multiplyTask)},
+	{"compare", 8, plain(compareTask)},
+	{"count", 11, plain(countTask)},
+	{"sort", 14, plain(sortTask)},
+	{"syllogism", 9, plain(syllogismTask)},
+	{"call", 13, plain(callTask)},
+	{"result", 6, plain(resultTask)},
+	{"json", 6, plain(jsonTask)},
+	{"story", 6, plain(storyTask)},
+	{"units", 6, plain(unitTask)},
+	{"instruct", 5, (*mix).instructed},
 	{"chat", 2, plain(talkTask)},
 	{"refusal", 7, (*mix).refusal},
 }
@@ -113,10 +113,10 @@ func (m *mix) pickSkill() *skill {
 func (m *mix) history() []harmony.Message {
 	var messages []harmony.Message
 	n := 1
-	for n < 9 && m.chance(0.45) {
+	for n < 9 && m.chance(0.6) {
 		n++
 	}
-	easy := []func(source) *task{addTask, subtractTask, multiplyTask, compareTask, countTask, syllogismTask, talkTask, talkTask}
+	easy := []func(source) *task{addTask, subtractTask, multiplyTask, compareTask, countTask, sortTask, storyTask, unitTask, syllogismTask, talkTask, talkTask}
 	for range n {
 		var t *task
 		if m.chance(0.08) {
@@ -204,8 +204,11 @@ func (m *mix) conversation(k *skill, st setting) (*dialogue, error) {
 		t.developer = &harmony.DeveloperContent{Instructions: new(pick(m.source, neutral))}
 	}
 	var history []harmony.Message
-	if t.skill != "instruct" && m.chance(0.1) {
+	if t.skill != "instruct" && m.chance(0.12) {
 		history = m.history()
+	}
+	if len(t.uses) > 0 && m.chance(0.15) {
+		history = append(history, round(m.source, t.uses)...)
 	}
 	return m.render(t, st, history)
 }

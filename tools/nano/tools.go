@@ -11,6 +11,7 @@ import (
 
 var (
 	cities     = []string{"Paris", "London", "Berlin", "Rome", "Oslo", "Tokyo", "Madrid", "Vienna", "Boston", "Chicago", "Dublin", "Athens", "Moscow", "Cairo", "Delhi", "Lima", "Prague", "Warsaw", "Lisbon", "Zurich", "Munich", "Milan", "Seattle", "Denver", "Toronto", "Sydney", "San Francisco", "New York", "Amsterdam", "Stockholm"}
+	months     = []string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"}
 	days       = []string{"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"}
 	currencies = []string{"USD", "EUR", "GBP", "JPY", "CHF"}
 	songs      = []string{"Yesterday", "Imagine", "Hello", "Thriller", "Stay", "Happy", "Let It Be"}
@@ -100,12 +101,30 @@ var toolbox = []tool{
 		}},
 	{[]string{"translate", "translate_text"}, []string{"Translate a text.", "Translate text to a language.", "Translates text."}, "translation", []parameter{{names: []string{"text", "message"}, kind: "string", draw: from(texts)}, {names: []string{"language", "to", "target"}, kind: "string", draw: from(languages)}},
 		[]string{`Translate "{0}" to {1}.`, "Translate {0} to {1}.", "Translate {0} into {1}.", `How do you say "{0}" in {1}?`, "Say {0} in {1}."}, done},
+	{[]string{"calculator", "calculate", "calc"}, []string{"Calculate an expression.", "Evaluate an arithmetic expression.", "Calculates.", "A calculator."}, "calculation", []parameter{{names: []string{"expression", "expr", "formula"}, kind: "string", draw: expression}},
+		[]string{"What is {0}?", "What's {0}?", "Calculate {0}.", "Compute {0}.", "{0}", "{0} = ?", "How much is {0}?", "Use the calculator: {0}", "Evaluate {0}."},
+		func(s source, args []string) (string, string, string) {
+			n := fmt.Sprint(s.IntN(pick(s, []int{100, 1000, 100_000, 1_000_000})))
+			return pick(s, []string{n, n, fmt.Sprintf(`{"result":%s}`, n), fmt.Sprintf(`{"result": %s}`, n), fmt.Sprintf(`{"value":%s}`, n)}), fmt.Sprintf("%s = %s", args[0], n), n
+		}},
+	{[]string{"clock", "get_clock", "now"}, []string{"Get the current time.", "The current date and time.", "Tells the time."}, "clock", nil,
+		[]string{"What time is it?", "What's the time?", "What is the time?", "What time is it now?", "Tell me the time.", "How late is it?", "Do you know what time it is?"},
+		func(s source, args []string) (string, string, string) {
+			t := fmt.Sprintf("%d:%d", s.between(1, 23), s.between(10, 59))
+			return pick(s, []string{t, fmt.Sprintf(`{"time": %q}`, t), fmt.Sprintf(`{"time":%q}`, t)}), fmt.Sprintf("It is %s.", t), t
+		}},
 	{[]string{"get_age", "find_age", "lookup_age"}, []string{"Get the age of a person.", "Look up how old a person is.", "Gets a person's age."}, "age", []parameter{{names: []string{"name", "person"}, kind: "string", draw: from(persons)}},
 		[]string{"How old is {0}?", "What is the age of {0}?", "What's the age of {0}?", "Find the age of {0}.", "Get the age of {0}."},
 		func(s source, args []string) (string, string, string) {
 			n := fmt.Sprint(s.between(1, 99))
 			return pick(s, []string{n, fmt.Sprintf(`{"age": %s}`, n), fmt.Sprintf(`{"age":%s}`, n)}), fmt.Sprintf("%s is %s years old.", args[0], n), n
 		}},
+}
+
+// expression is a small term, as people type it.
+func expression(s source) string {
+	format := pick(s, []string{"%d %s %d", "%d %s %d", "%d%s%d"})
+	return fmt.Sprintf(format, s.number(3), pick(s, []string{"+", "-", "*", "*", "/"}), s.number(3))
 }
 
 func done(s source, args []string) (result, answer, short string) {
@@ -125,7 +144,7 @@ func (s source) use(t *tool) use {
 	u := use{tool: t, name: pick(s, t.names)}
 	var properties, required []string
 	seen := map[string]bool{}
-	describe := s.chance(0.25)
+	describe := s.chance(0.3)
 	for _, p := range t.parameters {
 		name := pick(s, p.names)
 		for seen[name] {
@@ -144,7 +163,14 @@ func (s source) use(t *tool) use {
 		properties = append(properties, fmt.Sprintf(`%q:{%s}`, name, property))
 		required = append(required, fmt.Sprintf("%q", name))
 	}
-	u.function = harmony.Function{Name: u.name, Description: pick(s, t.descriptions),
+	if t.about == "weather" && s.chance(0.15) { // optional, and nobody asks for it
+		properties = append(properties, `"unit":{"type":"string","enum":["celsius","fahrenheit"]}`)
+	}
+	description := pick(s, t.descriptions)
+	if s.chance(0.08) {
+		description = ""
+	}
+	u.function = harmony.Function{Name: u.name, Description: description,
 		Parameters: json.RawMessage(fmt.Sprintf(`{"type":"object","properties":{%s},"required":[%s]}`, strings.Join(properties, ","), strings.Join(required, ",")))}
 	return u
 }
@@ -158,7 +184,23 @@ func (u use) arguments() string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
+// again is the same function with other arguments.
+func (u use) again(s source) use {
+	args := make([]string, len(u.args))
+	for i := range args {
+		args[i] = u.tool.parameters[i].draw(s)
+		for i > 0 && args[i] == args[i-1] {
+			args[i] = u.tool.parameters[i].draw(s)
+		}
+	}
+	u.args = args
+	return u
+}
+
 func (u use) describeArgs() string {
+	if len(u.args) == 0 {
+		return "nothing"
+	}
 	parts := make([]string, len(u.args))
 	for i, v := range u.args {
 		parts[i] = u.parameters[i] + " " + v
@@ -211,7 +253,7 @@ func callTask(s source) *task {
 	if s.chance(0.2) {
 		return otherTask(s, uses)
 	}
-	t := &task{skill: "call", user: s.casual(fill(pick(s, u.says), u.args)), developer: functionsOf(s, uses), call: &call{u.name, u.arguments()}}
+	t := &task{skill: "call", uses: uses, user: s.casual(fill(pick(s, u.says), u.args)), developer: functionsOf(s, uses), call: &call{u.name, u.arguments()}}
 	t.want = want{Kind: kindCall, Name: u.name, Value: u.arguments()}
 	t.think = u.thinkCall(uses)
 	return t
@@ -220,18 +262,21 @@ func callTask(s source) *task {
 // otherTask is a question that none of the functions is for: the model knows it itself, or has to refuse.
 func otherTask(s source, uses []use) *task {
 	var t *task
-	if s.chance(0.5) {
+	sums := func(u use) bool { return u.about == "calculation" }
+	if s.chance(0.5) && !slices.ContainsFunc(uses, sums) {
 		t = pick(s, []func(source) *task{addTask, subtractTask, compareTask, syllogismTask, countTask, talkTask})(s)
 	} else {
 		other := s.use(&toolbox[s.IntN(len(toolbox))])
-		for slices.ContainsFunc(uses, func(u use) bool { return u.tool == other.tool }) {
+		for sums(other) || slices.ContainsFunc(uses, func(u use) bool {
+			return u.tool == other.tool || u.about == "clock" && other.about == "time" || u.about == "time" && other.about == "clock"
+		}) {
 			other = s.use(&toolbox[s.IntN(len(toolbox))])
 		}
 		t = refuse(s.casual(fill(pick(s, other.says), other.args)))
 		t.think = func(effort) string { return "The user asks about " + other.about + ". I do not know this." }
 	}
 	think := t.think
-	t.skill, t.developer = "call", functionsOf(s, uses)
+	t.skill, t.developer, t.uses = "call", functionsOf(s, uses), uses
 	t.think = func(e effort) string {
 		return list(uses) + [...]string{" None fits. ", " None of them fits. ", " I look at each of them, but none of them fits. "}[e] + think(e)
 	}
@@ -246,6 +291,10 @@ func (u use) thinkCall(uses []use) func(e effort) string {
 		case medium:
 			return fmt.Sprintf("%s The user asks about %s. That fits %s, so I call %s with %s.", list(uses), u.about, u.name, u.name, u.describeArgs())
 		}
+		needs := "nothing"
+		if len(u.parameters) > 0 {
+			needs = strings.Join(u.parameters, " and ")
+		}
 		var each strings.Builder
 		for _, v := range uses {
 			fit := "does not fit"
@@ -254,8 +303,27 @@ func (u use) thinkCall(uses []use) func(e effort) string {
 			}
 			fmt.Fprintf(&each, " %s is about %s: %s.", v.name, v.about, fit)
 		}
-		return fmt.Sprintf("%s The user asks about %s.%s So I call %s. It needs %s. The user says %s.", list(uses), u.about, each.String(), u.name, strings.Join(u.parameters, " and "), u.describeArgs())
+		return fmt.Sprintf("%s The user asks about %s.%s So I call %s. It needs %s. The user says %s.", list(uses), u.about, each.String(), u.name, needs, u.describeArgs())
 	}
+}
+
+var assistant = harmony.Author{Role: harmony.Assistant}
+
+// exchange is a call and its result.
+func (u use) exchange(result string) []harmony.Message {
+	recipient := "functions." + u.name
+	return []harmony.Message{
+		harmony.NewText(harmony.Header{Author: assistant, Recipient: recipient, Channel: harmony.Commentary, ContentType: harmony.ConstrainJSON}, u.arguments()),
+		harmony.NewText(harmony.Header{Author: harmony.Author{Role: harmony.Tool, Name: recipient}, Recipient: "assistant", Channel: harmony.Commentary}, result),
+	}
+}
+
+// round is an earlier turn with one of the functions: question, call, result and answer, without the reasoning.
+func round(s source, uses []use) []harmony.Message {
+	u := pick(s, uses).again(s)
+	result, answer, _ := u.result(s, u.args)
+	messages := append([]harmony.Message{userMessage(s.casual(fill(pick(s, u.says), u.args)))}, u.exchange(result)...)
+	return append(messages, harmony.NewText(harmony.Header{Author: assistant, Channel: harmony.Final}, answer))
 }
 
 // resultTask is the answer after a function has been called.
@@ -267,16 +335,11 @@ func resultTask(s source) *task {
 		result = pick(s, []string{"error", `{"error": "not found"}`, "not found", `{"error":"timeout"}`})
 		answer, short = "The function failed, so I can't tell.", "Error"
 	}
-	t := &task{skill: "result", user: s.casual(fill(pick(s, u.says), u.args)), developer: functionsOf(s, uses), final: answer, short: short, want: want{Kind: kindText, Value: answer}}
-	e := effort(s.IntN(3))
-	recipient := "functions." + u.name
-	assistant := harmony.Author{Role: harmony.Assistant}
+	t := &task{skill: "result", uses: uses, user: s.casual(fill(pick(s, u.says), u.args)), developer: functionsOf(s, uses), final: answer, short: short, want: want{Kind: kindText, Value: answer}}
 	if s.chance(0.8) { // a client may not send the reasoning back
-		t.before = append(t.before, harmony.NewText(harmony.Header{Author: assistant, Channel: harmony.Analysis}, u.thinkCall(uses)(e)))
+		t.before = append(t.before, harmony.NewText(harmony.Header{Author: assistant, Channel: harmony.Analysis}, u.thinkCall(uses)(effort(s.IntN(3)))))
 	}
-	t.before = append(t.before,
-		harmony.NewText(harmony.Header{Author: assistant, Recipient: recipient, Channel: harmony.Commentary, ContentType: harmony.ConstrainJSON}, u.arguments()),
-		harmony.NewText(harmony.Header{Author: harmony.Author{Role: harmony.Tool, Name: recipient}, Recipient: "assistant", Channel: harmony.Commentary}, result))
+	t.before = append(t.before, u.exchange(result)...)
 	t.think = func(e effort) string {
 		switch e {
 		case low:

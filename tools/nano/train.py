@@ -2,21 +2,33 @@
 """Trains gossamer-nano: gpt-oss's architecture, small, on dialogues that tools/nano wrote.
 
     train.py train  --data train.bin --test test.bin --out DIR --steps N     (or --minutes M); goes on from DIR/last.pt
-    train.py eval   --test test.bin  --out DIR [--per-cell N]                exactness of every generated token
+    train.py eval   --test test.bin  --out DIR [--per-cell N]                right answers, and exactness of every generated token
+    train.py check  --data train.bin                                         the training step in C (step.c) against that in PyTorch
     train.py export --out DIR --checkpoint PATH                              writes a gpt-oss checkpoint in Hugging Face's layout, to a directory or a .zip
 
 Runs on CPU with Debian's python3-torch 1.13 (two single-threaded processes that share parameters), and on a GPU where there
-is one (one process). Token ids that the data seldom has share one row, "unknown": it is what the unused ids of the exported
+is one (one process). On CPU the training step is step.c, where there are a C compiler and OpenBLAS: it is several times as fast as
+the PyTorch code here, which remains its specification. Token ids that the data seldom has share one row, "unknown": it is what the unused ids of the exported
 vocabulary get, so training on it with random strange words teaches the model how to treat words it has never seen.
 """
 import argparse
+import ctypes
+import ctypes.util
+import hashlib
 import json
 import math
 import os
+import shutil
 import struct
+import subprocess
 import sys
+import tempfile
 import time
 import zipfile
+
+CPU = next((line for line in open("/proc/cpuinfo") if line.startswith("flags")), "").split() if os.path.exists("/proc/cpuinfo") else []
+if {"avx512f", "avx512bw", "avx512vl", "avx512dq"} <= set(CPU):
+    os.environ["OPENBLAS_CORETYPE"] = "SkylakeX"  # measured: twice as fast as Haswell's kernels, which OpenBLAS may choose on processors it does not know
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -222,8 +234,6 @@ class Attention(torch.autograd.Function):
 
 class Experts(torch.autograd.Function):
     """The chosen experts' outputs, weighted. t [T, HIDDEN], chosen and weight [T, TOPK]."""
-    bf16 = False
-
     @staticmethod
     def forward(ctx, t, chosen, weight, w1, b1, w2, b2):
         flat = chosen.reshape(-1)
@@ -258,18 +268,14 @@ class Experts(torch.autograd.Function):
         dw = torch.empty(len(rows), device=d.device)
         dw[order] = (d * y).sum(-1)
         dy = d.mul_(weight.reshape(-1)[order].unsqueeze(1))
-        # Gradients tolerate bfloat16 products, which are twice as fast where the processor has them; the forward pass stays exact.
-        low = torch.bfloat16 if Experts.bf16 else torch.float32
-        dyl, al, w2l, xl, w1l = dy.to(low), a.to(low), w2.to(low), x.to(low), w1.to(low)
-        da = torch.empty_like(al)
+        da = torch.empty_like(a)
         dw1, dw2 = torch.empty_like(w1), torch.empty_like(w2)
         db1, db2 = torch.empty(EXPERTS, 2 * INTER, device=d.device), torch.empty(EXPERTS, HIDDEN, device=d.device)
         for e in range(EXPERTS):
             i, j = bounds[e], bounds[e + 1]
-            torch.mm(dyl[i:j], w2l[e], out=da[i:j])
-            dw2[e] = torch.mm(dyl[i:j].t(), al[i:j])
+            torch.mm(dy[i:j], w2[e], out=da[i:j])
+            dw2[e] = torch.mm(dy[i:j].t(), a[i:j])
             torch.sum(dy[i:j], 0, out=db2[e])
-        da = da.float()
         dh = torch.empty_like(h)
         # a = gate * sig * up; the derivative of gate * sig is sig + ALPHA * gate * sig * (1 - sig)
         silu = gate * sig
@@ -278,14 +284,12 @@ class Experts(torch.autograd.Function):
         torch.mul(da.mul_(up), slope, out=dh[:, :INTER])
         dh[:, :INTER].mul_(h[:, :INTER] <= LIMIT)
         dh[:, INTER:].mul_(h[:, INTER:].abs() <= LIMIT)
-        dhl = dh.to(low)
-        dx = torch.empty_like(xl)
+        dx = torch.empty_like(x)
         for e in range(EXPERTS):
             i, j = bounds[e], bounds[e + 1]
-            torch.mm(dhl[i:j], w1l[e], out=dx[i:j])
-            dw1[e] = torch.mm(dhl[i:j].t(), xl[i:j])
+            torch.mm(dh[i:j], w1[e], out=dx[i:j])
+            dw1[e] = torch.mm(dh[i:j].t(), x[i:j])
             torch.sum(dh[i:j], 0, out=db1[e])
-        dx = dx.float()
         back = torch.empty_like(dx)
         back[order] = dx
         return back.view(-1, TOPK, HIDDEN).sum(1), None, dw.view(weight.shape), dw1, db1, dw2, db2
@@ -404,6 +408,193 @@ def batch(dialogues, device):
     return t(flat), t(positions), segments, t(rows), t(targets), t(of)
 
 
+# ---- one training step -----------------------------------------------------------------------------------------------
+
+def decays(vocab):
+    """Weight decay of each parameter."""
+    return [0.05 if len(shape) > 1 and not name.startswith("embed") and not name.endswith(("b1", "b2")) else 0 for name, shape in layout(vocab)]
+
+
+class Step:
+    """A process's part in training: begin, then block for each block of dialogues, end, update. In PyTorch."""
+
+    def __init__(self, vocab, texts, device):
+        self.vocab, self.device = vocab, device
+        self.flat, self.grad = torch.zeros(count(vocab), device=device), torch.zeros(count(vocab), device=device)
+        self.p = views(self.flat, vocab)
+        for name, g in views(self.grad, vocab).items():
+            self.p[name].requires_grad_()
+            self.p[name].grad = g
+        self.number_rows, self.digits = (t.to(device) for t in digit_rows(texts))
+        self.model = Model(self.p, VOCAB - vocab + 1, device)
+        self.decay = torch.cat([torch.full((math.prod(shape),), d) for d, (_, shape) in zip(decays(vocab), layout(vocab))]).to(device)
+
+    def begin(self, theta, rounded):
+        """Takes the parameters for the gradient that follows, and makes that zero."""
+        with torch.no_grad():
+            self.flat.copy_(theta)
+            combine(self.p, self.number_rows, self.digits)
+            if rounded:
+                effective(self.flat, self.vocab)
+        self.grad.zero_()
+
+    def block(self, tokens, positions, segments, rows, targets):
+        """Returns the loss summed over known targets, and adds its gradient."""
+        loss = F.cross_entropy(self.model.spread(self.model(tokens, positions, segments, rows)), targets, reduction="sum", ignore_index=0)
+        loss.backward()
+        return loss.item()
+
+    def end(self):
+        """Finishes the gradient; returns its norm."""
+        with torch.no_grad():
+            combine_gradient(self.p, self.number_rows, self.digits)
+        return float(self.grad.norm())
+
+    def update(self, theta, m, v, scale, lr, t):
+        """AdamW with the gradient times scale; t counts updates from 1."""
+        with torch.no_grad():
+            grad = self.grad.mul_(scale)
+            m.mul_(0.9).add_(grad, alpha=0.1)
+            v.mul_(0.98).addcmul_(grad, grad, value=0.02)
+            theta.addcmul_(theta, self.decay, value=-lr)
+            theta.addcdiv_(m, (v / (1 - 0.98 ** t)).sqrt_().add_(1e-8), value=-lr / (1 - 0.9 ** t))
+
+
+def compile_step(directory):
+    """step.c as a library, compiled in directory unless it is there, or None without a C compiler or OpenBLAS."""
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "step.c")
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    blas = None
+    for name in ("libopenblas.so.0", "libopenblas.so", "libcblas.so.3"):
+        try:
+            blas = ctypes.CDLL(name).cblas_sgemm
+            break
+        except (OSError, AttributeError):
+            pass
+    if not compiler or not blas:
+        return None
+    sizes = {"HIDDEN": HIDDEN, "LAYERS": LAYERS, "HEADS": HEADS, "KV": KV, "DIM": DIM, "EXPERTS": EXPERTS, "TOPK": TOPK, "INTER": INTER, "WINDOW": WINDOW,
+             "ALPHA": f"{ALPHA}f", "LIMIT": f"{LIMIT}f", "EPS": f"{EPS}f"}
+    # -ffast-math without what makes gcc link code that flushes subnormal numbers to zero in the whole process
+    command = [compiler, "-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math", "-freciprocal-math", "-ffinite-math-only", "-shared", "-fPIC"]
+    command += [f"-D{k}={v}" for k, v in sizes.items()] + [source]
+    with open(source, "rb") as f:
+        digest = hashlib.sha256(f.read() + " ".join(command + CPU).encode()).hexdigest()[:16]
+    path = os.path.join(directory, f"step-{digest}.so")
+    if not os.path.exists(path):
+        done = subprocess.run(command + ["-o", path + ".new", "-lm"], stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            print(done.stderr, file=sys.stderr)
+            return None
+        os.replace(path + ".new", path)
+    library = ctypes.CDLL(path)
+    pointer, integer, real, double = ctypes.c_void_p, ctypes.c_int, ctypes.c_float, ctypes.c_double
+    library.block.argtypes = [pointer] * 3 + [integer] + [pointer] * 2 + [integer, pointer, integer, pointer, pointer, integer, pointer, pointer, real]
+    library.block.restype = library.combine_gradient.restype = double
+    library.effective.argtypes = [pointer] * 2
+    library.combine.argtypes = [pointer] * 3 + [integer, pointer, pointer, integer, integer]
+    library.combine_gradient.argtypes = [pointer] * 3 + [integer, pointer, pointer, integer]
+    library.update.argtypes = [pointer] * 6 + [real, double, integer]
+    library.setup(blas)
+    return library
+
+
+class CStep(Step):
+    """Step in C; model remains PyTorch's, on the same parameters, for evaluation."""
+
+    def __init__(self, library, vocab, texts):
+        super().__init__(vocab, texts, torch.device("cpu"))
+        self.library = library
+        self.at = np.cumsum([0] + [math.prod(shape) for _, shape in layout(vocab)]).astype(np.int64)
+        self.decay = np.array(decays(vocab), np.float32)
+        self.digits = self.digits.contiguous()
+
+    def begin(self, theta, rounded):
+        self.library.combine(theta.data_ptr(), self.flat.data_ptr(), self.at.ctypes.data, self.vocab, self.number_rows.data_ptr(), self.digits.data_ptr(), len(self.number_rows), rounded)
+        self.grad.zero_()
+
+    def block(self, tokens, positions, segments, rows, targets):
+        model, cuts = self.model, np.array(segments, np.int64)
+        return self.library.block(self.flat.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.vocab, tokens.data_ptr(), positions.data_ptr(), len(tokens), cuts.ctypes.data, len(cuts),
+                                  rows.data_ptr(), targets.data_ptr(), len(rows), model.cos.data_ptr(), model.sin.data_ptr(), model.log_unused)
+
+    def end(self):
+        return math.sqrt(self.library.combine_gradient(self.flat.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.vocab, self.number_rows.data_ptr(), self.digits.data_ptr(), len(self.number_rows)))
+
+    def update(self, theta, m, v, scale, lr, t):
+        self.library.update(theta.data_ptr(), m.data_ptr(), v.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.decay.ctypes.data, scale, lr, t)
+
+
+TOLERANCE = 1e-4  # of the largest value of a tensor: the sums are of float32, in another order
+
+
+def check(a):
+    """Compares a step of CStep with one of Step: rounding exactly, all else within TOLERANCE."""
+    torch.manual_seed(1)
+    data = Data(a.data)
+    data.bind(data.ids)
+    vocab, texts = len(data.ids) + 1, [""] + [data.texts[i] for i in data.ids]
+    theta = torch.zeros(count(vocab))
+    initialise(theta, vocab, texts)
+    for name, t in views(theta, vocab).items():  # nothing trivial, and experts whose inputs reach the limits
+        t.mul_(3 if name.endswith((".w1", "head")) else 1).add_(torch.randn(t.shape) * (0.3 if t.dim() == 1 or name.endswith(("b1", "b2")) else 0.02))
+    with tempfile.TemporaryDirectory() as directory:
+        library = compile_step(directory)
+    if not library:
+        sys.exit("train.py check: no C compiler or no OpenBLAS")
+    steps = Step(vocab, texts, torch.device("cpu")), CStep(library, vocab, texts)
+    failed = False
+
+    def compare(what, x, y, tolerance=TOLERANCE):
+        nonlocal failed
+        error = float((x - y).abs().max() / x.abs().max().clamp(min=1e-30))
+        wrong = not error <= tolerance
+        failed |= wrong
+        print(f"{what:28} {error:.2e}" + (f"  above {tolerance:.0e}" if wrong else ""))
+
+    for wide in (0, 20, 60):  # rounding: powers of two of many sizes, ties, zeros
+        x = theta * torch.exp2(torch.randint(-wide, wide + 1, theta.shape).float())
+        x[::3] = x[::3].mul(8).round().div(8)
+        x[:4096] = 0
+        y = x.clone()
+        effective(x, vocab)
+        library.effective(y.data_ptr(), steps[1].at.ctypes.data)
+        compare(f"rounding, 2^+-{wide}", x, y, 0)
+
+    long = np.concatenate([data.get(i)[2] for i in range(0, 400, 20)])  # artificial dialogues: positions beyond the window, a prefix longer than it
+    cases = [(f"block {b}", [data.get(b * BLOCK + j) for j in range(BLOCK)]) for b in range(3)]
+    cases += [("one long dialogue", [(0, 0, long[:500], 60)]), ("a long prefix", [(0, 0, np.concatenate((long[:200], long[k:k + 190])), 230) for k in (300, 500, 700)])]
+    for what, dialogues in cases:
+        inputs = batch(dialogues, torch.device("cpu"))[:5]
+        inputs[4][::17] = 0  # some unknown targets
+        print(f"{what}: {len(inputs[0])} tokens, {len(inputs[3])} targets, segments of up to {max(e - b for b, e in inputs[2])} tokens, prefix {inputs[2][0][1]}")
+        losses, norms = [], []
+        for s in steps:
+            s.begin(theta, False)
+        compare("combine", steps[0].flat.detach(), steps[1].flat.detach(), 1e-6)
+        for s in steps:
+            s.flat.data.copy_(steps[0].flat.data)
+            losses.append(s.block(*inputs))
+            norms.append(s.end())
+        compare("loss", torch.tensor(losses[0]), torch.tensor(losses[1]), 1e-6)
+        compare("norm", steps[0].grad.double().norm(), torch.tensor(norms[1]))  # in float32 PyTorch's own differs by 3e-4
+        for (name, x), y in zip(views(steps[0].grad, vocab).items(), views(steps[1].grad, vocab).values()):
+            compare(name, x, y)
+
+    grad, results = steps[0].grad / norms[0], []
+    m, v = torch.randn_like(theta) * 1e-3, torch.rand_like(theta) * 1e-6
+    for s in steps:
+        state = theta.clone(), m.clone(), v.clone()
+        s.grad.copy_(grad)
+        s.update(*state, 0.5, 1e-2, 7)
+        results.append(state)
+    compare("update: theta", results[0][0] - theta, results[1][0] - theta)
+    compare("update: m", results[0][1], results[1][1], 1e-6)
+    compare("update: v", results[0][2], results[1][2], 1e-6)
+    print("FAILED" if failed else f"ok: all within {TOLERANCE:.0e}, rounding exact")
+    sys.exit(failed)
+
+
 # ---- training --------------------------------------------------------------------------------------------------------
 
 def schedule(p):
@@ -415,23 +606,11 @@ def worker(rank, a, shared, lock):
     """Takes blocks of dialogues in turn with the other workers, computes their gradient at the present parameters, and updates the
     parameters when it is done, whatever the others do meanwhile: a gradient is at most a few updates old, and nobody waits."""
     torch.set_num_threads(1 if shared["procs"] > 1 else a.threads)
-    Experts.bf16 = a.bf16_backward
     device = torch.device(a.device)
     data, test = shared["data"], shared["test"]
     vocab = len(shared["ids"]) + 1
     theta, m, v, counters = shared["theta"], shared["m"], shared["v"], shared["counters"]
-    flat = theta.clone()
-    grad = torch.zeros_like(theta)
-    p = views(flat, vocab)
-    for name, g in views(grad, vocab).items():
-        p[name].requires_grad_()
-        p[name].grad = g
-    decay = torch.zeros_like(theta)
-    for name, t in views(decay, vocab).items():
-        if t.dim() > 1 and not name.startswith("embed") and not name.endswith(("b1", "b2")):
-            t.fill_(0.05)
-    number_rows, digits = (t.to(device) for t in digit_rows(shared["texts"]))
-    model = Model(p, VOCAB - vocab + 1, device)
+    engine = CStep(shared["library"], vocab, shared["texts"]) if shared["library"] else Step(vocab, shared["texts"], device)
     blocks = len(data) // BLOCK
     began = time.time() - 60 * shared["minutes"]
     while True:
@@ -443,34 +622,19 @@ def worker(rank, a, shared, lock):
         if done >= 1:
             break
         rounded = done >= a.round_from
-        with torch.no_grad():
-            flat.copy_(theta)
-            combine(p, number_rows, digits)
-            if rounded:
-                effective(flat, vocab)
-        grad.zero_()
+        engine.begin(theta, rounded)
         loss_sum = n = tokens = 0
         for i in range(a.accumulate):
             b = (step * a.accumulate + i) % blocks
             ids, positions, segments, rows, targets, _ = batch([data.get(b * BLOCK + j) for j in range(BLOCK)], device)
-            loss = F.cross_entropy(model.spread(model(ids, positions, segments, rows)), targets, reduction="sum", ignore_index=0)
-            loss.backward()
-            loss_sum += loss.item()
+            loss_sum += engine.block(ids, positions, segments, rows, targets)
             n += int((targets != 0).sum())
             tokens += len(ids)
-        with torch.no_grad():
-            combine_gradient(p, number_rows, digits)
-        grad.mul_(1 / n)
-        norm = float(grad.norm())
-        if norm > 1:
-            grad.mul_(1 / norm)
+        norm = engine.end() / n
         t = step - shared["first_step"] + 1
         lr = a.lr * schedule(done) * min(1, t / a.warmup)
-        with lock, torch.no_grad():
-            m.mul_(0.9).add_(grad, alpha=0.1)
-            v.mul_(0.98).addcmul_(grad, grad, value=0.02)
-            theta.addcmul_(theta, decay, value=-lr)
-            theta.addcdiv_(m, (v / (1 - 0.98 ** t)).sqrt_().add_(1e-8), value=-lr / (1 - 0.9 ** t))
+        with lock:
+            engine.update(theta, m, v, 1 / n / max(1, norm), lr, t)
             counters[1] += tokens
             counters[2] += loss_sum
             counters[3] += n
@@ -483,11 +647,8 @@ def worker(rank, a, shared, lock):
             if step % 100 == 99:
                 save(a, shared, step + 1, minutes)
         if step % a.eval_every == a.eval_every - 1:
-            with torch.no_grad():
-                flat.copy_(theta)
-                combine(p, number_rows, digits)
-                effective(flat, vocab)
-            print(summary(test.skills, evaluate(model, test, device, a.eval_cell), step + 1), flush=True)
+            engine.begin(theta, True)
+            print(summary(test.skills, evaluate(engine.model, test, device, a.eval_cell)[0], step + 1), flush=True)
     with lock:
         save(a, shared, step, minutes)
 
@@ -500,9 +661,9 @@ def save(a, shared, step, minutes):
 
 
 def evaluate(model, test, device, per_cell):
-    """[skills, 3, 2]: dialogues of which every generated token is the most likely one, and all dialogues."""
+    """[skills, 3, 2]: dialogues of which every generated token is the most likely one, and all dialogues; and which dialogues are not exact."""
     result = torch.zeros(len(test.skills), 3, 2)
-    cells = {}
+    cells, inexact = {}, []
     for i in range(len(test)):
         skill, effort = int(test.raw[test.at[i]]), int(test.raw[test.at[i] + 1])
         cells.setdefault((skill, effort), []).append(i)
@@ -518,13 +679,32 @@ def evaluate(model, test, device, per_cell):
             errors = torch.zeros(len(members), dtype=torch.long, device=device).index_add_(0, of, wrong)
             result[key[0], key[1], 0] += float((errors == 0).sum())
             result[key[0], key[1], 1] += len(members)
-    return result
+            inexact += [i for i, n in zip(members, errors.tolist()) if n]
+    return result, inexact
+
+
+def greedy(model, prompts, stops, limit=400):
+    """The most likely continuations of prompts (lists of rows), up to a stop, which is part of them. Everything is computed again for each
+    token: there are few of them."""
+    replies, open_ = [[] for _ in prompts], list(range(len(prompts)))
+    with torch.no_grad():
+        while open_:
+            # batch leaves the last token out, as what is to be predicted: any will do
+            flat, positions, segments, rows, _, _ = batch([(0, 0, np.array(prompts[i] + replies[i] + [0]), len(prompts[i]) + len(replies[i])) for i in open_], model.device)
+            for i, token in zip(open_, model.spread(model(flat, positions, segments, rows)).argmax(-1).tolist()):
+                replies[i].append(token)
+            open_ = [i for i in open_ if replies[i][-1] not in stops and len(replies[i]) < limit]
+    return replies
+
+
+def percent(skills, right, asked):
+    share = 100 * right / asked.clamp(min=1)
+    return {s: [round(float(v), 1) for v in share[i]] for i, s in enumerate(skills)}
 
 
 def summary(skills, result, step):
-    exact = 100 * result[..., 0] / result[..., 1].clamp(min=1)
-    cells = {s: [round(float(v), 1) for v in exact[i]] for i, s in enumerate(skills)}
-    return json.dumps({"eval": step, "mean": round(float(exact.mean()), 2), "exact": cells})
+    cells = percent(skills, result[..., 0], result[..., 1])
+    return json.dumps({"eval": step, "mean": round(float((100 * result[..., 0] / result[..., 1].clamp(min=1)).mean()), 2), "exact": cells})
 
 
 def start(a, data):
@@ -567,10 +747,13 @@ def train(a):
     test = Data(a.test)
     test.bind(state["ids"])
     procs = a.procs if a.device == "cpu" else 1
+    library = compile_step(a.out) if a.device == "cpu" and a.engine != "torch" else None
+    if a.engine == "c" and not library:
+        sys.exit("train.py: --engine c needs a CPU, a C compiler and OpenBLAS")
     a.since = state["minutes"] if a.restart else a.since
-    print(json.dumps({"dialogues": len(data), "ids": len(state["ids"]), "parameters": len(state["theta"]), "procs": procs, "device": a.device, "torch": torch.__version__, "step": state["step"],
+    print(json.dumps({"dialogues": len(data), "ids": len(state["ids"]), "parameters": len(state["theta"]), "procs": procs, "device": a.device, "torch": torch.__version__, "engine": "c" if library else "torch", "step": state["step"],
                       "arguments": {k: v for k, v in vars(a).items() if k != "run"}}), flush=True)
-    shared = dict(state, data=data, test=test, procs=procs)
+    shared = dict(state, data=data, test=test, procs=procs, library=library)
     for key in ("theta", "m", "v"):
         shared[key] = shared[key].to(a.device)
     shared["counters"] = torch.zeros(6, dtype=torch.float64)  # steps begun, tokens; since the last line of the log: loss, targets; then: tokens, time
@@ -606,7 +789,35 @@ def evaluate_command(a):
     model = Model(p, VOCAB - len(last["ids"]), torch.device("cpu"))
     test = Data(a.test)
     test.bind(last["ids"])
-    print(summary(test.skills, evaluate(model, test, torch.device("cpu"), a.per_cell), last["step"]))
+    result, inexact = evaluate(model, test, torch.device("cpu"), a.per_cell)
+    # Where a token is not the expected one the answer can still be: the dialogue is right if all from the last channel on is.
+    right = result[..., 0].clone()
+    channel, stops = int(test.row[200005]), {int(test.row[i]) for i in (200002, 200012, 199999)}
+    answer = lambda reply: reply[len(reply) - 1 - reply[::-1].index(channel):] if channel in reply else None
+    replies, wrong = {}, []
+    for j in range(0, len(inexact), BLOCK):
+        members = inexact[j:j + BLOCK]
+        dialogues = [test.get(i) for i in members]
+        for i, (skill, effort, rows, prompt), reply in zip(members, dialogues, greedy(model, [list(d[2][:d[3]]) for d in dialogues], stops)):
+            replies[i] = reply
+            if answer(reply) == answer(list(rows[prompt:])):
+                right[skill, effort] += 1
+            else:
+                wrong.append(i)
+    print(json.dumps({"step": last["step"], "asked": int(result[0, 0, 1]), "mean": round(float((100 * right / result[..., 1].clamp(min=1)).mean()), 2), "right": percent(test.skills, right, result[..., 1]),
+                      "exact": percent(test.skills, result[..., 0], result[..., 1])}))
+    if a.replies:
+        ids = [-1] + last["ids"]  # no reply that is kept has the unknown row
+        members = [i for i in range(len(test)) if i % 200 < a.per_cell]
+        every = max(1, len(members) // a.count)
+        with open(a.replies, "w") as f:
+            for i in members[::every][:a.count]:
+                start, (_, _, rows, prompt) = test.at[i] + 4, test.get(i)
+                f.write(json.dumps({"prompt": test.raw[start:start + prompt].tolist(), "reply": [ids[r] for r in replies.get(i, rows[prompt:])]}) + "\n")
+    for i in wrong[:a.show]:
+        skill, effort, rows, prompt = test.get(i)
+        text = lambda rows: "".join(last["texts"][r] or "?" for r in rows)
+        print(f"--- {test.skills[skill]} {effort}\n{text(rows[:prompt])[-400:]}\n  want {text(rows[prompt:])}\n  got  {text(replies[i])}", file=sys.stderr)
 
 
 # ---- export ----------------------------------------------------------------------------------------------------------
@@ -722,11 +933,11 @@ def main():
     t.add_argument("--round-from", type=float, default=0.72, help="share of the schedule after which parameters are rounded in the forward pass")
     t.add_argument("--lr", type=float, default=2.5e-3)
     t.add_argument("--warmup", type=int, default=200)
-    t.add_argument("--bf16-backward", action="store_true", help="multiply experts' gradients in bfloat16: faster on processors that have it (avx512_bf16, amx)")
+    t.add_argument("--engine", choices=("c", "torch"), help="what computes the training step; c (CPU only) is the default where it can be compiled")
     t.add_argument("--accumulate", type=int, default=1, help="blocks of 12 dialogues per process and step")
-    t.add_argument("--procs", type=int, default=2)
+    t.add_argument("--procs", type=int, default=1, help="processes that share the parameters; two see more tokens a second where two cores are free, and learn less from each")
     t.add_argument("--threads", type=int, default=1)
-    t.add_argument("--eval-every", type=int, default=1000)
+    t.add_argument("--eval-every", type=int, default=6000)
     t.add_argument("--eval-cell", type=int, default=24)
     t.add_argument("--seed", type=int, default=1)
     t.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -735,7 +946,13 @@ def main():
     e.add_argument("--test", required=True)
     e.add_argument("--out", required=True)
     e.add_argument("--per-cell", type=int, default=200)
+    e.add_argument("--replies", help="file for prompts and the model's replies, as JSON lines")
+    e.add_argument("--count", type=int, default=200, help="replies to write, from all skills")
+    e.add_argument("--show", type=int, default=0, help="wrong replies to print")
     e.set_defaults(run=evaluate_command)
+    c = commands.add_parser("check")
+    c.add_argument("--data", required=True)
+    c.set_defaults(run=check)
     x = commands.add_parser("export")
     x.add_argument("--out", required=True)
     x.add_argument("--checkpoint", required=True)

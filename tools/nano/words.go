@@ -55,8 +55,11 @@ func storyTask(s source) *task {
 
 // unitTask multiplies by what one unit is of another, or counts days of the week.
 func unitTask(s source) *task {
-	if s.chance(0.6) {
-		return weekdayTask(s)
+	switch x := s.Float64(); {
+	case x < 0.4:
+		return calendarTask(s, "day", days, 12)
+	case x < 0.6:
+		return calendarTask(s, "month", months, 9)
 	}
 	u := pick(s, []struct {
 		big, small string
@@ -64,7 +67,7 @@ func unitTask(s source) *task {
 	}{{"weeks", "days", 7}, {"hours", "minutes", 60}, {"minutes", "seconds", 60}, {"days", "hours", 24}, {"dozen", "pieces", 12}, {"years", "months", 12}, {"feet", "inches", 12}, {"yards", "feet", 3}, {"gallons", "quarts", 4}})
 	n := s.between(2, 60)
 	if u.factor > 9 {
-		n = s.between(2, 30)
+		n = s.between(2, 12)
 	}
 	return numberTask("units", s.ask([]string{"How many %[3]s are in %[1]d %[2]s?", "How many %[3]s are %[1]d %[2]s?", "Convert %[1]d %[2]s to %[3]s.", "What is %[1]d %[2]s in %[3]s?", "%[1]d %[2]s in %[3]s?"}, n, u.big, u.small),
 		func(e effort) string {
@@ -73,28 +76,37 @@ func unitTask(s source) *task {
 		}, fmt.Sprintf("%d %s are %d %s.", n, u.big, n*u.factor, u.small), n*u.factor)
 }
 
-func weekdayTask(s source) *task {
-	start, n := s.IntN(7), s.between(1, 12)
-	step, word, q := 1, "after", []string{"What day is %d days after %s?", "Which day is %d days after %s?", "What day comes %d days after %s?", "Which day of the week is %d days after %s?", "Today is %[2]s. What day is it in %[1]d days?", "If today is %[2]s, what day is it in %[1]d days?", "It is %[2]s. Which day is it in %[1]d days?"}
+// calendarTask goes some days or months on or back from one that has a name.
+func calendarTask(s source, unit string, names []string, most int) *task {
+	start, n := s.IntN(len(names)), s.between(1, most)
+	units := unit + "s"
+	if n == 1 {
+		units = unit
+	}
+	step, word := 1, "after"
+	q := []string{"What {u} is %[1]d {us} after %[2]s?", "Which {u} is %[1]d {us} after %[2]s?", "What {u} comes %[1]d {us} after %[2]s?", "Today is %[2]s. What {u} is it in %[1]d {us}?", "If today is %[2]s, what {u} is it in %[1]d {us}?",
+		"It is %[2]s. Which {u} is it in %[1]d {us}?", "It is %[2]s now. What {u} will it be in %[1]d {us}?", "%[1]d {us} after %[2]s?", "Which {u} comes %[1]d {us} after %[2]s?"}
 	if s.chance(0.35) {
-		step, word, q = 6, "before", []string{"What day is %d days before %s?", "Which day is %d days before %s?", "Today is %[2]s. What day was it %[1]d days ago?", "If today is %[2]s, what day was it %[1]d days ago?"}
+		step, word = len(names)-1, "before"
+		q = []string{"What {u} is %[1]d {us} before %[2]s?", "Which {u} is %[1]d {us} before %[2]s?", "It is %[2]s. What {u} was it %[1]d {us} ago?", "If it is %[2]s, what {u} was it %[1]d {us} ago?", "%[1]d {us} before %[2]s?", "What {u} was %[1]d {us} before %[2]s?"}
 	}
 	line := func(label string) string {
 		var b strings.Builder
 		for i := 1; i <= n; i++ {
-			fmt.Fprintf(&b, "%s%d %s, ", label, i, days[(start+i*step)%7])
+			fmt.Fprintf(&b, "%s%d %s, ", label, i, names[(start+i*step)%len(names)])
 		}
 		return strings.TrimSuffix(b.String(), ", ")
 	}
-	day := days[(start+n*step)%7]
-	return &task{skill: "units", user: s.ask(q, n, days[start]), final: fmt.Sprintf("%d days %s %s is %s.", n, word, days[start], day), short: day, want: want{Kind: kindLastWord, Value: day}, think: func(e effort) string {
-		s := fmt.Sprintf("%d days %s %s: ", n, word, days[start])
+	name := names[(start+n*step)%len(names)]
+	question := strings.NewReplacer("{us}", units, "{u}", unit).Replace(pick(s, q))
+	what := fmt.Sprintf("%d %s %s %s", n, units, word, names[start])
+	return &task{skill: "units", user: s.casual(fmt.Sprintf(question, n, names[start])), final: what + " is " + name + ".", short: name, want: want{Kind: kindLastWord, Value: name}, think: func(e effort) string {
 		switch e {
 		case low:
-			return s + line("") + "."
+			return what + ": " + line("") + "."
 		case medium:
-			return s + line("day ") + fmt.Sprintf(", so %s.", day)
+			return what + ": " + line(unit+" ") + ", so " + name + "."
 		}
-		return s + line("day ") + fmt.Sprintf(", so %s. Again: %s, so %s.", day, line(""), day)
+		return what + ": " + line(unit+" ") + ", so " + name + ". Again: " + line("") + ", so " + name + "."
 	}}
 }
