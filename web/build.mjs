@@ -1,34 +1,100 @@
-// Builds the package into dist/: gossamer.js (the page's side), worker.js, gossamer.wasm, o200k.bin.gz, types/.
+// Builds everything static into dist/:
+//
+//	gossamer.js (the page's side), worker.js, gossamer.wasm, o200k.bin.gz, types/    the package
+//	index.html, bench.html, sandbox.html, app/, service-worker.js, nano/             the app, with the built-in model
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 
 const web = dirname(fileURLToPath(import.meta.url));
 const root = dirname(web);
 const dist = join(web, 'dist');
+const demo = join(web, 'demo');
 mkdirSync(dist, { recursive: true });
 
 const run = (command, args, env = {}) =>
   execFileSync(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env }, encoding: 'utf8' });
-
-run('go', ['build', '-trimpath', '-ldflags', '-s -w', '-o', join(dist, 'gossamer.wasm'), './wasm'], { GOOS: 'js', GOARCH: 'wasm', CGO_ENABLED: '0' });
-copyFileSync(join(root, 'runtime/tokenizer/o200k/o200k.bin.gz'), join(dist, 'o200k.bin.gz'));
+const sha256 = (...parts) => {
+  const hash = createHash('sha256');
+  parts.forEach((part) => hash.update(part));
+  return hash;
+};
 
 const options = { bundle: true, format: 'esm', target: 'es2022', minify: true, sourcemap: true, legalComments: 'none', logLevel: 'warning' };
-// The program and its starter belong to the same release of Go.
-const starter = join(run('go', ['env', 'GOROOT']).trim(), 'lib/wasm/wasm_exec.js');
-await build({ ...options, entryPoints: [join(web, 'src/worker.ts')], inject: [starter], outfile: join(dist, 'worker.js') });
 
-// Part of the URLs under which the page asks for the other files, so that no cache mixes two releases.
-const hash = createHash('sha256');
-for (const name of ['gossamer.wasm', 'worker.js', 'o200k.bin.gz']) {
-  hash.update(readFileSync(join(dist, name)));
+await buildPackage();
+await buildApp();
+packNano();
+await buildServiceWorker();
+
+/** The npm package. */
+async function buildPackage() {
+  run('go', ['build', '-trimpath', '-ldflags', '-s -w', '-o', join(dist, 'gossamer.wasm'), './wasm'], { GOOS: 'js', GOARCH: 'wasm', CGO_ENABLED: '0' });
+  copyFileSync(join(root, 'runtime/tokenizer/o200k/o200k.bin.gz'), join(dist, 'o200k.bin.gz'));
+
+  // The program and its starter belong to the same release of Go.
+  const starter = join(run('go', ['env', 'GOROOT']).trim(), 'lib/wasm/wasm_exec.js');
+  await build({ ...options, entryPoints: [join(web, 'src/worker.ts')], inject: [starter], outfile: join(dist, 'worker.js') });
+
+  // Part of the URLs under which the page asks for the other files, so that no cache mixes two releases.
+  const hash = sha256(...['gossamer.wasm', 'worker.js', 'o200k.bin.gz'].map((name) => readFileSync(join(dist, name))));
+  const define = { BUILD: JSON.stringify(hash.digest('hex').slice(0, 16)) };
+  await build({ ...options, define, entryPoints: [join(web, 'src/index.ts')], outfile: join(dist, 'gossamer.js') });
+
+  run(join(web, 'node_modules/.bin/tsc'), ['-p', join(web, 'tsconfig.types.json')]);
 }
-const define = { BUILD: JSON.stringify(hash.digest('hex').slice(0, 16)) };
-await build({ ...options, define, entryPoints: [join(web, 'src/index.ts')], outfile: join(dist, 'gossamer.js') });
 
-run(join(web, 'node_modules/.bin/tsc'), ['-p', join(web, 'tsconfig.types.json')]);
+/** The pages. Their scripts have the hash of their content in their names, so that caches may keep them. */
+async function buildApp() {
+  rmSync(join(dist, 'app'), { recursive: true, force: true });
+  const library = { // the file that is there already, since it finds the worker beside itself
+    name: 'library',
+    setup: (b) => b.onResolve({ filter: /\/src\/index\.ts$/ }, () => ({ path: '../gossamer.js', external: true })),
+  };
+  const { metafile } = await build({
+    ...options, plugins: [library], splitting: true, metafile: true, outdir: join(dist, 'app'), absWorkingDir: web,
+    entryPoints: ['demo/index.ts', 'demo/bench.ts', 'demo/style.css', 'demo/theme.ts', 'demo/markdown.ts'],
+    entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', assetNames: '[name]-[hash]',
+  });
+  writeFileSync(join(dist, 'app/meta.json'), JSON.stringify(metafile));
+  const built = (entry) => Object.entries(metafile.outputs).find(([, o]) => o.entryPoint === entry)[0].replace('dist/', '');
+  for (const page of ['index.html', 'bench.html']) {
+    const html = readFileSync(join(demo, page), 'utf8').replace(/app\/(\w+)\.(js|css)/g, (_, name, ext) => built(`demo/${name}.${ext === 'js' ? 'ts' : ext}`));
+    writeFileSync(join(dist, page), html);
+  }
+  for (const file of ['icon.svg', 'app.webmanifest']) {
+    copyFileSync(join(demo, file), join(dist, file));
+  }
+  // The sandbox may load nothing, not even its own script: that is inline, and known by its hash.
+  const { code } = await transform(readFileSync(join(demo, 'sandbox.ts'), 'utf8'), { loader: 'ts', minify: true, target: 'es2022' });
+  const hash = sha256(code).digest('base64');
+  const html = readFileSync(join(demo, 'sandbox.html'), 'utf8').replace('SCRIPT_HASH', () => `sha256-${hash}`).replace('SCRIPT', () => code);
+  writeFileSync(join(dist, 'sandbox.html'), html);
+}
+
+/** The built-in model in chunks. */
+function packNano() {
+  const to = join(dist, 'nano');
+  const stamp = sha256(readFileSync(join(root, 'runtime/nano/nano.zip'))).digest('hex');
+  if (existsSync(join(to, 'stamp')) && readFileSync(join(to, 'stamp'), 'utf8') === stamp) {
+    return;
+  }
+  rmSync(to, { recursive: true, force: true });
+  run('go', ['run', './tools/gossamer', 'pack', 'nano', to], { CGO_ENABLED: '0' }); // no GPU is needed
+  writeFileSync(join(to, 'stamp'), stamp);
+}
+
+/** The service worker, which knows what the app consists of. */
+async function buildServiceWorker() {
+  const files = ['index.html', 'bench.html', 'sandbox.html', 'icon.svg', 'app.webmanifest', 'gossamer.js', 'worker.js', 'gossamer.wasm', 'o200k.bin.gz',
+    ...readdirSync(join(dist, 'app')).filter((f) => /\.(js|css)$/.test(f)).map((f) => `app/${f}`)].sort();
+  const hash = sha256(...files.flatMap((f) => [f, readFileSync(join(dist, f))])).digest('hex').slice(0, 16);
+  await build({
+    ...options, entryPoints: [join(demo, 'service-worker.ts')], outfile: join(dist, 'service-worker.js'),
+    define: { APP_BUILD: JSON.stringify(hash), APP_FILES: JSON.stringify(files) },
+  });
+}

@@ -1,0 +1,232 @@
+// A conversation: messages that form a tree, since questions can be edited and replies be made again. No part of this touches the
+// page or the engine.
+
+import type { ChatMessage, ChatParams, FunctionTool, ToolCall } from '../src/index.ts';
+
+export type Effort = 'low' | 'medium' | 'high';
+
+/** How replies are drawn; undefined: the model's own default. */
+export interface Sampling {
+  temperature?: number | undefined;
+  top_p?: number | undefined;
+  top_k?: number | undefined;
+  min_p?: number | undefined;
+  repetition_penalty?: number | undefined;
+  presence_penalty?: number | undefined;
+  frequency_penalty?: number | undefined;
+  seed?: number | undefined;
+  max_completion_tokens?: number | undefined;
+  stop?: string[] | undefined;
+}
+
+/** What goes with every request of a conversation. */
+export interface Options {
+  effort: Effort;
+  /** For the model, from the one who writes the app. */
+  instructions: string;
+  sampling: Sampling;
+  /** Names of the functions that the model may call. */
+  tools: string[];
+  /** 'auto', 'required', or the name of the one to call. */
+  toolChoice: string;
+  /** JSON schema of answers; empty: free text. */
+  schema: string;
+}
+
+export const defaultOptions: Options = { effort: 'medium', instructions: '', sampling: {}, tools: [], toolChoice: 'auto', schema: '' };
+
+/** What is known of how a reply was made. */
+export interface Stats {
+  promptTokens: number;
+  /** Reasoning included. */
+  tokens: number;
+  firstTokenMs: number;
+  tokensPerSecond: number;
+  prefillPerSecond?: number;
+}
+
+export interface Message {
+  id: string;
+  /** The message before; null: none. */
+  parent: string | null;
+  role: 'user' | 'assistant' | 'tool';
+  content: string;
+  /** Milliseconds since 1970. */
+  created: number;
+  /** Of the assistant: what it thought, for how long, in how many tokens. */
+  reasoning?: string;
+  reasoningMs?: number;
+  reasoningTokens?: number;
+  calls?: ToolCall[];
+  /** Of a tool: which call this is the result of. */
+  callID?: string;
+  /** Of the assistant: why it ended; undefined: it has not. */
+  finish?: 'stop' | 'length' | 'tool_calls' | 'stopped' | 'error';
+  /** With finish 'error': a sentence. */
+  error?: string;
+  model?: string;
+  stats?: Stats;
+  /** The schema that the answer was to follow. */
+  schema?: string;
+}
+
+export interface Conversation {
+  id: string;
+  title: string;
+  created: number;
+  updated: number;
+  messages: Message[];
+  /** The last message of the branch that is shown; null: there is none. */
+  leaf: string | null;
+  options: Options;
+}
+
+export function newConversation(options: Options): Conversation {
+  const now = Date.now();
+  return { id: crypto.randomUUID(), title: '', created: now, updated: now, messages: [], leaf: null, options: structuredClone(options) };
+}
+
+/** Appends a message to the branch that is shown, or after another one as a new branch. */
+export function append(c: Conversation, message: Omit<Message, 'id' | 'parent' | 'created'>, parent = c.leaf): Message {
+  const added: Message = { id: crypto.randomUUID(), parent, created: Date.now(), ...message };
+  c.messages.push(added);
+  c.leaf = added.id;
+  c.updated = Date.now();
+  if (!c.title && message.role === 'user') {
+    c.title = titleOf(message.content);
+  }
+  return added;
+}
+
+export function titleOf(text: string): string {
+  const line = text.trim().split('\n')[0]!.replace(/\s+/g, ' ');
+  return line.length > 60 ? `${line.slice(0, 59).trimEnd()}…` : line;
+}
+
+/** The messages of the branch that is shown, the first one first. */
+export function branch(c: Conversation, leaf = c.leaf): Message[] {
+  const byID = new Map(c.messages.map((m) => [m.id, m]));
+  const path: Message[] = [];
+  for (let at = leaf === null ? undefined : byID.get(leaf); at && path.length <= c.messages.length; at = at.parent === null ? undefined : byID.get(at.parent)) {
+    path.push(at);
+  }
+  return path.reverse();
+}
+
+/** The alternatives to a message, itself among them. */
+export function siblings(c: Conversation, message: Message): Message[] {
+  return c.messages.filter((m) => m.parent === message.parent);
+}
+
+/** Shows the branch that a message is on: as far as it was continued last. */
+export function show(c: Conversation, message: Message): void {
+  let at = message;
+  for (;;) {
+    const next = c.messages.filter((m) => m.parent === at.id).at(-1);
+    if (!next) {
+      break;
+    }
+    at = next;
+  }
+  c.leaf = at.id;
+}
+
+/** The calls of a reply that have no result yet. */
+export function openCalls(path: Message[]): ToolCall[] {
+  const reply = path.findLast((m) => m.role === 'assistant');
+  if (!reply?.calls || reply.finish !== 'tool_calls') {
+    return [];
+  }
+  const answered = new Set(path.filter((m) => m.role === 'tool').map((m) => m.callID));
+  return reply.calls.filter((call) => !answered.has(call.id));
+}
+
+/** The same messages as a request has them. */
+export function toRequest(path: Message[]): ChatMessage[] {
+  const lastQuestion = path.findLastIndex((m) => m.role === 'user');
+  const messages: ChatMessage[] = [];
+  path.forEach((m, i) => {
+    switch (m.role) {
+      case 'user':
+        messages.push({ role: 'user', content: m.content });
+        break;
+      case 'tool':
+        messages.push({ role: 'tool', content: m.content, tool_call_id: m.callID! });
+        break;
+      case 'assistant': {
+        const calls = m.finish === 'tool_calls' && m.calls?.length ? m.calls : undefined;
+        // What was thought counts only until the turn has its answer.
+        const reasoning = calls && i > lastQuestion ? m.reasoning : undefined;
+        if (m.content || calls) {
+          messages.push({ role: 'assistant', content: m.content, ...(reasoning && { reasoning }), ...(calls && { tool_calls: calls }) });
+        }
+      }
+    }
+  });
+  return messages;
+}
+
+/** What a request says besides its messages. */
+export function toParams(o: Options, tools: FunctionTool[], firstOfTurn: boolean): Omit<ChatParams, 'messages'> {
+  const params: Omit<ChatParams, 'messages'> = { reasoning_effort: o.effort };
+  for (const [name, value] of Object.entries(o.sampling)) {
+    if (value !== undefined) {
+      Object.assign(params, { [name]: value });
+    }
+  }
+  if (tools.length > 0) {
+    params.tools = tools;
+    // A call that is demanded is demanded once; the answer to its result is free.
+    if (o.toolChoice !== 'auto' && firstOfTurn) {
+      params.tool_choice = o.toolChoice === 'required' ? 'required' : { type: 'function', function: { name: o.toolChoice } };
+    }
+  }
+  if (o.schema) {
+    const schema = JSON.parse(o.schema) as Record<string, unknown>;
+    params.response_format = { type: 'json_schema', json_schema: { name: typeof schema['title'] === 'string' ? schema['title'].replace(/\W+/g, '_') : 'answer', schema } };
+  }
+  return params;
+}
+
+/** Tokens of a message beside its text: markers, role, channel. Rather too many than too few. */
+const messageTokens = 10;
+/** Tokens of what the model is told of itself. */
+const systemTokens = 100;
+
+/** Counts the tokens of texts. */
+export type Count = (text: string) => Promise<number>;
+
+/** How full the context is. */
+export interface Fill {
+  /** Tokens of what the model is shown, about. */
+  used: number;
+  /** Index in the branch of the first message that it is shown. */
+  from: number;
+}
+
+/**
+ * Chooses what the model is shown of a branch: the turns at its end that leave room for a reply. Turns are left out whole, the
+ * oldest first; the last one never.
+ */
+export async function fit(path: Message[], o: Options, tools: FunctionTool[], context: number, count: Count): Promise<Fill> {
+  const room = context - Math.min(o.sampling.max_completion_tokens ?? 2048, context >> 2);
+  let used = systemTokens + (await count(o.instructions)) + (tools.length ? await count(JSON.stringify(tools)) : 0) + (await count(o.schema));
+  const lastQuestion = path.findLastIndex((m) => m.role === 'user');
+  let from = path.length;
+  let turn = 0;
+  for (let i = path.length - 1; i >= 0; i--) {
+    const m = path[i]!;
+    const calls = m.calls?.map((c) => `${c.function.name} ${c.function.arguments}`).join('\n') ?? '';
+    const reasoning = m.calls && i > lastQuestion ? (m.reasoning ?? '') : '';
+    turn += messageTokens * (1 + (m.calls?.length ?? 0)) + (await count(m.content)) + (await count(calls)) + (await count(reasoning));
+    if (m.role === 'user') {
+      if (from < path.length && used + turn > room) {
+        break;
+      }
+      used += turn;
+      turn = 0;
+      from = i;
+    }
+  }
+  return { used, from: Math.min(from, Math.max(lastQuestion, 0)) };
+}

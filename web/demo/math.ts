@@ -1,0 +1,20 @@
+// Formulas; loaded when there is one. They become MathML, which browsers draw by themselves: it needs no fonts and no styles.
+
+import DOMPurify from 'dompurify';
+import katex from 'katex';
+
+const purifier = DOMPurify();
+
+/** A formula; undefined: it is none. */
+export function formula(tex: string, display: boolean): Node | undefined {
+  let html: string;
+  try {
+    html = katex.renderToString(tex, { displayMode: display, output: 'mathml', throwOnError: true, strict: 'ignore', trust: false, maxSize: 20, maxExpand: 200 });
+  } catch {
+    return undefined;
+  }
+  const clean = purifier.sanitize(html, { USE_PROFILES: { mathMl: true }, ADD_TAGS: ['semantics'], FORBID_TAGS: ['annotation', 'a', 'img', 'style'], FORBID_ATTR: ['style', 'class', 'href', 'id'], RETURN_DOM_FRAGMENT: true });
+  const element = clean.querySelector('math');
+  element?.setAttribute('aria-label', tex);
+  return element ?? undefined;
+}

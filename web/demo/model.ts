@@ -1,0 +1,119 @@
+// The open model, or the one that is being opened: there is at most one, since it has the GPU's memory.
+
+import type { Environment, LocalFiles, Notice, Progress } from '../src/index.ts';
+import { createEngine, type Engine } from './engine.ts';
+
+/** A model to open. */
+export interface Choice {
+  /** Its URL, or its files. */
+  model: string | LocalFiles;
+  name: string;
+  context?: number | undefined;
+  /** Keep the weights in the browser. */
+  store: boolean;
+}
+
+export type ModelState =
+  | { phase: 'none' }
+  | { phase: 'loading'; choice: Choice; progress?: Progress; paused: boolean }
+  | { phase: 'ready'; choice: Choice; engine: Engine }
+  | { phase: 'failed'; choice: Choice; error: unknown }
+  /** The browser cannot run any model. */
+  | { phase: 'unsupported'; environment: Environment };
+
+/** Opens models, and tells of it. */
+export class ModelHost extends EventTarget {
+  state: ModelState = { phase: 'none' };
+  /** What is worth knowing of the open model. */
+  notices: Notice[] = [];
+  private abort: AbortController | undefined;
+  private waiting: { resolve(engine: Engine): void; reject(error: unknown): void }[] = [];
+
+  private set(state: ModelState): void {
+    this.state = state;
+    this.dispatchEvent(new Event('change'));
+  }
+
+  /** Says that no model can be opened here. */
+  refuse(environment: Environment): void {
+    this.set({ phase: 'unsupported', environment });
+    this.rejectWaiting(new Error(environment.cause));
+  }
+
+  /** Opens a model; the one before is closed. Failures are told by the state. */
+  async open(choice: Choice): Promise<void> {
+    this.abort?.abort();
+    const abort = (this.abort = new AbortController());
+    const before = this.state.phase === 'ready' ? this.state.engine : undefined;
+    this.notices = [];
+    this.set({ phase: 'loading', choice, paused: false });
+    await before?.close();
+    try {
+      const engine = await createEngine({
+        model: choice.model, context: choice.context, store: choice.store, signal: abort.signal,
+        onProgress: (progress) => {
+          if (this.abort === abort && this.state.phase === 'loading' && !this.state.paused) {
+            this.set({ ...this.state, progress });
+          }
+        },
+        onNotice: (notice) => {
+          this.notices.push(notice);
+          this.dispatchEvent(new CustomEvent('notice', { detail: notice }));
+        },
+      });
+      if (abort.signal.aborted) {
+        await engine.close();
+        return;
+      }
+      this.set({ phase: 'ready', choice, engine });
+      this.waiting.splice(0).forEach((w) => w.resolve(engine));
+    } catch (error) {
+      if (!abort.signal.aborted) {
+        this.set({ phase: 'failed', choice, error });
+        this.rejectWaiting(error);
+      }
+    }
+  }
+
+  /** Stops a download; what has arrived is kept. */
+  pause(): void {
+    if (this.state.phase === 'loading' && !this.state.paused) {
+      this.abort?.abort();
+      this.set({ ...this.state, paused: true });
+    }
+  }
+
+  resume(): void {
+    if (this.state.phase === 'loading' && this.state.paused) {
+      void this.open(this.state.choice);
+    }
+  }
+
+  /** Gives up loading. */
+  cancel(): void {
+    this.abort?.abort();
+    this.set({ phase: 'none' });
+    this.rejectWaiting(new DOMException('Loading was cancelled.', 'AbortError'));
+  }
+
+  /** The open model; waits for one that is being opened. */
+  ready(signal: AbortSignal): Promise<Engine> {
+    if (this.state.phase === 'ready') {
+      return Promise.resolve(this.state.engine);
+    }
+    if (this.state.phase === 'failed') {
+      return Promise.reject(this.state.error);
+    }
+    if (this.state.phase !== 'loading') {
+      return Promise.reject(new Error('No model is open: choose one.'));
+    }
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ resolve, reject });
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    });
+  }
+
+  private rejectWaiting(error: unknown): void {
+    this.waiting.splice(0).forEach((w) => w.reject(error));
+  }
+}

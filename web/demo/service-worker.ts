@@ -1,0 +1,84 @@
+// The service worker. It keeps the files that the app consists of, so that the app works without a network after the first visit;
+// weights are kept by the library (web/src/storage.ts).
+//
+// One version of the app is one cache: a page never gets files of two versions. A new version waits until no page uses the old one,
+// or until the visitor asks for it.
+
+// Defined by build.mjs: a hash of all files, and their names.
+declare const APP_BUILD: string;
+declare const APP_FILES: string[];
+
+interface ExtendableEvent extends Event {
+  waitUntil(work: Promise<unknown>): void;
+}
+interface FetchEvent extends ExtendableEvent {
+  readonly request: Request;
+  readonly clientId: string;
+  respondWith(response: Promise<Response> | Response): void;
+}
+interface ServiceWorkerScope {
+  readonly registration: { readonly scope: string };
+  readonly clients: { claim(): Promise<void> };
+  skipWaiting(): Promise<void>;
+  addEventListener(type: 'install' | 'activate', listener: (event: ExtendableEvent) => void): void;
+  addEventListener(type: 'fetch', listener: (event: FetchEvent) => void): void;
+  addEventListener(type: 'message', listener: (event: MessageEvent) => void): void;
+}
+const worker = globalThis as unknown as ServiceWorkerScope;
+
+const prefix = 'gossamer-app-';
+const cacheName = prefix + APP_BUILD;
+const files = new Set(APP_FILES.map((name) => new URL(name, worker.registration.scope).href));
+
+worker.addEventListener('install', (event) => {
+  event.waitUntil((async () => {
+    const cache = await caches.open(cacheName);
+    // Those names that say nothing of the content are asked for again; the others a cache may have.
+    await Promise.all([...files].map(async (url) => {
+      const response = await fetch(url, { cache: /-[A-Z0-9]{8}\.\w+$/.test(url) ? 'default' : 'no-cache' });
+      if (!response.ok) {
+        throw new Error(`${url}: the host answers ${response.status}`);
+      }
+      await cache.put(url, response);
+    }));
+  })());
+});
+
+worker.addEventListener('activate', (event) => {
+  event.waitUntil((async () => {
+    const old = (await caches.keys()).filter((name) => name.startsWith(prefix) && name !== cacheName);
+    await Promise.all(old.map((name) => caches.delete(name)));
+    await worker.clients.claim();
+  })());
+});
+
+worker.addEventListener('message', (event) => {
+  if ((event.data as { kind?: unknown } | null)?.kind === 'activate') {
+    void worker.skipWaiting();
+  }
+});
+
+worker.addEventListener('fetch', (event) => {
+  const file = appFile(event.request);
+  if (file) {
+    event.respondWith(fromCache(file, event.request));
+  }
+});
+
+/** The URL of the app's file that a request is for; undefined: it is for something else, which the network answers. */
+function appFile(request: Request): string | undefined {
+  if (request.method !== 'GET' || request.headers.has('range')) {
+    return undefined;
+  }
+  const url = new URL(request.url);
+  url.search = url.hash = '';
+  if (url.href === worker.registration.scope) {
+    url.pathname += 'index.html';
+  }
+  return files.has(url.href) ? url.href : undefined;
+}
+
+async function fromCache(file: string, request: Request): Promise<Response> {
+  const kept = await caches.match(file, { cacheName });
+  return kept ?? fetch(request);
+}

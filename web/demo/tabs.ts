@@ -1,0 +1,29 @@
+import { h } from './dom.ts';
+
+/** Tabs as screen readers and keyboards know them: arrows go from one to the next. */
+export function makeTabs<T extends string>(names: [T, string][], pages: Record<T, HTMLElement>): { list: HTMLElement; show(tab: T): void } {
+  const buttons = names.map(([name, label]) =>
+    h('button', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `page-${name}`, onclick: () => show(name) }, label));
+  const list = h('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Settings', onkeydown: (e: KeyboardEvent) => {
+    const at = buttons.findIndex((b) => b.getAttribute('aria-selected') === 'true');
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key];
+    const to = e.key === 'Home' ? 0 : e.key === 'End' ? names.length - 1 : step === undefined ? undefined : (at + step + names.length) % names.length;
+    if (to !== undefined) {
+      e.preventDefault();
+      show(names[to]![0]);
+      buttons[to]!.focus();
+    }
+  } }, ...buttons);
+  for (const [name] of names) {
+    pages[name].id = `page-${name}`;
+    pages[name].setAttribute('role', 'tabpanel');
+    pages[name].setAttribute('aria-labelledby', `tab-${name}`);
+  }
+  const show = (tab: T) => names.forEach(([name], i) => {
+    const selected = name === tab;
+    buttons[i]!.setAttribute('aria-selected', String(selected));
+    buttons[i]!.tabIndex = selected ? 0 : -1;
+    pages[name].hidden = !selected;
+  });
+  return { list, show };
+}

@@ -1,0 +1,216 @@
+// Conversations as files: JSON with all branches, Markdown with the one that is shown. Both can be read again.
+
+import { append, branch, defaultOptions, newConversation, titleOf, type Conversation, type Effort, type Message, type Options } from './conversation.ts';
+
+const format = 'gossamer-conversations';
+
+/** JSON of conversations, with every branch. */
+export function toJSON(conversations: Conversation[]): string {
+  return `${JSON.stringify({ format, version: 1, conversations }, null, 2)}\n`;
+}
+
+/** Markdown of the branch that is shown. Comments, which renderers hide, say what is what. */
+export function toMarkdown(c: Conversation): string {
+  const parts = [`# ${c.title || 'Conversation'}`];
+  const add = (kind: string, heading: string, text: string) => parts.push(`<!-- gossamer: ${kind} -->\n**${heading}**`, escape(text));
+  if (c.options.instructions) {
+    add('instructions', 'Instructions', c.options.instructions);
+  }
+  for (const m of branch(c)) {
+    if (m.role === 'user') {
+      add('user', 'You', m.content);
+    } else if (m.role === 'tool') {
+      add(`result ${m.callID}`, 'Result', fenced(m.content));
+    } else {
+      if (m.reasoning) {
+        add('reasoning', 'Reasoning', m.reasoning);
+      }
+      if (m.content || !m.calls?.length) {
+        add('assistant', m.model ?? 'Assistant', m.content);
+      }
+      for (const call of m.calls ?? []) {
+        add(`call ${call.id} ${call.function.name}`, `Calls ${call.function.name}`, fenced(call.function.arguments));
+      }
+    }
+  }
+  return `${parts.join('\n\n')}\n`;
+}
+
+/** Keeps lines of a text from being taken for the comments above. */
+function escape(text: string): string {
+  return text.replace(/^(\\*)<!-- gossamer:/gm, '$1\\<!-- gossamer:');
+}
+
+function unescape(text: string): string {
+  return text.replace(/^\\(\\*)<!-- gossamer:/gm, '$1<!-- gossamer:');
+}
+
+/** Text in a fence that is longer than any in it. */
+function fenced(text: string): string {
+  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map((m) => m[0].length));
+  const fence = '`'.repeat(longest + 1);
+  return `${fence}\n${text}\n${fence}`;
+}
+
+function unfenced(text: string): string {
+  const match = /^(`{3,})\n([^]*)\n\1$/.exec(text);
+  return match ? match[2]! : text;
+}
+
+/** Reads what toJSON or toMarkdown wrote. Throws an Error with a sentence where it is neither. */
+export function read(text: string): Conversation[] {
+  return /^\s*[{[]/.test(text) ? readJSON(text) : [readMarkdown(text)];
+}
+
+function readMarkdown(text: string): Conversation {
+  const normal = text.replace(/\r\n?/g, '\n');
+  const marks = [...normal.matchAll(/^<!-- gossamer: (\w+)(?: (\S+))?(?: (\S+))? -->\n\*\*.*\*\*\n\n?/gm)];
+  if (marks.length === 0) {
+    throw new Error('This Markdown is not a conversation that was exported here.');
+  }
+  const c = newConversation(defaultOptions);
+  c.title = /^# (.*)$/m.exec(normal.slice(0, marks[0]!.index))?.[1] ?? '';
+  let reasoning: string | undefined;
+  marks.forEach((mark, i) => {
+    const [whole, kind, id, name] = mark;
+    const body = unescape(normal.slice(mark.index + whole.length, marks[i + 1]?.index).replace(/\n*$/, ''));
+    const last = c.messages.at(-1);
+    switch (kind) {
+      case 'instructions':
+        c.options.instructions = body;
+        break;
+      case 'user':
+        append(c, { role: 'user', content: body });
+        break;
+      case 'reasoning':
+        reasoning = body;
+        break;
+      case 'assistant':
+        append(c, { role: 'assistant', content: body, finish: 'stop', ...(reasoning !== undefined && { reasoning }) });
+        reasoning = undefined;
+        break;
+      case 'call': {
+        const call = { id: id ?? '', type: 'function' as const, function: { name: name ?? '', arguments: unfenced(body) } };
+        // Calls belong to the message before, if it is the assistant's and said something before it called.
+        if (last?.role === 'assistant' && reasoning === undefined && (last.calls || i > 0 && marks[i - 1]![1] === 'assistant')) {
+          (last.calls ??= []).push(call);
+          last.finish = 'tool_calls';
+        } else {
+          append(c, { role: 'assistant', content: '', calls: [call], finish: 'tool_calls', ...(reasoning !== undefined && { reasoning }) });
+          reasoning = undefined;
+        }
+        break;
+      }
+      case 'result':
+        append(c, { role: 'tool', content: unfenced(body), callID: id ?? '' });
+        break;
+      default:
+        throw new Error(`This Markdown has a part "${kind}", which this version does not know.`);
+    }
+  });
+  if (reasoning !== undefined) {
+    append(c, { role: 'assistant', content: '', reasoning, finish: 'stopped' });
+  }
+  return c;
+}
+
+function readJSON(text: string): Conversation[] {
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`The file is damaged: ${(error as Error).message}.`);
+  }
+  const file = data as { format?: unknown; version?: unknown; conversations?: unknown };
+  if (file?.format !== format || !Array.isArray(file.conversations)) {
+    throw new Error('This is not a file of conversations that was exported here.');
+  }
+  if (file.version !== 1) {
+    throw new Error(`The file has version ${String(file.version)}, this page reads 1.`);
+  }
+  return file.conversations.map(readConversation);
+}
+
+const refuse = (what: string): never => {
+  throw new Error(`The file is damaged: ${what}.`);
+};
+
+const string = (v: unknown, what: string): string => (typeof v === 'string' ? v : refuse(`${what} is not a text`));
+const number = (v: unknown, otherwise: number): number => (typeof v === 'number' && Number.isFinite(v) ? v : otherwise);
+
+/** A conversation of a file, under a new id: what was imported twice is there twice. */
+function readConversation(data: unknown): Conversation {
+  const from = data as Partial<Conversation>;
+  if (typeof from !== 'object' || from === null || !Array.isArray(from.messages)) {
+    return refuse('a conversation has no messages');
+  }
+  const messages = from.messages.map(readMessage);
+  const ids = new Set(messages.map((m) => m.id));
+  const earlier = new Set<string>();
+  for (const m of messages) {
+    if (earlier.has(m.id)) {
+      refuse(`two messages have the id ${m.id}`);
+    }
+    if (m.parent !== null && !earlier.has(m.parent)) {
+      refuse(`the message ${m.id} follows one that is not before it`);
+    }
+    earlier.add(m.id);
+  }
+  const leaf = from.leaf === null || ids.has(from.leaf ?? '') ? (from.leaf ?? null) : (messages.at(-1)?.id ?? null);
+  const created = number(from.created, Date.now());
+  const title = titleOf(typeof from.title === 'string' ? from.title : '');
+  return { id: crypto.randomUUID(), title, created, updated: number(from.updated, created), messages, leaf, options: readOptions(from.options) };
+}
+
+function readMessage(data: unknown): Message {
+  const m = data as Message;
+  if (typeof m !== 'object' || m === null || !['user', 'assistant', 'tool'].includes(m.role)) {
+    return refuse('a message has no role');
+  }
+  const message: Message = {
+    id: string(m.id, 'the id of a message'), parent: m.parent === null ? null : string(m.parent, 'the parent of a message'),
+    role: m.role, content: string(m.content, 'a message'), created: number(m.created, 0),
+  };
+  for (const key of ['reasoning', 'callID', 'error', 'model', 'schema'] as const) {
+    if (m[key] !== undefined) {
+      message[key] = string(m[key], key);
+    }
+  }
+  for (const key of ['reasoningMs', 'reasoningTokens'] as const) {
+    if (m[key] !== undefined) {
+      message[key] = number(m[key], 0);
+    }
+  }
+  if (m.finish !== undefined && ['stop', 'length', 'tool_calls', 'stopped', 'error'].includes(m.finish)) {
+    message.finish = m.finish;
+  }
+  if (m.calls !== undefined) {
+    message.calls = (Array.isArray(m.calls) ? m.calls : refuse('calls are not a list')).map((c) => ({
+      id: string(c?.id, 'the id of a call'), type: 'function' as const,
+      function: { name: string(c?.function?.name, 'the name of a function'), arguments: string(c?.function?.arguments, 'the arguments of a call') },
+    }));
+  }
+  if (typeof m.stats === 'object' && m.stats !== null) {
+    const { promptTokens, tokens, firstTokenMs, tokensPerSecond } = m.stats;
+    message.stats = { promptTokens: number(promptTokens, 0), tokens: number(tokens, 0), firstTokenMs: number(firstTokenMs, 0), tokensPerSecond: number(tokensPerSecond, 0) };
+  }
+  return message;
+}
+
+function readOptions(data: unknown): Options {
+  const o = (typeof data === 'object' && data !== null ? data : {}) as Partial<Options>;
+  const text = (v: unknown) => (typeof v === 'string' ? v : '');
+  const sampling: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(o.sampling ?? {})) {
+    if (samplingFields.includes(name) && (typeof value === 'number' || (name === 'stop' && Array.isArray(value) && value.every((s) => typeof s === 'string')))) {
+      sampling[name] = value;
+    }
+  }
+  return {
+    effort: (['low', 'medium', 'high'] as Effort[]).find((e) => e === o.effort) ?? 'medium',
+    instructions: text(o.instructions), sampling, schema: text(o.schema),
+    tools: Array.isArray(o.tools) ? o.tools.filter((t) => typeof t === 'string') : [], toolChoice: text(o.toolChoice) || 'auto',
+  };
+}
+
+const samplingFields = ['temperature', 'top_p', 'top_k', 'min_p', 'repetition_penalty', 'presence_penalty', 'frequency_penalty', 'seed', 'max_completion_tokens', 'stop'];
