@@ -30,8 +30,9 @@ go build -o "$WORK/nano" ./tools/nano
 [ -f "$WORK/train.json" ] || "$WORK/nano" data -out "$WORK/train.bin" -dialogues "$DIALOGUES" -seed 1
 [ -f "$WORK/test.json" ] || "$WORK/nano" test -out "$WORK/test.bin" -per-cell 200 -seed 2
 
+"$python" tools/nano/train.py check --data "$WORK/train.bin" >"$WORK/check.txt" || { cat "$WORK/check.txt"; exit 1; }
 "$python" tools/nano/train.py train --data "$WORK/train.bin" --test "$WORK/test.bin" --out "$WORK" --minutes "$MINUTES" | tee -a "$WORK/log.jsonl"
-"$python" tools/nano/train.py eval --test "$WORK/test.bin" --out "$WORK" --per-cell 200 | tee "$WORK/exact.json"
+"$python" tools/nano/train.py eval --test "$WORK/test.bin" --out "$WORK" --per-cell 200 --replies "$WORK/replies.jsonl" | tee "$WORK/accuracy.json"
 "$python" tools/nano/train.py export --out "$WORK" --checkpoint runtime/nano/nano.zip
-cp "$WORK/log.jsonl" "$WORK/exact.json" runtime/nano/
+cp "$WORK/log.jsonl" "$WORK/accuracy.json" "$WORK/replies.jsonl" runtime/nano/
 ls -l runtime/nano/nano.zip

@@ -3,6 +3,7 @@
 //	nano data -out train.bin -dialogues 300000 -seed 1     training dialogues
 //	nano test -out test.bin -per-cell 200 -seed 2           held-out dialogues of each skill at each effort
 //	nano eval -model DIR -backend cpu -n 20                  asks a model held-out questions, grades the answers, writes JSON
+//	nano compare -replies F -backend webgpu -kv f32         asks for greedy replies and compares them with those of train.py
 //	nano show -n 3                                          prints dialogues
 package main
 
@@ -14,11 +15,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
 
 	gossamer "gossamer/runtime"
+	"gossamer/runtime/nano"
 	"gossamer/runtime/tokenizer"
 	"gossamer/runtime/tokenizer/o200k"
 )
@@ -32,7 +35,7 @@ func main() {
 
 func run(args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return fmt.Errorf("want a command: data, test, eval or show")
+		return fmt.Errorf("want a command: data, test, eval, compare or show")
 	}
 	tok, err := o200k.Load()
 	if err != nil {
@@ -55,22 +58,32 @@ func run(args []string, out io.Writer) error {
 			return err
 		}
 		return writeTest(newMix(tok, *seed, true), *path, *n)
-	case "eval":
-		model := flags.String("model", "", "directory of a checkpoint")
+	case "eval", "compare":
+		model := flags.String("model", "nano", "the built-in model's name, or the directory or URL of a checkpoint")
 		backend := flags.String("backend", "auto", "auto, webgpu or cpu")
-		n := flags.Int("n", 20, "questions of each skill at each effort")
-		temperature := flags.Float64("temperature", 0, "0 is greedy")
-		only := flags.String("skill", "", "this skill only")
+		kv := flags.String("kv", "", "precision of keys and values: f16 or f32")
+		n := flags.Int("n", 20, "eval: questions of each skill at each effort")
+		temperature := flags.Float64("temperature", 0, "eval: 0 is greedy")
+		only := flags.String("skill", "", "eval: this skill only, or foreign or conversation")
+		replies := flags.String("replies", "", "compare: file of prompts and replies")
 		if err := flags.Parse(args[1:]); err != nil {
+			return err
+		}
+		builtin, err := nano.FS()
+		if err != nil {
 			return err
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
-		e, err := gossamer.Open(ctx, *model, gossamer.Options{Backend: gossamer.Backend(*backend), Tokenizer: tok, Context: 2048})
+		e, err := gossamer.Open(ctx, *model, gossamer.Options{Backend: gossamer.Backend(*backend), KV: gossamer.Precision(*kv), Tokenizer: tok, Context: 2048,
+			Embedded: map[string]fs.FS{"nano": builtin}})
 		if err != nil {
 			return err
 		}
 		defer e.Close()
+		if args[0] == "compare" {
+			return compare(ctx, e, *replies, out)
+		}
 		return evaluate(ctx, e, *seed, *n, float32(*temperature), *only, out)
 	case "show":
 		n := flags.Int("n", 1, "dialogues of each skill")
@@ -80,7 +93,7 @@ func run(args []string, out io.Writer) error {
 		}
 		return show(newMix(tok, *seed, false), out, *n, *only)
 	}
-	return fmt.Errorf("unknown command %q: want data, test, eval or show", args[0])
+	return fmt.Errorf("unknown command %q: want data, test, eval, compare or show", args[0])
 }
 
 // blockSize is how many dialogues in a row share their system message; the trainer computes it once for them.

@@ -541,7 +541,8 @@ def check(a):
     with tempfile.TemporaryDirectory() as directory:
         library = compile_step(directory)
     if not library:
-        sys.exit("train.py check: no C compiler or no OpenBLAS")
+        print("nothing to check: without a C compiler and OpenBLAS PyTorch computes the step")
+        return
     steps = Step(vocab, texts, torch.device("cpu")), CStep(library, vocab, texts)
     failed = False
 
