@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -46,17 +47,73 @@ const (
 
 // evaluation asks a model questions and grades the answers.
 type evaluation struct {
-	engine      *gossamer.Engine
+	*subject
 	temperature float32
 	report      report
 }
 
+// subject is a model that is asked.
+type subject struct {
+	engine *gossamer.Engine
+	tok    *tokenizer.Tokenizer
+	ids    []int32         // the id of each of the model's tokens, -1 for the unknown one, if it is a compact model; else nil
+	rows   map[int32]int32 // the token of each of those ids
+}
+
+// readIDs reads ids.json of a compact model.
+func (s *subject) readIDs(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, &s.ids); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	s.rows = map[int32]int32{}
+	for row, id := range s.ids {
+		s.rows[id] = int32(row)
+	}
+	return nil
+}
+
+// reply is what the model says to a prompt, with the token that ends it.
+func (s *subject) reply(ctx context.Context, prompt []int32, p sample.Params) ([]int32, error) {
+	stop := []int32{tokenizer.Return, tokenizer.Call, tokenizer.EndOfText}
+	if s.ids != nil {
+		compact := func(ids []int32) []int32 {
+			rows := make([]int32, len(ids))
+			for i, id := range ids {
+				rows[i] = s.rows[id] // 0, the unknown one, for others
+			}
+			return rows
+		}
+		prompt, stop = compact(prompt), compact(stop[:2])
+	}
+	var reply []int32
+	result, err := s.engine.Generate(ctx, engine.Request{Tokens: prompt, MaxTokens: maxReply, Sampling: p, Stop: stop}, func(t engine.Token) bool {
+		reply = append(reply, t.ID)
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	if result.Finish == engine.FinishStop {
+		reply = append(reply, result.StopID)
+	}
+	if s.ids != nil {
+		for i, row := range reply {
+			reply[i] = max(0, s.ids[row]) // the unknown token is no answer to anything, whichever it is
+		}
+	}
+	return reply, nil
+}
+
 // evaluate asks n held-out questions of each skill at each effort, the handwritten foreign questions, and n/10 conversations of ten
 // turns; or only what only names, if it isn't empty.
-func evaluate(ctx context.Context, e *gossamer.Engine, seed uint64, n int, temperature float32, only string, out io.Writer) error {
-	m := newMix(e.Tokenizer(), seed, true)
-	info := e.Info()
-	v := evaluation{e, temperature, report{Model: info.Model, Backend: string(info.Backend), Adapter: info.Adapter, Temperature: temperature, Seed: seed}}
+func evaluate(ctx context.Context, s *subject, seed uint64, n int, temperature float32, only string, out io.Writer) error {
+	m := newMix(s.tok, seed, true)
+	info := s.engine.Info()
+	v := evaluation{s, temperature, report{Model: info.Model, Backend: string(info.Backend), Adapter: info.Adapter, Temperature: temperature, Seed: seed}}
 	begin := time.Now()
 	for i := range skills {
 		if only != "" && skills[i].name != only {
@@ -119,25 +176,17 @@ func (v *evaluation) add(c cell) {
 
 // ask gives a dialogue to the model, counts its reply and returns it.
 func (v *evaluation) ask(ctx context.Context, c *cell, d *dialogue) ([]int32, error) {
-	var reply []int32
-	result, err := v.engine.Generate(ctx, engine.Request{Tokens: d.prompt, MaxTokens: maxReply, Sampling: sample.Params{Temperature: v.temperature, Seed: v.report.Seed + uint64(v.report.Tokens)},
-		Stop: []int32{tokenizer.Return, tokenizer.Call, tokenizer.EndOfText}}, func(t engine.Token) bool {
-		reply = append(reply, t.ID)
-		return true
-	})
+	reply, err := v.subject.reply(ctx, d.prompt, sample.Params{Temperature: v.temperature, Seed: v.report.Seed + uint64(v.report.Tokens)})
 	if err != nil {
 		return nil, err
-	}
-	if result.Finish == engine.FinishStop {
-		reply = append(reply, result.StopID)
 	}
 	v.report.Tokens += len(reply)
 	c.Tokens += float64(len(reply))
 	c.Asked++
-	if grade(v.engine.Tokenizer(), reply, d.want) {
+	if grade(v.tok, reply, d.want) {
 		c.Right++
 	} else if len(v.report.Failures) < maxFailures {
-		v.report.Failures = append(v.report.Failures, fmt.Sprintf("%s %s: %s -> %s, want %s %s", c.Skill, d.effort.harmony(), d.user, textOf(v.engine.Tokenizer(), reply), d.want.Name, d.want.Value))
+		v.report.Failures = append(v.report.Failures, fmt.Sprintf("%s %s: %s -> %s, want %s %s", c.Skill, d.effort.harmony(), d.user, textOf(v.tok, reply), d.want.Name, d.want.Value))
 	}
 	return reply, nil
 }
@@ -161,7 +210,7 @@ func (v *evaluation) converse(ctx context.Context, c *cell, m *mix) error {
 		if err != nil {
 			return err
 		}
-		p := harmony.NewParser(v.engine.Tokenizer(), harmony.ParserOptions{})
+		p := harmony.NewParser(v.tok, harmony.ParserOptions{})
 		for _, id := range reply {
 			p.Push(id)
 		}

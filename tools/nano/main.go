@@ -65,6 +65,7 @@ func run(args []string, out io.Writer) error {
 		n := flags.Int("n", 20, "eval: questions of each skill at each effort")
 		temperature := flags.Float64("temperature", 0, "eval: 0 is greedy")
 		only := flags.String("skill", "", "eval: this skill only, or foreign or conversation")
+		ids := flags.String("ids", "", "ids.json of a model that was exported compact")
 		replies := flags.String("replies", "", "compare: file of prompts and replies")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
@@ -81,10 +82,16 @@ func run(args []string, out io.Writer) error {
 			return err
 		}
 		defer e.Close()
-		if args[0] == "compare" {
-			return compare(ctx, e, *replies, out)
+		s := &subject{engine: e, tok: tok}
+		if *ids != "" {
+			if err := s.readIDs(*ids); err != nil {
+				return err
+			}
 		}
-		return evaluate(ctx, e, *seed, *n, float32(*temperature), *only, out)
+		if args[0] == "compare" {
+			return compare(ctx, s, *replies, out)
+		}
+		return evaluate(ctx, s, *seed, *n, float32(*temperature), *only, out)
 	case "show":
 		n := flags.Int("n", 1, "dialogues of each skill")
 		only := flags.String("skill", "", "this skill only")
