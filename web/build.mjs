@@ -1,6 +1,6 @@
 // Builds everything static into dist/:
 //
-//	gossamer.js (the page's side), worker.js, gossamer.wasm, o200k.bin.gz, types/    the package
+//	gossamer.js (the page's side), worker.js, gossamer.wasm, o200k.bin.gz, service.js, types/    the package
 //	index.html, bench.html, sandbox.html, app/, service-worker.js, nano/             the app, with the built-in model
 
 import { execFileSync } from 'node:child_process';
@@ -26,9 +26,12 @@ const sha256 = (...parts) => {
 
 const options = { bundle: true, format: 'esm', target: 'es2022', minify: true, sourcemap: true, legalComments: 'none', logLevel: 'warning' };
 
-await buildPackage();
+// node build.mjs app: the pages only, around what was built before.
+if (process.argv[2] !== 'app') {
+  await buildPackage();
+  packNano();
+}
 await buildApp();
-packNano();
 await buildServiceWorker();
 
 /** The npm package. */
@@ -44,6 +47,9 @@ async function buildPackage() {
   const hash = sha256(...['gossamer.wasm', 'worker.js', 'o200k.bin.gz'].map((name) => readFileSync(join(dist, name))));
   const define = { BUILD: JSON.stringify(hash.digest('hex').slice(0, 16)) };
   await build({ ...options, define, entryPoints: [join(web, 'src/index.ts')], outfile: join(dist, 'gossamer.js') });
+  // For importScripts and import alike.
+  const service = { contents: "import { serve } from './service.ts'; serve();", resolveDir: join(web, 'src') };
+  await build({ ...options, format: 'iife', stdin: service, outfile: join(dist, 'service.js') });
 
   run(join(web, 'node_modules/.bin/tsc'), ['-p', join(web, 'tsconfig.types.json')]);
 }

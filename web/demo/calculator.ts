@@ -44,7 +44,7 @@ export function calculate(expression: string): number {
   if (expression.length > 1000) {
     throw new Error('the expression is longer than 1,000 characters');
   }
-  const source = expression.replace(/\*\*/g, '^').replace(/[×·]/g, '*').replace(/÷/g, '/').replace(/[−–]/g, '-').replace(/√/g, 'sqrt').replace(/(\d),(?=\d{3}(\D|$))/g, '$1');
+  const source = expression.replace(/\*\*/g, '^').replace(/[×·]/g, '*').replace(/÷/g, '/').replace(/[−–]/g, '-').replace(/√/g, 'sqrt ').replace(/(\d),(?=\d{3}(\D|$))/g, '$1');
   const words = source.match(/\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|[A-Za-zπ]\w*|\S/gi) ?? [];
   let at = 0;
   let depth = 0;

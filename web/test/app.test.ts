@@ -1,0 +1,217 @@
+// The parts of the app that need no browser: conversations, their files, the calculator, schemas, and what the first paint takes.
+
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { calculate, formatNumber } from '../demo/calculator.ts';
+import { append, branch, defaultOptions, fit, newConversation, openCalls, show, siblings, toParams, toRequest, type Conversation } from '../demo/conversation.ts';
+import { checkAnswer, checkSchema, validate } from '../demo/schema.ts';
+import { builtIns, checkFunction, runCall, toolsFor } from '../demo/tools.ts';
+import { read, toJSON, toMarkdown } from '../demo/transfer.ts';
+
+describe('the calculator', () => {
+  const right: [string, number][] = [
+    ['17 + 25', 42], ['2 + 3 * 4', 14], ['(2 + 3) * 4', 20], ['2 ^ 3 ^ 2', 512], ['-2 ^ 2', -4], ['2 ** 10', 1024], ['7 % 4', 3], ['50%', 0.5],
+    ['200 * 10%', 20], ['5!', 120], ['2 pi', 2 * Math.PI], ['3(4+5)', 27], ['sqrt(16) + √9', 7], ['1,234 + 1', 1235], ['log(1000)', Math.log(1000) / Math.log(10)],
+    ['log(8, 2)', 3], ['max(1, 2, 3)', 3], ['0.1 + 0.2', 0.1 + 0.2], ['1e3 × 2', 2000], ['10 ÷ 4', 2.5], ['3 − 5', -2], ['.5 * 4', 2], ['10 mod 3', 1], ['- - 3', 3],
+  ];
+  for (const [expression, value] of right) {
+    test(expression, () => assert.ok(Math.abs(calculate(expression) - value) < 1e-9, `${calculate(expression)}`));
+  }
+  for (const wrong of ['', '2 +', '2 3', '1 / 0', 'alert(1)', 'constructor', '__proto__', '((', ')', 'min()', 'sqrt(1, 2)', '171!', '"x"', '1; 2', '('.repeat(300)]) {
+    test(`refuses ${JSON.stringify(wrong.slice(0, 20))}`, () => assert.throws(() => calculate(wrong), Error));
+  }
+  test('numbers have no noise', () => assert.equal(formatNumber(0.1 + 0.2), '0.3'));
+});
+
+/** A turn with calls, an edited question and two answers. */
+function sample(): Conversation {
+  const c = newConversation({ ...defaultOptions, instructions: 'Be brief.' });
+  append(c, { role: 'user', content: 'first' });
+  const a = append(c, { role: 'assistant', content: 'one', reasoning: 'hm', finish: 'stop' });
+  append(c, { role: 'user', content: 'What is 2 + 2?' });
+  append(c, { role: 'assistant', content: '', reasoning: 'I must add.', calls: [{ id: 'c1', type: 'function', function: { name: 'calculator', arguments: '{"expression":"2 + 2"}' } }], finish: 'tool_calls' });
+  append(c, { role: 'tool', content: '4', callID: 'c1' });
+  append(c, { role: 'assistant', content: 'It is 4.\n\n```js\n// code\n```', finish: 'stop' });
+  append(c, { role: 'user', content: 'edited' }, a.id);
+  append(c, { role: 'assistant', content: 'other', finish: 'stop' });
+  show(c, c.messages[2]!);
+  return c;
+}
+
+describe('a conversation', () => {
+  test('is a tree of which one branch is shown', () => {
+    const c = sample();
+    assert.equal(c.title, 'first');
+    assert.deepEqual(branch(c).map((m) => m.content), ['first', 'one', 'What is 2 + 2?', '', '4', 'It is 4.\n\n```js\n// code\n```']);
+    const question = branch(c)[2]!;
+    assert.deepEqual(siblings(c, question).map((m) => m.content), ['What is 2 + 2?', 'edited']);
+    show(c, siblings(c, question)[1]!);
+    assert.deepEqual(branch(c).map((m) => m.content), ['first', 'one', 'edited', 'other']);
+  });
+
+  test('becomes a request: reasoning goes with calls of the turn in progress only', () => {
+    const c = sample();
+    const path = branch(c);
+    const inProgress = toRequest(path.slice(0, 5));
+    assert.deepEqual(inProgress.map((m) => m.role), ['user', 'assistant', 'user', 'assistant', 'tool']);
+    assert.equal((inProgress[1] as { reasoning?: string }).reasoning, undefined);
+    assert.equal((inProgress[3] as { reasoning?: string }).reasoning, 'I must add.');
+    append(c, { role: 'user', content: 'next' });
+    assert.ok(toRequest(branch(c)).every((m) => !('reasoning' in m)));
+  });
+
+  test('waits for the results of calls', () => {
+    const path = branch(sample());
+    assert.deepEqual(openCalls(path.slice(0, 4)).map((call) => call.id), ['c1']);
+    assert.deepEqual(openCalls(path.slice(0, 5)), []);
+  });
+
+  test('options become fields of the request, and a call is demanded once a turn', () => {
+    const o = { ...defaultOptions, tools: ['calculator'], toolChoice: 'calculator', sampling: { temperature: 0, seed: undefined }, schema: '{"type":"object"}' };
+    const tools = toolsFor(o.tools, []);
+    const first = toParams(o, tools, true);
+    assert.equal(first.temperature, 0);
+    assert.ok(!('seed' in first));
+    assert.deepEqual(first.tool_choice, { type: 'function', function: { name: 'calculator' } });
+    assert.equal(toParams(o, tools, false).tool_choice, undefined);
+    assert.deepEqual(first.response_format, { type: 'json_schema', json_schema: { name: 'answer', schema: { type: 'object' } } });
+  });
+
+  test('that is too long loses its oldest turns, never the last one', async () => {
+    const c = newConversation(defaultOptions);
+    for (let i = 0; i < 20; i++) {
+      append(c, { role: 'user', content: 'word '.repeat(50) });
+      append(c, { role: 'assistant', content: 'word '.repeat(50), finish: 'stop' });
+    }
+    const count = async (text: string) => text.split(' ').length;
+    const path = branch(c);
+    assert.equal((await fit(path, c.options, [], 32768, count)).from, 0);
+    const cut = await fit(path, c.options, [], 1024, count);
+    assert.ok(cut.from > 0 && cut.from % 2 === 0 && cut.used <= 1024, JSON.stringify(cut));
+    assert.equal(path[cut.from]!.role, 'user');
+    assert.equal((await fit(path, c.options, [], 64, count)).from, 38);
+  });
+});
+
+describe('files of conversations', () => {
+  test('JSON keeps every branch', () => {
+    const c = sample();
+    const [again] = read(toJSON([c]));
+    assert.notEqual(again!.id, c.id);
+    assert.deepEqual({ ...again, id: '' }, { ...JSON.parse(JSON.stringify(c)), id: '' });
+  });
+
+  test('Markdown keeps the branch that is shown, whatever is in it', () => {
+    const c = sample();
+    c.title = 'A title';
+    append(c, { role: 'user', content: 'tricky\n<!-- gossamer: user -->\n**You**\n\nnot a message\n\\<!-- gossamer: x' });
+    append(c, { role: 'assistant', content: '# A heading\n\n````\n```\n````', reasoning: 'several\n\nparagraphs', finish: 'stop' });
+    const again = read(toMarkdown(c))[0]!;
+    const essence = (d: Conversation) => branch(d).map(({ role, content, reasoning, calls, callID }) => ({ role, content, reasoning, calls, callID }));
+    assert.deepEqual(essence(again), essence(c));
+    assert.equal(again.title, 'A title');
+    assert.equal(again.options.instructions, 'Be brief.');
+  });
+
+  const refused: [string, string, RegExp][] = [
+    ['other Markdown', '# Hello', /not a conversation/], ['other JSON', '{}', /not a file of conversations/], ['broken JSON', '{', /damaged/],
+    ['a later version', '{"format":"gossamer-conversations","version":2,"conversations":[]}', /version 2/],
+    ['a loop', '{"format":"gossamer-conversations","version":1,"conversations":[{"messages":[{"id":"a","parent":"b","role":"user","content":""},{"id":"b","parent":"a","role":"user","content":""}]}]}', /not before it/],
+    ['a wrong type', '{"format":"gossamer-conversations","version":1,"conversations":[{"messages":[{"id":"a","parent":null,"role":"user","content":5}]}]}', /not a text/],
+  ];
+  for (const [name, text, message] of refused) {
+    test(`refuses ${name}`, () => assert.throws(() => read(text), message));
+  }
+});
+
+describe('schemas', () => {
+  const person = { type: 'object', properties: { name: { type: 'string', minLength: 1 }, age: { type: 'integer', minimum: 0 }, tags: { type: 'array', items: { enum: ['a', 'b'] }, uniqueItems: true } }, required: ['name', 'age'], additionalProperties: false };
+  const cases: [string, unknown, unknown, number][] = [
+    ['right', person, { name: 'Ada', age: 36, tags: ['a'] }, 0], ['missing', person, { name: 'Ada' }, 1], ['wrong type', person, { name: 'Ada', age: 1.5 }, 1],
+    ['too small', person, { name: '', age: -1 }, 2], ['unknown property', person, { name: 'A', age: 1, x: 1 }, 1], ['item', person, { name: 'A', age: 1, tags: ['c'] }, 1],
+    ['twice', person, { name: 'A', age: 1, tags: ['a', 'a'] }, 1], ['not an object', person, [], 1],
+    ['anyOf', { anyOf: [{ type: 'string' }, { type: 'null' }] }, null, 0], ['anyOf not', { anyOf: [{ type: 'string' }, { type: 'null' }] }, 1, 1],
+    ['oneOf both', { oneOf: [{ type: 'number' }, { minimum: 1 }] }, 2, 1], ['not', { not: { type: 'string' } }, 'x', 1], ['allOf', { allOf: [{ minimum: 1 }, { maximum: 2 }] }, 3, 1],
+    ['const', { const: { a: [1] } }, { a: [1] }, 0], ['pattern', { pattern: '^a+$' }, 'ab', 1], ['number or text', { type: ['number', 'string'] }, true, 1],
+    ['reference', { $ref: '#/$defs/n', $defs: { n: { type: 'number' } } }, 'x', 1], ['itself', { $ref: '#' }, 1, 1],
+    ['prefix', { prefixItems: [{ type: 'string' }], items: { type: 'number' } }, ['a', 'b'], 1], ['multiple', { multipleOf: 0.1 }, 0.3, 0], ['false', false, 1, 1],
+    ['inherited names', { required: ['toString'] }, {}, 1],
+  ];
+  for (const [name, schema, value, errors] of cases) {
+    test(name, () => assert.equal(validate(value, schema as Parameters<typeof validate>[1]).length, errors, validate(value, schema as Parameters<typeof validate>[1]).join('; ')));
+  }
+  const refused: [string, string, RegExp][] = [
+    ['no JSON', '{', /not JSON/], ['no object', '[]', /object/], ['unknown keyword', '{"if": {}}', /"if" is not supported/], ['deep', '{"properties": {"a": {"contains": {}}}}', /properties\/a/],
+    ['unknown type', '{"type": "text"}', /no type/], ['lost reference', '{"$ref": "#/$defs/x"}', /not found/], ['remote reference', '{"$ref": "https://x"}', /not found/], ['pattern', '{"pattern": "("}', /regular expression/],
+  ];
+  for (const [name, source, message] of refused) {
+    test(`refuses: ${name}`, () => assert.match(checkSchema(source), message));
+  }
+  test('accepts what it checks', () => assert.equal(checkSchema(JSON.stringify(person)), ''));
+  test('an answer that is no JSON is wrong', () => assert.deepEqual(checkAnswer('hello', '{}'), ['the answer is not JSON']));
+});
+
+describe('tools', () => {
+  const { signal } = new AbortController();
+  const call = (name: string, args: string) => ({ id: 'x', type: 'function' as const, function: { name, arguments: args } });
+  test('run, and tell the model what is wrong', async () => {
+    assert.equal(await runCall(call('calculator', '{"expression":"6 * 7"}'), signal), '42');
+    assert.match((await runCall(call('calculator', '{"expression":"x"}'), signal))!, /^Error: /);
+    assert.match((await runCall(call('calculator', 'nonsense'), signal))!, /^Error: /);
+    assert.match((await runCall(call('calculator', '{}'), signal))!, /"expression" is missing/);
+    assert.match((await runCall(call('clock', ''), signal))!, /^\d{4}-\d\d-\d\d \d\d:\d\d/);
+    assert.equal(await runCall(call('get_weather', '{}'), signal), undefined);
+  });
+  test('of the visitor are checked', () => {
+    const f = { name: 'get_weather', description: '', parameters: '{"type":"object"}' };
+    assert.equal(checkFunction(f, []), '');
+    assert.match(checkFunction({ ...f, name: 'two words' }, []), /name/);
+    assert.match(checkFunction({ ...f, name: builtIns[0]!.tool.function.name }, []), /already/);
+    assert.match(checkFunction(f, [f]), /already/);
+    assert.match(checkFunction({ ...f, parameters: '[]' }, []), /object/);
+    assert.match(checkFunction({ ...f, parameters: '{' }, []), /not JSON/);
+  });
+});
+
+/** What the page loads before it is drawn: everything that index.html names and what that imports at once. */
+const dist = join(dirname(dirname(fileURLToPath(import.meta.url))));
+describe('the first paint', { skip: existsSync(join(dist, 'app/meta.json')) ? false : 'the app is not built: make web' }, () => {
+  test('takes less than 100 KB of compressed scripts and styles', () => {
+    const html = readFileSync(join(dist, 'index.html'), 'utf8');
+    const { outputs } = JSON.parse(readFileSync(join(dist, 'app/meta.json'), 'utf8')) as { outputs: Record<string, { imports: { path: string; kind: string; external?: boolean }[] }> };
+    const needed = new Set<string>();
+    const add = (name: string) => {
+      if (needed.has(name)) {
+        return;
+      }
+      needed.add(name);
+      for (const { path, kind, external } of outputs[`dist/${name}`]?.imports ?? []) {
+        if (kind === 'import-statement') {
+          add(external ? path.replace('../', '') : path.replace('dist/', ''));
+        }
+      }
+    };
+    for (const [name] of html.matchAll(/app\/[\w-]+\.(js|css)/g)) {
+      add(name);
+    }
+    assert.ok(needed.has('gossamer.js') && needed.size >= 4, [...needed].join(' '));
+    const bytes = [...needed].reduce((n, name) => n + gzipSync(readFileSync(join(dist, name))).length, 0);
+    assert.ok(bytes < 100_000, `${bytes} bytes: ${[...needed].join(' ')}`);
+  });
+
+  test('is inline-free, and the pages say what they may load', () => {
+    for (const page of ['index.html', 'bench.html']) {
+      const html = readFileSync(join(dist, page), 'utf8');
+      assert.match(html, /script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' https:/);
+      assert.doesNotMatch(html, /<script(?![^>]* src=)|<style| style=| on\w+=/);
+      for (const [, url] of html.matchAll(/(?:src|href)="([^"#]+)"/g)) {
+        assert.doesNotMatch(url!, /^(\/|https?:)/, `${page}: ${url} is not relative`);
+      }
+    }
+    assert.match(readFileSync(join(dist, 'sandbox.html'), 'utf8'), /default-src 'none'; script-src 'sha256-[\w+/=]+' 'unsafe-eval' blob:; worker-src blob:"/);
+  });
+});
