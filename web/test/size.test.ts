@@ -1,0 +1,29 @@
+// What a first visit downloads before any weights.
+
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { brotliCompressSync, constants } from 'node:zlib';
+
+const dist = dirname(dirname(fileURLToPath(import.meta.url)));
+const skip = existsSync(join(dist, 'gossamer.wasm')) ? false : 'the package is not built: make web';
+
+test('page, program and vocabulary are at most 4.5 MB compressed', { skip }, (t) => {
+  // All of the page, though much of it comes later; each file as hosts send it. The vocabulary is compressed already.
+  const page = existsSync(join(dist, 'app')) ? ['index.html', ...readdirSync(join(dist, 'app')).map((name) => join('app', name))] : [];
+  const files = [...page.filter((name) => /\.(html|js|css)$/.test(name)), 'gossamer.js', 'worker.js', 'gossamer.wasm', 'o200k.bin.gz'];
+  let total = 0;
+  for (const name of files) {
+    const data = readFileSync(join(dist, name));
+    // Level 9: the highest takes a quarter of a minute for the program and saves a few percent; wasm/size_test.go has its size.
+    const sent = name.endsWith('.gz') ? data.length : brotliCompressSync(data, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).length;
+    if (sent > 100_000) {
+      t.diagnostic(`${name}: ${sent} bytes`);
+    }
+    total += sent;
+  }
+  t.diagnostic(`${total} bytes in all`);
+  assert.ok(total <= 4_500_000, `${total} bytes`);
+});
