@@ -33,6 +33,7 @@ func (m *Model) setSizes(o Options) error {
 	defChunk, defContext := defaultChunk, maxContext
 	if m.dev.Caps().Adapter.CPU() {
 		defChunk, defContext = defaultChunkCPU, leastContext
+		m.oneClass = o.Chunk == 0
 	}
 	m.rows = orDefault(o.Rows, 1)
 	m.sequences = orDefault(o.Sequences, max(m.rows, defaultSequences))

@@ -42,6 +42,36 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestGoldenOnLesserDevices: without subgroups, and where bindings are small, the numbers are as good. TestSplitModelsAreTheSame
+// divides what these models have too little of.
+func TestGoldenOnLesserDevices(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		model  string
+		device gpu.Options
+		parts  int // of the embedding
+	}{
+		{"NoSubgroups", "gqa_window8", gpu.Options{NoSubgroups: true, NoF16: true}, 1},
+		{"Bindings128MiB", "full_vocab", gpu.Options{MaxBindingBytes: 128 << 20}, 1},
+		{"Bindings1MiB", "full_vocab", gpu.Options{MaxBindingBytes: 1 << 20, NoSubgroups: true, NoF16: true}, 25},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := goldentest.Load(t, tt.model)
+			m := loadDir(t, gputest.Open(t, tt.device), c.ModelDir(t), Options{KV: F32, Context: 256})
+			if v := m.dev.Caps().Variant; tt.device.NoSubgroups && v.Subgroups {
+				t.Errorf("the device has subgroups: %+v", v)
+			}
+			if got := len(m.weights.embedding); got != tt.parts {
+				t.Errorf("the embedding is in %d parts, want %d", got, tt.parts)
+			}
+			for i := range c.Prompts {
+				t.Run(fmt.Sprintf("Prompt%d", i), func(t *testing.T) { goldenPrompt(t, m, &c.Prompts[i]) })
+			}
+			t.Run("Greedy", func(t *testing.T) { goldenGreedy(t, m, c) })
+		})
+	}
+}
+
 func goldenPrompt(t *testing.T, m *Model, p *goldentest.Prompt) {
 	var d goldentest.Difference
 	for i, row := range rows(t, newSequence(t, m), p.Tokens, upTo(len(p.Tokens))) {

@@ -44,7 +44,7 @@ type Options struct {
 	Context int
 	// KV is the precision of the key/value cache.
 	KV Precision
-	// Chunk is the number of tokens that a prefill program takes at once. 0: 512 (64 on a software adapter).
+	// Chunk is the number of tokens that a prefill program takes at once. 0: 512 (64 on a software adapter, shorter texts too).
 	Chunk int
 	// Rows is the largest number of sequences decoded at once, a power of two up to 8. 0: 1.
 	Rows int
@@ -73,10 +73,11 @@ type Model struct {
 	dev    *gpu.Device
 	kvType Precision
 
-	context   int // positions
-	chunk     int // rows of a prefill chunk
-	rows      int // rows of a decode program
-	sequences int // that may be alive
+	context   int  // positions
+	chunk     int  // rows of a prefill chunk
+	rows      int  // rows of a decode program
+	sequences int  // that may be alive
+	oneClass  bool // all chunks take one program: on a processor, compiling another costs more than rows that are not there
 	bill      Bill
 
 	// mu guards all that follows: the device runs one program at a time and the scratch buffers belong to it.

@@ -29,6 +29,9 @@ var prefillClasses = [...]int{16, 32, 128, 512, 2048}
 
 // prefillClass is the row count of the program for n rows.
 func (m *Model) prefillClass(n int) int {
+	if m.oneClass {
+		return m.chunk
+	}
 	for _, c := range prefillClasses {
 		if n <= c {
 			return min(c, m.chunk)

@@ -361,6 +361,27 @@ func TestCancelledCallsLeaveWholeSequences(t *testing.T) {
 	}
 }
 
+// TestNothingIsSubmittedAfterACancellation: what is on the device ends, and nothing follows it.
+func TestNothingIsSubmittedAfterACancellation(t *testing.T) {
+	m := loadSmall(t, Options{Context: 256, Chunk: 16})
+	s := newSequence(t, m)
+	extend(t, s, text(m, 20, 1))
+	for at := 1; at <= 10; at++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		n, submits := 0, int64(0)
+		err := s.Decode(ctx, 20, engine.DeviceSampling{}, func(int32) bool {
+			if n++; n == at {
+				cancel()
+				submits = m.dev.Stats().Submits
+			}
+			return true
+		})
+		if after := m.dev.Stats().Submits - submits; !errors.Is(err, context.Canceled) || after != 0 {
+			t.Errorf("cancelled at token %d: %d submits afterwards, error %v", at, after, err)
+		}
+	}
+}
+
 // TestSequenceErrors: every misuse is a sentence and changes nothing.
 func TestSequenceErrors(t *testing.T) {
 	m := loadSmall(t, Options{Context: 128, Chunk: 64, Sequences: 2})
