@@ -75,11 +75,11 @@ func countTask(s source) *task {
 	return numberTask("count", user, func(e effort) string {
 		switch e {
 		case low:
-			return fmt.Sprintf("Count %s. %s.", word, line(false))
+			return fmt.Sprintf("%s yes. %s.", "Count "+word, line(false))
 		case medium:
-			return fmt.Sprintf("Count %s. %s, so %d.", word, upperFirst(line(true)), n)
+			return fmt.Sprintf("Count %s yes, else no. %s, so %d.", word, upperFirst(line(true)), n)
 		}
-		return fmt.Sprintf("Count %s. %s, so %d. Again: %s, so %d.", word, upperFirst(line(true)), n, line(false), n)
+		return fmt.Sprintf("Count %s yes, else no. %s, so %d. Again: %s, so %d.", word, upperFirst(line(true)), n, line(false), n)
 	}, fmt.Sprintf("%s appears %s.", upperFirst(word), times), n)
 }
 
@@ -153,10 +153,10 @@ func sortTask(s source) *task {
 	}
 	final := numbers(sorted, ", ")
 	return &task{skill: "sort", user: user, final: final, short: numbers(sorted, " "), want: want{Kind: kindNumbers, Value: numbers(sorted, " ")}, think: func(e effort) string {
-		t := thinkSort(list, e)
+		// The direction is said at once, or it is forgotten at the end.
 		if descending {
-			t += " Descending, so reverse: " + numbers(sorted, " ") + "."
+			return "Descending. " + thinkSort(list, e) + " Reverse: " + numbers(sorted, " ") + "."
 		}
-		return t
+		return "Ascending. " + thinkSort(list, e)
 	}}
 }

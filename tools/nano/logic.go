@@ -57,11 +57,6 @@ func (s statement) say(terms map[string]string) string {
 	return fmt.Sprintf("%s %s are %s", s.quantity, terms[s.subject], terms[s.predicate])
 }
 
-// brief names the terms by letter, which shows the form.
-func (s statement) brief() string {
-	return fmt.Sprintf("%s %s are %s", s.quantity, strings.ToUpper(s.subject), strings.ToUpper(s.predicate))
-}
-
 func syllogismTask(s source) *task {
 	if s.chance(0.25) {
 		return personTask(s)
@@ -97,22 +92,45 @@ func syllogismTask(s source) *task {
 		user = fmt.Sprintf(user, p1, p2, f.c.quantity, terms[f.c.subject], terms[f.c.predicate])
 	}
 	why := strings.NewReplacer("{a}", terms["a"], "{b}", terms["b"], "{c}", terms["c"]).Replace(f.why)
-	verdict := map[bool]string{true: "it follows.", false: "it does not follow."}[f.valid]
 	t := &task{skill: "syllogism", user: user}
 	t.yesNo(f.valid, map[bool]string{true: "that follows.", false: "that does not follow."}[f.valid])
-	naming := fmt.Sprintf("A is %s, B is %s, C is %s. ", terms["a"], terms["b"], terms["c"])
-	pattern := fmt.Sprintf("%s, %s, then %s?", upperFirst(f.p1.brief()), f.p2.brief(), f.c.brief())
-	t.think = func(e effort) string {
-		switch e {
-		case low:
-			return naming + pattern + " " + map[bool]string{true: "Valid.", false: "Not valid."}[f.valid]
-		case medium:
-			return naming + pattern + " " + why + ", so " + verdict
-		}
-		return fmt.Sprintf("%s. %s. To show: %s. ", upperFirst(f.p1.say(terms)), upperFirst(f.p2.say(terms)), c) + naming + pattern + " " + why + ", so " + verdict + " " +
-			map[bool]string{true: "No case against it is left.", false: "There is a case against it."}[f.valid]
+	var l letters
+	var spoken, brief []string
+	for _, st := range []statement{f.p1, f.p2, f.c} {
+		x, y := terms[st.subject], terms[st.predicate]
+		spoken = append(spoken, upperFirst(fmt.Sprintf("%s %s %s are %s %s", st.quantity, x, l.of(x), y, l.of(y))))
+		brief = append(brief, fmt.Sprintf("%s %s %s", st.quantity, l.of(x), l.of(y)))
 	}
+	t.think = thinkLogic(spoken, brief, f.valid, why)
 	return t
+}
+
+// letters name terms in the order in which they come.
+type letters []string
+
+func (l *letters) of(term string) string {
+	i := slices.Index(*l, term)
+	if i < 0 {
+		i = len(*l)
+		*l = append(*l, term)
+	}
+	return string(rune('A' + i))
+}
+
+// thinkLogic repeats the premises and the conclusion with a letter behind each term, so that the form is what the letters say.
+func thinkLogic(spoken, brief []string, valid bool, why string) func(effort) string {
+	verdict := map[bool]string{true: "valid", false: "not valid"}[valid]
+	form := upperFirst(strings.Join(brief[:2], ", ")) + ", then " + brief[2] + "? " + upperFirst(verdict) + "."
+	return func(e effort) string {
+		s := strings.Join(spoken, ". ") + "? " + form
+		if e >= medium {
+			s += " " + why + "."
+		}
+		if e == high {
+			s += " Again: " + form + " So " + map[bool]string{true: "it follows.", false: "it does not follow."}[valid]
+		}
+		return s
+	}
 }
 
 // personTask is a syllogism about one person.
@@ -133,39 +151,40 @@ func personTask(s source) *task {
 	if kind == 3 { // the converse: all a are c, who is c, so who is a?
 		fact, ask, question = ask, fact, fmt.Sprintf("is %s %s", who, oneOf(a))
 	}
+	factFirst := s.chance(0.2)
 	user := s.casual(pick(s, []string{
 		fmt.Sprintf("%s. %s. %s?", upperFirst(rule), fact, upperFirst(question)),
 		fmt.Sprintf("If %s and %s, %s?", rule, fact, question),
 		fmt.Sprintf("If %s and %s, can we conclude that %s?", rule, fact, ask),
 		fmt.Sprintf("%s. %s. Does it follow that %s?", upperFirst(rule), fact, ask),
-		fmt.Sprintf("%s and %s. %s?", fact, rule, upperFirst(question)),
 	}))
+	if factFirst {
+		user = s.casual(fmt.Sprintf("%s and %s. %s?", fact, rule, upperFirst(question)))
+	}
 	t := &task{skill: "syllogism", user: user}
-	var why, brief string
-	switch kind {
-	case 0:
-		t.yesNo(true, "that follows.")
-		brief, why = "All A are C, X is A, then X is C?", fmt.Sprintf("Every one of the %s is %s, so it holds for %s", a, c, who)
-	case 1:
-		t.yesNo(false, "that does not follow.")
-		brief, why = "Some A are C, X is A, then X is C?", fmt.Sprintf("Only some %s are %s, so %s may be another", a, c, who)
-	case 2:
-		t.yesNo(false, "that does not follow.")
-		brief, why = "No A are C, X is A, then X is C?", fmt.Sprintf("None of the %s is %s, so %s is not", a, c, who)
-	case 3:
-		t.yesNo(false, "that does not follow.")
-		brief, why = "All A are C, X is C, then X is A?", fmt.Sprintf("Others than %s may be %s, so we do not know about %s", a, c, who)
+	t.yesNo(kind == 0, map[bool]string{true: "that follows.", false: "that does not follow."}[kind == 0])
+	why := [...]string{fmt.Sprintf("Every one of the %s is %s, so it holds for %s", a, c, who), fmt.Sprintf("Only some %s are %s, so %s may be another", a, c, who),
+		fmt.Sprintf("None of the %s is %s, so %s is not", a, c, who), fmt.Sprintf("Others than %s may be %s, so we do not know about %s", a, c, who)}[kind]
+	var l letters
+	the := func() (spoken, brief string) { // the rule
+		return upperFirst(fmt.Sprintf("%s %s %s are %s %s", quantity, a, l.of(a), c, l.of(c))), fmt.Sprintf("%s %s %s", quantity, l.of(a), l.of(c))
 	}
-	naming := fmt.Sprintf("A is %s, C is %s, X is %s. ", a, c, who)
-	t.think = func(e effort) string {
-		switch e {
-		case low:
-			return naming + brief + map[bool]string{true: " Valid.", false: " Not valid."}[kind == 0]
-		case medium:
-			return naming + brief + " " + why + "."
+	is := func(sentence, of string) (spoken, brief string) { // the fact and the question
+		return strings.Replace(sentence, who, who+" "+l.of(who), 1) + " " + l.of(of), fmt.Sprintf("%s is %s", l.of(who), l.of(of))
+	}
+	known, asked := a, c
+	if kind == 3 {
+		known, asked = c, a
+	}
+	var spoken, brief [3]string
+	for i := range 2 { // in the order of the question
+		if (i == 1) == factFirst {
+			spoken[i], brief[i] = the()
+		} else {
+			spoken[i], brief[i] = is(fact, known)
 		}
-		return fmt.Sprintf("%s. %s. To show: %s. ", upperFirst(rule), fact, ask) + naming + brief + " " + why + ". " +
-			map[bool]string{true: "No case against it is left.", false: "There is a case against it."}[kind == 0]
 	}
+	spoken[2], brief[2] = is(ask, asked)
+	t.think = thinkLogic(spoken[:], brief[:], kind == 0, why)
 	return t
 }

@@ -238,12 +238,27 @@ func drawUses(s source) ([]use, int) {
 	return uses, s.IntN(n)
 }
 
-func list(uses []use) string {
-	names := make([]string, len(uses))
-	for i, u := range uses {
-		names[i] = u.name
+// judge goes through the functions: whether each is about what the user asks. The topic is said with its verdict first, so that what is
+// about it only has to follow.
+func judge(uses []use, topic string, e effort) string {
+	var b strings.Builder
+	if e == low {
+		fmt.Fprintf(&b, "About %s yes.", topic)
+	} else {
+		fmt.Fprintf(&b, "The user asks about %s yes.", topic)
 	}
-	return "Functions: " + strings.Join(names, ", ") + "."
+	for i, u := range uses {
+		verdict := "no"
+		if u.about == topic {
+			verdict = "yes"
+		}
+		if e == low {
+			fmt.Fprintf(&b, " %d %s %s %s,", i+1, u.name, u.about, verdict)
+		} else {
+			fmt.Fprintf(&b, " Function %d is %s about %s %s.", i+1, u.name, u.about, verdict)
+		}
+	}
+	return b.String()
 }
 
 // callTask is a question that one of 1 to 3 functions answers.
@@ -262,9 +277,11 @@ func callTask(s source) *task {
 // otherTask is a question that none of the functions is for: the model knows it itself, or has to refuse.
 func otherTask(s source, uses []use) *task {
 	var t *task
+	var topic string
 	sums := func(u use) bool { return u.about == "calculation" }
 	if s.chance(0.5) && !slices.ContainsFunc(uses, sums) {
 		t = pick(s, []func(source) *task{addTask, subtractTask, compareTask, syllogismTask, countTask, talkTask})(s)
+		topic = map[string]string{"add": "addition", "subtract": "subtraction", "compare": "comparison", "syllogism": "logic", "count": "counting", "chat": "talk"}[t.skill]
 	} else {
 		other := s.use(&toolbox[s.IntN(len(toolbox))])
 		for sums(other) || slices.ContainsFunc(uses, func(u use) bool {
@@ -273,12 +290,13 @@ func otherTask(s source, uses []use) *task {
 			other = s.use(&toolbox[s.IntN(len(toolbox))])
 		}
 		t = refuse(s.casual(fill(pick(s, other.says), other.args)))
-		t.think = func(effort) string { return "The user asks about " + other.about + ". I do not know this." }
+		t.think = func(effort) string { return "I do not know this." }
+		topic = other.about
 	}
 	think := t.think
 	t.skill, t.developer, t.uses = "call", functionsOf(s, uses), uses
 	t.think = func(e effort) string {
-		return list(uses) + [...]string{" None fits. ", " None of them fits. ", " I look at each of them, but none of them fits. "}[e] + think(e)
+		return judge(uses, topic, e) + [...]string{" so none. ", " So I call none. ", " So I call none of them. I answer myself. "}[e] + think(e)
 	}
 	return t
 }
@@ -287,23 +305,15 @@ func (u use) thinkCall(uses []use) func(e effort) string {
 	return func(e effort) string {
 		switch e {
 		case low:
-			return fmt.Sprintf("%s About %s: %s with %s.", list(uses), u.about, u.name, u.describeArgs())
+			return fmt.Sprintf("%s so %s with %s.", judge(uses, u.about, e), u.name, u.describeArgs())
 		case medium:
-			return fmt.Sprintf("%s The user asks about %s. That fits %s, so I call %s with %s.", list(uses), u.about, u.name, u.name, u.describeArgs())
+			return fmt.Sprintf("%s So I call %s with %s.", judge(uses, u.about, e), u.name, u.describeArgs())
 		}
 		needs := "nothing"
 		if len(u.parameters) > 0 {
 			needs = strings.Join(u.parameters, " and ")
 		}
-		var each strings.Builder
-		for _, v := range uses {
-			fit := "does not fit"
-			if v.name == u.name {
-				fit = "fits"
-			}
-			fmt.Fprintf(&each, " %s is about %s: %s.", v.name, v.about, fit)
-		}
-		return fmt.Sprintf("%s The user asks about %s.%s So I call %s. It needs %s. The user says %s.", list(uses), u.about, each.String(), u.name, needs, u.describeArgs())
+		return fmt.Sprintf("%s So I call %s. It needs %s. The user says %s. Check: %s is about %s. I call it now.", judge(uses, u.about, e), u.name, needs, u.describeArgs(), u.name, u.about)
 	}
 }
 

@@ -90,10 +90,11 @@ func calendarTask(s source, unit string, names []string, most int) *task {
 		step, word = len(names)-1, "before"
 		q = []string{"What {u} is %[1]d {us} before %[2]s?", "Which {u} is %[1]d {us} before %[2]s?", "It is %[2]s. What {u} was it %[1]d {us} ago?", "If it is %[2]s, what {u} was it %[1]d {us} ago?", "%[1]d {us} before %[2]s?", "What {u} was %[1]d {us} before %[2]s?"}
 	}
+	// Counting down ends by itself; counting up has to be compared with n each time.
 	line := func(label string) string {
 		var b strings.Builder
 		for i := 1; i <= n; i++ {
-			fmt.Fprintf(&b, "%s%d %s, ", label, i, names[(start+i*step)%len(names)])
+			fmt.Fprintf(&b, "%s%d %s, ", label, n+1-i, names[(start+i*step)%len(names)])
 		}
 		return strings.TrimSuffix(b.String(), ", ")
 	}
