@@ -13,7 +13,7 @@ import { SharedLine } from './share.ts';
  */
 const silence = 1500;
 /** Milliseconds that the tab that runs the model may take to answer. */
-const patience = 5000;
+const patience = 10_000;
 
 /** Answers requests from any tab's engine. */
 export class Answerer {

@@ -15,11 +15,12 @@ import type { Ears, Line, Loss } from './line.ts';
 import { names, type Call, type JoinOptions, type Request, type Response } from './protocol.ts';
 
 /**
- * Milliseconds between two questions whether the engine's tab is alive, and how many may go unanswered, also while it opens the
- * model. It counts questions, not time: after the machine was asleep no tab has had a chance to answer.
+ * Milliseconds between two questions whether the engine's tab is alive, how many may go unanswered before the client is told, and
+ * before its requests fail: the tab may be there, but wait for the GPU. It counts questions, not time: after the machine was asleep
+ * no tab has had a chance to answer.
  */
 const askEvery = 2000;
-const patience = { opened: 5, opening: 10 };
+const patience = { notice: 4, failure: 15 };
 
 /** A line to the engine of whichever tab runs it. */
 export class SharedLine implements Line {
@@ -196,18 +197,20 @@ export class SharedLine implements Line {
       this.asking = undefined;
       return;
     }
-    if (this.silence++ < (this.opened ? patience.opened : patience.opening)) {
-      if (this.channel) {
-        this.channel.postMessage({ kind: 'ping', id: 0 } satisfies Request);
-      } else {
-        this.call();
-      }
-      return;
+    if (this.channel) {
+      this.channel.postMessage({ kind: 'ping', id: 0 } satisfies Request);
+    } else {
+      this.call();
     }
-    const error = toWire(new RuntimeError('suspended', 'the tab that runs the model does not answer'));
-    for (const id of [...this.unanswered]) {
-      this.send({ kind: 'abort', id }); // it reads this when it goes on
-      this.ears?.receive({ kind: 'error', id, error });
+    const error = new RuntimeError('suspended', 'the tab that runs the model does not answer');
+    this.silence++;
+    if (this.silence === patience.notice) {
+      this.ears?.receive({ kind: 'notice', id: 0, notice: { kind: 'suspended', message: `${error.message}. ${error.hint}` } });
+    } else if (this.silence > patience.failure) {
+      for (const id of [...this.unanswered]) {
+        this.send({ kind: 'abort', id }); // it reads this when it goes on
+        this.ears?.receive({ kind: 'error', id, error: toWire(error) });
+      }
     }
   }
 

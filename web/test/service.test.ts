@@ -1,0 +1,313 @@
+// OpenAI's API through a service worker, in Chromium with WebGPU by SwiftShader: OpenAI's own library as its users bundle it.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { build } from 'esbuild';
+import type OpenAI from 'openai';
+import type { BrowserContext, CDPSession, Page } from 'playwright-core';
+import { findChromium, serveNano, sourceOf, visit, type Gossamer } from './browser.ts';
+import type { Server } from './server.ts';
+
+const timeout = 400_000; // milliseconds, for what hangs: a processor that plays a GPU may take a minute to compile the shaders
+const skip = findChromium() ? false : 'Chromium is not installed: install it, or set CHROMIUM to its path';
+
+/** What the tests keep in a page. */
+interface Globals {
+  openai: OpenAI;
+  /** The same, without the service worker. */
+  direct: OpenAI;
+  ai: Awaited<ReturnType<Gossamer['create']>>;
+  reply: Promise<{ text: string; finish: string; error?: string; after: number }>;
+  said: string;
+  OpenAI: typeof OpenAI;
+}
+declare const globalThis: Globals & typeof window;
+
+// Without the markers that end reasoning and answer, a reply goes on until it has its number of tokens.
+const endless = { '200002': -100, '200007': -100, '200012': -100 };
+const ask = (tokens: number) =>
+  ({ model: 'nano', messages: [{ role: 'user' as const, content: 'What is 17 + 25?' }], seed: 1, logit_bias: endless, max_completion_tokens: tokens });
+
+/** A page that uses OpenAI's library. */
+const app = `
+  import OpenAI from 'openai';
+  import { localFetch } from 'gossamer';
+  const options = { baseURL: new URL('v1', document.baseURI).href, apiKey: 'none', dangerouslyAllowBrowser: true };
+  Object.assign(globalThis, { openai: new OpenAI(options), direct: new OpenAI({ ...options, fetch: localFetch }), OpenAI });`;
+
+/** A service worker of a site that has other things to do as well. */
+const worker = `
+  import { serve } from ${JSON.stringify(sourceOf('service.ts'))};
+  serve();
+  addEventListener('install', () => skipWaiting());
+  addEventListener('activate', (event) => event.waitUntil(clients.claim()));
+  addEventListener('fetch', (event) => {
+    if (event.request.url.endsWith('/own')) {
+      event.respondWith(new Response('of the site'));
+    }
+  });`;
+
+async function bundle(contents: string, format: 'esm' | 'iife'): Promise<Uint8Array> {
+  const resolveDir = join(sourceOf(''), '..');
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir }, bundle: true, format, write: false, logLevel: 'warning', alias: { gossamer: sourceOf('index.ts') }, define: { BUILD: '"test"' },
+  });
+  return outputFiles[0]!.contents;
+}
+
+describe('the API of a service worker', { skip }, () => {
+  let server: Server;
+  let context: BrowserContext;
+  /** A page that uses the API, and the one that runs the model. */
+  let page: Page, owner: Page;
+  let devtools: CDPSession;
+
+  before(async () => {
+    const html = Buffer.from('<!doctype html><title>app</title><script type="module" src="app.js"></script>');
+    server = await serveNano({ '/site/app.html': html, '/site/app.js': await bundle(app, 'esm'), '/site/service-worker.js': await bundle(worker, 'iife') });
+    ({ page, context } = await visit(`${server.url}site/app.html`));
+    await page.evaluate(async () => {
+      await navigator.serviceWorker.register('service-worker.js');
+      await navigator.serviceWorker.ready;
+    });
+    await page.waitForFunction(() => navigator.serviceWorker.controller !== null && globalThis.openai !== undefined);
+    devtools = await context.newCDPSession(page);
+    await devtools.send('ServiceWorker.enable');
+  });
+  after(async () => {
+    await context?.close();
+    await server?.close();
+  });
+
+  /** A raw request. */
+  const post = (body: string, path = 'v1/chat/completions', method = 'POST') =>
+    page.evaluate(async ({ body, path, method }) => {
+      const response = await fetch(path, { method, ...(method === 'POST' && { body, headers: { 'content-type': 'application/json' } }) });
+      const text = await response.text();
+      return { status: response.status, type: response.headers.get('content-type'), text, json: text.startsWith('{') ? JSON.parse(text) : undefined };
+    }, { body, path, method });
+
+  test('says what to do where no model is open', { timeout }, async () => {
+    const chat = await post(JSON.stringify(ask(8)));
+    assert.equal(chat.status, 503);
+    assert.deepEqual(chat.json.error, {
+      message: `No tab of this site has a model open. Open ${server.url}site/ and load one, then ask again.`, type: 'server_error', param: null, code: 'no_model',
+    });
+    assert.equal((await post('', 'v1/models', 'GET')).status, 503);
+    const thrown = await page.evaluate((ask) => globalThis.openai.chat.completions.create(ask).then(() => '', (e) => `${e.constructor === globalThis.OpenAI.InternalServerError} ${e.status} ${e.code}`), ask(8));
+    assert.equal(thrown, 'true 503 no_model');
+    const direct = await page.evaluate((ask) => globalThis.direct.chat.completions.create(ask).then(() => '', (e) => e.code), ask(8));
+    assert.equal(direct, 'no_model');
+    assert.equal((await post('', 'own', 'GET')).text, 'of the site');
+  });
+
+  test('lists the models that are open, one that is being loaded not yet', { timeout }, async () => {
+    owner = await context.newPage();
+    await owner.goto(`${server.url}page.html`);
+    const opening = owner.evaluate(async () => {
+      const { create } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;
+      globalThis.ai = await create({ model: '/nano/', context: 1024, share: true, onNotice() {} });
+    });
+    let early;
+    do {
+      early = await post(JSON.stringify(ask(8)));
+    } while (early.json.error.code === 'no_model');
+    assert.equal(early.status, 503);
+    assert.equal(early.json.error.code, 'model_loading');
+    await opening;
+    const models = await page.evaluate(async () => {
+      const list = [];
+      for await (const model of globalThis.openai.models.list()) {
+        list.push(model);
+      }
+      return { list, one: await globalThis.openai.models.retrieve('nano'), none: await globalThis.openai.models.retrieve('other').catch((e) => [e.status, e.code]) };
+    });
+    assert.equal(models.list.length, 1);
+    assert.deepEqual([models.list[0]!.id, models.list[0]!.object, models.list[0]!.owned_by], ['nano', 'model', 'gossamer']);
+    assert.deepEqual(models.one, models.list[0]);
+    assert.deepEqual(models.none, [404, 'model_not_found']);
+  });
+
+  test('answers OpenAI\'s library, whole and in parts', { timeout }, async () => {
+    const { whole, parts, usage } = await page.evaluate(async (ask) => {
+      const whole = await globalThis.openai.chat.completions.create(ask);
+      const parts = [];
+      for await (const chunk of await globalThis.openai.chat.completions.create({ ...ask, stream: true, stream_options: { include_usage: true } })) {
+        parts.push(chunk);
+      }
+      return { whole, parts, usage: parts.at(-1)!.usage };
+    }, ask(12));
+    const reasoning = (message: object | undefined) => (message as { reasoning?: string } | undefined)?.reasoning ?? '';
+    assert.equal(whole.object, 'chat.completion');
+    assert.ok(reasoning(whole.choices[0]!.message).length > 0);
+    assert.ok(parts.length > 4);
+    assert.equal(parts.map((p) => reasoning(p.choices[0]?.delta)).join(''), reasoning(whole.choices[0]!.message));
+    assert.equal(usage!.completion_tokens, 12);
+    const { type, text } = await post(JSON.stringify({ ...ask(4), stream: true }));
+    assert.equal(type, 'text/event-stream');
+    assert.ok(text.split('\n\n').slice(0, -1).every((event) => event.startsWith('data: ')));
+    assert.ok(text.endsWith('data: [DONE]\n\n'));
+  });
+
+  test('makes a round trip to a tool', { timeout }, async () => {
+    const { first, second } = await page.evaluate(async () => {
+      const tools = [{
+        type: 'function' as const,
+        function: { name: 'get_time', description: 'Tells the time.', parameters: { type: 'object', properties: { zone: { type: 'string' } }, required: ['zone'] } },
+      }];
+      const messages: OpenAI.ChatCompletionMessageParam[] = [{ role: 'user', content: 'What time is it in Paris?' }];
+      const ask = { model: 'nano', tools, seed: 1, max_completion_tokens: 60 };
+      const stream = globalThis.openai.chat.completions.stream({ ...ask, messages, tool_choice: { type: 'function', function: { name: 'get_time' } } });
+      const first = await stream.finalChatCompletion();
+      const { message } = first.choices[0]!;
+      messages.push(message);
+      for (const call of message.tool_calls ?? []) {
+        messages.push({ role: 'tool', tool_call_id: call.id, content: '{"time": "12:34"}' });
+      }
+      const second = await globalThis.openai.chat.completions.create({ ...ask, messages, tool_choice: 'none' });
+      return { first: first.choices[0]!, second: second.choices[0]! };
+    });
+    const call = first.message.tool_calls![0]!;
+    assert.equal(call.type, 'function');
+    assert.equal(call.type === 'function' && call.function.name, 'get_time');
+    assert.ok(call.id);
+    assert.ok(['tool_calls', 'length'].includes(first.finish_reason));
+    assert.equal(second.message.role, 'assistant');
+    assert.ok(['stop', 'length'].includes(second.finish_reason));
+  });
+
+  test('refuses hostile and invalid requests', { timeout }, async () => {
+    const hello = '[{"role":"user","content":"Hello"}]';
+    const cases: [string, string, number, string | null][] = [
+      ['no JSON', '{', 400, null],
+      ['not an object', '[1]', 400, null],
+      ['null', 'null', 400, null],
+      ['empty', '', 400, null],
+      ['empty object', '{}', 400, 'messages'],
+      ['no messages', '{"messages":[]}', 400, 'messages'],
+      ['type', '{"messages":"Hello"}', 400, 'messages'],
+      ['role', '{"messages":[{"role":"root","content":"x"}]}', 400, 'messages[0].role'],
+      ['unknown field', `{"messages":${hello},"__proto__":{"x":1},"colour":"red"}`, 400, '__proto__'],
+      ['twice', `{"messages":${hello},"messages":${hello}}`, 400, 'messages'],
+      ['range', `{"messages":${hello},"temperature":9}`, 400, 'temperature'],
+      ['unsupported', `{"messages":${hello},"n":3,"stream":true}`, 400, 'n'],
+      ['strict', `{"messages":${hello},"tools":[{"type":"function","function":{"name":"f","strict":true}}]}`, 400, 'tools[0].function.strict'],
+      ['deep', `{"messages":${'['.repeat(5000)}${']'.repeat(5000)}}`, 400, null],
+      ['too long', JSON.stringify({ messages: [{ role: 'user', content: 'word '.repeat(4000) }] }), 400, 'messages'],
+      ['too large', `{"messages":${hello},"user":"${'x'.repeat(17 << 20)}"}`, 413, null],
+    ];
+    for (const [name, body, status, param] of cases) {
+      const got = await post(body);
+      assert.equal(got.status, status, `${name}: ${got.text}`);
+      assert.equal(got.json.error.type, 'invalid_request_error', name);
+      assert.equal(got.json.error.param, param, `${name}: ${got.text}`);
+      assert.ok(got.json.error.message.length > 10, name);
+    }
+    assert.equal((await post('', 'v1/chat/completions', 'GET')).status, 405);
+    assert.equal((await post('{}', 'v1/embeddings')).json.error.code, 'unknown_url');
+    const thrown = await page.evaluate(() =>
+      globalThis.openai.chat.completions.create({ model: 'nano', messages: [], temperature: 9 }).then(() => undefined, (e) => ({ kind: e instanceof globalThis.OpenAI.BadRequestError, param: e.param })));
+    assert.equal(thrown!.kind, true);
+  });
+
+  /** Whether the engine has nothing to do: its counters stand still. */
+  const idle = async () => {
+    const count = () => owner.evaluate(async () => (await globalThis.ai.stats()).submits);
+    const before = await count();
+    await owner.waitForTimeout(600);
+    return (await count()) === before;
+  };
+  const idleSoon = async () => {
+    for (let i = 0; i < 10; i++) {
+      if (await idle()) {
+        return true;
+      }
+    }
+    return false;
+  };
+
+  test('ends a reply whose request is aborted', { timeout }, async () => {
+    const streamed = await page.evaluate(async (ask) => {
+      const stream = await globalThis.openai.chat.completions.create({ ...ask, stream: true });
+      let chunks = 0;
+      for await (const _ of stream) {
+        if (++chunks === 3) {
+          stream.controller.abort();
+        }
+      }
+      return chunks;
+    }, ask(900));
+    assert.equal(streamed, 3);
+    assert.ok(await idleSoon());
+    const whole = await page.evaluate(async (ask) => {
+      const abort = new AbortController();
+      setTimeout(() => abort.abort(), 3000);
+      return globalThis.openai.chat.completions.create(ask, { signal: abort.signal }).then(() => 'answered', (e) => e.constructor === globalThis.OpenAI.APIUserAbortError);
+    }, ask(900));
+    assert.equal(whole, true);
+    assert.ok(await idleSoon());
+  });
+
+  /** Begins a streamed reply, and waits until it has said something. */
+  const begin = async (by: 'openai' | 'direct', tokens: number) => {
+    await page.evaluate(({ ask, by }) => {
+      globalThis.said = '';
+      const reply = async () => {
+        let finish = '';
+        let error: string | undefined;
+        const stream = await globalThis[by].chat.completions.create({ ...ask, stream: true });
+        try {
+          for await (const chunk of stream) {
+            globalThis.said += (chunk.choices[0]?.delta as { reasoning?: string })?.reasoning ?? '';
+            finish = chunk.choices[0]?.finish_reason ?? finish;
+          }
+        } catch (e) {
+          error = String(e);
+        }
+        return { text: globalThis.said, finish, error, after: performance.now() };
+      };
+      globalThis.reply = reply() as typeof globalThis.reply;
+    }, { ask: ask(tokens), by });
+    await page.waitForFunction(() => globalThis.said.length > 5, undefined, { timeout });
+  };
+
+  test('survives that the browser stops the service worker', { timeout }, async () => {
+    // What is on its way through the service worker breaks, at once and not silently, and the engine goes on to other things.
+    await begin('openai', 900);
+    await devtools.send('ServiceWorker.stopAllWorkers');
+    const broken = await page.evaluate(() => globalThis.reply);
+    assert.match(broken.error ?? '', /network error|terminated|Connection/i);
+    assert.ok(await idleSoon());
+
+    // The next request starts it again. Replies that do not go through it do not notice.
+    await begin('direct', 30);
+    await devtools.send('ServiceWorker.stopAllWorkers');
+    const { text, finish, error } = await page.evaluate(() => globalThis.reply);
+    assert.deepEqual([finish, error], ['length', undefined]);
+    const again = await page.evaluate(async (ask) => (await globalThis.openai.chat.completions.create(ask)).choices[0]!.message, ask(30));
+    assert.equal((again as { reasoning?: string }).reasoning, text);
+  });
+
+  test('goes on when another tab takes over', { timeout }, async () => {
+    const heir = await context.newPage();
+    await heir.goto(`${server.url}page.html`);
+    await heir.evaluate(async () => {
+      const { create } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;
+      globalThis.ai = await create({ model: '/nano/', context: 1024, share: true, onNotice() {} });
+    });
+    await begin('openai', 30);
+    await owner.close();
+    owner = heir;
+    const { finish, error } = await page.evaluate(() => globalThis.reply);
+    assert.deepEqual([finish, error], ['length', undefined]);
+  });
+
+  test('tells of the end where no tab takes over', { timeout }, async () => {
+    await begin('openai', 900);
+    await owner.close();
+    const { error } = await page.evaluate(() => globalThis.reply);
+    assert.match(error!, /the tab that ran the model was closed\. Open the model in another tab/);
+    assert.equal((await post(JSON.stringify(ask(8)))).json.error.code, 'no_model');
+  });
+});

@@ -1,0 +1,222 @@
+// One engine for many tabs, in Chromium with WebGPU by SwiftShader.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { BrowserContext, Page } from 'playwright-core';
+import type { EngineStats, ModelInfo, Notice, Progress, RuntimeError } from '../src/index.ts';
+import { findChromium, serveNano, visit, type Gossamer } from './browser.ts';
+import type { Server } from './server.ts';
+
+const timeout = 400_000; // milliseconds, for what hangs: a processor that plays a GPU may take a minute to compile the shaders
+const skip = findChromium() ? false : 'Chromium is not installed: install it, or set CHROMIUM to its path';
+
+/** What the tests keep in a tab. */
+interface Globals {
+  ai: Awaited<ReturnType<Gossamer['create']>>;
+  progress: Progress[];
+  notices: Notice[];
+  said: string;
+  reply: Promise<{ text: string; finish: string; code?: string }>;
+}
+declare const globalThis: Globals & typeof window;
+
+type Options = Partial<Parameters<Gossamer['create']>[0]>;
+type Outcome = { info?: ModelInfo; code?: string; message?: string; hint?: string };
+
+/** Opens the model in a tab, shared. */
+function open(page: Page, options: Options = {}): Promise<Outcome> {
+  return page.evaluate(async (options) => {
+    const { create } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;
+    globalThis.progress = [];
+    globalThis.notices = [];
+    try {
+      globalThis.ai = await create({
+        model: '/nano/', context: 1024, share: true, onProgress: (p) => globalThis.progress.push(p), onNotice: (n) => globalThis.notices.push(n), ...options,
+      });
+      return { info: globalThis.ai.info };
+    } catch (error) {
+      const { code, message, hint } = error as RuntimeError;
+      return { code, message, hint };
+    }
+  }, options as object);
+}
+
+// Without the markers that end reasoning and answer, a reply goes on until it has its number of tokens.
+const endless = { '200002': -100, '200007': -100, '200012': -100 };
+const ask = (tokens: number) => ({ messages: [{ role: 'user' as const, content: 'What is 17 + 25?' }], seed: 1, logit_bias: endless, max_completion_tokens: tokens });
+
+/** Begins a streamed reply in a tab, and waits until it has said something. */
+async function begin(page: Page, tokens: number): Promise<void> {
+  await page.evaluate((ask) => {
+    globalThis.said = '';
+    globalThis.reply = (async () => {
+      let finish = '';
+      try {
+        for await (const chunk of globalThis.ai.chat.completions.create({ ...ask, stream: true })) {
+          globalThis.said += chunk.choices[0]?.delta.reasoning ?? '';
+          finish = chunk.choices[0]?.finish_reason ?? finish;
+        }
+        return { text: globalThis.said, finish };
+      } catch (error) {
+        return { text: globalThis.said, finish, code: (error as RuntimeError).code };
+      }
+    })();
+  }, ask(tokens));
+  await page.waitForFunction(() => globalThis.said.length > 5, undefined, { timeout });
+}
+
+const finished = (page: Page) => page.evaluate(() => globalThis.reply);
+const notices = (page: Page) => page.evaluate(() => globalThis.notices.map((n) => n.kind));
+const stats = (page: Page): Promise<EngineStats> => page.evaluate(() => globalThis.ai.stats());
+const answer = (page: Page) =>
+  page.evaluate(async (ask) => (await globalThis.ai.chat.completions.create(ask)).choices[0]!.message.reasoning!, ask(8));
+const engines = (page: Page) => page.workers().length;
+
+describe('a model that tabs share', { skip }, () => {
+  let server: Server;
+  let context: BrowserContext;
+  let pages: Page[];
+  const weightBytes = () => server.requests.filter((r) => /^\/nano\/chunks\//.test(r.path)).reduce((n, r) => n + r.sent, 0);
+
+  const tab = async () => {
+    const page = await context.newPage();
+    await page.goto(`${server.url}page.html`);
+    pages.push(page);
+    return page;
+  };
+
+  before(async () => {
+    server = await serveNano();
+    const first = await visit(`${server.url}page.html`);
+    context = first.context;
+    pages = [first.page];
+  });
+  after(async () => {
+    await context?.close();
+    await server?.close();
+  });
+
+  test('is downloaded and uploaded once, and answers in each tab', { timeout }, async () => {
+    const [first, second] = [pages[0]!, await tab()];
+    const [a, b] = await Promise.all([open(first), open(second)]);
+    assert.equal(a.code ?? b.code, undefined, a.message ?? b.message);
+    assert.deepEqual(a.info, b.info);
+    assert.equal(engines(first) + engines(second), 1, 'one tab has a worker');
+    const progress = await Promise.all([first, second].map((p) => p.evaluate(() => globalThis.progress.at(-1)!)));
+    assert.equal(progress[0]!.bytesDone, progress[0]!.bytesTotal);
+    assert.deepEqual(progress[0], progress[1], 'both see how far loading is');
+    assert.equal(weightBytes(), progress[0]!.bytesTotal);
+    const { bytesWritten } = await stats(first);
+    assert.deepEqual(await notices(first), await notices(second));
+
+    const answers = await Promise.all([first, second].map(answer));
+    assert.equal(answers[0], answers[1]);
+    assert.ok(answers[0]!.length > 0);
+    const texts = await Promise.all([first, second].map((p) => p.evaluate(async () => globalThis.ai.detokenize(await globalThis.ai.tokenize('Hello')))));
+    assert.deepEqual(texts, ['Hello', 'Hello']);
+
+    // Weights are written when the model is opened; afterwards little is.
+    const third = await tab();
+    assert.equal((await open(third)).code, undefined);
+    const { bytesWritten: later, deviceBytes } = await stats(third);
+    assert.ok(bytesWritten > a.info!.memory.weights * 0.9);
+    assert.ok(later - bytesWritten < 1e6, `${later - bytesWritten} bytes were written for another tab`);
+    assert.ok(deviceBytes < 1.5 * (a.info!.memory.weights + a.info!.memory.kv + a.info!.memory.scratch));
+    assert.equal(weightBytes(), progress[0]!.bytesTotal);
+    await third.close();
+  });
+
+  test('refuses what the tab that opened it has not', { timeout }, async () => {
+    const third = await tab();
+    const context = await open(third, { context: 4096 });
+    assert.equal(context.code, 'conflict');
+    assert.match(context.message!, /context of 1024, this one asks for 4096/);
+    assert.ok(context.hint);
+    assert.equal((await open(third, { kv: 'f32' })).code, 'conflict');
+    assert.equal((await open(third, { context: 512, kv: 'f16' })).code, undefined);
+    await third.close();
+  });
+
+  test('a bad request is refused in the tab that made it', { timeout }, async () => {
+    const failure = await pages[1]!.evaluate(async () => {
+      const messages = [{ role: 'user' as const, content: 'Hello' }];
+      return globalThis.ai.chat.completions.create({ messages, temperature: 9 }).then(() => undefined, ({ code, details }: RuntimeError) => ({ code, details }));
+    });
+    assert.equal(failure!.code, 'bad-request');
+    assert.equal(failure!.details.param, 'temperature');
+    assert.deepEqual(failure!.details.api, { status: 400, error: { message: failure!.details.api!.error.message, type: 'invalid_request_error', param: 'temperature', code: failure!.details.api!.error.code } });
+  });
+
+  /** The tab that runs the engine, and one that does not. */
+  const roles = (): [Page, Page] => {
+    const owner = pages.find((p) => engines(p) > 0)!;
+    return [owner, pages.find((p) => p !== owner)!];
+  };
+
+  /** The engine is idle when its counters stand still. */
+  const idle = async (page: Page) => {
+    const before = (await stats(page)).submits;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return (await stats(page)).submits === before;
+  };
+
+  test('an abort ends the reply in the other tab', { timeout }, async () => {
+    const [owner, other] = roles();
+    const name = await other.evaluate(async (ask) => {
+      const abort = new AbortController();
+      try {
+        for await (const _ of globalThis.ai.chat.completions.create({ ...ask, stream: true }, { signal: abort.signal })) {
+          abort.abort();
+        }
+      } catch (error) {
+        return (error as Error).name;
+      }
+      return 'ended';
+    }, ask(900));
+    assert.equal(name, 'AbortError');
+    assert.ok(await idle(owner));
+  });
+
+  test('a tab that goes in the middle of a reply leaves the engine idle', { timeout }, async () => {
+    const [owner] = roles();
+    const third = await tab();
+    await open(third);
+    await begin(third, 900);
+    assert.ok(!(await idle(owner)));
+    await third.goto('about:blank');
+    await owner.waitForTimeout(500);
+    assert.ok(await idle(owner));
+    await third.close();
+  });
+
+  test('another tab takes over when the one that runs it is closed, and replies go on', { timeout }, async () => {
+    const [owner, other] = roles();
+    const third = await tab();
+    await open(third);
+    const whole = await other.evaluate(async (ask) => (await globalThis.ai.chat.completions.create(ask)).choices[0]!.message.reasoning!, ask(30));
+    await Promise.all([begin(other, 30), begin(third, 30)]);
+    server.requests.length = 0;
+    await owner.close();
+    pages = [other, third];
+    for (const page of pages) {
+      const { text, finish, code } = await finished(page);
+      assert.equal(code, undefined);
+      assert.equal(text, whole, 'the same reply, each part once');
+      assert.equal(finish, 'length');
+      assert.ok((await notices(page)).includes('recovering'));
+    }
+    assert.equal(engines(other) + engines(third), 1);
+    assert.equal(weightBytes(), 0, 'from the storage');
+  });
+
+  test('another tab takes over when the one that runs it crashes', { timeout }, async () => {
+    const [owner, other] = roles();
+    await begin(other, 30);
+    owner.goto('chrome://crash').catch(() => {});
+    const { finish, code } = await finished(other);
+    assert.deepEqual([finish, code], ['length', undefined]);
+    assert.equal(engines(other), 1);
+    await owner.close();
+    pages = [other];
+  });
+});
