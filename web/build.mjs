@@ -43,15 +43,18 @@ async function buildPackage() {
   const starter = join(run('go', ['env', 'GOROOT']).trim(), 'lib/wasm/wasm_exec.js');
   await build({ ...options, entryPoints: [join(web, 'src/worker.ts')], inject: [starter], outfile: join(dist, 'worker.js') });
 
-  // Part of the URLs under which the page asks for the other files, so that no cache mixes two releases.
-  const hash = sha256(...['gossamer.wasm', 'worker.js', 'o200k.bin.gz'].map((name) => readFileSync(join(dist, name))));
-  const define = { BUILD: JSON.stringify(hash.digest('hex').slice(0, 16)) };
+  const define = { BUILD: JSON.stringify(release()) };
   await build({ ...options, define, entryPoints: [join(web, 'src/index.ts')], outfile: join(dist, 'gossamer.js') });
   // For importScripts and import alike.
   const service = { contents: "import { serve } from './service.ts'; serve();", resolveDir: join(web, 'src') };
   await build({ ...options, format: 'iife', stdin: service, outfile: join(dist, 'service.js') });
 
   run(join(web, 'node_modules/.bin/tsc'), ['-p', join(web, 'tsconfig.types.json')]);
+}
+
+/** Part of the URLs under which the page asks for the package's files, so that no cache mixes two releases. */
+function release() {
+  return sha256(...['gossamer.wasm', 'worker.js', 'o200k.bin.gz'].map((name) => readFileSync(join(dist, name)))).digest('hex').slice(0, 16);
 }
 
 /** The pages. Their scripts have the hash of their content in their names, so that caches may keep them. */
@@ -101,6 +104,6 @@ async function buildServiceWorker() {
   const hash = sha256(...files.flatMap((f) => [f, readFileSync(join(dist, f))])).digest('hex').slice(0, 16);
   await build({
     ...options, entryPoints: [join(demo, 'service-worker.ts')], outfile: join(dist, 'service-worker.js'),
-    define: { APP_BUILD: JSON.stringify(hash), APP_FILES: JSON.stringify(files) },
+    define: { APP_BUILD: JSON.stringify(hash), APP_FILES: JSON.stringify(files), PACKAGE_BUILD: JSON.stringify(release()) },
   });
 }

@@ -33,10 +33,11 @@ export interface Report {
   decode: { depth: number; tokens: number; tokens_per_second: Speed; weight_bytes_per_token: number; kv_bytes_per_token: number; gb_per_second: number; of_copy_bandwidth: number }[];
 }
 
-/** Tokens of a prompt, and of the reply that is measured after it. */
-const depths = [128, 512, 2048, 8192, 32768];
+const query = new URLSearchParams(location.search);
+/** Tokens of a prompt, and of the reply that is measured after it; bench.html?depths=128,1024&runs=5 measures others. */
+const depths = (query.get('depths') ?? '128,512,2048,8192,32768').split(',').map(Number).filter((d) => Number.isSafeInteger(d) && d > 0);
+const runs = Math.max(1, Math.min(100, Number(query.get('runs')) || 3));
 const replyTokens = 48;
-const runs = 3;
 /** Milliseconds after which a depth is measured only once, and no deeper one at all. */
 const longEnough = 20_000;
 
@@ -71,7 +72,7 @@ async function start(): Promise<void> {
     return;
   }
   const stored = (await listModels().catch(() => [])).filter((m) => m.complete && nameOf(m.url) !== nano.name);
-  const asked = new URLSearchParams(location.search).get('model');
+  const asked = query.get('model');
   const urls = [...(asked ? [asked] : []), nano.url, ...stored.map((m) => m.url)];
   model.replaceChildren(...urls.map((url) => h('option', { value: url }, nameOf(url))));
   button.disabled = false;

@@ -189,9 +189,11 @@ export class Chat {
           parts++;
         }
         if (reasoning) {
-          reasoningSince ??= start;
+          reasoningSince ??= last;
           message.reasoning = (message.reasoning ?? '') + reasoning;
-          message.reasoningMs = last - reasoningSince;
+        }
+        if (reasoningSince !== undefined && !message.content && !message.calls) {
+          message.reasoningMs = last - reasoningSince; // until something else comes
         }
         if (content) {
           message.content += content;

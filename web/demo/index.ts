@@ -151,6 +151,21 @@ function saveSoon(c: Conversation): void {
 }
 addEventListener('pagehide', () => conversations.filter((c) => timers.has(c.id)).forEach(save));
 
+// What another tab has changed meanwhile is shown when this one is looked at again.
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden || !store || conversations.some((c) => chat.isRunning(c))) {
+    return;
+  }
+  void store.list().then((kept) => {
+    if (!store.lasting || timers.size > 0) {
+      return;
+    }
+    conversations = kept.map((c) => (c.id === current.id && c.updated <= current.updated ? current : c));
+    current = conversations.find((c) => c.id === current.id) ?? current;
+    void showCurrent();
+  });
+});
+
 // The composer.
 
 const sendButton = h('button', { type: 'submit', class: 'send' });

@@ -169,6 +169,10 @@ export class ModelDialog {
   /** Says whether a model fits and what it takes, and offers to open it. */
   ask(choice: Choice): void {
     this.asking?.abort();
+    if (typeof choice.model === 'string' && isForbidden(choice.model)) {
+      this.detail.replaceChildren(h('p', { class: 'error' }, 'Weights from other hosts come by https only: the page’s security policy says so.'));
+      return;
+    }
     const { signal } = (this.asking = new AbortController());
     this.detail.replaceChildren(h('p', {}, `Looking at ${choice.name} …`));
     const context = h('select', { id: 'model-context' }, h('option', { value: '' }, 'the default, 32,768'),
@@ -211,11 +215,18 @@ export class ModelDialog {
         bill && h('label', { class: 'check' }, keep, local ? 'Keep a copy in this browser for the next visit' : 'Keep it in this browser for the next visit'),
         verdict.ok && h('button', { type: 'button', class: 'primary', onclick: open }, missing > 0 && !local ? `Download ${bytes(missing)} and open` : 'Open'),
       ].filter((e) => e instanceof HTMLElement));
+      this.detail.scrollIntoView({ block: 'nearest' });
     };
     context.addEventListener('change', () => void check());
     keep.addEventListener('change', () => void check());
     void check();
   }
+}
+
+/** Whether the page's policy keeps it from fetching from there. */
+function isForbidden(model: string): boolean {
+  const url = URL.parse(model, document.baseURI);
+  return url?.protocol === 'http:' && url.origin !== location.origin;
 }
 
 /** Files that were dropped, with those of folders. */

@@ -98,7 +98,7 @@ export class Panel {
 
   private renderTools(): void {
     const o = this.options;
-    const all = [...builtIns.map((b) => ({ name: b.tool.function.name, about: `${b.title}: runs in this page`, own: undefined as UserFunction | undefined })),
+    const all = [...builtIns.map((b) => ({ name: b.tool.function.name, about: b.title, own: undefined as UserFunction | undefined })),
       ...this.settings.functions.map((f) => ({ name: f.name, about: f.description || 'Your own: you write its results', own: f as UserFunction | undefined }))];
     const choice = h('select', { id: 'tool-choice', onchange: () => { o.toolChoice = choice.value; this.actions.changed(); } },
       h('option', { value: 'auto' }, 'the model decides'), h('option', { value: 'required', selected: o.toolChoice === 'required' }, 'it calls one of them'),

@@ -4,9 +4,10 @@
 // One version of the app is one cache: a page never gets files of two versions. A new version waits until no page uses the old one,
 // or until the visitor asks for it.
 
-// Defined by build.mjs: a hash of all files, and their names.
+// Defined by build.mjs: a hash of all files, their names, and what the page appends to the URLs of the package's.
 declare const APP_BUILD: string;
 declare const APP_FILES: string[];
+declare const PACKAGE_BUILD: string;
 
 interface ExtendableEvent extends Event {
   waitUntil(work: Promise<unknown>): void;
@@ -33,9 +34,12 @@ const files = new Set(APP_FILES.map((name) => new URL(name, worker.registration.
 worker.addEventListener('install', (event) => {
   event.waitUntil((async () => {
     const cache = await caches.open(cacheName);
-    // Those names that say nothing of the content are asked for again; the others a cache may have.
+    // Names with a hash are taken from the browser's cache if they are there: the page has just fetched them. The others are
+    // compared with the host.
     await Promise.all([...files].map(async (url) => {
-      const response = await fetch(url, { cache: /-[A-Z0-9]{8}\.\w+$/.test(url) ? 'default' : 'no-cache' });
+      const large = /\/(gossamer\.wasm|worker\.js|o200k\.bin\.gz)$/.test(url);
+      const hashed = large || /-[A-Z0-9]{8}\.\w+$/.test(url);
+      const response = await fetch(large ? `${url}?v=${PACKAGE_BUILD}` : url, { cache: hashed ? 'default' : 'no-cache' });
       if (!response.ok) {
         throw new Error(`${url}: the host answers ${response.status}`);
       }

@@ -26,12 +26,12 @@ function text(args: Record<string, unknown>, name: string): string {
 
 export const builtIns: BuiltIn[] = [
   {
-    title: 'Calculator',
+    title: 'Does arithmetic, in this page',
     tool: define('calculator', 'Evaluate an arithmetic expression.', { expression: { type: 'string', description: 'The expression, such as 3 * (17 + 25)' } }),
     run: async (args) => formatNumber(calculate(text(args, 'expression'))),
   },
   {
-    title: 'Clock',
+    title: 'Tells the date and the time of this machine',
     tool: { type: 'function', function: { name: 'clock', description: 'Get the current date and time.', parameters: { type: 'object', properties: {} } } },
     run: async () => {
       const now = new Date();
@@ -41,7 +41,7 @@ export const builtIns: BuiltIn[] = [
     },
   },
   {
-    title: 'JavaScript',
+    title: 'Runs programs, in the sandbox',
     tool: define('javascript', 'Run JavaScript in a sandbox without network. Returns what it prints and the value of the last expression.', { code: { type: 'string', description: 'The program' } }),
     run: (args, signal) => runInSandbox(text(args, 'code'), signal),
   },

@@ -19,7 +19,11 @@ const flags = [
   '--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
   '--disable-sync', '--host-resolver-rules=MAP insecure.test 127.0.0.1',
 ];
-const webgpuFlags = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+const webgpuFlags = [
+  '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader',
+  // SwiftShader compiles the zeros of workgroup memory one by one, which takes most of the time; Dawn can write the same zeros in a loop.
+  '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
+];
 
 /** Where Chromium is; undefined: nowhere, which only continuous integration minds. */
 export function findChromium(): string | undefined {
@@ -40,10 +44,15 @@ export async function visit(url: string, { args = webgpuFlags, script = '' } = {
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: findChromium()!, args: [...flags, ...args], ignoreDefaultArgs: ['--headless', '--enable-unsafe-swiftshader'],
   });
-  await context.addInitScript(script);
-  const page = context.pages()[0] ?? (await context.newPage());
-  await page.goto(url);
-  return { page, context };
+  try {
+    await context.addInitScript(script);
+    const page = context.pages()[0] ?? (await context.newPage());
+    await page.goto(url);
+    return { page, context };
+  } catch (error) {
+    await context.close(); // else the test would never end
+    throw error;
+  }
 }
 
 /** A model of testdata/golden twice: as published with a manifest beside it, and packed into chunks. Returns both directories. */
@@ -106,8 +115,18 @@ export async function serveAll(): Promise<Server> {
     '/app/deep/': await bundleApp(),
     '/model/': published,
     '/packed/': packed,
+    '/nano/': join(dist, 'nano'),
   });
+}
+
+/** Where an empty page, the package and the built-in model are served. */
+export async function serveNano(files: { [prefix: string]: string | Uint8Array } = {}): Promise<Server> {
+  return serve({ '/page.html': Buffer.from('<!doctype html><title>gossamer</title>'), '/dist/': dist, '/nano/': join(dist, 'nano'), ...files });
 }
 
 /** The library as a page imports it. */
 export type Gossamer = typeof gossamer;
+
+
+/** Where a file of the package's sources is. */
+export const sourceOf = (name: string) => join(dirname(dist), 'src', name);

@@ -43,7 +43,7 @@ export interface Server {
 }
 
 const types: { [extension: string]: string } = {
-  '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json', '.wasm': 'application/wasm', '.css': 'text/css',
+  '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json', '.wasm': 'application/wasm', '.css': 'text/css', '.svg': 'image/svg+xml',
 };
 
 /** Serves files: from a directory for each prefix of the path, or from memory. */
@@ -67,7 +67,7 @@ export async function serve(files: { [prefix: string]: string | Uint8Array }): P
 }
 
 async function answer(server: Server, files: { [prefix: string]: string | Uint8Array }, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const path = normalize(decodeURIComponent(new URL(request.url!, 'http://x').pathname));
+  const path = normalize(decodeURIComponent(new URL(request.url!, 'http://x').pathname)).replace(/\/$/, '/index.html');
   const range = request.headers.range;
   const entry: Request = { path, range, sent: 0 };
   server.requests.push(entry);

