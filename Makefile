@@ -37,7 +37,7 @@ setup-web: ## the compilers of the web package
 	@tools/setup web
 
 .PHONY: web
-web: setup-web ## the npm package, web/dist
+web: setup-web ## the npm package and the chat, static files in web/dist
 	@if [ -d web/node_modules ]; then node web/build.mjs; else echo "make web: npm is missing: install Node.js 20 or newer" >&2; exit 1; fi
 
 .PHONY: test-web
@@ -55,7 +55,7 @@ test: setup-test ## every test; missing hardware is a visible skip, in CI (CI=1)
 	go test -timeout 10m -tags cogentcore -run 'TestCompileAll|TestGolden$$/gqa_window8' ./runtime/kernel/ ./runtime/model/
 	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
 	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/... ./wasm
-	@if [ -d web/node_modules ]; then cd web && node_modules/.bin/tsc --noEmit && node test/run.mjs loader plan progress replay stream; fi
+	@if [ -d web/node_modules ]; then cd web && node_modules/.bin/tsc --noEmit && node test/run.mjs app loader plan progress replay stream; fi
 
 .PHONY: check
 check: ## formatting, vet, static analysis, import rules, generated files

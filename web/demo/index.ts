@@ -413,10 +413,11 @@ function renderModel(): void {
   } else if (state.phase === 'failed') {
     about = 'failed';
   }
-  const label = `${name}${about ? `, ${about}` : ''}`;
-  if (modelButton.getAttribute('aria-label') !== `Model: ${label}`) {
-    modelButton.setAttribute('aria-label', `Model: ${label}`);
-    modelButton.replaceChildren(icon('chip'), h('span', { class: 'model-name' }, h('strong', {}, name), h('span', {}, about)), icon('down'));
+  const shown = `${name}, ${about}`;
+  if (modelButton.dataset['shown'] !== shown) {
+    modelButton.dataset['shown'] = shown;
+    modelButton.replaceChildren(icon('chip'), h('span', { class: 'sr-only' }, 'Model: '),
+      h('span', { class: 'model-name' }, h('strong', {}, name), ' ', h('span', {}, about)), icon('down'));
   }
 }
 

@@ -1,5 +1,6 @@
-// Renders Markdown while it is written. What the model says is hostile until proven otherwise: HTML passes a sanitiser that knows
-// few elements, and what is too long to be parsed at every frame is shown as plain text.
+// Renders Markdown while it is written. What the model says is hostile until proven otherwise: of its HTML only a few tags without
+// attributes are taken for more than text, all that is rendered passes a sanitiser, and what is too long to be parsed at every
+// frame is shown as plain text.
 
 import DOMPurify from 'dompurify';
 import { Lexer, Marked, type Links, type Token, type TokenizerAndRendererExtension } from 'marked';
@@ -34,9 +35,21 @@ const marked = new Marked({ gfm: true, breaks: false }, {
   ],
 });
 
+/** Tags that models use in Markdown for what it lacks. Everything else that looks like HTML is shown as it is written. */
+const plainTags = /<(?:\/?(?:sub|sup|kbd|mark|u|s|del|b|i|em|strong|details|summary|p)|br ?\/?|hr ?\/?)>/gi;
+
+marked.use({
+  renderer: {
+    html: ({ text }) => {
+      const tags = text.match(plainTags) ?? [];
+      return text.split(plainTags).map((between, i) => escapeHTML(between) + (tags[i] ?? '')).join('');
+    },
+  },
+});
+
 const purifier = DOMPurify();
 purifier.setConfig({
-  ALLOWED_TAGS: ['p', 'br', 'hr', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'em', 'strong', 'del', 's', 'u', 'sub', 'sup', 'kbd', 'mark', 'code', 'pre', 'blockquote',
+  ALLOWED_TAGS: ['p', 'br', 'hr', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'em', 'strong', 'b', 'i', 'del', 's', 'u', 'sub', 'sup', 'kbd', 'mark', 'code', 'pre', 'blockquote',
     'ul', 'ol', 'li', 'a', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'details', 'summary', 'input'],
   ALLOWED_ATTR: ['href', 'start', 'align', 'class', 'type', 'checked', 'disabled'],
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|#)/i,
