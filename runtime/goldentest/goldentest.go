@@ -5,11 +5,13 @@
 package goldentest
 
 import (
+	"bufio"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"math"
 	"os"
@@ -253,7 +255,9 @@ func (c *Case) unpack(file, dir string) error {
 		return err
 	}
 	hash := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(dst, hash), r); err != nil {
+	buffer := bufio.NewWriterSize(dst, 1<<20) // in a browser each write is a request to this machine
+	_, err = io.Copy(io.MultiWriter(buffer, hash), r)
+	if err = errors.Join(err, buffer.Flush()); err != nil {
 		dst.Close()
 		return err
 	}

@@ -36,7 +36,8 @@ go.importObject.gossamer_gpu = table.imports();
 
 const { create, globals } = require(join(root, 'build/dawn/node_modules/webgpu'));
 Object.assign(globalThis, globals);
-const gpu = create([]);
+// SwiftShader compiles the extension's zeros one by one, which takes most of the time; Dawn can write the same zeros in a loop.
+const gpu = create(['disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension']);
 
 globalThis.gossamer = {
   gpu: table,
