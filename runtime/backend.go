@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	goruntime "runtime"
 
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gpu"
@@ -50,7 +51,9 @@ func loadWebGPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loade
 	if o.KV == F32 {
 		info.KV, precision = F32, model.F32
 	}
-	m, err := model.Load(ctx, dev, ck, model.Options{Context: o.Context, KV: precision, Sequences: o.MaxSequences, Progress: o.Progress})
+	m, err := model.Load(ctx, dev, ck, model.Options{
+		Context: o.Context, KV: precision, Sequences: o.MaxSequences, Progress: o.Progress, WarmUp: goruntime.GOOS == "js",
+	})
 	if err != nil {
 		free()
 		return nil, err

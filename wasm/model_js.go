@@ -141,11 +141,9 @@ func open(ctx context.Context, o js.Value) (_ *openModel, err error) {
 	// What is left is small, the vocabulary mostly. Collections interrupt replies, so from now on they wait until it has grown well.
 	runtime.GC()
 	debug.SetGCPercent(400)
-	if !m.device.Caps().Adapter.CPU() { // where the compiler would take the time of the first reply
-		warm, cool := context.WithCancel(context.Background())
-		m.cool = cool
-		m.warming.Go(func() { m.engine.Backend().(*model.Model).WarmUp(warm) }) // a prompt will meet the same error
-	}
+	warm, cool := context.WithCancel(context.Background())
+	m.cool = cool
+	m.warming.Go(func() { m.engine.Backend().(*model.Model).WarmUp(warm) }) // a prompt will meet the same error
 	return m, nil
 }
 

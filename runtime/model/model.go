@@ -52,6 +52,9 @@ type Options struct {
 	Sequences int
 	// Checkpoints is how many places to resume from are kept over all sequences; older ones give way. 0: 16.
 	Checkpoints int
+	// WarmUp records what a first prompt needs before weights are loaded, so that a compiler that works beside everything else, as
+	// in browsers, is done when they are there. Model.WarmUp does the rest.
+	WarmUp bool
 	// Progress is called while weights are loaded.
 	Progress func(weights.Progress)
 }
@@ -129,6 +132,11 @@ func (m *Model) load(ctx context.Context, ck *weights.Checkpoint, o Options) err
 	}
 	if err := m.makeKernels(); err != nil {
 		return err
+	}
+	if o.WarmUp {
+		if _, err := m.prefillProgram(m.prefillClass(firstPrompt)); err != nil {
+			return err
+		}
 	}
 	if err := ck.Load(ctx, sink{m}, o.Progress); err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 )
 
 func TestWarmUp(t *testing.T) {
-	m := loadSmall(t, Options{Context: 64, Chunk: 16})
+	m := loadSmall(t, Options{Context: 64, Chunk: 16, WarmUp: true})
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := m.WarmUp(ended); !errors.Is(err, context.Canceled) {
@@ -20,6 +20,9 @@ func TestWarmUp(t *testing.T) {
 			}
 		}
 		return n
+	}
+	if got := prefills(); got != 1 {
+		t.Errorf("loading has recorded %d prefill programs, want that of a first prompt", got)
 	}
 	if err := m.WarmUp(t.Context()); err != nil {
 		t.Fatal(err)
