@@ -36,6 +36,7 @@ type report struct {
 	Seed        uint64   `json:"seed"`
 	Minutes     float64  `json:"minutes"`
 	Tokens      int      `json:"tokens"`
+	Unknown     int      `json:"unknown"` // tokens of replies that the model was never trained on, if it is known which
 	Cells       []cell   `json:"cells"`
 	Failures    []string `json:"failures,omitempty"` // the first few
 }
@@ -56,22 +57,26 @@ type evaluation struct {
 type subject struct {
 	engine *gossamer.Engine
 	tok    *tokenizer.Tokenizer
-	ids    []int32         // the id of each of the model's tokens, -1 for the unknown one, if it is a compact model; else nil
-	rows   map[int32]int32 // the token of each of those ids
+	ids    []int32         // the id of each row of a compact model, -1 for the unknown one; nil for other models
+	rows   map[int32]int32 // the row of each id that was trained; nil if that is not known
 }
 
-// readIDs reads ids.json of a compact model.
-func (s *subject) readIDs(path string) error {
+// readIDs reads the ids.json of a compact model, which is the subject or has the same training.
+func (s *subject) readIDs(path string, compact bool) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(data, &s.ids); err != nil {
+	var ids []int32
+	if err := json.Unmarshal(data, &ids); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	s.rows = map[int32]int32{}
-	for row, id := range s.ids {
+	for row, id := range ids {
 		s.rows[id] = int32(row)
+	}
+	if compact {
+		s.ids = ids
 	}
 	return nil
 }
@@ -102,7 +107,7 @@ func (s *subject) reply(ctx context.Context, prompt []int32, p sample.Params) ([
 	}
 	if s.ids != nil {
 		for i, row := range reply {
-			reply[i] = max(0, s.ids[row]) // the unknown token is no answer to anything, whichever it is
+			reply[i] = s.ids[row]
 		}
 	}
 	return reply, nil
@@ -181,6 +186,11 @@ func (v *evaluation) ask(ctx context.Context, c *cell, d *dialogue) ([]int32, er
 		return nil, err
 	}
 	v.report.Tokens += len(reply)
+	for _, id := range reply {
+		if _, ok := v.rows[id]; !ok && v.rows != nil {
+			v.report.Unknown++
+		}
+	}
 	c.Tokens += float64(len(reply))
 	c.Asked++
 	if grade(v.tok, reply, d.want) {

@@ -66,6 +66,7 @@ func run(args []string, out io.Writer) error {
 		temperature := flags.Float64("temperature", 0, "eval: 0 is greedy")
 		only := flags.String("skill", "", "eval: this skill only, or foreign or conversation")
 		ids := flags.String("ids", "", "ids.json of a model that was exported compact")
+		trained := flags.String("trained", "", "ids.json of the same model in its compact form, to count ids that were never trained")
 		replies := flags.String("replies", "", "compare: file of prompts and replies")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
@@ -83,8 +84,11 @@ func run(args []string, out io.Writer) error {
 		}
 		defer e.Close()
 		s := &subject{engine: e, tok: tok}
-		if *ids != "" {
-			if err := s.readIDs(*ids); err != nil {
+		if *ids != "" && *trained != "" {
+			return fmt.Errorf("want -ids or -trained, not both")
+		}
+		if path := *ids + *trained; path != "" {
+			if err := s.readIDs(path, *ids != ""); err != nil {
 				return err
 			}
 		}
