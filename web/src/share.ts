@@ -21,6 +21,8 @@ import { names, type Call, type JoinOptions, type Request, type Response } from 
  */
 const askEvery = 2000;
 const patience = { notice: 4, failure: 15 };
+/** Milliseconds between two pings on a new channel. */
+const knockEvery = 100;
 
 /** A line to the engine of whichever tab runs it. */
 export class SharedLine implements Line {
@@ -43,6 +45,7 @@ export class SharedLine implements Line {
   private ears: Ears | undefined;
   /** Requests that another tab's engine has not answered. */
   private readonly unanswered = new Set<number>();
+  private knocking: ReturnType<typeof setInterval> | undefined;
   private asking: ReturnType<typeof setInterval> | undefined;
   private silence = 0;
 
@@ -86,6 +89,8 @@ export class SharedLine implements Line {
   close(): void {
     this.closing.abort();
     this.leave();
+    this.unanswered.clear();
+    clearInterval(this.asking);
     this.calls.close();
     this.own?.close();
   }
@@ -107,12 +112,24 @@ export class SharedLine implements Line {
     if (call.kind === 'owner') {
       this.call();
     } else if (call.client === this.id) {
-      this.leave();
       this.owner = call.owner;
-      this.channel = new BroadcastChannel(names.channel(call.owner, this.id));
-      this.channel.onmessage = (event: MessageEvent<Response>) => this.receive(event.data);
-      this.change();
+      this.enter(new BroadcastChannel(names.channel(call.owner, this.id)));
     }
+  }
+
+  /** Begins a channel to another engine. Its other end may come to be after the word of welcome, so the client knocks until it answers. */
+  private enter(channel: BroadcastChannel): void {
+    this.leave();
+    this.channel = channel;
+    const knock = () => channel.postMessage({ kind: 'ping', id: 0 } satisfies Request);
+    this.knocking = setInterval(knock, knockEvery);
+    knock();
+    channel.onmessage = () => {
+      clearInterval(this.knocking);
+      channel.onmessage = (event: MessageEvent<Response>) => this.receive(event.data);
+      this.silence = 0;
+      this.change();
+    };
   }
 
   private call(): void {
@@ -130,15 +147,14 @@ export class SharedLine implements Line {
 
   /** Gives up the channel. */
   private leave(): void {
+    clearInterval(this.knocking);
     this.channel?.close();
     this.channel = undefined;
-    this.unanswered.clear();
-    clearInterval(this.asking);
-    this.asking = undefined;
   }
 
-  /** The engine is another one. */
+  /** The engine is another one: what was asked of the one before is asked again. */
   private change(): void {
+    this.unanswered.clear();
     if (this.opened) {
       this.opened = false;
       this.ears?.lost(new RuntimeError('closed', 'the tab that ran the model was closed or loaded it again'), 'moved');
@@ -197,10 +213,9 @@ export class SharedLine implements Line {
       this.asking = undefined;
       return;
     }
-    if (this.channel) {
-      this.channel.postMessage({ kind: 'ping', id: 0 } satisfies Request);
-    } else {
-      this.call();
+    this.channel?.postMessage({ kind: 'ping', id: 0 } satisfies Request);
+    if (!this.channel || this.silence > 0) {
+      this.call(); // perhaps there is another engine
     }
     const error = new RuntimeError('suspended', 'the tab that runs the model does not answer');
     this.silence++;

@@ -189,6 +189,30 @@ describe('a model that tabs share', { skip }, () => {
     await third.close();
   });
 
+  test('a tab that runs it and is suspended is told of, and used again when it goes on', { timeout }, async () => {
+    const [owner, other] = roles();
+    // As for the others: its worker stands still for a while.
+    const still = owner.workers()[0]!.evaluate((milliseconds) => {
+      const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+      Atomics.wait(new Int32Array(buffer), 0, 0, milliseconds);
+    }, 45_000);
+    const failure = await other.evaluate(async (ask) => {
+      const begun = performance.now();
+      globalThis.notices = [];
+      const told = new Promise<number>((resolve) => {
+        const timer = setInterval(() => globalThis.notices.length > 0 && (clearInterval(timer), resolve(performance.now() - begun)), 100);
+      });
+      const error = await globalThis.ai.chat.completions.create(ask).then(() => undefined, ({ code, hint }: RuntimeError) => ({ code, hint }));
+      return { error, notices: globalThis.notices.map((n) => n.kind), told: await told };
+    }, ask(8));
+    assert.equal(failure.error?.code, 'suspended');
+    assert.match(failure.error!.hint, /bring it to the front/);
+    assert.deepEqual(failure.notices, ['suspended']);
+    assert.ok(failure.told < 15_000, `told after ${failure.told} ms`);
+    await still;
+    assert.ok((await answer(other)).length > 0);
+  });
+
   test('another tab takes over when the one that runs it is closed, and replies go on', { timeout }, async () => {
     const [owner, other] = roles();
     const third = await tab();
