@@ -136,7 +136,7 @@ func thinkSort(list []int, e effort) string {
 
 func sortTask(s source) *task {
 	limit := 100
-	if s.chance(0.25) {
+	if s.chance(0.1) {
 		limit = 1000
 	}
 	list := s.Perm(limit)[:s.between(3, 5)]

@@ -72,7 +72,7 @@ func syllogismTask(s source) *task {
 	}
 	p1, p2, c := f.p1.say(terms), f.p2.say(terms), f.c.say(terms)
 	var user string
-	if s.chance(0.2) { // the other premise first
+	if s.chance(0.5) { // the other premise first, as often, or the model learns which letters mostly come where
 		p1, p2 = p2, p1
 		f.p1, f.p2 = f.p2, f.p1
 	}
@@ -151,7 +151,7 @@ func personTask(s source) *task {
 	if kind == 3 { // the converse: all a are c, who is c, so who is a?
 		fact, ask, question = ask, fact, fmt.Sprintf("is %s %s", who, oneOf(a))
 	}
-	factFirst := s.chance(0.2)
+	factFirst := s.chance(0.4)
 	user := s.casual(pick(s, []string{
 		fmt.Sprintf("%s. %s. %s?", upperFirst(rule), fact, upperFirst(question)),
 		fmt.Sprintf("If %s and %s, %s?", rule, fact, question),

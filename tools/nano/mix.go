@@ -44,21 +44,21 @@ func plain(draw func(source) *task) func(*mix) *task {
 }
 
 var skills = []skill{
-	{"add", 8, plain(addTask)},
-	{"subtract", 12, plain(subtractTask)},
-	{"multiply", 6, plain(multiplyTask)},
-	{"compare", 8, plain(compareTask)},
-	{"count", 11, plain(countTask)},
-	{"sort", 14, plain(sortTask)},
-	{"syllogism", 9, plain(syllogismTask)},
-	{"call", 13, plain(callTask)},
-	{"result", 6, plain(resultTask)},
-	{"json", 6, plain(jsonTask)},
+	{"add", 9, plain(addTask)},
+	{"subtract", 10, plain(subtractTask)},
+	{"multiply", 9, plain(multiplyTask)},
+	{"compare", 6, plain(compareTask)},
+	{"count", 8, plain(countTask)},
+	{"sort", 13, plain(sortTask)},
+	{"syllogism", 15, plain(syllogismTask)},
+	{"call", 12, plain(callTask)},
+	{"result", 5, plain(resultTask)},
+	{"json", 5, plain(jsonTask)},
 	{"story", 6, plain(storyTask)},
-	{"units", 6, plain(unitTask)},
+	{"units", 8, plain(unitTask)},
 	{"instruct", 5, (*mix).instructed},
-	{"chat", 2, plain(talkTask)},
-	{"refusal", 7, (*mix).refusal},
+	{"chat", 1.5, plain(talkTask)},
+	{"refusal", 6, (*mix).refusal},
 }
 
 func (m *mix) instructed() *task {
