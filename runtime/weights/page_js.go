@@ -29,7 +29,7 @@ func OpenPage(manifest []byte, store js.Value) (*Checkpoint, error) {
 // pageStore has chunks that a ChunkStore brings.
 type pageStore struct{ store js.Value }
 
-// get returns a chunk as it is stored, a Uint8Array.
+// get returns a chunk as it is stored, a Uint8Array, to be released.
 func (s pageStore) get(ctx context.Context, c *Chunk) (js.Value, error) {
 	abort := js.Global().Get("AbortController").New()
 	defer context.AfterFunc(ctx, func() { abort.Call("abort") })()
@@ -50,12 +50,16 @@ func (s pageStore) get(ctx context.Context, c *Chunk) (js.Value, error) {
 	return data, nil
 }
 
+// release frees a chunk's memory at once: js.Value would keep it until Go's next collection.
+func (s pageStore) release(data js.Value) { s.store.Call("release", data) }
+
 // fetch copies a chunk into Go's memory.
 func (s pageStore) fetch(ctx context.Context, c *Chunk, buf []byte) ([]byte, error) {
 	data, err := s.get(ctx, c)
 	if err != nil {
 		return nil, err
 	}
+	defer s.release(data)
 	p := sized(buf, c.Bytes)
 	js.CopyBytesToGo(p, data)
 	return p, nil
@@ -126,6 +130,7 @@ func (s *pageSource) moveChunk(ctx context.Context, c *Chunk, sink Placer, ps []
 	if err != nil {
 		return err
 	}
+	defer s.page.release(data)
 	if c.Codec != None {
 		return s.unpackChunk(c, data, sink, ps)
 	}

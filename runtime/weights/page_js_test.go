@@ -21,6 +21,7 @@ type pagedModel struct {
 	manifest []byte
 	store    js.Value
 	calls    int
+	released int                               // chunks
 	get      func(chunk js.Value) (any, error) // in place of reading the file, if it is set
 }
 
@@ -70,7 +71,12 @@ func newPagedModel(t *testing.T) *pagedModel {
 		return js.Global().Get("Promise").New(executor)
 	})
 	t.Cleanup(get.Release)
-	m.store = js.ValueOf(map[string]any{"parallel": 3, "get": get})
+	release := js.FuncOf(func(js.Value, []js.Value) any {
+		m.released++
+		return nil
+	})
+	t.Cleanup(release.Release)
+	m.store = js.ValueOf(map[string]any{"parallel": 3, "get": get, "release": release})
 	return m
 }
 
@@ -122,6 +128,9 @@ func TestPageMovesEveryByte(t *testing.T) {
 	p := placer{}
 	if err := c.Load(t.Context(), p, func(p Progress) { last = p }); err != nil {
 		t.Fatal(err)
+	}
+	if m.calls == 0 || m.released != m.calls {
+		t.Errorf("%d of %d chunks are released", m.released, m.calls)
 	}
 	total := int64(0)
 	for _, s := range c.Config().Tensors() {

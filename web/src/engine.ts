@@ -17,8 +17,13 @@ export interface Chunk {
 export interface ChunkStore {
   /** The number of calls in flight that keeps the connections busy. */
   readonly parallel: number;
-  /** Resolves to the chunk's bytes, verified. onBytes is told of bytes as they arrive (negative where some had to be fetched again). */
+  /** Resolves to the chunk's bytes, verified, to be released. onBytes is told of bytes as they arrive (negative where some had to be fetched again). */
   get(chunk: Chunk, signal: AbortSignal, onBytes?: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Frees the memory of a chunk's bytes at once. Without that it would stay as long as Go may still name it, which Go finds out at
+   * its next collection: it makes none while a model is loaded, because that takes hardly any of its own memory.
+   */
+  release(bytes: Uint8Array<ArrayBuffer>): void;
 }
 
 /** What the engine needs to open a model. */

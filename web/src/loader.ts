@@ -72,6 +72,10 @@ export class Loader implements ChunkStore {
     );
   }
 
+  release({ buffer }: Uint8Array<ArrayBuffer>): void {
+    structuredClone(buffer, { transfer: [buffer] }); // the clone, to which the memory has moved, is nobody's
+  }
+
   /** The chunk as it was kept, if it still is as it was; and the hash that was seen at first, if none is published. */
   private async stored(key: string, chunk: Chunk): Promise<{ bytes?: Uint8Array<ArrayBuffer>; pinned?: string | undefined }> {
     const { storage } = this.options;

@@ -62,16 +62,19 @@ interface SyncAccessHandle {
 }
 type WorkerFileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncAccessHandle> };
 
-/** Milliseconds after which an operation is given up: Chromium's private windows sometimes never answer. */
-const patience = 10_000;
+/** Seconds after which an operation is given up: Chromium's private windows sometimes never answer. */
+const patience = 10;
 
-/** The result of an operation that may not be answered. */
+/**
+ * The result of an operation that may not be answered. Seconds are counted in which this thread was there to hear the answer: it may
+ * have waited for the GPU for longer than that, and then hears the clock first.
+ */
 function answered<T>(operation: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout>;
+  let ticks = 0, timer: ReturnType<typeof setInterval>;
   const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer for ${patience / 1000} s`)), patience);
+    timer = setInterval(() => ++ticks >= 10 * patience && reject(new Error(`no answer for ${patience} s`)), 100);
   });
-  return Promise.race([operation, silence]).finally(() => clearTimeout(timer));
+  return Promise.race([operation, silence]).finally(() => clearInterval(timer));
 }
 
 /** Opens a file for writing; only one tab at a time may. */

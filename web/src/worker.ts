@@ -193,6 +193,7 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
           meter.add(n);
           onBytes?.(n);
         }),
+      release: (bytes) => loader.release(bytes),
     },
     context: contextFor(manifest.config, m),
     kv: m.kv,
