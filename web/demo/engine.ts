@@ -6,7 +6,7 @@ import { create, type Gossamer } from '../src/index.ts';
 export type Engine = Pick<Gossamer, 'info' | 'chat' | 'models' | 'tokenize' | 'detokenize' | 'close'>;
 export type EngineOptions = Parameters<typeof create>[0];
 
-/** Opens a model. Rejects with RuntimeError, or with the signal's reason. */
+/** Opens a model, or finds it open in another tab. Rejects with RuntimeError, or with the signal's reason. */
 export function createEngine(options: EngineOptions): Promise<Engine> {
-  return create(options);
+  return create({ share: true, ...options });
 }

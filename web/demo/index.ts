@@ -35,6 +35,7 @@ const thread = new Thread(threadElement, scroller, {
   },
   answer: (callID, result) => void chat.answer(current, callID, result),
   isRunning: () => chat.isRunning(current),
+  waitingFor: () => (host.state.phase === 'ready' ? 'Reading' : 'Waiting for the model'),
   validate: (answer, schema) => (checkSchema(schema) ? ['the schema itself is wrong'] : checkAnswer(answer, schema)),
 });
 
@@ -432,9 +433,7 @@ host.addEventListener('change', () => {
       void measure();
       void startOffline(); // now, so that it does not compete with the model for the connection
     }
-    if (branch(current).length === 0) {
-      void showCurrent();
-    }
+    void showCurrent();
   }
 });
 host.addEventListener('notice', (event) => {

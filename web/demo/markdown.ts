@@ -299,7 +299,7 @@ class CodeView {
 
   constructor() {
     const copy = iconButton('copy', 'Copy code', () => copyText(this.text, copy));
-    const pre = h('pre', { tabindex: '0', role: 'region', 'aria-label': 'Code' }, this.code);
+    const pre = h('pre', { tabindex: '0', role: 'group', 'aria-label': 'Code' }, this.code);
     this.element = h('div', { class: 'code-block', dir: 'ltr' }, h('div', { class: 'code-head' }, this.name, copy), pre);
   }
 
@@ -352,7 +352,7 @@ function decorate(fragment: DocumentFragment): void {
     setFormula(element, element.textContent ?? '', element.classList.contains('display'));
   }
   for (const table of fragment.querySelectorAll('table')) {
-    const frame = h('div', { class: 'table', tabindex: '0', role: 'region', 'aria-label': 'Table' });
+    const frame = h('div', { class: 'table', tabindex: '0', role: 'group', 'aria-label': 'Table' });
     table.replaceWith(frame);
     frame.append(table);
   }

@@ -3,6 +3,12 @@
 //
 // One version of the app is one cache: a page never gets files of two versions. A new version waits until no page uses the old one,
 // or until the visitor asks for it.
+//
+// It also answers OpenAI's API at v1/ for all pages below it, from the model that a tab has open.
+
+import { serve } from '../src/service.ts';
+
+serve();
 
 // Defined by build.mjs: a hash of all files, their names, and what the page appends to the URLs of the package's.
 declare const APP_BUILD: string;

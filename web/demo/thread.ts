@@ -12,6 +12,8 @@ export interface Actions {
   show(message: Message): void;
   answer(callID: string, text: string): void;
   isRunning(): boolean;
+  /** What a reply that has not begun waits for. */
+  waitingFor(): string;
   validate(answer: string, schema: string): string[];
 }
 
@@ -238,7 +240,7 @@ class AssistantView implements View {
     const waiting = !done && !m.content && !m.reasoning && !m.calls;
     this.status.hidden = !waiting;
     if (waiting) {
-      this.status.lastElementChild!.textContent = 'Reading';
+      this.status.lastElementChild!.textContent = this.actions.waitingFor();
     }
     if (done && !this.finished) {
       this.finished = true;
@@ -269,12 +271,12 @@ class AssistantView implements View {
   }
 
   private callCard(call: ToolCall, result: string | undefined, waiting: boolean): HTMLElement {
-    const card = h('section', { class: 'call', 'aria-label': `Call of ${call.function.name}` },
-      h('h3', {}, icon('tool'), h('span', {}, call.function.name)), h('pre', { class: 'arguments', tabindex: '0', role: 'region', 'aria-label': 'Arguments' }, pretty(call.function.arguments)));
+    const card = h('div', { class: 'call', role: 'group', 'aria-label': `Call of ${call.function.name}` },
+      h('p', { class: 'call-name' }, icon('tool'), h('span', {}, call.function.name)), h('pre', { class: 'arguments', tabindex: '0', role: 'group', 'aria-label': 'Arguments' }, pretty(call.function.arguments)));
     if (result !== undefined) {
       const text = new markdown!.PlainText(true);
       text.show(result);
-      card.append(h('div', { class: 'result', role: 'region', 'aria-label': 'Result', tabindex: '0' }, text.element));
+      card.append(h('div', { class: 'result', role: 'group', 'aria-label': 'Result', tabindex: '0' }, text.element));
     } else if (waiting) {
       const box = h('textarea', { 'aria-label': `Result of ${call.function.name}`, placeholder: 'What the function returns', rows: '2', dir: 'auto' });
       card.append(h('form', { class: 'answer', onsubmit: (e: Event) => (e.preventDefault(), this.actions.answer(call.id, box.value)) },

@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import type { BrowserContext, Page } from 'playwright-core';
 import { findChromium, visit as visitURL } from './browser.ts';
@@ -39,6 +40,18 @@ interface Asked {
 }
 declare const globalThis: { asked: Asked[]; violations: string[]; harness: typeof harness; before: Element; seen: unknown[] } & typeof window;
 
+/** A model as it is published: nobody has packed it. */
+function publishedModel(): string {
+  const golden = join(dist, '../../testdata/golden/full_vocab/model');
+  const published = join(dist, 'test/published');
+  mkdirSync(published, { recursive: true });
+  for (const file of ['config.json', 'generation_config.json']) {
+    copyFileSync(join(golden, file), join(published, file));
+  }
+  writeFileSync(join(published, 'model.safetensors'), gunzipSync(readFileSync(join(golden, 'model.safetensors.gz'))));
+  return published;
+}
+
 describe('the page in Chromium', { skip }, () => {
   let server: Server;
   const open = new Set<BrowserContext>();
@@ -46,7 +59,7 @@ describe('the page in Chromium', { skip }, () => {
 
   before(async () => {
     // Under a path of its own, as on any host.
-    server = await serve({ '/some/where/': dist });
+    server = await serve({ '/some/where/': dist, '/published/': publishedModel() });
     await build({ entryPoints: [join(dirname(dist), 'test/harness.ts')], outfile: join(dist, 'test/harness.js'), bundle: true, format: 'esm', logLevel: 'warning', define: { BUILD: '"test"' } });
   });
   after(async () => {
@@ -79,7 +92,7 @@ describe('the page in Chromium', { skip }, () => {
     await page.keyboard.press('Enter');
   };
   const importFile = async (page: Page, name: string, text: string) => {
-    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Import' }).click()]);
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Import', exact: true }).click()]);
     await chooser.setFiles({ name, mimeType: 'application/json', buffer: Buffer.from(text) });
     await page.getByText('Imported.').last().waitFor();
   };
@@ -189,7 +202,7 @@ describe('the page in Chromium', { skip }, () => {
       await calm();
       await page.locator('.user').first().hover();
       await page.locator('.user').first().getByRole('button', { name: 'Edit message' }).click();
-      await page.getByLabel('Edit message').fill('What is 20 + 3?');
+      await page.getByRole('textbox', { name: 'Edit message' }).fill('What is 20 + 3?');
       await page.keyboard.press('Enter');
       await page.locator('.user .alternatives', { hasText: '2/2' }).waitFor();
       await lastAnswer(page).locator('.stats').waitFor({ timeout });
@@ -241,7 +254,7 @@ describe('the page in Chromium', { skip }, () => {
       assert.ok(await page.locator('.alternatives').count() > 0, 'with its branches');
       assert.equal(await page.locator('#conversations li').count(), 3);
       await page.evaluate(() => (globalThis.asked.length = 0));
-      const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Import' }).click()]);
+      const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Import', exact: true }).click()]);
       await chooser.setFiles({ name: 'x.md', mimeType: 'text/markdown', buffer: Buffer.from('# No conversation') });
       await page.getByText('x.md: This Markdown is not a conversation').waitFor();
     });
@@ -258,7 +271,7 @@ describe('the page in Chromium', { skip }, () => {
       await ask(page, 'What is 12 * 12?');
       await page.locator('.call .result').first().waitFor({ timeout });
       await idle(page);
-      assert.equal(await page.locator('.call h3').first().innerText(), 'calculator');
+      assert.equal(await page.locator('.call-name').first().innerText(), 'calculator');
       const result = await page.locator('.call .result').first().innerText();
       assert.ok(result.length > 0);
       const [first, second] = await asked(page);
@@ -334,7 +347,7 @@ describe('the page in Chromium', { skip }, () => {
       assert.match(await page.locator('.current-model').innerText(), /of its memory.*Every byte was compared with its published hash/s);
       await page.getByRole('button', { name: 'Choose gossamer-nano' }).click();
       await page.locator('.verdict dd', { hasText: 'nothing, it is stored' }).waitFor();
-      await page.getByLabel('Context', { exact: true }).selectOption('1024');
+      await page.getByRole('combobox', { name: 'Context' }).selectOption('1024');
       await page.locator('.verdict dd', { hasText: '1,024 tokens of context' }).waitFor();
       await page.getByRole('button', { name: 'Open', exact: true }).click();
       await ready(page);
@@ -419,8 +432,15 @@ describe('the page in Chromium', { skip }, () => {
     await page.locator('.verdict dd', { hasText: 'nothing, the files are here' }).waitFor();
     server.requests.length = 0;
     await page.getByRole('button', { name: 'Open', exact: true }).click();
-    await page.locator('#model-button', { hasText: /^nano/ }).filter({ hasText: 'of GPU memory' }).waitFor({ timeout });
+    await page.locator('#model-button', { hasText: 'Model: nano' }).filter({ hasText: 'of GPU memory' }).waitFor({ timeout });
     assert.equal(server.requests.filter((r) => r.path.includes('/chunks/')).length, 0);
+
+    await page.locator('#model-button').click();
+    await page.getByLabel('Any other, by the URL').fill(`${server.url}published/`);
+    await page.getByRole('button', { name: 'Look' }).click();
+    await page.locator('.verdict dd', { hasText: 'not verified: no hashes are published' }).waitFor();
+    await page.getByRole('button', { name: /Download [\d.]+ MB and open/ }).click();
+    await page.locator('#model-button', { hasText: 'published' }).filter({ hasText: 'not verified' }).waitFor({ timeout });
     await leave(tab);
   });
 
@@ -516,7 +536,7 @@ describe('the page in Chromium', { skip }, () => {
       assert.equal(await box(page).inputValue(), 'かな\n');
       await box(page).fill('');
       await page.keyboard.press('ArrowUp');
-      await page.getByLabel('Edit message').waitFor();
+      await page.getByRole('textbox', { name: 'Edit message' }).waitFor();
       await page.keyboard.press('Escape');
       assert.equal(await page.getByLabel('Edit message').first().evaluate((e) => e.tagName), 'BUTTON');
       await page.getByRole('button', { name: 'Settings' }).focus();
@@ -530,9 +550,10 @@ describe('the page in Chromium', { skip }, () => {
       await page.keyboard.press('Control+Shift+O');
       await page.getByText('What would you like to know?').waitFor();
       // The first stop leads past the sidebar.
-      await page.evaluate(() => (document.activeElement as HTMLElement).blur());
-      await page.keyboard.press('Tab');
-      assert.equal(await page.evaluate(() => document.activeElement?.className), 'skip');
+      assert.equal(await page.evaluate(() => document.querySelector('a, button, input, select, textarea, [tabindex]')?.className), 'skip');
+      await page.locator('.skip').focus();
+      await page.keyboard.press('Enter');
+      assert.equal(await page.evaluate(() => document.activeElement?.id), 'text');
     });
 
     test('colours follow the system or the visitor, and nothing moves for those who want it so', async () => {
