@@ -37,6 +37,8 @@ export class Loader implements ChunkStore {
   full = false;
   private readonly options: LoaderOptions;
   private readonly connections: Semaphore;
+  /** Of the storage, which is quick: a chunk takes its bytes several times while it is read and hashed. */
+  private readonly readers = new Semaphore(2);
 
   constructor(options: LoaderOptions) {
     this.options = options;
@@ -54,7 +56,7 @@ export class Loader implements ChunkStore {
         message: 'No hashes are published for these weights: they are compared only with what this browser saw at first.',
       });
     }
-    const stored = await this.stored(key, chunk);
+    const stored = await this.readers.run(signal, () => this.stored(key, chunk));
     if (stored.bytes) {
       onBytes(chunk.bytes);
       return stored.bytes;

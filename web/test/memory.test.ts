@@ -1,0 +1,117 @@
+// What loading a model of 1 GiB takes of memory, in Chromium.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Progress } from '../src/index.ts';
+import { findChromium, visit, type Gossamer } from './browser.ts';
+import { serve, type Server } from './server.ts';
+
+const dist = dirname(dirname(fileURLToPath(import.meta.url)));
+const root = dirname(dirname(dist));
+const big = join(dist, 'test/big');
+
+const skip = !findChromium() ? 'Chromium is not installed: install it, or set CHROMIUM to its path' : process.platform !== 'linux' && 'memory is read from /proc';
+
+/** Random weights of 1 GiB: the published vocabulary, and three layers of 32 experts. */
+function makeModel(): void {
+  rmSync(big, { recursive: true, force: true });
+  mkdirSync(big, { recursive: true });
+  const config = JSON.parse(readFileSync(join(root, 'testdata/golden/full_vocab/model/config.json'), 'utf8'));
+  Object.assign(config, {
+    hidden_size: 1024, intermediate_size: 1536, num_local_experts: 32, num_experts_per_tok: 4, num_hidden_layers: 3,
+    num_attention_heads: 16, head_dim: 64, sliding_window: 128, layer_types: ['sliding_attention', 'full_attention', 'sliding_attention'],
+  });
+  delete config.experts_per_token; // the same, by its older name
+  writeFileSync(join(big, 'config.json'), JSON.stringify(config));
+  const options = { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] as ('ignore' | 'inherit')[] };
+  execFileSync('go', ['run', './tools/randmodel', '-config', join(big, 'config.json'), '-out', join(big, 'model')], options);
+  const command = process.env.GOSSAMER ? [resolve(root, process.env.GOSSAMER)] : ['go', 'run', './tools/gossamer'];
+  execFileSync(command[0]!, [...command.slice(1), 'pack', '--manifest-only', join(big, 'model'), join(big, 'model')], options);
+}
+
+/** Reads a field of /proc/PID/status, in numbers; undefined where the process has ended. */
+function status(pid: number | string, field: string): number | undefined {
+  try {
+    return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Anonymous memory in bytes of the renderer process, among this process's descendants, that has most of it. */
+function rendererBytes(): number {
+  let most = 0;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    let command = '';
+    try {
+      command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    } catch {} // it has ended
+    if (!command.includes('--type=renderer')) {
+      continue;
+    }
+    let ancestor: number | undefined = Number(pid);
+    while (ancestor && ancestor !== process.pid) {
+      ancestor = status(ancestor, 'PPid');
+    }
+    if (ancestor) {
+      most = Math.max(most, 1024 * (status(pid, 'RssAnon') ?? 0));
+    }
+  }
+  return most;
+}
+
+let server: Server;
+before(async () => {
+  if (!skip) {
+    makeModel();
+    server = await serve({ '/page.html': Buffer.from('<!doctype html><title>gossamer</title>'), '/dist/': dist, '/model/': join(big, 'model') });
+  }
+});
+after(async () => {
+  await server?.close();
+  rmSync(big, { recursive: true, force: true });
+});
+
+// The heaps of JavaScript and WebAssembly, ArrayBuffers included, are anonymous memory of the page's renderer process. Counted is all
+// that this process takes beyond what it has with an empty page, which includes what is free already and not given back to the system.
+// The GPU's memory, which SwiftShader takes of the processor's, belongs to another process.
+test('a page takes at most 300 MB while 1 GiB of weights is loaded', { skip, timeout: 240_000 }, async (t) => {
+  const { page: empty, context } = await visit(`${server.url}page.html`);
+  const load = async () => {
+    const { create } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;
+    const abort = new AbortController();
+    let last: Progress | undefined;
+    const onProgress = (p: Progress) => {
+      last = p;
+      if (p.phase === 'compile') {
+        abort.abort(); // the shaders are none of this test's business
+      }
+    };
+    const end = await create({ model: '/model/', context: 1024, onProgress, onNotice() {}, signal: abort.signal }).then(() => 'loaded', (e: Error) => `${e.name}: ${e.message}`);
+    return { end, done: last?.bytesDone, total: last?.bytesTotal };
+  };
+  /** Loads in a page, and so in a process, of its own; returns the peak in bytes. */
+  const measure = async (): Promise<number> => {
+    const page = await context.newPage();
+    await page.goto(`${server.url}page.html`);
+    const before = rendererBytes();
+    let peak = 0;
+    const sampling = setInterval(() => (peak = Math.max(peak, rendererBytes())), 25);
+    const { end, done, total } = await page.evaluate(load).finally(() => clearInterval(sampling));
+    assert.match(end, /^loaded|AbortError/);
+    assert.ok(total! >= 2 ** 30, `${total} bytes`);
+    assert.equal(done, total);
+    await page.close();
+    return peak - before;
+  };
+  const downloading = await measure();
+  const reading = await measure();
+  await empty.close();
+  await context.close();
+  t.diagnostic(`at most ${Math.round(downloading / 1e6)} MB from the network, ${Math.round(reading / 1e6)} MB from the storage`);
+  assert.ok(downloading <= 300e6 && reading <= 300e6, `${downloading} and ${reading} bytes`);
+});
