@@ -62,27 +62,35 @@ interface SyncAccessHandle {
 }
 type WorkerFileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncAccessHandle> };
 
-/** Seconds after which an operation is given up: Chromium's private windows sometimes never answer. */
+/** Seconds after which an operation is given up: better a storage less than a page that waits. */
 const patience = 10;
 
+/** Operations in progress. Chromium never answers one whose handle was collected as garbage meanwhile. */
+const inProgress = new Set<{ handle: FileSystemHandle }>();
+
 /**
- * The result of an operation that may not be answered. Seconds are counted in which this thread was there to hear the answer: it may
- * have waited for the GPU for longer than that, and then hears the clock first.
+ * The result of an operation of a handle, which may not be answered. Seconds are counted in which this thread was there to hear the
+ * answer: it may have waited for the GPU for longer than that, and then hears the clock first.
  */
-function answered<T>(operation: Promise<T>): Promise<T> {
+function answered<T>(handle: FileSystemHandle, operation: Promise<T>): Promise<T> {
+  const use = { handle };
+  inProgress.add(use);
   let ticks = 0, timer: ReturnType<typeof setInterval>;
   const silence = new Promise<never>((_, reject) => {
     timer = setInterval(() => ++ticks >= 10 * patience && reject(new Error(`no answer for ${patience} s`)), 100);
   });
-  return Promise.race([operation, silence]).finally(() => clearInterval(timer));
+  return Promise.race([operation, silence]).finally(() => {
+    clearInterval(timer);
+    inProgress.delete(use);
+  });
 }
 
 /** Opens a file for writing; only one tab at a time may. */
 async function openForWriting(dir: FileSystemDirectoryHandle, name: string): Promise<SyncAccessHandle> {
-  const file = (await answered(dir.getFileHandle(name, { create: true }))) as WorkerFileHandle;
+  const file = (await answered(dir, dir.getFileHandle(name, { create: true }))) as WorkerFileHandle;
   const handle = file.createSyncAccessHandle();
   try {
-    return await answered(handle);
+    return await answered(file, handle);
   } catch (error) {
     handle.then((late) => late.close(), () => {});
     throw error;
@@ -109,9 +117,10 @@ export class FileStorage implements Storage {
   /** Resolves to undefined where there is no such storage, as in some private windows. */
   static async open(): Promise<FileStorage | undefined> {
     try {
-      const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('gossamer', { create: true });
+      const top = await navigator.storage.getDirectory();
+      const root = await answered(top, top.getDirectoryHandle('gossamer', { create: true }));
       const [chunks, records, models] = await Promise.all(
-        ['chunks', 'records', 'models'].map((name) => root.getDirectoryHandle(name, { create: true })),
+        ['chunks', 'records', 'models'].map((name) => answered(root, root.getDirectoryHandle(name, { create: true }))),
       );
       return new FileStorage(chunks!, records!, models!);
     } catch {
@@ -125,7 +134,7 @@ export class FileStorage implements Storage {
 
   async read(key: string): Promise<Uint8Array<ArrayBuffer>> {
     const file = await existing(this.chunks, key);
-    return file ? new Uint8Array(await answered<ArrayBuffer>(file.getFile().then((f) => f.arrayBuffer()))) : new Uint8Array();
+    return file ? new Uint8Array(await answered<ArrayBuffer>(file, file.getFile().then((f) => f.arrayBuffer()))) : new Uint8Array();
   }
 
   async open(key: string, keep: number): Promise<Writer> {
@@ -202,7 +211,7 @@ export class FileStorage implements Storage {
 
 async function existing(dir: FileSystemDirectoryHandle, name: string): Promise<FileSystemFileHandle | undefined> {
   try {
-    return await answered(dir.getFileHandle(name));
+    return await answered(dir, dir.getFileHandle(name));
   } catch (error) {
     if ((error as DOMException).name === 'NotFoundError') {
       return undefined;
@@ -213,7 +222,7 @@ async function existing(dir: FileSystemDirectoryHandle, name: string): Promise<F
 
 async function remove(dir: FileSystemDirectoryHandle, name: string): Promise<void> {
   try {
-    await answered(dir.removeEntry(name));
+    await answered(dir, dir.removeEntry(name));
   } catch (error) {
     if ((error as DOMException).name !== 'NotFoundError') {
       throw error;
@@ -228,7 +237,7 @@ async function readJSON<T>(dir: FileSystemDirectoryHandle, key: string): Promise
     return undefined;
   }
   try {
-    return JSON.parse(await answered(file.getFile().then((f) => f.text()))) as T;
+    return JSON.parse(await answered(file, file.getFile().then((f) => f.text()))) as T;
   } catch {
     return undefined;
   }
