@@ -116,7 +116,7 @@ async function measure(url: string, signal: AbortSignal, onOpen: (engine: Engine
   }
   const begin = performance.now();
   const engine = await createEngine({
-    model: url, signal, onNotice: () => {},
+    model: url, signal, share: false, onNotice: () => {}, // what another tab has open would be measured with its load
     onProgress: (p) => say(`Loading: ${bytes(p.bytesDone)} of ${bytes(p.bytesTotal)}`),
   });
   onOpen(engine);

@@ -343,7 +343,9 @@ describe('the page in Chromium', { skip }, () => {
       await calm();
       await page.locator('#model-button').click();
       const item = page.locator('.model', { hasText: 'gossamer-nano' });
-      await item.filter({ hasText: /Open · [\d.]+ MB stored in this browser/ }).waitFor();
+      await item.filter({ hasText: /Open · [\d.]+ MB stored in this browser/ }).waitFor().catch(async (error: Error) => {
+        throw new Error(`${error.message}: ${await page.locator('.models').innerText()}`);
+      });
       assert.match(await page.locator('.current-model').innerText(), /of its memory.*Every byte was compared with its published hash/s);
       await page.getByRole('button', { name: 'Choose gossamer-nano' }).click();
       await page.locator('.verdict dd', { hasText: 'nothing, it is stored' }).waitFor();

@@ -83,7 +83,7 @@ const shot = async (page, name) => {
 const load = async (page) => {
   const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.evaluate(() => document.getElementById('import').click())]);
   await chooser.setFiles({ name: 'showcase.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(showcase)) });
-  await page.getByRole('button', { name: 'Falling from a tower', exact: true }).waitFor({ state: 'attached' });
+  await page.locator('#conversations .title', { hasText: 'Falling from a tower' }).waitFor({ state: 'attached' });
 };
 const choose = (page, name) => page.evaluate((name) => [...document.querySelectorAll('#conversations .title')].find((b) => b.textContent === name).click(), name);
 
