@@ -34,5 +34,7 @@ go build -o "$WORK/nano" ./tools/nano
 "$python" tools/nano/train.py train --data "$WORK/train.bin" --test "$WORK/test.bin" --out "$WORK" --minutes "$MINUTES" | tee -a "$WORK/log.jsonl"
 "$python" tools/nano/train.py eval --test "$WORK/test.bin" --out "$WORK" --per-cell 200 --replies "$WORK/replies.jsonl" | tee "$WORK/accuracy.json"
 "$python" tools/nano/train.py export --out "$WORK" --checkpoint runtime/nano/nano.zip
-cp "$WORK/log.jsonl" "$WORK/accuracy.json" "$WORK/replies.jsonl" runtime/nano/
+"$python" tools/nano/train.py export --out "$WORK" --checkpoint "$WORK/compact" --compact
+"$WORK/nano" eval -model "$WORK/compact" -ids "$WORK/compact/ids.json" -backend cpu -n 200 -seed 7 >"$WORK/eval.json"
+cp "$WORK/log.jsonl" "$WORK/eval.json" runtime/nano/
 ls -l runtime/nano/nano.zip
