@@ -49,13 +49,13 @@ nano: ## train the small model anew, hours on two cores; goes on where it was in
 	tools/nano/build.sh
 
 .PHONY: test
-test: setup-test build ## every test; missing hardware is a visible skip, in CI (CI=1) a failure
+test: setup-test build ## all tests but those of the page in Chromium (test-web); missing hardware is a visible skip, in CI (CI=1) a failure
 	go test -timeout 20m ./...
 	go test -timeout 10m -tags cogentcore ./runtime/gpu/
 	go test -timeout 10m -tags cogentcore -run 'TestCompileAll|TestGolden$$/gqa_window8' ./runtime/kernel/ ./runtime/model/
 	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
 	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/... ./wasm
-	@if [ -d web/node_modules ]; then node web/build.mjs && cd web && node_modules/.bin/tsc --noEmit && GOSSAMER=bin/gossamer node test/run.mjs app browser loader memory plan progress replay size stream; fi
+	@if [ -d web/node_modules ]; then node web/build.mjs && cd web && node_modules/.bin/tsc --noEmit && GOSSAMER=bin/gossamer node test/run.mjs app loader plan progress replay size stream; fi
 
 .PHONY: check
 check: ## formatting, vet, static analysis, import rules, generated files
