@@ -48,6 +48,7 @@ func decodeMessage(v value) (chat.Message, error) {
 			return err
 		})
 	}
+	known["parsed"] = ignored // which OpenAI's library adds to replies that it has put together
 	known["refusal"] = refused("give the text as content")
 	known["audio"] = refused("the model reads text")
 	known["function_call"] = refused("it is deprecated: use tool_calls")
@@ -102,7 +103,9 @@ func decodeToolCall(v value) (chat.ToolCall, error) {
 		"id":   text(&c.ID),
 		"type": only("function", "the model calls functions"),
 		"function": func(v value) error {
-			return v.readObject(fields{"name": text(&c.Name), "arguments": text(&c.Arguments)}, "name", "arguments")
+			return v.readObject(fields{
+				"name": text(&c.Name), "arguments": text(&c.Arguments), "parsed_arguments": ignored, // as parsed above
+			}, "name", "arguments")
 		},
 	}, "id", "type", "function")
 	return c, err

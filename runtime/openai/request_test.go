@@ -59,7 +59,7 @@ func TestDecode(t *testing.T) {
 		},
 		{
 			"calls",
-			`{"messages":[{"role":"assistant","content":null,"reasoning":"hm","tool_calls":[{"id":"a","type":"function","function":{"name":"weather","arguments":"{\"city\": \"Rome\"}"}}]},` +
+			`{"messages":[{"role":"assistant","content":null,"reasoning":"hm","tool_calls":[{"id":"a","type":"function","function":{"name":"weather","arguments":"{\"city\": \"Rome\"}","parsed_arguments":null}}],"parsed":null},` +
 				`{"role":"tool","tool_call_id":"a","content":"sunny"},{"role":"assistant","reasoning_content":"so","reasoning":"so"}]}`,
 			messages(
 				chat.Message{Role: chat.Assistant, Reasoning: "hm", ToolCalls: []chat.ToolCall{{ID: "a", Name: "weather", Arguments: `{"city": "Rome"}`}}},
