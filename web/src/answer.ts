@@ -15,6 +15,9 @@ const silence = 1500;
 /** Milliseconds that the tab that runs the model may take to answer. */
 const patience = 10_000;
 
+/** What the engine reads (MaxBytes in runtime/openai), in characters; longer messages may not get from tab to tab. */
+const maxLength = 16 << 20;
+
 /** Answers requests from any tab's engine. */
 export class Answerer {
   private readonly guests = new Map<string, Guest>();
@@ -52,6 +55,9 @@ export class Answerer {
 
   private async chat(request: Request): Promise<Response> {
     const text = await request.text();
+    if (text.length > maxLength) {
+      return refuse(413, `The request has ${text.length} characters, at most ${maxLength} are read.`, 'request_too_large');
+    }
     let params: { model?: unknown; seed?: unknown; stream?: unknown } | undefined;
     try {
       params = JSON.parse(text);

@@ -195,6 +195,7 @@ describe('the API of a service worker', { skip }, () => {
       ['strict', `{"messages":${hello},"tools":[{"type":"function","function":{"name":"f","strict":true}}]}`, 400, 'tools[0].function.strict'],
       ['deep', `{"messages":${'['.repeat(5000)}${']'.repeat(5000)}}`, 400, null],
       ['too long', JSON.stringify({ messages: [{ role: 'user', content: 'word '.repeat(4000) }] }), 400, 'messages'],
+      ['large', `{"messages":${hello},"temperature":9,"user":"${'x'.repeat(12 << 20)}"}`, 400, 'temperature'],
       ['too large', `{"messages":${hello},"user":"${'x'.repeat(17 << 20)}"}`, 413, null],
     ];
     for (const [name, body, status, param] of cases) {
