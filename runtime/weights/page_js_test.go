@@ -199,7 +199,9 @@ func TestDerivePage(t *testing.T) {
 		if err := weightstest.Write(dir, config, 1, weightstest.Options{Original: original}); err != nil {
 			t.Fatal(err)
 		}
+		reads := map[string]int{}
 		read := js.FuncOf(func(_ js.Value, args []js.Value) any {
+			reads[args[0].String()]++
 			executor := js.FuncOf(func(_ js.Value, settle []js.Value) any {
 				go func() {
 					data, err := os.ReadFile(filepath.Join(root, args[0].String()))
@@ -225,6 +227,11 @@ func TestDerivePage(t *testing.T) {
 		m, err := parseManifest(text, false)
 		if err != nil {
 			t.Fatal(err)
+		}
+		for name, n := range reads {
+			if n > 1 {
+				t.Errorf("the beginning of %s was read %d times", name, n)
+			}
 		}
 		for _, c := range m.Chunks {
 			if _, err := os.Stat(filepath.Join(root, c.URL)); err != nil || c.Offset == nil || c.SHA256 != "" {

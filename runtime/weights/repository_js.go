@@ -15,7 +15,7 @@ import (
 // promise of {size, data}, the file's length and a Uint8Array of up to that many bytes of it, or of undefined where there is no
 // such file.
 func DerivePage(ctx context.Context, read js.Value) ([]byte, error) {
-	ck, err := open(pageFS{ctx, read, ""}, "the repository")
+	ck, err := open(pageFS{ctx, read, "", make(map[string]pageFile)}, "the repository")
 	if err != nil {
 		return nil, err
 	}
@@ -38,24 +38,29 @@ type pageFS struct {
 	ctx  context.Context // of the one call of DerivePage that uses it
 	read js.Value
 	dir  string
+	seen map[string]pageFile // files as they were opened first: that they are there is asked for before they are read
 }
 
 // pageReadBytes is how much of a file is asked for at a time: most headers fit.
 const pageReadBytes = 256 << 10
 
 func (s pageFS) Open(name string) (fs.File, error) {
-	f := &pageFile{fsys: s, name: path.Join(s.dir, name)}
+	f := pageFile{fsys: s, name: path.Join(s.dir, name)}
 	if checkURL(f.name) != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	if seen, ok := s.seen[f.name]; ok {
+		return &seen, nil
 	}
 	if err := f.more(); err != nil {
 		return nil, &fs.PathError{Op: "fetch", Path: name, Err: err}
 	}
-	return f, nil
+	s.seen[f.name] = f
+	return &f, nil
 }
 
 // Sub keeps the folder original/ in the same file system.
-func (s pageFS) Sub(dir string) (fs.FS, error) { return pageFS{s.ctx, s.read, dir}, nil }
+func (s pageFS) Sub(dir string) (fs.FS, error) { return pageFS{s.ctx, s.read, dir, s.seen}, nil }
 
 // pageFile reads a file from its beginning.
 type pageFile struct {
