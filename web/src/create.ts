@@ -18,7 +18,7 @@ export interface CreateOptions {
   kv?: 'f16' | 'f32';
   /** Keep the weights in the browser for the next visit. Default: true. */
   store?: boolean;
-  /** Connections at a time. Default: 4. */
+  /** Connections at a time, each with a chunk of up to 24 MiB in memory. Default: 3. */
   parallel?: number;
   /**
    * Use the engine that another tab of this site has opened the model with, or be the tab whose engine the others use: weights are
@@ -60,7 +60,7 @@ export async function create(options: CreateOptions): Promise<Gossamer> {
   const own = new OwnLine(assetURL(workerURL, defaultWorkerURL), {
     kind: 'open', manifestURL: url, files, context, kv, limits,
     wasmURL: assetURL(wasmURL, defaultWasmURL).href, vocabularyURL: assetURL(vocabularyURL, defaultVocabularyURL).href,
-    store: store ?? true, parallel: parallel ?? 4, share,
+    store: store ?? true, parallel: parallel ?? 3, share,
   });
   const client = new Client(share ? new SharedLine(url, { context, kv }, own) : own, options);
   return new Gossamer(client, await client.open(options.signal));

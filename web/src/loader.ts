@@ -4,7 +4,7 @@ import { download, patience, type Patience } from './download.ts';
 import type { Chunk, ChunkStore } from './engine.ts';
 import { RuntimeError } from './errors.ts';
 import type { Notice } from './protocol.ts';
-import { hashText, isFull, sha256, type Storage, type Writer } from './storage.ts';
+import { free, hashText, isFull, sha256, type Storage, type Writer } from './storage.ts';
 
 export interface LoaderOptions {
   /** Of the manifest; chunks are relative to it. */
@@ -37,8 +37,8 @@ export class Loader implements ChunkStore {
   full = false;
   private readonly options: LoaderOptions;
   private readonly connections: Semaphore;
-  /** Of the storage, which is quick: a chunk takes its bytes several times while it is read and hashed. */
-  private readonly readers = new Semaphore(2);
+  /** A chunk takes its bytes several times while it is read from the storage or hashed, which is quick. */
+  private readonly hashing = new Semaphore(2);
 
   constructor(options: LoaderOptions) {
     this.options = options;
@@ -56,7 +56,7 @@ export class Loader implements ChunkStore {
         message: 'No hashes are published for these weights: they are compared only with what this browser saw at first.',
       });
     }
-    const stored = await this.readers.run(signal, () => this.stored(key, chunk));
+    const stored = await this.hashing.run(signal, () => this.stored(key, chunk));
     if (stored.bytes) {
       onBytes(chunk.bytes);
       return stored.bytes;
@@ -75,7 +75,7 @@ export class Loader implements ChunkStore {
   }
 
   release({ buffer }: Uint8Array<ArrayBuffer>): void {
-    structuredClone(buffer, { transfer: [buffer] }); // the clone, to which the memory has moved, is nobody's
+    free(buffer);
   }
 
   /** The chunk as it was kept, if it still is as it was; and the hash that was seen at first, if none is published. */
@@ -134,7 +134,7 @@ export class Loader implements ChunkStore {
           await this.giveUpStorage(key, failure);
         }
       }
-      got = await sha256(part.bytes);
+      got = await this.hashing.run(signal, () => sha256(part.bytes));
       if (want === undefined || got === want) {
         await this.commit(key, chunk, got);
         return part.bytes;

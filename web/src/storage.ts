@@ -65,6 +65,9 @@ type WorkerFileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promi
 /** Seconds after which an operation is given up: better a storage less than a page that waits. */
 const patience = 10;
 
+/** How much of a file is read at a time. */
+const readBytes = 4 << 20;
+
 /** Operations in progress. Chromium never answers one whose handle was collected as garbage meanwhile. */
 const inProgress = new Set<{ handle: FileSystemHandle }>();
 
@@ -133,8 +136,18 @@ export class FileStorage implements Storage {
   }
 
   async read(key: string): Promise<Uint8Array<ArrayBuffer>> {
-    const file = await existing(this.chunks, key);
-    return file ? new Uint8Array(await answered<ArrayBuffer>(file, file.getFile().then((f) => f.arrayBuffer()))) : new Uint8Array();
+    const handle = await existing(this.chunks, key);
+    if (!handle) {
+      return new Uint8Array();
+    }
+    const file = await answered<File>(handle, handle.getFile());
+    const bytes = new Uint8Array(file.size);
+    for (let at = 0; at < bytes.length; at += readBytes) { // the browser takes the memory of what it reads twice
+      const piece = await answered<ArrayBuffer>(handle, file.slice(at, at + readBytes).arrayBuffer());
+      bytes.set(new Uint8Array(piece), at);
+      free(piece);
+    }
+    return bytes;
   }
 
   async open(key: string, keep: number): Promise<Writer> {
@@ -261,6 +274,11 @@ async function writeJSON(dir: FileSystemDirectoryHandle, key: string, value: unk
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   return Array.from(digest, (b) => b.toString(16).padStart(2, '0')).join('');
+}
+
+/** Gives the memory of a buffer back at once, which the collector may be slow to do. */
+export function free(buffer: ArrayBuffer): void {
+  structuredClone(buffer, { transfer: [buffer] }); // the clone, to which the memory has moved, is nobody's
 }
 
 /** SHA-256 of a text. */
