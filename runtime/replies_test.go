@@ -15,6 +15,7 @@ import (
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
 	"gossamer/runtime/nano"
+	"gossamer/runtime/sample"
 	"gossamer/runtime/tokenizer"
 	"gossamer/runtime/tokenizer/o200k"
 )
@@ -22,9 +23,9 @@ import (
 // repliesVariable names a file for TestReplies.
 const repliesVariable = "GOSSAMER_REPLIES"
 
-// TestReplies asks the built-in model 100 questions on the GPU. Of two builds, the first one writes its replies to a file and the second
-// one must give the same, token for token; tools/wasmexec runs it so. The replies are greedy and begin with the answer: reasoning would
-// be five times as long, and a processor that plays a GPU needs a tenth of a second for each token.
+// TestReplies asks the built-in model 120 questions on the GPU. Of two builds, the first one writes its replies to a file and the second
+// one must give the same, token for token; tools/wasmexec runs it so. 100 replies are greedy, 20 are drawn by a seed. They begin with the
+// answer: reasoning would be five times as long, and a processor that plays a GPU needs a tenth of a second for each token.
 func TestReplies(t *testing.T) {
 	file := os.Getenv(repliesVariable)
 	if file == "" {
@@ -41,7 +42,11 @@ func TestReplies(t *testing.T) {
 	}
 	e := open(t, "nano", gossamer.Options{Backend: gossamer.WebGPU, Device: dev, Checkpoint: ck, Tokenizer: tok, KV: gossamer.F32, Context: 1024})
 	var got [][]int32
-	for i := range 100 {
+	for i := range 120 {
+		var sampling sample.Params
+		if i >= 100 {
+			sampling = sample.Params{Temperature: 1, Seed: uint64(i)}
+		}
 		a, b := 3+9*i%97, 2+5*i%89
 		question := [...]string{"What is %d + %d?", "What is %d - %d?", "Which is larger, %d or %d?", "What is %d times %d?"}[i%4]
 		prompt, err := e.Prompt(chat.Request{Effort: chat.Low, Date: "2025-06-28", Messages: []chat.Message{
@@ -53,7 +58,7 @@ func TestReplies(t *testing.T) {
 		prompt = append(prompt, tokenizer.Channel)
 		prompt = append(append(prompt, tok.Encode("final")...), tokenizer.Message)
 		reply := []int32{}
-		r := engine.Request{Tokens: prompt, MaxTokens: 8, Stop: []int32{tokenizer.Return, tokenizer.Call}}
+		r := engine.Request{Tokens: prompt, MaxTokens: 8, Sampling: sampling, Stop: []int32{tokenizer.Return, tokenizer.Call}}
 		if _, err := e.Generate(t.Context(), r, func(t engine.Token) bool {
 			reply = append(reply, t.ID)
 			return true
