@@ -44,13 +44,13 @@ func plain(draw func(source) *task) func(*mix) *task {
 }
 
 var skills = []skill{
-	{"add", 9, plain(addTask)},
-	{"subtract", 10, plain(subtractTask)},
-	{"multiply", 9, plain(multiplyTask)},
+	{"add", 8, plain(addTask)},
+	{"subtract", 9, plain(subtractTask)},
+	{"multiply", 7, plain(multiplyTask)},
 	{"compare", 6, plain(compareTask)},
-	{"count", 8, plain(countTask)},
-	{"sort", 13, plain(sortTask)},
-	{"syllogism", 15, plain(syllogismTask)},
+	{"count", 7, plain(countTask)},
+	{"sort", 12, plain(sortTask)},
+	{"syllogism", 21, plain(syllogismTask)},
 	{"call", 12, plain(callTask)},
 	{"result", 5, plain(resultTask)},
 	{"json", 5, plain(jsonTask)},
