@@ -12,7 +12,7 @@
 //	Model    {info: string, JSON
 //	          chat(body: string, onFrame: (json: string) => void, signal: AbortSignal) => Promise<void>,
 //	          tokenize(text: string) => Int32Array, detokenize(tokens: Int32Array) => string,
-//	          stats() => string, JSON
+//	          stats() => Promise<string>, JSON
 //	          close() => Promise<void>}
 //
 // A promise is rejected with an Error that has code, param, hint and details where they are known (web/src/errors.ts), or with what

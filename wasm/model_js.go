@@ -164,7 +164,10 @@ func (m *openModel) object() map[string]any {
 		},
 		"tokenize":   func(args []js.Value) any { return toInt32Array(m.engine.Tokenizer().Encode(args[0].String())) },
 		"detokenize": func(args []js.Value) any { return m.detokenize(args[0]) },
-		"stats":      func([]js.Value) any { return m.stats() },
+		// A promise, since the device may be waiting for the browser: a call that waited for it would end the program by a deadlock.
+		"stats": func([]js.Value) any {
+			return newPromise(js.Undefined(), func(context.Context) (any, error) { return m.stats(), nil })
+		},
 	}
 	object := map[string]any{"info": m.info()}
 	var exported []js.Func

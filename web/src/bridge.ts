@@ -18,7 +18,7 @@ interface GoModel {
   chat(body: string, onFrame: (json: string) => void, signal: AbortSignal): Promise<void>;
   tokenize(text: string): Int32Array;
   detokenize(tokens: Int32Array): string;
-  stats(): string;
+  stats(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -63,7 +63,7 @@ export const startEngine: StartEngine = async (wasm) => {
         chat: (body, onFrame, signal) => guard(() => model.chat(body, onFrame, signal)),
         tokenize: (text) => model.tokenize(text),
         detokenize: (tokens) => model.detokenize(tokens),
-        stats: () => JSON.parse(model.stats()) as EngineStats,
+        stats: async () => JSON.parse(await guard(() => model.stats())) as EngineStats,
         close: () => guard(() => model.close()),
       };
     },

@@ -92,7 +92,7 @@ export interface Engine {
   chat(body: string, onFrame: (json: string) => void, signal: AbortSignal): Promise<void>;
   tokenize(text: string): Int32Array;
   detokenize(tokens: Int32Array): string;
-  stats(): EngineStats;
+  stats(): Promise<EngineStats>;
   close(): Promise<void>;
 }
 

@@ -111,7 +111,7 @@ async function perform(session: Session, request: Answerable, signal: AbortSigna
     case 'detokenize':
       return { kind: 'text', id, text: opened().detokenize(Int32Array.from(request.tokens)) };
     case 'stats':
-      return { kind: 'stats', id, stats: opened().stats() };
+      return { kind: 'stats', id, stats: await opened().stats() };
     case 'ping':
       if (session.scope !== undefined) {
         page.send({ kind: 'awake', id: 0, scope: session.scope });
