@@ -8,8 +8,9 @@ import { names, type Progress } from './protocol.ts';
 import { SharedLine } from './share.ts';
 
 /**
- * Milliseconds after which an answer begins although the model has said nothing yet. What is wrong with a request is known sooner,
- * so it has its status. Not later, because some browsers tell of an abort only once there is a body, and give up without one.
+ * Milliseconds after the engine has read a request when its answer begins although the model has said nothing yet. What is wrong
+ * with a request is known sooner, so it has its status. Not later, because some browsers tell of an abort only once there is a
+ * body, and give up without one.
  */
 const silence = 1500;
 /** Milliseconds that the tab that runs the model may take to answer. */
@@ -65,18 +66,18 @@ export class Answerer {
       // the engine says what is wrong with it
     }
     const guests = await this.models();
-    const { completions } = guests.find((g) => g.name === params?.model) ?? guests[0]!;
+    const guest = guests.find((g) => g.name === params?.model) ?? guests[0]!;
     const abort = new AbortController();
     request.signal.addEventListener('abort', () => abort.abort());
     const options = { signal: abort.signal };
     if (params?.stream === true) {
-      const chunks = completions.stream(repeatable(text, params), options);
-      await Promise.race([chunks, sleep(silence)]);
+      const chunks = guest.completions.stream(repeatable(text, params), options);
+      await Promise.race([chunks, guest.silence()]);
       return stream('text/event-stream', events(chunks), abort);
     }
-    const completion = completions.whole(repeatable(text, params), options).then((c) => JSON.stringify(c));
+    const completion = guest.completions.whole(repeatable(text, params), options).then((c) => JSON.stringify(c));
     completion.catch(() => {}); // who reads the body hears of it
-    await Promise.race([completion, sleep(silence)]);
+    await Promise.race([completion, guest.silence()]);
     return stream('application/json', (async function* () { yield await completion; })(), abort);
   }
 
@@ -141,6 +142,12 @@ class Guest {
     } catch (error) {
       return error instanceof RuntimeError ? error : undefined;
     }
+  }
+
+  /** Resolves when the engine has read what was sent before, and has been silent for a while. */
+  async silence(): Promise<void> {
+    await this.state(); // which it tells after it has read a long request
+    await sleep(silence);
   }
 
   model() {
@@ -225,7 +232,7 @@ function apiError(error: unknown): { status: number; error: APIError } {
   return { status: 500, error: { message: String((error as Error)?.message ?? error), type: 'server_error', param: null, code: null } };
 }
 
-function sleep(milliseconds: number): Promise<undefined> {
+function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 

@@ -19,6 +19,8 @@ export interface Fault {
   stall?: number;
   /** Flip a bit of the body. */
   corrupt?: boolean;
+  /** Answer only then. */
+  wait?: Promise<void>;
   /** Ignore the header Range. */
   noRange?: boolean;
 }
@@ -78,6 +80,7 @@ async function answer(server: Server, files: { [prefix: string]: string | Uint8A
     'content-type': types[extname(path)] ?? 'application/octet-stream',
     'cache-control': 'no-cache',
   };
+  await fault.wait;
   if (request.method === 'OPTIONS') {
     response.writeHead(204, headers).end();
     return;
