@@ -1,5 +1,5 @@
 // Pictures of the page, to be looked at: node test/screenshots.mjs [NAME...] writes them to dist/screenshots. Needs `make web` and
-// Chromium; takes minutes where a processor plays the GPU. The one in the README is demo/screenshot.png: chat-light.
+// Chromium; takes minutes where a processor plays the GPU. The one in the README is demo/screenshot.png: readme.
 
 import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -147,10 +147,16 @@ const scenes = {
     await page.locator('.assistant .stats').waitFor({ timeout: 300_000 });
     await page.locator('.reasoning summary').click();
     await shot(page, 'nano');
+    await page.getByLabel('Message', { exact: true }).fill('How many hours are in 3 days?');
+    await page.keyboard.press('Enter');
+    await page.locator('.assistant .stats').nth(1).waitFor({ timeout: 300_000 });
+    await page.mouse.move(0, 0);
+    await page.setViewportSize({ width: 1120, height: 640 });
+    await shot(page, 'readme');
     await context.close();
   },
   async bench() {
-    const { page, context } = await visit({ path: 'bench.html' });
+    const { page, context } = await visit({ path: 'bench.html?depths=64,128,256,512&runs=1' });
     await page.getByRole('button', { name: 'Measure' }).click();
     await page.locator('.plot').waitFor({ timeout: 580_000 });
     await page.setViewportSize({ width: 1100, height: 1000 });
