@@ -41,21 +41,25 @@ web: setup-web ## the npm package and the chat, static files in web/dist
 	@if [ -d web/node_modules ]; then node web/build.mjs; else echo "make web: npm is missing: install Node.js 20 or newer" >&2; exit 1; fi
 
 .PHONY: test-web
-test-web: setup-test build web ## the web package in Node and in Chromium with SwiftShader's WebGPU
-	cd web && node_modules/.bin/tsc --noEmit && GOSSAMER=$(CURDIR)/bin/gossamer node test/run.mjs
+test-web: setup-test build web-tests ## of these, the web package in Node and in Chromium with SwiftShader's WebGPU
 
 .PHONY: nano
 nano: ## train the small model anew, hours on two cores; goes on where it was interrupted
 	tools/nano/build.sh
 
 .PHONY: test
-test: setup-test build ## all tests but those of the page in Chromium (test-web); missing hardware is a visible skip, in CI (CI=1) a failure
+test: setup-test build ## all tests; missing hardware is a visible skip, in CI (CI=1) a failure
 	go test -timeout 20m ./...
 	go test -timeout 10m -tags cogentcore ./runtime/gpu/
 	go test -timeout 10m -tags cogentcore -run 'TestCompileAll|TestGolden$$/gqa_window8' ./runtime/kernel/ ./runtime/model/
 	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
 	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/... ./wasm
-	@if [ -d web/node_modules ]; then node web/build.mjs && cd web && node_modules/.bin/tsc --noEmit && GOSSAMER=bin/gossamer node test/run.mjs app loader plan progress replay size stream; fi
+	@if [ -d web/node_modules ]; then $(MAKE) --no-print-directory web-tests; fi
+
+.PHONY: web-tests
+web-tests:
+	node web/build.mjs
+	cd web && node_modules/.bin/tsc --noEmit && GOSSAMER=$(CURDIR)/bin/gossamer node test/run.mjs
 
 .PHONY: check
 check: ## formatting, vet, static analysis, import rules, generated files
