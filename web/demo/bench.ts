@@ -34,10 +34,10 @@ export interface Report {
 }
 
 const query = new URLSearchParams(location.search);
-/** Tokens of a prompt, and of the reply that is measured after it; bench.html?depths=128,1024&runs=5 measures others. */
+/** Tokens of a prompt, and of the reply that is measured after it; bench.html?depths=128,1024&runs=5&tokens=100 measures others. */
 const depths = (query.get('depths') ?? '128,512,2048,8192,32768').split(',').map(Number).filter((d) => Number.isSafeInteger(d) && d > 0);
 const runs = Math.max(1, Math.min(100, Number(query.get('runs')) || 3));
-const replyTokens = 48;
+const replyTokens = Math.max(2, Math.min(1000, Number(query.get('tokens')) || 48));
 /** Milliseconds after which a depth is measured only once, and no deeper one at all. */
 const longEnough = 20_000;
 
@@ -129,7 +129,7 @@ async function measure(url: string, signal: AbortSignal, onOpen: (engine: Engine
   await reply(engine, 64, 8, signal);
 
   const report: Report = {
-    model: info.model, backend: 'webgpu', adapter: Object.values(info.adapter).filter((v) => typeof v === 'string' && v !== '').join(' '),
+    model: nameOf(url), backend: 'webgpu', adapter: Object.values(info.adapter).filter((v) => typeof v === 'string' && v !== '').join(' '),
     machine: navigator.userAgent, date: new Date().toISOString(), context: info.context, kv: info.kv,
     load: { seconds, weight_bytes: info.memory.weights, bytes_per_second: info.memory.weights / seconds },
     copy_bytes_per_second: copy,
@@ -199,6 +199,7 @@ function speed(rates: number[]): Speed {
 }
 
 const rate = (x: number) => (x >= 100 ? Math.round(x).toLocaleString() : x.toFixed(1));
+const spread = (s: Speed) => `${rate(s.mean)}${s.runs > 1 ? ` ± ${rate(s.stddev)}` : ''}/s`;
 
 function render(r: Report): HTMLElement[] {
   const best = r.decode[0]!;
@@ -220,8 +221,8 @@ function render(r: Report): HTMLElement[] {
       h('thead', {}, h('tr', {}, ...['Prompt', 'Read', 'Written', 'Weights, keys and values read', 'Of a copy'].map((t) => h('th', { scope: 'col' }, t)))),
       h('tbody', {}, ...r.decode.map((d, i) => h('tr', {},
         h('th', { scope: 'row' }, `${d.depth.toLocaleString()} tokens`),
-        h('td', {}, `${rate(r.prefill[i]!.tokens_per_second.mean)} ± ${rate(r.prefill[i]!.tokens_per_second.stddev)}/s`),
-        h('td', {}, `${rate(d.tokens_per_second.mean)} ± ${rate(d.tokens_per_second.stddev)}/s`),
+        h('td', {}, spread(r.prefill[i]!.tokens_per_second)),
+        h('td', {}, spread(d.tokens_per_second)),
         h('td', {}, `${d.gb_per_second.toFixed(2)} GB/s`),
         h('td', {}, `${(d.of_copy_bandwidth * 100).toFixed(0)} %`)))))),
     h('div', { class: 'row' }, copy,

@@ -39,13 +39,14 @@ function roundUp(x: number): number {
 }
 
 function panel(root: SVGElement, left: number, title: string, depths: number[], rates: { mean: number; stddev: number }[], colour: string, c: { ink: string; soft: string; line: string }): void {
-  const [x0, y0, w, h] = [left + 42, 104, width / 2 - 100, 216];
+  const [x0, y0, w, h, inset] = [left + 42, 104, width / 2 - 100, 216, 28];
   const top = roundUp(Math.max(...rates.map((s) => s.mean + s.stddev)) * 1.02);
   const y = (v: number) => y0 + h - (Math.min(v, top) / top) * h;
-  const x = (i: number) => (depths.length === 1 ? x0 + w / 2 : x0 + (i / (depths.length - 1)) * w);
+  const x = (i: number) => (depths.length === 1 ? x0 + w / 2 : x0 + inset + (i / (depths.length - 1)) * (w - 2 * inset));
+  const steps = String(top).replace(/[0.]/g, '') === '2' ? 4 : 5; // so that lines are at round numbers
   root.append(svg('text', { x: left, y: 86, fill: c.ink, 'font-weight': 600 }, title));
-  for (let i = 0; i <= 4; i++) {
-    const v = (top * i) / 4;
+  for (let i = 0; i <= steps; i++) {
+    const v = (top * i) / steps;
     root.append(svg('line', { x1: x0, x2: x0 + w, y1: y(v), y2: y(v), stroke: c.line }));
     root.append(svg('text', { x: x0 - 8, y: y(v) + 4, fill: c.soft, 'text-anchor': 'end', 'font-size': 12 }, v >= 10 || v === 0 ? Math.round(v).toLocaleString() : v.toFixed(1)));
   }
