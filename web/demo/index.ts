@@ -110,12 +110,12 @@ async function showCurrent(): Promise<void> {
 function greeting(): HTMLElement {
   const isNano = host.state.phase === 'ready' || host.state.phase === 'loading' ? host.state.choice.name === nano.name : true;
   const ideas = isNano
-    ? ['What is 17 + 25?', 'Hello! Who are you?', 'Write the word silk in upper case.']
+    ? ['What is 17 + 25?', 'How many hours are in 3 days?', 'Who are you?'] // of what it has learnt
     : ['Explain why the sky is blue.', 'Plan a weekend in Lisbon.', 'Write a Go function that reverses a string.'];
   return h('section', { class: 'greeting' },
     h('h2', {}, 'What would you like to know?'),
     h('p', {}, isNano
-      ? 'The built-in model is a miniature: it adds, follows small instructions and reasons about them, and knows next to nothing. For real answers, choose gpt-oss-20b above.'
+      ? 'The built-in model is a miniature: it does sums, lists, simple logic and calls of functions, and knows next to nothing. For real answers, choose gpt-oss-20b above.'
       : 'The model runs in this tab, on this machine’s GPU.'),
     h('div', { class: 'ideas' }, ...ideas.map((idea) => h('button', { type: 'button', onclick: () => void send(idea) }, idea))));
 }
