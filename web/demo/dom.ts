@@ -157,7 +157,7 @@ export function oncePerFrame(f: () => void): () => void {
 
 export function errorText(error: unknown): string {
   const { message, hint } = error as { message?: string; hint?: string };
-  const text = message ?? String(error);
+  const text = (message ?? String(error)).replace(/\b([0-9a-f]{8})[0-9a-f]{24,}\b/g, '$1…'); // hashes are long and tell visitors little
   const sentence = text.charAt(0).toUpperCase() + text.slice(1);
   return hint ? `${sentence.replace(/\.$/, '')}. ${hint}` : sentence;
 }

@@ -277,7 +277,7 @@ export class LoadingCard {
     if (state.phase === 'failed') {
       this.shown = '';
       this.element.replaceChildren(h('div', { class: 'card failed', role: 'alert' },
-        h('p', { class: 'error' }, `${state.choice.name} could not be opened: ${errorText(state.error)}`),
+        h('p', { class: 'error' }, `${state.choice.name} could not be opened. ${errorText(state.error)}`),
         h('span', { class: 'row' },
           h('button', { type: 'button', class: 'primary', onclick: () => void this.host.open(state.choice) }, 'Try again'),
           h('button', { type: 'button', onclick: this.choose }, 'Choose another model'))));
@@ -303,7 +303,7 @@ export class LoadingCard {
           ? h('button', { type: 'button', onclick: () => this.host.resume() }, icon('play'), 'Resume')
           : h('button', { type: 'button', onclick: () => this.host.pause() }, icon('pause'), 'Pause'),
         h('button', { type: 'button', onclick: () => this.host.cancel() }, 'Cancel'));
-      this.element.replaceChildren(h('div', { class: 'card' }, h('div', { class: 'row' }, this.title, this.numbers, h('span', { class: 'spacer' }), this.buttons), this.bar));
+      this.element.replaceChildren(h('div', { class: 'card' }, h('div', { class: 'row' }, h('div', { class: 'about' }, this.title, this.numbers), this.buttons), this.bar));
     }
     const parts = [state.paused ? 'Paused' : p ? phases[p.phase] : 'Starting'];
     if (p && p.bytesTotal > 0 && (p.phase === 'load' || state.paused)) {
