@@ -30,6 +30,9 @@ const spy = `
   globalThis.violations = [];
   addEventListener('securitypolicyviolation', (e) => globalThis.violations.push(e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sample));`;
 
+/** Settings of an earlier visit, with which the built-in model does not make mistakes by chance. */
+const likeliest = `try { localStorage['gossamer-settings'] ??= '{"options": {"sampling": {"top_k": 1}}}'; } catch {}`; // the sandbox has none
+
 interface Asked {
   messages: { role: string; content: string; tool_call_id?: string; tool_calls?: { id: string }[] }[];
   reasoning_effort: string;
@@ -59,7 +62,9 @@ describe('the page in Chromium', { skip }, () => {
 
   before(async () => {
     // Under a path of its own, as on any host.
-    server = await serve({ '/some/where/': dist, '/published/': publishedModel() });
+    const nano = JSON.parse(readFileSync(join(dist, 'nano/manifest.json'), 'utf8'));
+    const huge = Buffer.from(JSON.stringify({ ...nano, config: { ...nano.config, intermediate_size: 2 ** 30 } }));
+    server = await serve({ '/some/where/': dist, '/published/': publishedModel(), '/huge/manifest.json': huge });
     await build({ entryPoints: [join(dirname(dist), 'test/harness.ts')], outfile: join(dist, 'test/harness.js'), bundle: true, format: 'esm', logLevel: 'warning', define: { BUILD: '"test"' } });
   });
   after(async () => {
@@ -72,7 +77,7 @@ describe('the page in Chromium', { skip }, () => {
     open.add(tab.context);
     tab.context.on('close', () => open.delete(tab.context));
     tab.page.on('pageerror', (e) => problems.push(e.message));
-    tab.page.setDefaultTimeout(60_000);
+    tab.page.setDefaultTimeout(120_000);
     return tab;
   };
   /** Ends a visit, in which nothing may have gone wrong unseen. */
@@ -92,8 +97,11 @@ describe('the page in Chromium', { skip }, () => {
     await page.keyboard.press('Enter');
   };
   const importFile = async (page: Page, name: string, text: string) => {
+    const listed = page.locator('#conversations li');
+    const before = await listed.count();
     const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Import', exact: true }).click()]);
     await chooser.setFiles({ name, mimeType: 'application/json', buffer: Buffer.from(text) });
+    await listed.nth(before).waitFor({ state: 'attached' }); // which comes after it is shown
     await page.getByText('Imported.').last().waitFor();
   };
   const exportAs = async (page: Page, kind: 'Markdown' | 'JSON') => {
@@ -114,7 +122,11 @@ describe('the page in Chromium', { skip }, () => {
   /** Problems that axe finds, in words. */
   const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   const checkAccessibility = async (page: Page, what: string) => {
-    await page.waitForTimeout(300); // transitions end
+    await page.evaluate(async () => {
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      const passing = document.getAnimations().filter((a) => a.effect?.getComputedTiming().endTime !== Infinity);
+      await Promise.allSettled(passing.map((a) => a.finished));
+    });
     // Through the debugger, which the page's policy does not bind.
     const results = await page.evaluate(`${axeSource}; axe.run(document, { resultTypes: ['violations'] })`) as { violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] };
     assert.deepEqual(results.violations.map((v) => `${what}: ${v.id}: ${v.nodes.map((n) => `${n.html} ${n.failureSummary}`).join('; ')}`), []);
@@ -130,7 +142,7 @@ describe('the page in Chromium', { skip }, () => {
     };
 
     test('opens by itself, and a question that was asked before is answered, streamed, with its reasoning', { timeout }, async () => {
-      tab = await visit();
+      tab = await visit('', { script: likeliest });
       page = tab.page;
       await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
       await page.evaluate(() => {
@@ -139,20 +151,21 @@ describe('the page in Chromium', { skip }, () => {
         new MutationObserver(() => {
           const text = document.querySelector('.assistant .markdown')?.textContent;
           const thought = document.querySelector('.assistant .reasoning .plain')?.textContent ?? '';
-          globalThis.seen.push(`${thought.length} ${text?.length}`);
+          globalThis.seen.push(`${document.querySelector('.assistant .status:not([hidden])')?.textContent} ${thought.length} ${text?.length}`);
         }).observe(document.getElementById('thread')!, { subtree: true, childList: true, characterData: true });
       });
       await ask(page, 'What is 17 + 25?');
       await page.locator('.user .bubble', { hasText: 'What is 17 + 25?' }).waitFor();
-      await page.locator('.status', { hasText: 'Reading' }).waitFor();
       await lastAnswer(page).locator('.stats').waitFor({ timeout });
       assert.match(await lastAnswer(page).locator('.markdown').innerText(), /42/);
-      assert.match(await lastAnswer(page).locator('summary').innerText(), /^Thought for [\d.]+ s · \d+ tokens$/);
+      assert.match(await lastAnswer(page).locator('summary').innerText(), /^Thought for .+ · \d+ tokens$/);
       assert.match(await lastAnswer(page).locator('.stats').innerText(), /^\d+ tokens · [\d.]+\/s · first after/);
       assert.equal(await lastAnswer(page).locator('.reasoning .plain').isVisible(), false);
       await lastAnswer(page).locator('summary').click();
-      assert.ok((await lastAnswer(page).locator('.reasoning .plain').innerText()).length > 5);
-      assert.ok(new Set(await page.evaluate(() => globalThis.seen)).size > 4, 'it came in parts');
+      await lastAnswer(page).locator('.reasoning .plain', { hasText: /.{5}/ }).waitFor();
+      const seen = await page.evaluate(() => [...new Set(globalThis.seen as string[])]);
+      assert.ok(seen.length > 6, 'it came in parts');
+      assert.ok(seen.some((s) => s.startsWith('Waiting for the model')) && seen.some((s) => s.startsWith('Reading')), seen.join('; '));
       assert.match(await page.locator('.meter').getAttribute('aria-valuetext') ?? '', /^\d+ of 32,768 tokens of context$/);
       assert.match(await page.locator('#live').textContent() ?? '', /Answer: .*42/);
       assert.match(await page.title(), /^What is 17 \+ 25\?/);
@@ -164,7 +177,7 @@ describe('the page in Chromium', { skip }, () => {
       await settings(page, 'Replies');
       await page.getByLabel('Developer instructions').fill('Answer in one word.');
       await page.getByLabel('Temperature').fill('0');
-      await page.getByLabel('Longest reply').fill('40');
+      await page.getByLabel('Longest reply').fill('120');
       await page.getByLabel('Top-p').fill('7');
       assert.equal(await page.getByLabel('Top-p').getAttribute('aria-invalid'), 'true');
       await close(page);
@@ -210,7 +223,7 @@ describe('the page in Chromium', { skip }, () => {
       assert.equal(await page.locator('.user').count(), 1);
       await page.getByRole('button', { name: 'Previous version' }).click();
       await page.locator('.user', { hasText: 'What is 30 + 12?' }).waitFor();
-      assert.match(await page.locator('.user').first().innerText(), /17 \+ 25/);
+      assert.match(await page.locator('.user').first().textContent() ?? '', /17 \+ 25/);
     });
 
     test('answers are copied', async () => {
@@ -240,7 +253,7 @@ describe('the page in Chromium', { skip }, () => {
     });
 
     test('conversations leave and come back as Markdown and JSON', { timeout }, async () => {
-      const texts = () => page.locator('.bubble, .assistant .markdown').allInnerTexts();
+      const texts = () => page.locator('.bubble, .assistant .markdown').allTextContents();
       const before = await texts();
       const json = await exportAs(page, 'JSON');
       const markdown = await exportAs(page, 'Markdown');
@@ -272,8 +285,9 @@ describe('the page in Chromium', { skip }, () => {
       await page.locator('.call .result').first().waitFor({ timeout });
       await idle(page);
       assert.equal(await page.locator('.call-name').first().innerText(), 'calculator');
-      const result = await page.locator('.call .result').first().innerText();
-      assert.ok(result.length > 0);
+      const result = await page.locator('.call .result').first().textContent();
+      assert.match(await page.locator('.call .arguments').first().innerText(), /"expression": "12 ?\* ?12"/);
+      assert.equal(result, '144');
       const [first, second] = await asked(page);
       assert.deepEqual(first!.tools!.map((t) => t.function.name), ['calculator', 'clock']);
       assert.deepEqual(first!.tool_choice, { type: 'function', function: { name: 'calculator' } });
@@ -303,10 +317,12 @@ describe('the page in Chromium', { skip }, () => {
       await ask(page, 'What is the weather in Paris?');
       const result = page.getByLabel('Result of get_weather');
       await result.waitFor({ timeout });
+      assert.match(await page.locator('.call .arguments').innerText(), /"city": "Paris"/);
       await result.fill('{"temperature": 21, "condition": "sunny"}');
       await page.getByRole('button', { name: 'Send result' }).click();
       await page.locator('.call .result', { hasText: 'sunny' }).waitFor();
       await idle(page);
+      assert.match(await lastAnswer(page).locator('.markdown').innerText(), /21|sunny/i);
       const requests = await asked(page);
       assert.equal(requests[0]!.tool_choice, 'required');
       assert.match(requests.at(-1)!.messages.find((m) => m.role === 'tool')!.content, /sunny/);
@@ -373,32 +389,43 @@ describe('the page in Chromium', { skip }, () => {
     });
   });
 
-  test('the app works without a network after the first visit', { timeout }, async () => {
-    const tab = await visit();
+  test('the app works without a network after the first visit, in any tab', { timeout }, async () => {
+    const tab = await visit('', { script: likeliest });
     const { page } = tab;
     await ready(page);
     await page.evaluate(() => navigator.serviceWorker.ready);
     await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
     server.fault = () => ({ cut: 0 });
-    await page.goto(`${server.url}some/where/`);
-    await ready(page);
-    await page.goto(`${server.url}some/where/bench.html`);
-    await page.getByRole('heading', { name: 'Benchmark' }).waitFor();
+    // Another tab uses the same engine, and opens the model from the storage when that is gone.
+    const other = await tab.context.newPage();
+    await other.goto(`${server.url}some/where/`);
+    await ready(other);
+    assert.deepEqual([page.workers().length, other.workers().length], [1, 0]);
+    await page.close();
+    await other.getByRole('button', { name: 'What is 17 + 25?' }).click();
+    await lastAnswer(other).locator('.stats').waitFor({ timeout });
+    assert.match(await lastAnswer(other).locator('.markdown').innerText(), /42/);
+    await other.goto(`${server.url}some/where/bench.html`);
+    await other.getByRole('heading', { name: 'Benchmark' }).waitFor();
     server.fault = () => undefined;
-    await leave(tab);
+    await leave({ page: other, context: tab.context });
   });
 
   test('a download is paused, resumed and cancelled; what fails says why and is tried again', { timeout }, async () => {
     server.fault = (path) => (path.includes('/chunks/') ? { stall: 10_000 } : undefined);
     const tab = await visit();
     const { page } = tab;
-    await page.locator('.numbers', { hasText: /Loading the weights · [\d.]+ \w+ of [\d.]+ MB/ }).waitFor();
+    await page.locator('.numbers', { hasText: /Loading the weights · [\d.]+ \w+ of [\d.]+ MB · [\d.]+ \w+\/s · .+ left/ }).waitFor();
+    const heights = () => page.evaluate(() => ['#bar', '.card'].map((s) => document.querySelector(s)!.getBoundingClientRect().height));
+    const loading = await heights();
     await page.getByRole('button', { name: 'Pause' }).click();
     await page.locator('.numbers', { hasText: 'Paused' }).waitFor();
+    assert.deepEqual(await heights(), loading, 'nothing jumps');
     await page.getByRole('button', { name: 'Resume' }).click();
     await page.locator('.numbers', { hasText: 'Loading the weights' }).waitFor();
     await page.getByRole('button', { name: 'Cancel' }).click();
     await page.getByText('No model is open.').waitFor();
+    assert.equal((await heights())[0], loading[0]);
     await ask(page, 'Hello');
     await page.getByText('No model is open: choose one first.').waitFor();
     assert.equal(await box(page).inputValue(), 'Hello', 'the question is not lost');
@@ -408,8 +435,11 @@ describe('the page in Chromium', { skip }, () => {
     await page.getByRole('button', { name: 'Choose gossamer-nano' }).click();
     await page.locator('.verdict', { hasText: /Download [\d.]+ MB and open/ }).waitFor();
     await page.getByRole('button', { name: /Download .* and open/ }).click();
-    await page.locator('.card.failed', { hasText: /could not be opened: .*404/ }).waitFor();
+    await page.locator('.card.failed', { hasText: /could not be opened\. .*404/ }).waitFor();
     await checkAccessibility(page, 'failure');
+    await page.setViewportSize({ width: 380, height: 760 });
+    assert.equal(await page.evaluate(() => Math.max(...[...document.querySelectorAll('#main, #foot, .card, .card p')].map((e) => e.getBoundingClientRect().right)) <= innerWidth), true, 'it fits a phone');
+    await page.setViewportSize({ width: 1280, height: 800 });
     server.fault = () => undefined;
     await page.getByRole('button', { name: 'Try again' }).click();
     await ready(page);
@@ -426,8 +456,8 @@ describe('the page in Chromium', { skip }, () => {
   test('a model is opened from a folder, and from the published files that nobody packed', { timeout }, async () => {
     const tab = await visit();
     const { page } = tab;
-    await ready(page);
-    await page.locator('#model-button').click();
+    await page.getByRole('button', { name: 'Cancel' }).click(); // the built-in one is not waited for
+    await page.getByRole('button', { name: 'Choose a model' }).click();
     const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'choose a folder' }).click()]);
     await chooser.setFiles(join(dist, 'nano'));
     await page.locator('.verdict h3', { hasText: 'nano' }).waitFor();
@@ -437,7 +467,23 @@ describe('the page in Chromium', { skip }, () => {
     await page.locator('#model-button', { hasText: 'Model: nano' }).filter({ hasText: 'of GPU memory' }).waitFor({ timeout });
     assert.equal(server.requests.filter((r) => r.path.includes('/chunks/')).length, 0);
 
+    // The same, dropped on the page.
+    await page.getByRole('button', { name: 'New conversation' }).click();
+    const devtools = await tab.context.newCDPSession(page);
+    for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+      await devtools.send('Input.dispatchDragEvent', { type, x: 600, y: 300, data: { items: [], files: [join(dist, 'nano')], dragOperationsMask: 1 } });
+    }
+    await page.locator('.verdict dd', { hasText: 'nothing, the files are here' }).waitFor();
+    await close(page);
+
     await page.locator('#model-button').click();
+    await page.getByLabel('Any other, by the URL').fill(`${server.url}some/where/nano/manifest.json`);
+    await page.getByRole('button', { name: 'Look' }).click();
+    await page.locator('.verdict dd', { hasText: 'against published SHA-256 hashes' }).waitFor();
+    await page.getByLabel('Any other, by the URL').fill(`${server.url}huge/`);
+    await page.getByRole('button', { name: 'Look' }).click();
+    await page.locator('.verdict .error', { hasText: /The GPU allows maxStorageBufferBindingSize [\d.]+ \w+, the model needs 128 GiB/ }).waitFor();
+    assert.equal(await page.locator('.verdict').getByRole('button', { name: /open/i }).count(), 0);
     await page.getByLabel('Any other, by the URL').fill(`${server.url}published/`);
     await page.getByRole('button', { name: 'Look' }).click();
     await page.locator('.verdict dd', { hasText: 'not verified: no hashes are published' }).waitFor();
@@ -487,9 +533,12 @@ describe('the page in Chromium', { skip }, () => {
 
     test('no state of the page has an accessibility violation', { timeout }, async () => {
       await checkAccessibility(page, 'greeting and progress');
+      const late = () => page.evaluate(() => performance.getEntriesByType('resource').filter((e) => /\/(math|highlight)-/.test(e.name)).length);
+      assert.equal(await late(), 0, 'what draws formulas and colours code is loaded when it is needed');
       await importFile(page, 'x.json', everything);
       await page.locator('.formula.display math').waitFor();
       await page.locator('.hljs-string').waitFor();
+      assert.equal(await late(), 2);
       await page.locator('.reasoning summary').first().click();
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme });
@@ -634,9 +683,9 @@ describe('the page in Chromium', { skip }, () => {
         assert.equal(got.scripts, 0, got.html);
         assert.equal(await page.evaluate(() => 'pwned' in globalThis), false);
         assert.deepEqual(got.links.filter((l) => l !== null && !/^(https?:|mailto:|#)/.test(l)), []);
-        // On a quiet machine these take a tenth; the bound is for what would take minutes.
-        assert.ok(got.took < 20_000, `it took ${got.took.toFixed(0)} ms`);
-        assert.ok(got.longest < 3000, `a frame took ${got.longest.toFixed(0)} ms`);
+        // On a quiet machine these take a thirtieth; the bounds are for what would take minutes.
+        assert.ok(got.took < 60_000, `it took ${got.took.toFixed(0)} ms`);
+        assert.ok(got.longest < 15_000, `a frame took ${got.longest.toFixed(0)} ms`);
         if (/1 MB|rows|brackets/.test(name)) {
           assert.ok(got.text.length > text.length * 0.6, 'all of it is there');
         }
@@ -668,7 +717,7 @@ describe('the page in Chromium', { skip }, () => {
   });
 
   test('the benchmark measures, and gives JSON and a plot', { timeout: 900_000 }, async () => {
-    const tab = await visit('bench.html?depths=128,256&runs=2');
+    const tab = await visit('bench.html?depths=64,128&runs=1&tokens=16');
     const { page } = tab;
     await page.getByRole('button', { name: 'Measure' }).click();
     await page.locator('.plot').waitFor({ timeout: 880_000 });
