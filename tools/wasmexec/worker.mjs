@@ -57,44 +57,11 @@ go._resume = function () {
   resume.call(this);
   busy += performance.now() - before;
 };
-// bare resolves to a function that tells how long WebGPU itself takes, in milliseconds, for a submit of n dispatches, each with a
-// pipeline and a bind group of its own.
-async function bare(n) {
-  const { device } = await gossamer.openDevice();
-  const buffer = device.createBuffer({ size: 256, usage: GPUBufferUsage.STORAGE });
-  const module = device.createShaderModule({ code: '@group(0) @binding(0) var<storage, read_write> x: array<u32>; @compute @workgroup_size(1) fn main() { x[0] += 1; }' });
-  const calls = [];
-  for (let i = 0; i < n; i++) {
-    const pipeline = await device.createComputePipelineAsync({ layout: 'auto', compute: { module, entryPoint: 'main' } });
-    calls.push([pipeline, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer } }] })]);
-  }
-  return async () => {
-    const rounds = 16; // the clock is coarse
-    let total = 0;
-    for (let i = 0; i < rounds; i++) {
-      const before = performance.now();
-      const encoder = device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      for (const [pipeline, group] of calls) {
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, group);
-        pass.dispatchWorkgroups(1);
-      }
-      pass.end();
-      device.queue.submit([encoder.finish()]);
-      total += performance.now() - before;
-      await device.queue.onSubmittedWorkDone();
-    }
-    return total / rounds;
-  };
-}
-
 const table = new GPUTable();
 go.importObject.gossamer_gpu = table.imports();
 globalThis.gossamer = {
   gpu: table,
   busy: () => busy,
-  bare,
   openDevice: async () => {
     const adapter = await navigator.gpu?.requestAdapter();
     if (!adapter) throw new Error('Chromium offers no adapter');
