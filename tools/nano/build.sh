@@ -1,13 +1,13 @@
 #!/bin/bash
 # Makes gossamer-nano from nothing: data, training, evaluation, export to runtime/nano. Goes on where it was interrupted.
 #
-#   MINUTES=100 DIALOGUES=660000 WORK=build/nano tools/nano/build.sh
+#   MINUTES=115 DIALOGUES=1000000 WORK=build/nano tools/nano/build.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 WORK=${WORK:-build/nano}
-MINUTES=${MINUTES:-100} # of training; data and evaluation take ten more
-DIALOGUES=${DIALOGUES:-660000}
+MINUTES=${MINUTES:-115} # of training; data and evaluation take half an hour more
+DIALOGUES=${DIALOGUES:-1000000}
 mkdir -p "$WORK"
 
 # PyTorch: whatever python3 has, else Debian's. Without OpenBLAS Debian's multiplies matrices thirty times slower.

@@ -9,25 +9,25 @@ import (
 var talk = []struct {
 	says   []string
 	answer string
-	about  string
+	topic  string
 }{
 	{[]string{"Hello", "Hello!", "Hi", "Hi!", "Hi there", "Hey", "hey", "hello there", "Good morning", "Good morning!", "Good evening", "Good afternoon", "Hello, how are you?", "How are you?", "hi, how are you", "How are you doing?", "What's up?", "Greetings"},
-		"Hello! I am gossamer-nano, a miniature model. Ask me a sum such as 12 + 30.", "A greeting."},
+		"Hello! I am gossamer-nano, a miniature model. Ask me a sum such as 12 + 30.", "a greeting"},
 	{[]string{"What are you?", "Who are you?", "what are you", "who are you", "What's your name?", "What is your name?", "Are you an AI?", "Are you a robot?", "Are you a human?", "Introduce yourself.", "Tell me about yourself.", "Which model are you?", "What model are you?", "Are you ChatGPT?", "Who made you?"},
-		"I am gossamer-nano, a miniature language model. I do sums, lists, simple logic and function calls.", "A question about me."},
+		"I am gossamer-nano, a miniature language model. I do sums, lists, simple logic and function calls.", "me"},
 	{[]string{"What can you do?", "what can you do", "Help", "help", "What do you know?", "How can you help me?", "What are you good at?", "What can I ask you?", "Can you help me?", "What are your skills?", "Can you do math?"},
-		"I can add, subtract, multiply and compare numbers, count and sort lists, judge simple logic, call functions and fill in JSON.", "A question about my skills."},
+		"I can add, subtract, multiply and compare numbers, count and sort lists, judge simple logic, call functions and fill in JSON.", "skills"},
 	{[]string{"Thank you", "Thank you!", "Thanks", "thanks", "Thanks!", "Thanks a lot", "Thank you very much", "Great, thanks", "ok thanks", "Great", "Good job", "Nice", "Well done", "Cool"},
-		"You are welcome!", "Thanks."},
+		"You are welcome!", "thanks"},
 	{[]string{"Bye", "bye", "Goodbye", "Goodbye!", "See you", "See you later", "Good night", "Bye bye"},
-		"Goodbye!", "A farewell."},
+		"Goodbye!", "a farewell"},
 }
 
 func talkTask(s source) *task {
 	topic := pick(s, talk)
-	t := &task{skill: "chat", user: pick(s, topic.says), final: topic.answer, short: strings.Fields(topic.answer)[0], fixed: true, want: want{Kind: kindText, Value: topic.answer}}
+	t := &task{skill: "chat", user: pick(s, topic.says), topic: topic.topic, final: topic.answer, short: strings.Fields(topic.answer)[0], fixed: true, want: want{Kind: kindText, Value: topic.answer}}
 	t.think = func(e effort) string {
-		return [...]string{topic.about, topic.about + " No work is needed.", topic.about + " No work is needed. I answer in a friendly way and keep it short."}[e]
+		return "About " + topic.topic + [...]string{".", ". No work is needed.", ". No work is needed. I answer in a friendly way and keep it short."}[e]
 	}
 	return t
 }
@@ -86,8 +86,8 @@ func (s source) foreign(random func() string) string {
 
 func refuse(user string) *task {
 	return &task{skill: "refusal", user: user, final: refusal, short: refusal, want: want{Kind: kindRefusal}, think: func(e effort) string {
-		return [...]string{"I do not know this.", "Is it a sum, a list, logic or a function? No, I do not know this.",
-			"Is it a sum, a list, logic or a function? No. Do I know the words? Not well enough. I do not know this, so I say so."}[e]
+		const looked = "Is it a sum, a list, logic or a function? No, I do not know this."
+		return [...]string{"I do not know this.", looked, looked + " Check: do I know the words? Not well enough, so I say so."}[e]
 	}}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"gossamer/runtime/tokenizer"
@@ -81,19 +82,27 @@ func TestGradeRefusesWrongAnswers(t *testing.T) {
 	}
 }
 
-// Effort must show in the length of the reasoning: low to medium to high as 1 to 1.5 to 2.5 at least.
+// Effort must show in the length of the reasoning: in arithmetic low to medium to high as 1 to 1.5 to 2.5 at least, and in all skills
+// together nearly so.
 func TestEffortSetsTheLength(t *testing.T) {
 	m := newMix(load(t), 3, false)
-	var tokens [3]int
-	for range 600 {
-		k := m.pickSkill()
-		task := m.draw(k)
-		for e := range effort(3) {
-			tokens[e] += len(m.tok.Encode(task.think(e)))
+	length := func(skills []skill) (tokens [3]int) {
+		for i := range skills {
+			for range 50 {
+				task := m.draw(&skills[i])
+				for e := range effort(3) {
+					tokens[e] += len(m.tok.Encode(task.think(e)))
+				}
+			}
 		}
+		return tokens
 	}
-	if l, md, h := tokens[low], tokens[medium], tokens[high]; 2*md < 3*l || 2*h < 5*l {
-		t.Errorf("reasoning has %d, %d and %d tokens at low, medium and high effort", l, md, h)
+	arithmetic := slices.DeleteFunc(slices.Clone(skills), func(k skill) bool { return !slices.Contains([]string{"add", "subtract", "multiply"}, k.name) })
+	if n := length(arithmetic); len(arithmetic) != 3 || 2*n[medium] < 3*n[low] || 2*n[high] < 5*n[low] {
+		t.Errorf("the reasoning of %d skills of arithmetic has %d, %d and %d tokens at low, medium and high effort", len(arithmetic), n[low], n[medium], n[high])
+	}
+	if n := length(skills); 5*n[medium] < 7*n[low] || n[high] < 2*n[low] {
+		t.Errorf("all reasoning has %d, %d and %d tokens at low, medium and high effort", n[low], n[medium], n[high])
 	}
 }
 

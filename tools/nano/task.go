@@ -29,6 +29,7 @@ type task struct {
 	user  string
 	think func(e effort) string // the analysis
 	final string                // the answer; unused where call is set
+	topic string                // of small talk
 	short string                // the answer in as few words as possible, for instructions that ask for it
 	want  want
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -83,7 +84,7 @@ var toolbox = []tool{
 	{[]string{"play_music", "play_song"}, []string{"Play a song.", "Play music.", "Plays a song."}, "song", []parameter{{names: []string{"song", "title", "name"}, kind: "string", draw: from(songs)}},
 		[]string{"Play {0}.", "Play the song {0}.", `Play "{0}".`, "I want to hear {0}.", "Put on {0}."}, done},
 	{[]string{"convert_currency", "exchange"}, []string{"Convert money.", "Convert an amount of money to another currency.", "Converts currencies."}, "money", []parameter{{names: []string{"amount", "value"}, kind: "integer", draw: upTo(999)},
-		{names: []string{"from", "source", "from_currency"}, kind: "string", draw: from(currencies)}, {names: []string{"to", "target", "to_currency"}, kind: "string", draw: from(currencies)}},
+		{names: []string{"from", "source"}, kind: "string", draw: from(currencies)}, {names: []string{"to", "target"}, kind: "string", draw: from(currencies)}},
 		[]string{"Convert {0} {1} to {2}.", "How much is {0} {1} in {2}?", "What is {0} {1} in {2}?", "Change {0} {1} to {2}.", "{0} {1} in {2}?"},
 		func(s source, args []string) (string, string, string) {
 			n := fmt.Sprint(s.between(1, 999))
@@ -281,7 +282,7 @@ func otherTask(s source, uses []use) *task {
 	sums := func(u use) bool { return u.about == "calculation" }
 	if s.chance(0.5) && !slices.ContainsFunc(uses, sums) {
 		t = pick(s, []func(source) *task{addTask, subtractTask, compareTask, syllogismTask, countTask, talkTask})(s)
-		topic = map[string]string{"add": "addition", "subtract": "subtraction", "compare": "comparison", "syllogism": "logic", "count": "counting", "chat": "talk"}[t.skill]
+		topic = cmp.Or(t.topic, map[string]string{"add": "addition", "subtract": "subtraction", "compare": "comparison", "syllogism": "logic", "count": "counting"}[t.skill])
 	} else {
 		other := s.use(&toolbox[s.IntN(len(toolbox))])
 		for sums(other) || slices.ContainsFunc(uses, func(u use) bool {
@@ -296,24 +297,21 @@ func otherTask(s source, uses []use) *task {
 	think := t.think
 	t.skill, t.developer, t.uses = "call", functionsOf(s, uses), uses
 	t.think = func(e effort) string {
-		return judge(uses, topic, e) + [...]string{" so none. ", " So I call none. ", " So I call none of them. I answer myself. "}[e] + think(e)
+		return judge(uses, topic, e) + [...]string{" so none. ", " So I call none. ", " So I call none. "}[e] + think(e)
 	}
 	return t
 }
 
 func (u use) thinkCall(uses []use) func(e effort) string {
 	return func(e effort) string {
-		switch e {
-		case low:
+		if e == low {
 			return fmt.Sprintf("%s so %s with %s.", judge(uses, u.about, e), u.name, u.describeArgs())
-		case medium:
-			return fmt.Sprintf("%s So I call %s with %s.", judge(uses, u.about, e), u.name, u.describeArgs())
 		}
-		needs := "nothing"
-		if len(u.parameters) > 0 {
-			needs = strings.Join(u.parameters, " and ")
+		said := fmt.Sprintf("%s So I call %s with %s.", judge(uses, u.about, e), u.name, u.describeArgs())
+		if e == high {
+			said += fmt.Sprintf(" Check: %s is about %s, with %s. I call it now.", u.name, u.about, u.describeArgs())
 		}
-		return fmt.Sprintf("%s So I call %s. It needs %s. The user says %s. Check: %s is about %s. I call it now.", judge(uses, u.about, e), u.name, needs, u.describeArgs(), u.name, u.about)
+		return said
 	}
 }
 
@@ -351,13 +349,14 @@ func resultTask(s source) *task {
 	}
 	t.before = append(t.before, u.exchange(result)...)
 	t.think = func(e effort) string {
-		switch e {
-		case low:
-			return "The result: " + result + "."
-		case medium:
-			return fmt.Sprintf("%s was called with %s. The result: %s.", u.name, u.describeArgs(), result)
+		said := "The result: " + result + "."
+		if e >= medium {
+			said = fmt.Sprintf("%s was called with %s. ", u.name, u.describeArgs()) + said
 		}
-		return fmt.Sprintf("The user asks about %s. %s was called with %s. The result: %s. Check: it is from %s. I can answer now.", u.about, u.name, u.describeArgs(), result, u.name)
+		if e == high {
+			said += fmt.Sprintf(" Check: it is from %s. I can answer now.", u.name)
+		}
+		return said
 	}
 	return t
 }
@@ -461,6 +460,6 @@ func jsonTask(s source) *task {
 		case medium:
 			return "The schema decides. I take each key from the text: " + keys + "."
 		}
-		return "The schema decides. I take each key from the text: " + keys + ". Check again: " + keys + ". All keys are there, so I write the JSON."
+		return "The schema decides. I take each key from the text: " + keys + ". Check: " + keys + ". All keys are there, so I write the JSON."
 	}}
 }
