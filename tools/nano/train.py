@@ -752,6 +752,8 @@ def train(a):
     if a.engine == "c" and not library:
         sys.exit("train.py: --engine c needs a CPU, a C compiler and OpenBLAS")
     a.since = state["minutes"] if a.restart else a.since
+    if not a.steps and a.minutes <= a.since:
+        sys.exit(f"train.py: --minutes counts from the beginning of the training: want more than the {a.since:.0f} at which the schedule begins")
     print(json.dumps({"dialogues": len(data), "ids": len(state["ids"]), "parameters": len(state["theta"]), "procs": procs, "device": a.device, "torch": torch.__version__, "engine": "c" if library else "torch", "step": state["step"],
                       "arguments": {k: v for k, v in vars(a).items() if k != "run"}}), flush=True)
     shared = dict(state, data=data, test=test, procs=procs, library=library)
