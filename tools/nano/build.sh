@@ -34,10 +34,15 @@ go build -o "$WORK/nano" ./tools/nano
 "$python" tools/nano/train.py train --data "$WORK/train.bin" --test "$WORK/test.bin" --out "$WORK" --minutes "$MINUTES" | tee -a "$WORK/log.jsonl"
 "$python" tools/nano/train.py export --out "$WORK" --checkpoint runtime/nano/nano.zip
 "$python" tools/nano/train.py export --out "$WORK" --checkpoint "$WORK/compact" --compact
-# PyTorch and our own CPU backend answer the same kinds of questions side by side.
-"$python" tools/nano/train.py eval --test "$WORK/test.bin" --out "$WORK" --per-cell 200 --replies "$WORK/replies.jsonl" >"$WORK/accuracy.json" &
+go build -o "$WORK/nano" ./tools/nano # has the new model inside
+
+# Side by side: all questions to the compact form; and the same kinds to PyTorch, then to the whole model at temperature 1.
+(
+  "$python" tools/nano/train.py eval --test "$WORK/test.bin" --out "$WORK" --per-cell 200 --replies "$WORK/replies.jsonl" >"$WORK/accuracy.json"
+  "$WORK/nano" eval -backend cpu -temperature 1 -trained "$WORK/compact/ids.json" -n 6 -seed 21 >"$WORK/eval-temperature-1.json"
+) &
 "$WORK/nano" eval -model "$WORK/compact" -ids "$WORK/compact/ids.json" -backend cpu -n 200 -seed 7 >"$WORK/eval.json"
 wait $!
 cat "$WORK/accuracy.json"
-cp "$WORK/log.jsonl" "$WORK/eval.json" runtime/nano/
+cp "$WORK/log.jsonl" "$WORK/eval.json" "$WORK/eval-temperature-1.json" runtime/nano/
 ls -l runtime/nano/nano.zip
