@@ -298,6 +298,20 @@ describe('the page in Chromium', { skip }, () => {
       assert.equal(tool!.tool_call_id, assistant!.tool_calls![0]!.id);
     });
 
+    test('the model calls the clock, which tells the time of this machine', { timeout }, async () => {
+      await calm();
+      await page.getByRole('button', { name: 'New conversation' }).click();
+      await settings(page, 'Tools');
+      await page.getByLabel('When it calls').selectOption('clock');
+      await close(page);
+      await ask(page, 'What time is it?');
+      await page.locator('.call .result').first().waitFor({ timeout });
+      await idle(page);
+      assert.equal(await page.locator('.call-name').first().innerText(), 'clock');
+      const result = await page.locator('.call .result').first().textContent();
+      assert.ok(result!.includes(String(new Date().getFullYear())), result!);
+    });
+
     test('a function of the visitor is defined, called and answered by hand', { timeout }, async () => {
       await calm();
       await page.getByRole('button', { name: 'New conversation' }).click();
