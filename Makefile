@@ -57,8 +57,7 @@ test: setup-test build ## all tests; missing hardware is a visible skip, in CI (
 	@if [ -d web/node_modules ]; then $(MAKE) --no-print-directory web-tests; fi
 
 .PHONY: web-tests
-web-tests:
-	node web/build.mjs
+web-tests: web
 	cd web && node_modules/.bin/tsc --noEmit && GOSSAMER=$(CURDIR)/bin/gossamer node test/run.mjs
 
 .PHONY: check
