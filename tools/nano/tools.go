@@ -297,7 +297,11 @@ func otherTask(s source, uses []use) *task {
 	think := t.think
 	t.skill, t.developer, t.uses = "call", functionsOf(s, uses), uses
 	t.think = func(e effort) string {
-		return judge(uses, topic, e) + [...]string{" so none. ", " So I call none. ", " So I call none. "}[e] + think(e)
+		none := " So I call none. "
+		if e == low {
+			none = " so none. "
+		}
+		return judge(uses, topic, e) + none + think(e)
 	}
 	return t
 }
