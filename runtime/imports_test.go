@@ -19,6 +19,7 @@ var imports = map[string][]string{
 	"runtime/tensor":          {},
 	"runtime/gptoss":          {"runtime/tensor"},
 	"runtime/weights":         {"runtime/gptoss", "runtime/promise", "runtime/tensor"},
+	"runtime/weights/random":  {"runtime/gptoss", "runtime/tensor"},
 	"runtime/kv":              {},
 	"runtime/sample":          {},
 	"runtime/tokenizer":       {},

@@ -141,8 +141,8 @@ func config() *gptoss.Config {
 }
 
 // fill makes weights that keep activations near 1, so that every operation matters to the result. They follow from the tensor's
-// name.
-func fill(p []byte, t gptoss.TensorSpec) {
+// name. p is all of t: no tensor is larger than a piece of loading.
+func fill(p []byte, t gptoss.TensorSpec, _ int64) {
 	state := uint32(2166136261)
 	for _, c := range []byte(t.Name) {
 		state = (state ^ uint32(c)) * 16777619 // FNV-1a

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gossamer/runtime/gptoss"
+	"gossamer/runtime/weights/random"
 	"gossamer/runtime/weights/weightstest"
 )
 
@@ -14,11 +15,11 @@ func TestGenerated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Generated(config, func(p []byte, s gptoss.TensorSpec) { weightstest.Fill(p, config, s, 1, 0) })
+	c := Generated(config, func(p []byte, s gptoss.TensorSpec, off int64) { random.Fill(p, config, s, 1, off) })
 	seen := map[string]int64{}
 	err = c.Load(t.Context(), sinkFunc(func(s gptoss.TensorSpec, off int64, p []byte) error {
 		want := make([]byte, s.Bytes())
-		weightstest.Fill(want, config, s, 1, 0)
+		random.Fill(want, config, s, 1, 0)
 		if !bytes.Equal(p, want[off:off+int64(len(p))]) {
 			return fmt.Errorf("%s has other bytes at %d", s.Name, off)
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"gossamer/runtime/gptoss"
+	"gossamer/runtime/weights/random"
 	"gossamer/runtime/weights/weightstest"
 )
 
@@ -53,7 +54,7 @@ func TestLoadRandom(t *testing.T) {
 	got := load(t, c)
 	for _, spec := range c.Config().Tensors() {
 		want := make([]byte, spec.Bytes())
-		weightstest.Fill(want, c.Config(), spec, 1, 0)
+		random.Fill(want, c.Config(), spec, 1, 0)
 		if !slices.Equal(got[spec.Name], want) {
 			t.Errorf("%s differs from the generator", spec.Name)
 		}
@@ -231,7 +232,7 @@ func TestRandomIsReproducible(t *testing.T) {
 			want := make([]byte, spec.Bytes())
 			for end := len(want); end > 0; {
 				start := max(0, end-1000) &^ 7
-				weightstest.Fill(want[start:end], c, spec, 7, int64(start))
+				random.Fill(want[start:end], c, spec, 7, int64(start))
 				end = start
 			}
 			if !slices.Equal(got[spec.Name], want) {
@@ -244,7 +245,7 @@ func TestRandomIsReproducible(t *testing.T) {
 	}
 	// The first values of one tensor, so that the generator cannot change unnoticed between machines or versions.
 	p := make([]byte, 16)
-	weightstest.Fill(p, c, c.Tensors()[0], 1, 0)
+	random.Fill(p, c, c.Tensors()[0], 1, 0)
 	if got, want := binary.LittleEndian.Uint64(p), uint64(0x3eda3dc23e213f6a); got != want {
 		t.Errorf("first four values of the embedding %#x, want %#x", got, want)
 	}

@@ -75,10 +75,13 @@ func benchCommand() command {
 		name:  "bench",
 		short: "measure loading, prefill and decode at several depths",
 		long: `Prefill is measured on --prompt tokens and decode on --tokens tokens, each behind every depth of --depths; a first run of each
-warms up and is not counted. of_copy_bandwidth compares the bytes that decode reads with what a plain copy reads on the same device.`,
+warms up and is not counted. of_copy_bandwidth compares the bytes that decode reads with what a plain copy moves on the same device.
+
+With --random, weights of a published model's shape are made up, so that a machine can be judged before the model is downloaded.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 			var m modelFlags
 			m.declare(fs)
+			shape := fs.String("random", "", "measure random weights in the shape of this published `model`, gpt-oss-20b or gpt-oss-120b, instead of --model")
 			depths := fs.String("depths", "0,1024", "tokens before what is measured, comma-separated `numbers`")
 			prompt := fs.Int("prompt", 128, "`tokens` of a measured prefill")
 			tokens := fs.Int("tokens", 32, "`tokens` of a measured decode")
@@ -94,6 +97,15 @@ warms up and is not counted. of_copy_bandwidth compares the bytes that decode re
 				at, err := parseDepths(*depths)
 				if err != nil {
 					return err
+				}
+				if *shape != "" {
+					if m.model != defaultModel {
+						return usagef("give either --model or --random")
+					}
+					if m.checkpoint, err = randomModel(*shape); err != nil {
+						return err
+					}
+					m.model = "random weights in the shape of " + *shape
 				}
 				start := time.Now()
 				e, err := m.open(ctx, env)

@@ -27,6 +27,7 @@ type modelFlags struct {
 	cacheDir   string
 	context    int
 	maxBinding int64
+	checkpoint *weights.Checkpoint // in place of what model names, if not nil
 }
 
 func (m *modelFlags) declare(fs *flag.FlagSet) {
@@ -64,6 +65,7 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 		KV:              gossamer.Precision(m.kv),
 		Adapter:         m.adapter,
 		MaxBindingBytes: m.maxBinding,
+		Checkpoint:      m.checkpoint,
 		CacheDir:        m.cacheDir,
 		Embedded:        embedded,
 		Progress:        bar.weights,

@@ -1,3 +1,4 @@
+// Package weightstest writes checkpoints with random weights, for tests on configurations that nobody publishes.
 package weightstest
 
 import (
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 
 	"gossamer/runtime/gptoss"
+	"gossamer/runtime/weights/random"
 )
 
 // Options choose the form of a checkpoint.
@@ -161,7 +163,7 @@ func writeFile(path string, c *gptoss.Config, tensors []fileTensor, seed uint64)
 		for _, spec := range t.parts {
 			for off := int64(0); off < spec.Bytes(); off += pieceBytes {
 				p := buf[:min(pieceBytes, spec.Bytes()-off)]
-				Fill(p, c, spec, seed, off)
+				random.Fill(p, c, spec, seed, off)
 				if _, err := f.Write(p); err != nil {
 					return err
 				}

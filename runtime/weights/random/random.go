@@ -1,7 +1,6 @@
-// Package weightstest makes checkpoints with random weights: for tests on configurations that nobody publishes, and to try a
-// model's size before its weights are there. A checkpoint follows from configuration and seed alone, bit for bit on every
-// machine, and each element can be computed by itself.
-package weightstest
+// Package random makes random weights, for tests and to try a model's size before its weights are there. They follow from
+// configuration and seed alone, bit for bit on every machine, and each element can be computed by itself.
+package random
 
 import (
 	"encoding/binary"
@@ -12,7 +11,7 @@ import (
 	"gossamer/runtime/tensor"
 )
 
-// Fill writes the bytes of t from off to off+len(p), as Write does. off must be a multiple of 8.
+// Fill writes the bytes of t from off to off+len(p). off must be a multiple of 8.
 //
 // Weights are about normally distributed (the sum of four uniform numbers), with deviations that keep activations near 1 and
 // let some gates reach the SwiGLU limit; MXFP4 codes are uniform, so that all of them occur.
