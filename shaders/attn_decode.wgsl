@@ -43,12 +43,13 @@ const PARTS: u32 = HEAD_DIM / 8u;
 const TILE: u32 = STEPS * STREAMS;
 const LOWEST: f32 = -0x1.fffffep+127f;
 
-const SCRATCH: u32 = 16u * WG;
+const STORED: u32 = WG + 4u; // the padding keeps readers and writers in different banks of 32
+const SCRATCH: u32 = 16u * STORED;
 const QUERIES: u32 = GROUP * PARTS;
 const WEIGHTS: u32 = TILE * GROUP;
 const SCORERS: u32 = STREAMS * GROUP;
 
-// The parts of scores, [STEPS][GROUP][WG]; at the end the streams' sums of a head, [2][STREAMS][HEAD_DIM].
+// The parts of scores, [STEPS][GROUP][WG]; at the end the lanes' sums of a head, [2][8][STORED].
 var<workgroup> scratch: array<f32, SCRATCH>;
 var<workgroup> qLow: array<vec4f, QUERIES>;         // [GROUP][PARTS] elements 0..3 of each 8
 var<workgroup> qHigh: array<vec4f, QUERIES>;        // [GROUP][PARTS] elements 4..7
@@ -124,10 +125,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
       var most = m;
 //unroll t STEPS
       var score_$t = 0.0;
-      for (var i = 0u; i < PARTS; i++) {
-        let rotated = (i + ((scorerStream * PARTS) / 32u)) % PARTS; // so that neighbours read different banks
-        score_$t += scratch[(((($tu * GROUP) + scorerHead) * WG) + (scorerStream * PARTS)) + rotated];
-      }
+//unroll i HEAD_DIM/8
+      let rotated_$t_$i = ($iu + ((scorerStream * PARTS) / 32u)) % PARTS; // so that neighbours read different banks
+      score_$t += scratch[(((($tu * GROUP) + scorerHead) * WG) + (scorerStream * PARTS)) + rotated_$t_$i];
+//end
       score_$t *= params.scale;
       let visible_$t = (tile + ($tu * STREAMS)) + scorerStream < end;
       if (visible_$t) { most = max(most, score_$t); }
@@ -164,7 +165,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
   workgroupBarrier();
   if (scorer) {
     var most = LOWEST;
-    for (var s = 0u; s < STREAMS; s++) { most = max(most, streamMax[(s * GROUP) + scorerHead]); }
+//unroll s STREAMS
+    most = max(most, streamMax[($su * GROUP) + scorerHead]);
+//end
     let shrink = exp(m - most);
     decay[(scorerStream * GROUP) + scorerHead] = shrink;
     streamSum[(scorerStream * GROUP) + scorerHead] = l * shrink;
@@ -173,13 +176,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
   workgroupBarrier();
 //unroll g GROUP
   // The halves of the scratch take turns: a lane writes one only after all have read it two heads ago.
-  let half_$g = ($gu % 2u) * (8u * WG);
-  let mine_$g = half_$g + (lane * 8u); // [stream][HEAD_DIM], of which a lane has 8
+  let half_$g = ($gu % 2u) * (8u * STORED);
   let low_$g = sumLow_$g * decay[(stream * GROUP) + $gu];
   let high_$g = sumHigh_$g * decay[(stream * GROUP) + $gu];
 //unroll e 4
-  scratch[mine_$g + $eu] = low_$g[$e];
-  scratch[mine_$g + (4u + $eu)] = high_$g[$e];
+  scratch[(half_$g + ($eu * STORED)) + lane] = low_$g[$e];
+  scratch[(half_$g + ((4u + $eu) * STORED)) + lane] = high_$g[$e];
 //end
   workgroupBarrier();
   if ($gu < heads) {
@@ -189,10 +191,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
     for (var d = lane; d < HEAD_DIM; d += WG) {
       var total = 0.0;
       var sum = 0.0;
-      for (var s = 0u; s < STREAMS; s++) {
-        total += streamSum[(s * GROUP) + $gu];
-        sum += scratch[(half_$g + (s * HEAD_DIM)) + d];
-      }
+//unroll s STREAMS
+      total += streamSum[($su * GROUP) + $gu];
+      sum += scratch[((half_$g + ((d % 8u) * STORED)) + ($su * PARTS)) + (d / 8u)];
+//end
       if (SPLITS == 1u) {
         let sink = bf16Of(vectors[(SINKS + head) / 8u], head);
         let top = max(most, sink);

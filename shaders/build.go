@@ -259,8 +259,22 @@ func substitute(line string, blocks []unrolled) (string, error) {
 	}), err
 }
 
-// number evaluates a literal or a constant.
+// number evaluates a literal, a constant, or a quotient of such, rounded down.
 func (b *builder) number(s string) (int, error) {
+	if over, under, ok := strings.Cut(s, "/"); ok {
+		x, err := b.number(over)
+		if err != nil {
+			return 0, err
+		}
+		y, err := b.number(under)
+		if err == nil && y == 0 {
+			err = fmt.Errorf("%q divides by zero", s)
+		}
+		if err != nil {
+			return 0, err
+		}
+		return x / y, nil
+	}
 	if b.declared[s] {
 		b.used[s] = true
 		return b.consts[s], nil

@@ -150,6 +150,7 @@ func TestBuildErrors(t *testing.T) {
 		{"UnrollOfWhat", "//const WG lanes\n//unroll i\n//end\n" + entry, wg, "want //unroll letter count"},
 		{"UnrollByAWord", "//const WG lanes\n//unroll row 2\n//end\n" + entry, wg, "want //unroll letter count"},
 		{"UnrollTwiceByOneName", "//const WG lanes\n//unroll i 2\n//unroll i 2\n//end\n//end\n" + entry, wg, "k.wgsl:3: $i is the name of the enclosing block"},
+		{"UnrollByZero", "//const WG lanes\n//unroll i WG/0\n//end\n" + entry, wg, `"WG/0" divides by zero`},
 		{"UnrollHowOften", "//const WG lanes\n//unroll i N\n//end\n" + entry, wg, `"N" is neither a number nor a declared constant`},
 		{"NotUnrolled", "//const WG lanes\n//unroll i 2\n$j\n//end\n" + entry, wg, "k.wgsl:3: $j is not the name of an enclosing //unroll"},
 		{"F16Lacking", "//const WG lanes\nvar<private> h: f16;\n" + entry, wg, "uses f16, which the variant lacks"},

@@ -1,14 +1,14 @@
 // down_decode: x += the weighted sum over a row's experts of h W^T + bias.
 //
 //   x        f32 [rows][WIDTH]; experts of other shards add nothing here
-//   h        f32 [rows][TOPK][INNER]       sel  {expert: u32, weight: f32} [rows][TOPK]
+//   h        f32 [rows][TOPK][INNER], in the order of lib/blocks.wgsl       sel  {expert: u32, weight: f32} [rows][TOPK]
 //   blocks   MXFP4 [params.count][WIDTH][INNER/32][16]
 //   scales   E8M0 bytes [params.count][WIDTH][INNER/32]      bias  bf16 [params.count][WIDTH]
 //   grid     (WIDTH/OUTPUTS rounded up, 1, rows): a workgroup makes OUTPUTS outputs of one row
 //   source   openai/gpt-oss torch/model.py MLPBlock.forward: mlp2, weighted sum of experts, residual
 //   host     runtime/kernel/down_decode.go
 //
-// Lane l takes blocks l, l+WG, ... of 32 inputs for all OUTPUTS weight rows, expert after expert.
+// The row's experts have TOPK * INNER/32 blocks of 32 inputs. Lane l takes the blocks l, l+WG, ... of them for all OUTPUTS weight rows.
 //
 //const WIDTH    hidden size
 //const INNER    width inside an expert, multiple of 32
@@ -45,27 +45,26 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let output_$o = min(first + $ou, WIDTH - 1u); // beyond the last output: computed, not written
   var sum_$o = 0.0;
 //end
-  for (var place = 0u; place < TOPK; place++) {
+  for (var item = lane; item < TOPK * BLOCKS; item += WG) {
+    let place = item / BLOCKS;
+    let b = item % BLOCKS;
     let choice = sel[(row * TOPK) + place];
-    if (choice.expert < params.first || choice.expert - params.first >= params.count) { continue; }
-    let weightRow = (choice.expert - params.first) * WIDTH;
-    for (var b = lane; b < BLOCKS; b += WG) {
+    if (choice.expert >= params.first && choice.expert - params.first < params.count) {
+      let weightRow = (choice.expert - params.first) * WIDTH;
 //unroll o OUTPUTS
       let at_$o = ((weightRow + output_$o) * BLOCKS) + b;
       let w_$o = blocks[at_$o];
       let scale_$o = scales[at_$o / 4u];
 //end
-      let at = (((row * TOPK) + place) * (INNER / 4u)) + (8u * b);
+      let at = (((row * TOPK) + place) * (INNER / 4u)) + b;
 //unroll i 4
-      let low_$i = h[at + (2u * $iu)];
-      let high_$i = h[(at + (2u * $iu)) + 1u];
-      let even_$i = evens(low_$i, high_$i);
-      let odd_$i = odds(low_$i, high_$i);
+      let low_$i = h[at + ((2u * $iu) * BLOCKS)];
+      let high_$i = h[at + (((2u * $iu) + 1u) * BLOCKS)];
 //end
 //unroll o OUTPUTS
       sum_$o += (choice.weight * mxfp4Scale(mxfp4ScaleByte(scale_$o, at_$o)))
-        * ((mxfp4Dot(w_$o.x, even_0, odd_0) + mxfp4Dot(w_$o.y, even_1, odd_1))
-        + (mxfp4Dot(w_$o.z, even_2, odd_2) + mxfp4Dot(w_$o.w, even_3, odd_3)));
+        * ((mxfp4Dot(w_$o.x, low_0, high_0) + mxfp4Dot(w_$o.y, low_1, high_1))
+        + (mxfp4Dot(w_$o.z, low_2, high_2) + mxfp4Dot(w_$o.w, low_3, high_3)));
 //end
     }
   }

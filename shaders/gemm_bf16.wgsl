@@ -75,7 +75,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     nextA$l = loadA(r0, k4 + BK4, lane + ($lu * THREADS));
     //end
     //unroll l B_LOADS
-    storeB(lane + ($lu * THREADS), bf16Even(nextB$l), bf16Odd(nextB$l));
+    storeB(lane + ($lu * THREADS), bf16Low(nextB$l), bf16High(nextB$l));
     nextB$l = loadB(c0, k4 + BK4, lane + ($lu * THREADS));
     //end
     workgroupBarrier();

@@ -9,10 +9,9 @@
 //const EXPERTS  experts of the layer
 //const TOPK     experts that a row uses
 //const WG       workgroup size
-//use topk
+//use choice
 
 struct Chunk { n: u32, } // rows
-struct Choice { expert: u32, weight: f32, }
 
 @group(0) @binding(0) var<uniform> chunk: Chunk;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;        // [rows][EXPERTS]
@@ -23,9 +22,5 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let row = workgroup.x;
   if (row >= chunk.n) { return; }
   topkChoose(lane, row);
-  for (var k = lane; k < TOPK; k += WG) {
-    var total = 0.0;
-    for (var j = 0u; j < TOPK; j++) { total += exp(topkLogit[j] - topkLogit[0]); }
-    sel[(row * TOPK) + k] = Choice(topkExpert[k], exp(topkLogit[k] - topkLogit[0]) / total);
-  }
+  if (lane == 0u) { choiceStore(row); }
 }

@@ -1,6 +1,7 @@
 // router_decode: t = RMSNorm(x), and the router's logits, t W^T + bias.
 //
-//   logits   f32 [ROWS][EXPERTS]    t  f32 [ROWS][WIDTH]    weights  bf16 [params.count][WIDTH], the experts from params.first on
+//   logits   f32 [ROWS][EXPERTS]    t  f32 [ROWS][WIDTH], in the order of lib/blocks.wgsl
+//   weights  bf16 [params.count][WIDTH], the experts from params.first on
 //   grid     (count, 1, 1): a workgroup makes one logit and its part of t, for all rows of the batch
 //   source   openai/gpt-oss torch/model.py MLPBlock.forward: norm, gate
 //   host     runtime/kernel/router_decode.go
@@ -9,12 +10,12 @@
 // there are several shards, each writes all of t, the same.
 //
 //const ROWS     rows of the batch
-//const WIDTH    hidden size, multiple of 8
+//const WIDTH    hidden size, multiple of 32
 //const EXPERTS  experts of the layer
 //const NORM     element of vectors where the norm's weight begins, multiple of 8
 //const BIAS     element where the router's bias begins, multiple of 8
 //const WG       workgroup size
-//use bf16 sums
+//use bf16 sums blocks
 
 struct Params {
   first: u32, // expert of the shard's first weight row
@@ -68,8 +69,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 //unroll r ROWS
       {
         let at = ($ru * (WIDTH / 4u)) + (2u * c);
-        t[at] = (x[at] * rms_$r) * vec4f(bf16Pair(norm.x), bf16Pair(norm.y));
-        t[at + 1u] = (x[at + 1u] * rms_$r) * vec4f(bf16Pair(norm.z), bf16Pair(norm.w));
+        let to = ($ru * (WIDTH / 4u)) + (blocksPlace(8u * c, WIDTH / 32u) / 4u);
+        t[to] = (x[at] * rms_$r) * vec4f(bf16Pair(norm.x), bf16Pair(norm.y));
+        t[to + (WIDTH / 32u)] = (x[at + 1u] * rms_$r) * vec4f(bf16Pair(norm.z), bf16Pair(norm.w));
       }
 //end
     }

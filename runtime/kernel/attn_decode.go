@@ -58,7 +58,7 @@ func (c AttnConfig) ResultFloats() int {
 	if c.Splits == 1 {
 		return n * c.HeadDim
 	}
-	return n * (c.HeadDim + 2)
+	return (n*(c.HeadDim+2) + 3) / 4 * 4 // AttnReduce reads four at a time
 }
 
 func (c AttnConfig) shader(v shaders.Variant) (shaders.Shader, error) {

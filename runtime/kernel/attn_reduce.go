@@ -21,12 +21,18 @@ type AttnReduceArgs struct {
 	A        gpu.Binding // out: f32 [Rows][Heads][HeadDim]
 }
 
+// reduceLanes is the largest workgroup of the reduction: every device allows it.
+const reduceLanes = 256
+
 func (c attnReduceConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	if err := AttnConfig(c).check("attn_reduce"); err != nil {
 		return shaders.Shader{}, err
 	}
+	parts := c.HeadDim / 4
+	groups := min(reduceLanes/parts, c.Splits)
 	return shaders.Build("attn_reduce", v, map[string]int{
-		"HEADS": c.Heads, "HEAD_DIM": c.HeadDim, "SPLITS": c.Splits, "SINKS": c.Sinks, "WG": 64,
+		"HEADS": c.Heads, "HEAD_DIM": c.HeadDim, "SPLITS": c.Splits, "SINKS": c.Sinks, "GROUPS": groups,
+		"ROUNDS": ceilDiv(c.Splits, groups), "WG": groups * parts,
 	})
 }
 

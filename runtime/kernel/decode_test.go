@@ -175,6 +175,16 @@ func (b batch) step(r rig) gpu.Binding {
 	return r.words("step", b.words())
 }
 
+// byBlocks returns rows of width elements in the order of lib/blocks.wgsl.
+func byBlocks[T any](rows []T, width int) []T {
+	stored := make([]T, len(rows))
+	for i := range rows {
+		row, e := i/width*width, i%width
+		stored[row+(e%32/4*(width/32)+e/32)*4+e%4] = rows[i]
+	}
+	return stored
+}
+
 // twice records a program, runs it twice and returns what out reads after the second time. Before each time reset is called. The
 // two results must have the same bits.
 func (r rig) twice(reset func(), record func(p *gpu.Program) error, out func() []uint32) []uint32 {

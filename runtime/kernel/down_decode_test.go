@@ -70,7 +70,7 @@ func (c downCase) check(r rig) {
 			sel = append(sel, uint32((row*5+place*3)%c.experts), math.Float32bits(factors[row*c.topK+place]))
 		}
 	}
-	a := DownArgs{Step: batch{rows: c.rows}.step(r), Sel: r.words("sel", sel), H: r.floats("h", h), X: r.floats("x", before)}
+	a := DownArgs{Step: batch{rows: c.rows}.step(r), Sel: r.words("sel", sel), H: r.floats("h", byBlocks(h, c.inner)), X: r.floats("x", before)}
 	got := r.twice(func() { r.set(a.X, before) }, func(p *gpu.Program) error {
 		for _, s := range shardsOf(c.experts, c.cuts) {
 			a.Blocks, a.Scales, a.Bias = weights.shard(r, s)
@@ -96,8 +96,8 @@ func (c downCase) check(r rig) {
 				s.sum += sum * float64(factors[i])
 				s.size += size * math.Abs(float64(factors[i]))
 			}
-			// The places follow each other in a lane, then the biases; each shard adds to x.
-			want[at] = s.near(c.topK*(expertRoundings(c.inner)+1) + len(c.cuts) + 2)
+			// A lane takes blocks of several places, then follow the biases; each shard adds to x.
+			want[at] = s.near(expertRoundings(c.topK*c.inner) + 1 + downLanes/8 + c.topK + len(c.cuts) + 2)
 		}
 	}
 	compare(r.t, "x", got, want)
@@ -129,7 +129,7 @@ func TestDownDecodeDecodesExactly(t *testing.T) {
 		sel = append(sel, 0, math.Float32bits(1))
 	}
 	a := DownArgs{
-		Step: batch{rows: make([]decodeRow, 16)}.step(r), Sel: r.words("sel", sel), H: r.floats("h", h), Blocks: r.bytes("blocks", blocks),
+		Step: batch{rows: make([]decodeRow, 16)}.step(r), Sel: r.words("sel", sel), H: r.floats("h", byBlocks(h, 32)), Blocks: r.bytes("blocks", blocks),
 		Scales: r.bytes("scales", scales), Bias: r.bytes("bias", make([]byte, 2*hidden+2)), X: r.floats("x", make([]float32, 16*hidden)),
 	}
 	r.run(func(p *gpu.Program) error { return k.Record(p, Shard{0, 1}, a) })

@@ -111,6 +111,9 @@ func lanes(items, least, most int) int {
 	return best
 }
 
+// denseLanes is the largest workgroup of the dense decode kernels: every device allows it.
+const denseLanes = 256
+
 func boolConst(b bool) int {
 	if b {
 		return 1

@@ -29,7 +29,7 @@ func TestFold(t *testing.T) {
 func TestLanes(t *testing.T) {
 	for _, tt := range []struct{ items, least, most, want int }{
 		{90, 32, 128, 96},   // the blocks of 2880: one round
-		{360, 64, 128, 128}, // its chunks of 8: three rounds of 128 waste as little as four of 96
+		{360, 64, 256, 192}, // its chunks of 8: two rounds of 192 waste as little as three of 128
 		{512, 64, 128, 128},
 		{1, 32, 128, 32},
 		{4, 64, 128, 64},

@@ -37,7 +37,7 @@ func (c OutConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 		return shaders.Shader{}, err
 	}
 	return shaders.Build("out_decode", v, map[string]int{
-		"ROWS": c.Rows, "WIDTH": c.Hidden, "INPUTS": c.Inputs, "OUTPUTS": outOutputs, "BIAS": c.Bias, "WG": lanes(c.Inputs/8, 64, 128),
+		"ROWS": c.Rows, "WIDTH": c.Hidden, "INPUTS": c.Inputs, "OUTPUTS": outOutputs, "BIAS": c.Bias, "WG": lanes(c.Inputs/8, 64, denseLanes),
 	})
 }
 

@@ -53,7 +53,7 @@ func (c QKVConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	return shaders.Build("qkv_decode", v, map[string]int{
 		"ROWS": c.Rows, "WIDTH": c.Hidden, "HEADS": c.Heads, "KV_HEADS": c.KVHeads, "HEAD_DIM": c.HeadDim, "OUTPUTS": qkvOutputs,
 		"NORM": c.Norm, "BIAS": c.Bias, "SLIDING": boolConst(c.Sliding), "TABLES": c.Tables, "KV_F16": boolConst(c.KVF16),
-		"WG": lanes(c.Hidden/8, 64, 128),
+		"WG": lanes(c.Hidden/8, 64, denseLanes),
 	})
 }
 

@@ -28,9 +28,7 @@ func (c RouteConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	); err != nil {
 		return shaders.Shader{}, err
 	}
-	return shaders.Build("route", v, map[string]int{
-		"EXPERTS": c.Experts, "TOPK": c.TopK, "GROUP": expertGroup(c.Experts, c.TopK), "WG": min(256, (c.Experts+31)/32*32),
-	})
+	return shaders.Build("route", v, topkConsts(v, c.Experts, c.TopK, map[string]int{"WG": min(256, (c.Experts+31)/32*32)}))
 }
 
 // NewRoute compiles the kernel.

@@ -8,7 +8,7 @@ import (
 // RouterConfig is the shape of a layer's router in decoding.
 type RouterConfig struct {
 	Rows    int // of the batch, 1 to MaxRows
-	Hidden  int // multiple of 8
+	Hidden  int // multiple of 32
 	Experts int
 	Norm    int // element of the layer's vectors where the norm's weight begins, multiple of 8
 	Bias    int // element where the router's bias begins, multiple of 8
@@ -27,20 +27,20 @@ type RouterArgs struct {
 	Vectors gpu.Binding // the layer's small vectors, bf16
 	W       gpu.Binding // bf16 [shard.Count][Hidden]
 	Logits  gpu.Binding // out: f32 [Rows][Experts]
-	T       gpu.Binding // out: f32 [Rows][Hidden], written whole by every shard
+	T       gpu.Binding // out: f32 [Rows][Hidden] in the order of lib/blocks.wgsl, written whole by every shard
 }
 
 func (c RouterConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	if err := checkShape("router_decode",
 		rowsCheck(c.Rows),
-		check{c.Hidden > 0 && c.Hidden%8 == 0, "Hidden a multiple of 8"},
+		check{c.Hidden > 0 && c.Hidden%32 == 0, "Hidden a multiple of 32"},
 		check{c.Experts >= 1 && c.Experts <= maxGrid, "Experts from 1 to 65535"},
 		check{c.Norm%8 == 0 && c.Bias%8 == 0, "vectors at multiples of 8"},
 	); err != nil {
 		return shaders.Shader{}, err
 	}
 	return shaders.Build("router_decode", v, map[string]int{
-		"ROWS": c.Rows, "WIDTH": c.Hidden, "EXPERTS": c.Experts, "NORM": c.Norm, "BIAS": c.Bias, "WG": lanes(c.Hidden/8, 64, 128),
+		"ROWS": c.Rows, "WIDTH": c.Hidden, "EXPERTS": c.Experts, "NORM": c.Norm, "BIAS": c.Bias, "WG": lanes(c.Hidden/8, 64, denseLanes),
 	})
 }
 

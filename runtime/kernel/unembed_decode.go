@@ -59,7 +59,7 @@ func (c UnembedConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 		return shaders.Build("unembed_narrow", v, map[string]int{"ROWS": c.Rows, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "WG": c.outputs()})
 	}
 	return shaders.Build("unembed_decode", v, map[string]int{
-		"ROWS": c.Rows, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "OUTPUTS": c.outputs(), "WG": lanes(c.Hidden/8, 64, 128),
+		"ROWS": c.Rows, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "OUTPUTS": c.outputs(), "WG": lanes(c.Hidden/8, 64, denseLanes),
 	})
 }
 

@@ -30,8 +30,8 @@ type decodeScratch struct {
 const ringTokens = 64
 
 // splitClasses say into how many parts the attention of full layers is divided, by the longest text of the batch: none where it is
-// short, then about 64 positions a part, so that a large device has a workgroup for each of its processors.
-var splitClasses = [...]struct{ upTo, splits int }{{256, 1}, {2048, 32}, {8192, 64}, {math.MaxInt, 128}}
+// short, then so that a large device has about two workgroups for each of its processors, and long parts where the text is long.
+var splitClasses = [...]struct{ upTo, splits int }{{256, 1}, {2048, 16}, {16384, 32}, {math.MaxInt, 64}}
 
 func splitsFor(positions int) int {
 	for _, c := range splitClasses {

@@ -20,4 +20,7 @@ fn loadScale(row: u32, k4: u32) -> f32 {
 }
 
 // storeCodes decodes the s-th group of 8 weights of the tile of columns into its place.
-fn storeCodes(s: u32, codes: u32, scale: f32) { storeB(s, mxfp4Even(codes) * scale, mxfp4Odd(codes) * scale); }
+fn storeCodes(s: u32, codes: u32, scale: f32) {
+  let weights = mxfp4(codes);
+  storeB(s, weights.low * scale, weights.high * scale);
+}

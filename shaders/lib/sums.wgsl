@@ -21,7 +21,9 @@ fn sumsJoin(lane: u32) {
   for (var j = lane; j < SUMS_PARTS; j += WG) {
     let first = ((j / 8u) * SUMS_ROW) + (j % 8u);
     var part = 0.0;
-    for (var k = 0u; k < WG; k += 8u) { part += sumsScratch[first + k]; }
+//unroll k WG/8
+    part += sumsScratch[first + ($ku * 8u)];
+//end
     sumsParts[j] = part;
   }
   workgroupBarrier();

@@ -61,12 +61,12 @@ fn storeA(s: u32, v: vec4f) {
   if (s < SLOTS_A) { tileA[tileSlot(s / BK4, s % BK4)] = v; }
 }
 
-// storeB puts the s-th group of 8 values of the tile of columns, counted along k first, in its place, given as bf16 and MXFP4 are
-// decoded: the even elements and the odd ones.
-fn storeB(s: u32, even: vec4f, odd: vec4f) {
+// storeB puts the s-th group of 8 values of the tile of columns, counted along k first, in its place: elements 0 to 3
+// and 4 to 7.
+fn storeB(s: u32, low: vec4f, high: vec4f) {
   if (s < TILE_COLS * 2u) {
     let c = (s % 2u) * 2u;
-    tileB[tileSlot(s / 2u, c)] = vec4f(even.x, odd.x, even.y, odd.y);
-    tileB[tileSlot(s / 2u, c + 1u)] = vec4f(even.z, odd.z, even.w, odd.w);
+    tileB[tileSlot(s / 2u, c)] = low;
+    tileB[tileSlot(s / 2u, c + 1u)] = high;
   }
 }

@@ -1,5 +1,5 @@
-// The TOPK experts of a row, largest logit first, the lower id on ties: after topkChoose they are in topkExpert and topkLogit. NaN
-// counts as the smallest logit. The kernel declares logits: array<f32>, [rows][EXPERTS].
+// The TOPK experts of a row, largest logit first, the lower id on ties: after topkChoose they are in topkExpert and topkLogit, to be indexed
+// by constants. NaN counts as the smallest logit. The kernel declares logits: array<f32>, [rows][EXPERTS].
 //
 // Ranks are counted instead of sorted: an expert's rank is the number of experts before it, so the ranks are a permutation and every
 // place is filled. Where there are many experts, groups of GROUP neighbours are ranked first, by their best members: the chosen

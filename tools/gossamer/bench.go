@@ -214,8 +214,11 @@ func (b *bencher) atDepth(depth, prompt, tokens int) error {
 				return err
 			}
 		}
+		if err := b.settle(); err != nil {
+			return err
+		}
 		start := time.Now()
-		if err := s.Extend(b.ctx, b.text(depth, prompt)); err != nil {
+		if err := errors.Join(s.Extend(b.ctx, b.text(depth, prompt)), b.settle()); err != nil {
 			return err
 		}
 		took := time.Since(start)
@@ -247,6 +250,14 @@ func (b *bencher) atDepth(depth, prompt, tokens int) error {
 	}
 	b.report.Prefill = append(b.report.Prefill, prefillBench{Depth: depth, Tokens: prompt, Rate: speedOf(prefill)})
 	b.report.Decode = append(b.report.Decode, d)
+	return nil
+}
+
+// settle waits until the device has done what was submitted, so that a measurement begins and ends with its own work.
+func (b *bencher) settle() error {
+	if m, ok := b.e.Backend().(*model.Model); ok {
+		return m.Device().Wait(b.ctx)
+	}
 	return nil
 }
 

@@ -20,6 +20,9 @@ type shared struct {
 var devices = struct {
 	sync.Mutex
 	open map[gpu.Options]*shared
+	// anchor is a device that nobody uses and nobody closes. It keeps the driver loaded between tests: NVIDIA's finds no adapter any
+	// more after a process has loaded and unloaded it some thirty times.
+	anchor *gpu.Device
 }{open: map[gpu.Options]*shared{}}
 
 // Open returns a device for t. It is shared with the other tests that are running, so buffers and programs should be released,
@@ -40,6 +43,12 @@ func Open(t testing.TB, o gpu.Options) *gpu.Device {
 		}
 		s = &shared{d: d}
 		devices.open[o] = s
+		if devices.anchor == nil {
+			devices.anchor, err = gpu.Open(t.Context(), gpu.Options{})
+			if err != nil {
+				t.Logf("no second device: %v", err)
+			}
+		}
 	}
 	s.users++
 	t.Cleanup(func() {
