@@ -3,6 +3,8 @@ import type { Phase, Progress } from './protocol.ts';
 /** Milliseconds between two reports of the same phase, and of the past that the rate is measured over. */
 const reportEvery = 100;
 const rateWindow = 5000;
+/** Milliseconds without any bytes after which a report says how the rate sinks, until it is 0. */
+const stallEvery = 1000;
 
 /** Counts what was loaded and reports it, not too often. */
 export class Meter {
@@ -13,6 +15,7 @@ export class Meter {
   private fetched = 0;
   private reported = -Infinity;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private stall: ReturnType<typeof setTimeout> | undefined;
   private samples: { at: number; done: number }[] = [];
 
   constructor(report: (progress: Progress) => void) {
@@ -50,11 +53,15 @@ export class Meter {
 
   private send(): void {
     clearTimeout(this.timer);
+    clearTimeout(this.stall);
     this.timer = undefined;
     this.reported = performance.now();
     const first = this.samples[0]!, last = this.samples.at(-1)!;
     const rate = last.at > first.at ? Math.max(0, ((last.done - first.done) * 1000) / (last.at - first.at)) : 0;
     const eta = rate > 0 ? (this.total - this.done) / rate : undefined;
+    if (eta) {
+      this.stall = setTimeout(() => this.sample(), stallEvery);
+    }
     this.report({ phase: this.phase, bytesDone: this.done, bytesTotal: this.total, bytesFetched: this.fetched, rate, eta });
   }
 }

@@ -29,14 +29,21 @@ test('progress is reported at times, with rate and eta, and never left out at th
   assert.ok(last.rate > 1900 && last.rate < 2300, `${last.rate} bytes a second`);
   assert.ok(last.eta! > 3 && last.eta! < 4.5, `${last.eta} s`);
 
-  // A stall: the rate sinks as soon as anything comes.
+  // A stall: the rate sinks to nothing while nothing comes, and then nothing is reported any more.
+  let n = reports.length;
+  pass(3000);
+  assert.ok(reports.at(-1)!.rate < 0.8 * last.rate, `${reports.at(-1)!.rate} bytes a second`);
   pass(20_000);
+  assert.deepEqual([reports.at(-1)!.rate, reports.at(-1)!.eta], [0, undefined]);
+  assert.ok(reports.length - n < 10, `${reports.length - n} reports of a stall`);
+  n = reports.length;
   meter.add(1);
   pass(100);
-  assert.ok(reports.at(-1)!.rate < 100, `${reports.at(-1)!.rate} bytes a second`);
+  assert.ok(reports.at(-1)!.rate > 0 && reports.at(-1)!.rate < 100, `${reports.at(-1)!.rate} bytes a second`);
+  assert.equal(reports.length, n + 1);
   meter.begin('ready');
   assert.equal(reports.at(-1)!.phase, 'ready');
-  const n = reports.length;
+  n = reports.length;
   pass(1000);
   assert.equal(reports.length, n);
   mock.reset();
