@@ -32,13 +32,13 @@ go build -o "$WORK/nano" ./tools/nano
 
 "$python" tools/nano/train.py check --data "$WORK/train.bin" >"$WORK/check.txt" || { cat "$WORK/check.txt"; exit 1; }
 
-# Two schedules: what the first leaves half learned (functions, above all) the second, with a third of the learning rate, finishes.
+# Two schedules: what the first leaves half learned (functions, above all) the second, with half the learning rate, finishes.
 train() {
   "$python" tools/nano/train.py train --data "$WORK/train.bin" --test "$WORK/test.bin" --out "$WORK" "$@" | tee -a "$WORK/log.jsonl"
 }
-first=$((MINUTES * 88 / 100))
+first=$((MINUTES * 84 / 100))
 train --minutes "$first"
-train --minutes "$MINUTES" --since "$first" --lr 8e-4 --round-from 0
+train --minutes "$MINUTES" --since "$first" --lr 1.2e-3
 
 "$python" tools/nano/train.py export --out "$WORK" --checkpoint runtime/nano/nano.zip
 "$python" tools/nano/train.py export --out "$WORK" --checkpoint "$WORK/compact" --compact
