@@ -20,8 +20,9 @@ func (s *sizes) add(f float64) {
 	s.size += math.Abs(f)
 }
 
-// near is the sum if each term meets at most n roundings. Subnormals may count as zero.
-func (s sizes) near(n int) near { return near{s.sum, s.size*eps32*float64(n) + 1e-37} }
+// near is the sum if each term meets at most n roundings. Subnormals may count as zero, also terms that a norm's factor, at most
+// 1/sqrt(testEps), multiplies afterwards.
+func (s sizes) near(n int) near { return near{s.sum, s.size*eps32*float64(n) + 1e-34} }
 
 // denseRoundings bounds the roundings that a term of a matrix-vector product meets: three in forming it, one for each other term of
 // its lane (at least 64 lanes take 8 inputs a round), and those of lib/sums.wgsl.
