@@ -23,7 +23,7 @@
 @group(0) @binding(2) var<storage, read_write> a: array<vec4f>;   // [rows][HEADS][HEAD_DIM/4]
 
 const PARTS: u32 = HEAD_DIM / 4u;
-const PADDED: u32 = ((SPLITS + 15u) / 16u) * 16u;
+const PADDED: u32 = ((SPLITS + 15u) / 16u) * 16u; // the largest m is sought among 16 at a time
 
 var<workgroup> splitMax: array<f32, PADDED>; // m of each split
 var<workgroup> splitSum: array<f32, PADDED>; // its sum of exp(score - m)

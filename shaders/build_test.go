@@ -41,6 +41,12 @@ func TestBuild(t *testing.T) {
 			want:   "const N: u32 = 2u;\nconst WG: u32 = 1u;\na0u\nb00\nb01\na1u\nb10\nb11\n" + entry,
 		},
 		{
+			name:   "UnrollByQuotient",
+			kernel: "//const WG lanes\n//unroll i WG/8\na$i\n//end\n" + entry,
+			consts: map[string]int{"WG": 20},
+			want:   "const WG: u32 = 20u;\na0\na1\n" + entry,
+		},
+		{
 			name:   "UnrollZeroTimes",
 			kernel: "//const WG lanes\n//unroll i 0\na$i\n//end\n" + entry,
 			consts: map[string]int{"WG": 1},

@@ -20,16 +20,16 @@ func (s *sizes) add(f float64) {
 	s.size += math.Abs(f)
 }
 
-// near is the sum if each term meets at most n roundings. Subnormals may count as zero, also terms that a norm's factor, at most
-// 1/sqrt(testEps), multiplies afterwards.
-func (s sizes) near(n int) near { return near{s.sum, s.size*eps32*float64(n) + 1e-34} }
+// near is the sum if each term meets at most n roundings. Subnormals may count as zero: up to 2^-126 in each of some thousand terms,
+// which a norm's factor of at most 1/sqrt(testEps) multiplies afterwards.
+func (s sizes) near(n int) near { return near{s.sum, s.size*eps32*float64(n) + 2e-32} }
 
 // denseRoundings bounds the roundings that a term of a matrix-vector product meets: three in forming it, one for each other term of
 // its lane (at least 64 lanes take 8 inputs a round), and those of lib/sums.wgsl.
 func denseRoundings(inputs int) int { return 3 + 8*ceilDiv(inputs, 8*64) + sumsRoundings }
 
-// sumsRoundings bounds the roundings of lib/sums.wgsl: 128 lanes, every eighth in turn, then 8 parts pairwise.
-const sumsRoundings = 16 + 3
+// sumsRoundings bounds the roundings of lib/sums.wgsl: of at most denseLanes lanes every eighth in turn, then 8 parts pairwise.
+const sumsRoundings = denseLanes/8 + 3
 
 // normRoundings bounds the roundings of the norm's factor: those of its sum, whose terms are positive, and of the rest of it.
 func normRoundings(inputs int) int { return denseRoundings(inputs) + 8 }

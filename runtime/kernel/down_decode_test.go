@@ -97,7 +97,7 @@ func (c downCase) check(r rig) {
 				s.size += size * math.Abs(float64(factors[i]))
 			}
 			// A lane takes blocks of several places, then follow the biases; each shard adds to x.
-			want[at] = s.near(expertRoundings(c.topK*c.inner) + 1 + downLanes/8 + c.topK + len(c.cuts) + 2)
+			want[at] = s.near(expertRoundings(c.topK*c.inner) + 1 + c.topK + len(c.cuts) + 2)
 		}
 	}
 	compare(r.t, "x", got, want)

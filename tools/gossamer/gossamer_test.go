@@ -300,6 +300,8 @@ func TestMisuse(t *testing.T) {
 		{[]string{"logits", "--tokens", "1,2", "--out", "-", "--positions", "1,0"}, exitUsage, "0 does not come after 1"},
 		{[]string{"logits", "--tokens", "1,2", "--out", "-", "--positions", "2"}, exitUsage, `"2" is not an index`},
 		{[]string{"bench", "--depths", "x"}, exitUsage, "--depths"},
+		{[]string{"bench", "--random", "gpt-oss-7b"}, exitUsage, "want gpt-oss-20b or gpt-oss-120b"},
+		{[]string{"bench", "--random", "gpt-oss-20b", "--model", "x"}, exitUsage, "either --model or --random"},
 		{[]string{"generate", "--model", filepath.Join(empty, "none"), "--tokens", "1"}, exitFailure, "none"},
 		{[]string{"generate", "--model", empty, "--tokens", "1"}, exitFailure, "config.json"},
 		{[]string{"generate", "--model", golden, "--tokens", "256", "--backend", "cpu"}, exitFailure, "256"},
