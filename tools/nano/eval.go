@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -193,7 +194,7 @@ func (v *evaluation) ask(ctx context.Context, c *cell, d *dialogue) ([]int32, er
 	}
 	c.Tokens += float64(len(reply))
 	c.Asked++
-	if grade(v.tok, reply, d.want) {
+	if grade(v.tok, slices.Concat(d.begun, reply), d.want) {
 		c.Right++
 	} else if len(v.report.Failures) < maxFailures {
 		v.report.Failures = append(v.report.Failures, fmt.Sprintf("%s %s: %s -> %s, want %s %s", c.Skill, d.effort.harmony(), d.user, textOf(v.tok, reply), d.want.Name, d.want.Value))
@@ -208,7 +209,7 @@ func (v *evaluation) converse(ctx context.Context, c *cell, m *mix) error {
 	st.effort = medium
 	for range 10 {
 		k := m.pickSkill()
-		for k.name == "call" || k.name == "result" || k.name == "json" || k.name == "instruct" { // they need a developer message of their own
+		for k.name == "call" || k.name == "forced" || k.name == "result" || k.name == "json" || k.name == "instruct" { // they need a developer message of their own
 			k = m.pickSkill()
 		}
 		t := m.draw(k)

@@ -35,10 +35,10 @@ func TestEveryAnswerIsRight(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !grade(tok, d.reply, d.want) {
+			if !grade(tok, d.whole(), d.want) {
 				t.Errorf("%s: %s: the answer to %q is graded as wrong: %s", skills[i].name, st.effort.harmony(), d.user, textOf(tok, d.reply))
 			}
-			if earlier != nil && earlier.want != d.want && grade(tok, earlier.reply, d.want) != grade(tok, d.reply, earlier.want) && d.want.Kind == earlier.want.Kind {
+			if earlier != nil && earlier.want != d.want && grade(tok, earlier.whole(), d.want) != grade(tok, d.whole(), earlier.want) && d.want.Kind == earlier.want.Kind {
 				t.Errorf("%s: only one of two different answers passes for the other: %+v, %+v", skills[i].name, earlier.want, d.want)
 			}
 			earlier = d
@@ -199,3 +199,5 @@ func TestWilson(t *testing.T) {
 		t.Errorf("wilson(95, 100) = %.2f, %.2f", lo, hi)
 	}
 }
+
+func (d *dialogue) whole() []int32 { return slices.Concat(d.begun, d.reply) }

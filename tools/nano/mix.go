@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -52,6 +53,7 @@ var skills = []skill{
 	{"sort", 12, plain(sortTask)},
 	{"syllogism", 21, plain(syllogismTask)},
 	{"call", 12, plain(callTask)},
+	{"forced", 3, plain(forcedTask)},
 	{"result", 5, plain(resultTask)},
 	{"json", 5, plain(jsonTask)},
 	{"story", 6, plain(storyTask)},
@@ -138,7 +140,8 @@ func userMessage(text string) harmony.Message {
 type dialogue struct {
 	skill  string
 	effort effort
-	prompt []int32 // ends with <|start|>assistant
+	prompt []int32 // ends with <|start|>assistant and begun
+	begun  []int32 // what the prompt has of the reply: a forced call's header, up to the function's name
 	reply  []int32 // what the model is to generate
 	want   want
 	user   string
@@ -176,6 +179,9 @@ func (m *mix) render(t *task, st setting, history []harmony.Message) (*dialogue,
 	if err != nil {
 		return nil, err
 	}
+	if t.forced {
+		return m.force(t, st, messages, prompt)
+	}
 	// The reply is written by hand: Render puts a call's recipient before the channel, the model after it .
 	reply := []int32{tokenizer.Channel}
 	add := func(text string, marks ...int32) {
@@ -195,6 +201,21 @@ func (m *mix) render(t *task, st setting, history []harmony.Message) (*dialogue,
 		add(t.final, tokenizer.Return)
 	}
 	return &dialogue{skill: t.skill, effort: st.effort, prompt: prompt, reply: reply, want: t.want, user: t.user}, nil
+}
+
+// force begins the reply to messages as a server does that demands a call. The model is to say of which function, and the arguments; a
+// server that demands a certain function says its name too.
+func (m *mix) force(t *task, st setting, messages []harmony.Message, prompt []int32) (*dialogue, error) {
+	whole, err := harmony.Render(m.tok, messages, harmony.Options{Begin: callHeader(t.call.name)})
+	if err != nil {
+		return nil, err
+	}
+	reply := append(append(whole[len(prompt):], m.tok.Encode(t.call.arguments)...), tokenizer.Call)
+	begun := m.tok.Encode(" to=functions")
+	if !slices.Equal(reply[:len(begun)], begun) {
+		return nil, fmt.Errorf("nano: a call begins with %q, want %q", textOf(m.tok, reply[:len(begun)]), textOf(m.tok, begun))
+	}
+	return &dialogue{skill: t.skill, effort: st.effort, prompt: append(prompt, begun...), begun: begun, reply: reply[len(begun):], want: t.want, user: t.user}, nil
 }
 
 // conversation draws a task of a skill, perhaps after other turns or under a neutral instruction.

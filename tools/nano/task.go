@@ -35,6 +35,7 @@ type task struct {
 
 	developer *harmony.DeveloperContent // instructions, functions and response formats; nil for none
 	call      *call                     // the model should call a function
+	forced    bool                      // the reply begins as a call, at once, because the caller demands one
 	before    []harmony.Message         // messages between the question and the model's turn: calls and their results
 	uses      []use                     // the functions on offer
 	fixed     bool                      // the question is one of few: never held out

@@ -262,13 +262,26 @@ func judge(uses []use, topic string, e effort) string {
 	return b.String()
 }
 
-// callTask is a question that one of 1 to 3 functions answers.
+// callTask is a question that one of 1 to 3 functions answers, or none.
 func callTask(s source) *task {
-	uses, i := drawUses(s)
-	u := uses[i]
 	if s.chance(0.2) {
+		uses, _ := drawUses(s)
 		return otherTask(s, uses)
 	}
+	return calling(s)
+}
+
+// forcedTask is a question that one of 1 to 3 functions answers, and the reply has begun as a call: no reasoning.
+func forcedTask(s source) *task {
+	t := calling(s)
+	t.skill, t.forced = "forced", true
+	t.think = func(effort) string { return "" }
+	return t
+}
+
+func calling(s source) *task {
+	uses, i := drawUses(s)
+	u := uses[i]
 	t := &task{skill: "call", uses: uses, user: s.casual(fill(pick(s, u.says), u.args)), developer: functionsOf(s, uses), call: &call{u.name, u.arguments()}}
 	t.want = want{Kind: kindCall, Name: u.name, Value: u.arguments()}
 	t.think = u.thinkCall(uses)
@@ -321,12 +334,16 @@ func (u use) thinkCall(uses []use) func(e effort) string {
 
 var assistant = harmony.Author{Role: harmony.Assistant}
 
+func callHeader(name string) *harmony.Header {
+	return &harmony.Header{Author: assistant, Recipient: "functions." + name, Channel: harmony.Commentary, ContentType: harmony.ConstrainJSON}
+}
+
 // exchange is a call and its result.
 func (u use) exchange(result string) []harmony.Message {
-	recipient := "functions." + u.name
+	header := callHeader(u.name)
 	return []harmony.Message{
-		harmony.NewText(harmony.Header{Author: assistant, Recipient: recipient, Channel: harmony.Commentary, ContentType: harmony.ConstrainJSON}, u.arguments()),
-		harmony.NewText(harmony.Header{Author: harmony.Author{Role: harmony.Tool, Name: recipient}, Recipient: "assistant", Channel: harmony.Commentary}, result),
+		harmony.NewText(*header, u.arguments()),
+		harmony.NewText(harmony.Header{Author: harmony.Author{Role: harmony.Tool, Name: header.Recipient}, Recipient: "assistant", Channel: harmony.Commentary}, result),
 	}
 }
 
