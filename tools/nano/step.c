@@ -505,8 +505,8 @@ void combine(const float *theta, float *p, const i64 *at, int vocab, const i64 *
   if (round) effective(p, at);
 }
 
-// Turns the tables' gradients into those of what combine makes them of, in place; returns the square of the whole gradient's norm.
-double combine_gradient(const float *p, float *g, const i64 *at, int vocab, const i64 *numbers, const i64 *digits, int count) {
+// Turns the tables' gradients into those of what combine makes them of, in place.
+void combine_gradient(const float *p, float *g, const i64 *at, int vocab, const i64 *numbers, const i64 *digits, int count) {
   outer(g + at[COPY], p + at[EMBED], g + at[HEAD], vocab, HIDDEN, HIDDEN, 0);
   forward(g + at[EMBED], g + at[HEAD], p + at[COPY], vocab, HIDDEN, HIDDEN, 1);
   for (int table = EMBED; table <= HEAD; table++)
@@ -515,17 +515,10 @@ double combine_gradient(const float *p, float *g, const i64 *at, int vocab, cons
       const float *restrict from = g + at[table] + numbers[i / 3] * HIDDEN;
       for (int j = 0; j < HIDDEN; j++) to[j] += from[j];
     }
-  double square = 0;
-  for (i64 i = 0; i < at[PARAMETERS]; i += 1024) {
-    float sum = 0;
-    i64 end = i + 1024 < at[PARAMETERS] ? i + 1024 : at[PARAMETERS];
-    for (i64 j = i; j < end; j++) sum += g[j] * g[j];
-    square += sum;
-  }
-  return square;
 }
 
-// AdamW with the gradient g * scale, at update number t from 1; decay [PARAMETERS].
+// AdamW with the gradient g * scale, at update number t from 1; decay [PARAMETERS]. at may
+// name a part of the parameters: parameter i from at[i] to at[i + 1], which is nothing where they are equal.
 void update(float *theta, float *m, float *v, const float *g, const i64 *at, const float *decay, float scale, double lr, int t) {
   float rate = lr / (1 - pow(0.9, t)), correction = 1 / (1 - pow(0.98, t));
   for (int i = 0; i < PARAMETERS; i++) {

@@ -6,7 +6,7 @@
     train.py check  --data train.bin                                         the training step in C (step.c) against that in PyTorch
     train.py export --out DIR --checkpoint PATH                              writes a gpt-oss checkpoint in Hugging Face's layout, to a directory or a .zip
 
-Runs on CPU with Debian's python3-torch 1.13 (two single-threaded processes that share parameters), and on a GPU where there
+Runs on CPU with Debian's python3-torch 1.13 (single-threaded processes that share the work of each step), and on a GPU where there
 is one (one process). On CPU the training step is step.c, where there are a C compiler and OpenBLAS: it is several times as fast as
 the PyTorch code here, which remains its specification. Token ids that the data seldom has share one row, "unknown": it is what the unused ids of the exported
 vocabulary get, so training on it with random strange words teaches the model how to treat words it has never seen.
@@ -26,6 +26,7 @@ import tempfile
 import time
 import zipfile
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 CPU = next((line for line in open("/proc/cpuinfo") if line.startswith("flags")), "").split() if os.path.exists("/proc/cpuinfo") else []
 if {"avx512f", "avx512bw", "avx512vl", "avx512dq"} <= set(CPU):
     os.environ["OPENBLAS_CORETYPE"] = "SkylakeX"  # measured: twice as fast as Haswell's kernels, which OpenBLAS may choose on processors it does not know
@@ -35,6 +36,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import torch
 import torch.multiprocessing as mp
+from multiprocessing import connection
 import torch.nn.functional as F
 
 VOCAB = 201088
@@ -304,6 +306,7 @@ class Model:
 
     def __init__(self, p, unused, device):
         self.p, self.device = p, device
+        self.margins = None  # a list gets, for each layer, the least distance between a token's last chosen and first other expert, as a share of the largest logit
         self.log_unused = math.log(unused)  # the unknown row stands for this many ids in the softmax
         self.cos, self.sin = rope_tables(MAX_TOKENS, device)
         i = torch.arange(MAX_TOKENS, device=device)
@@ -338,6 +341,9 @@ class Model:
             t = rmsnorm(x, p[f"{n}.mlp_norm"])
             r = F.linear(t, p[f"{n}.router"], p[f"{n}.router_bias"])
             z, chosen = torch.topk(r, TOPK, dim=-1)
+            if self.margins is not None:
+                best = torch.topk(r, TOPK + 1, dim=-1)[0]
+                self.margins.append(float((best[:, -2] - best[:, -1]).min() / r.abs().max()))
             x = x + Experts.apply(t, chosen, torch.softmax(z, -1), p[f"{n}.w1"], p[f"{n}.b1"], p[f"{n}.w2"], p[f"{n}.b2"])
         return F.linear(rmsnorm(x, p["norm"]), p["head"])
 
@@ -416,11 +422,12 @@ def decays(vocab):
 
 
 class Step:
-    """A process's part in training: begin, then block for each block of dialogues, end, update. In PyTorch."""
+    """A process's part in training: begin, then block for each block of dialogues, end, update. In PyTorch. grad, if given, is the buffer
+    for the gradient."""
 
-    def __init__(self, vocab, texts, device):
+    def __init__(self, vocab, texts, device, grad=None):
         self.vocab, self.device = vocab, device
-        self.flat, self.grad = torch.zeros(count(vocab), device=device), torch.zeros(count(vocab), device=device)
+        self.flat, self.grad = torch.zeros(count(vocab), device=device), torch.zeros(count(vocab), device=device) if grad is None else grad
         self.p = views(self.flat, vocab)
         for name, g in views(self.grad, vocab).items():
             self.p[name].requires_grad_()
@@ -445,18 +452,18 @@ class Step:
         return loss.item()
 
     def end(self):
-        """Finishes the gradient; returns its norm."""
+        """Finishes the gradient."""
         with torch.no_grad():
             combine_gradient(self.p, self.number_rows, self.digits)
-        return float(self.grad.norm())
 
-    def update(self, theta, m, v, scale, lr, t):
-        """AdamW with the gradient times scale; t counts updates from 1."""
+    def update(self, grad, theta, m, v, scale, lr, t, part):
+        """AdamW with the gradient times scale, of the parameters from part[0] to part[1]; t counts updates from 1."""
         with torch.no_grad():
-            grad = self.grad.mul_(scale)
+            grad, theta, m, v, decay = (x[part[0]:part[1]] for x in (grad, theta, m, v, self.decay))
+            grad = grad * scale
             m.mul_(0.9).add_(grad, alpha=0.1)
             v.mul_(0.98).addcmul_(grad, grad, value=0.02)
-            theta.addcmul_(theta, self.decay, value=-lr)
+            theta.addcmul_(theta, decay, value=-lr)
             theta.addcdiv_(m, (v / (1 - 0.98 ** t)).sqrt_().add_(1e-8), value=-lr / (1 - 0.9 ** t))
 
 
@@ -490,11 +497,12 @@ def compile_step(directory):
     library = ctypes.CDLL(path)
     pointer, integer, real, double = ctypes.c_void_p, ctypes.c_int, ctypes.c_float, ctypes.c_double
     library.block.argtypes = [pointer] * 3 + [integer] + [pointer] * 2 + [integer, pointer, integer, pointer, pointer, integer, pointer, pointer, real]
-    library.block.restype = library.combine_gradient.restype = double
+    library.block.restype = double
     library.effective.argtypes = [pointer] * 2
     library.combine.argtypes = [pointer] * 3 + [integer, pointer, pointer, integer, integer]
     library.combine_gradient.argtypes = [pointer] * 3 + [integer, pointer, pointer, integer]
     library.update.argtypes = [pointer] * 6 + [real, double, integer]
+    library.combine_gradient.restype = library.update.restype = None
     library.setup(blas)
     return library
 
@@ -502,8 +510,8 @@ def compile_step(directory):
 class CStep(Step):
     """Step in C; model remains PyTorch's, on the same parameters, for evaluation."""
 
-    def __init__(self, library, vocab, texts):
-        super().__init__(vocab, texts, torch.device("cpu"))
+    def __init__(self, library, vocab, texts, grad=None):
+        super().__init__(vocab, texts, torch.device("cpu"), grad)
         self.library = library
         self.at = np.cumsum([0] + [math.prod(shape) for _, shape in layout(vocab)]).astype(np.int64)
         self.decay = np.array(decays(vocab), np.float32)
@@ -519,13 +527,17 @@ class CStep(Step):
                                   rows.data_ptr(), targets.data_ptr(), len(rows), model.cos.data_ptr(), model.sin.data_ptr(), model.log_unused)
 
     def end(self):
-        return math.sqrt(self.library.combine_gradient(self.flat.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.vocab, self.number_rows.data_ptr(), self.digits.data_ptr(), len(self.number_rows)))
+        self.library.combine_gradient(self.flat.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.vocab, self.number_rows.data_ptr(), self.digits.data_ptr(), len(self.number_rows))
 
-    def update(self, theta, m, v, scale, lr, t):
-        self.library.update(theta.data_ptr(), m.data_ptr(), v.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.decay.ctypes.data, scale, lr, t)
+    def update(self, grad, theta, m, v, scale, lr, t, part):
+        at = self.at.clip(*part)
+        self.library.update(theta.data_ptr(), m.data_ptr(), v.data_ptr(), grad.data_ptr(), at.ctypes.data, self.decay.ctypes.data, scale, lr, t)
 
 
 TOLERANCE = 1e-4  # of the largest value of a tensor: the sums are of float32, in another order
+
+
+MARGIN = 1e-5  # of the largest of the router's logits: nearer ones may be chosen by the order of sums
 
 
 def check(a):
@@ -569,25 +581,30 @@ def check(a):
         inputs = batch(dialogues, torch.device("cpu"))[:5]
         inputs[4][::17] = 0  # some unknown targets
         print(f"{what}: {len(inputs[0])} tokens, {len(inputs[3])} targets, segments of up to {max(e - b for b, e in inputs[2])} tokens, prefix {inputs[2][0][1]}")
-        losses, norms = [], []
-        for s in steps:
-            s.begin(theta, False)
+        losses, parameters = [], theta
+        while True:  # until no token is undecided between two experts
+            steps[0].begin(parameters, False)
+            steps[0].model.margins = []
+            steps[0].model(*inputs[:4])
+            if min(steps[0].model.margins) > MARGIN:
+                break
+            parameters = parameters + torch.randn(theta.shape) * 1e-3
+        steps[1].begin(parameters, False)
         compare("combine", steps[0].flat.detach(), steps[1].flat.detach(), 1e-6)
         for s in steps:
             s.flat.data.copy_(steps[0].flat.data)
             losses.append(s.block(*inputs))
-            norms.append(s.end())
+            s.end()
         compare("loss", torch.tensor(losses[0]), torch.tensor(losses[1]), 1e-6)
-        compare("norm", steps[0].grad.double().norm(), torch.tensor(norms[1]))  # in float32 PyTorch's own differs by 3e-4
         for (name, x), y in zip(views(steps[0].grad, vocab).items(), views(steps[1].grad, vocab).values()):
             compare(name, x, y)
 
-    grad, results = steps[0].grad / norms[0], []
+    grad, results, half = steps[0].grad / steps[0].grad.norm(), [], len(theta) // 2
     m, v = torch.randn_like(theta) * 1e-3, torch.rand_like(theta) * 1e-6
     for s in steps:
         state = theta.clone(), m.clone(), v.clone()
-        s.grad.copy_(grad)
-        s.update(*state, 0.5, 1e-2, 7)
+        for part in ((0, half), (half, len(theta))):
+            s.update(grad, *state, 0.5, 1e-2, 7, part)
         results.append(state)
     compare("update: theta", results[0][0] - theta, results[1][0] - theta)
     compare("update: m", results[0][1], results[1][1], 1e-6)
@@ -603,60 +620,77 @@ def schedule(p):
     return 1 if p < 0.4 else 1 - 0.98 * min(1, (p - 0.4) / 0.6)
 
 
-def worker(rank, a, shared, lock):
-    """Takes blocks of dialogues in turn with the other workers, computes their gradient at the present parameters, and updates the
-    parameters when it is done, whatever the others do meanwhile: a gradient is at most a few updates old, and nobody waits."""
+def share(dialogues, rank, procs):
+    """A process's share of a block's dialogues: as many tokens as the others have, nearly."""
+    shares, tokens = [[] for _ in range(procs)], [0] * procs
+    for d in sorted(dialogues, key=lambda d: -len(d[2])):
+        least = tokens.index(min(tokens))
+        shares[least].append(d)
+        tokens[least] += len(d[2])
+    return shares[rank]
+
+
+def worker(rank, a, shared, barrier):
+    """One of the processes. In each step it computes the gradient of its share of the dialogues, and then sums all gradients and updates
+    the parameters for its part of them."""
     torch.set_num_threads(1 if shared["procs"] > 1 else a.threads)
-    device = torch.device(a.device)
+    device, procs = torch.device(a.device), shared["procs"]
     data, test = shared["data"], shared["test"]
     vocab = len(shared["ids"]) + 1
-    theta, m, v, counters = shared["theta"], shared["m"], shared["v"], shared["counters"]
-    engine = CStep(shared["library"], vocab, shared["texts"]) if shared["library"] else Step(vocab, shared["texts"], device)
+    theta, m, v, grads, sums = shared["theta"], shared["m"], shared["v"], shared["grads"], shared["sums"]
+    part = len(theta) * rank // procs, len(theta) * (rank + 1) // procs
+    engine = CStep(shared["library"], vocab, shared["texts"], grads[rank]) if shared["library"] else Step(vocab, shared["texts"], device, grads[rank])
     blocks = len(data) // BLOCK
+    step, seen = shared["step"], shared["seen"]
     began = time.time() - 60 * shared["minutes"]
+    logged, logged_at, logged_seen = torch.zeros(2, dtype=torch.float64), time.time(), seen
     while True:
-        with lock:
-            step = int(counters[0])
-            counters[0] += 1
-        minutes = (time.time() - began) / 60
+        if rank == 0:
+            shared["clock"][0] = (time.time() - began) / 60
+        barrier.wait()  # all parameters are updated
+        minutes = float(shared["clock"][0])
         done = step / a.steps if a.steps else (minutes - a.since) / (a.minutes - a.since)
+        if rank == 0 and step > shared["step"]:
+            if step % 100 == 0 or done >= 1:
+                save(a, shared, step, minutes, seen)
+            if step % a.eval_every == 0:
+                engine.begin(theta, True)
+                print(summary(test.skills, evaluate(engine.model, test, device, a.eval_cell)[0], step), flush=True)
         if done >= 1:
-            break
+            return
         rounded = done >= a.round_from
         engine.begin(theta, rounded)
-        loss_sum = n = tokens = 0
+        sums[rank] = 0
         for i in range(a.accumulate):
             b = (step * a.accumulate + i) % blocks
-            ids, positions, segments, rows, targets, _ = batch([data.get(b * BLOCK + j) for j in range(BLOCK)], device)
-            loss_sum += engine.block(ids, positions, segments, rows, targets)
-            n += int((targets != 0).sum())
-            tokens += len(ids)
-        norm = engine.end() / n
-        t = step - shared["first_step"] + 1
-        lr = a.lr * schedule(done) * min(1, t / a.warmup)
-        with lock:
-            engine.update(theta, m, v, 1 / n / max(1, norm), lr, t)
-            counters[1] += tokens
-            counters[2] += loss_sum
-            counters[3] += n
-            if step % 50 == 49:
-                now, seen = time.time(), float(counters[1])
-                print(json.dumps({"step": step + 1, "minutes": round(minutes, 2), "tokens": int(seen), "loss": round(float(counters[2] / counters[3]), 5), "lr": round(lr, 6), "norm": round(norm, 3),
-                                  "rounded": rounded, "tokens_per_second": round((seen - float(counters[4])) / (now - float(counters[5])))}), flush=True)
-                counters[2:4] = 0
-                counters[4], counters[5] = seen, now
-            if step % 100 == 99:
-                save(a, shared, step + 1, minutes)
-        if step % a.eval_every == a.eval_every - 1:
-            engine.begin(theta, True)
-            print(summary(test.skills, evaluate(engine.model, test, device, a.eval_cell)[0], step + 1), flush=True)
-    with lock:
-        save(a, shared, step, minutes)
+            ids, positions, segments, rows, targets, _ = batch(share([data.get(b * BLOCK + j) for j in range(BLOCK)], rank, procs), device)
+            sums[rank, 0] += engine.block(ids, positions, segments, rows, targets)
+            sums[rank, 1] += int((targets != 0).sum())
+            sums[rank, 2] += len(ids)
+        engine.end()
+        barrier.wait()  # all gradients are there
+        mine = grads[0][part[0]:part[1]]
+        for g in grads[1:]:
+            mine.add_(g[part[0]:part[1]])
+        sums[rank, 3] = float(mine.norm()) ** 2
+        barrier.wait()
+        loss, n, tokens, square = sums.sum(0).tolist()
+        norm = math.sqrt(square) / n
+        lr = a.lr * schedule(done) * min(1, (step - shared["first_step"] + 1) / a.warmup)
+        engine.update(grads[0], theta, m, v, 1 / n / max(1, norm), lr, step - shared["first_step"] + 1, part)
+        step, seen = step + 1, seen + int(tokens)
+        logged += torch.tensor([loss, n], dtype=torch.float64)
+        if rank == 0 and step % 50 == 0:
+            now = time.time()
+            print(json.dumps({"step": step, "minutes": round(minutes, 2), "tokens": seen, "loss": round(float(logged[0] / logged[1]), 5), "lr": round(lr, 6), "norm": round(norm, 3), "rounded": rounded,
+                              "tokens_per_second": round((seen - logged_seen) / (now - logged_at))}), flush=True)
+            logged.zero_()
+            logged_at, logged_seen = now, seen
 
 
-def save(a, shared, step, minutes):
+def save(a, shared, step, minutes, seen):
     path = os.path.join(a.out, "last.pt")
-    torch.save({"theta": shared["theta"].cpu(), "m": shared["m"].cpu(), "v": shared["v"].cpu(), "ids": shared["ids"], "texts": shared["texts"], "step": step, "minutes": minutes, "seen": float(shared["counters"][1]),
+    torch.save({"theta": shared["theta"].cpu(), "m": shared["m"].cpu(), "v": shared["v"].cpu(), "ids": shared["ids"], "texts": shared["texts"], "step": step, "minutes": minutes, "seen": seen,
                 "first_step": shared["first_step"]}, path + ".new")
     os.replace(path + ".new", path)
 
@@ -747,7 +781,7 @@ def train(a):
     data.bind(state["ids"])
     test = Data(a.test)
     test.bind(state["ids"])
-    procs = a.procs if a.device == "cpu" else 1
+    procs = min(a.procs, BLOCK) if a.device == "cpu" else 1
     library = compile_step(a.out) if a.device == "cpu" and a.engine != "torch" else None
     if a.engine == "c" and not library:
         sys.exit("train.py: --engine c needs a CPU, a C compiler and OpenBLAS")
@@ -759,21 +793,23 @@ def train(a):
     shared = dict(state, data=data, test=test, procs=procs, library=library)
     for key in ("theta", "m", "v"):
         shared[key] = shared[key].to(a.device)
-    shared["counters"] = torch.zeros(6, dtype=torch.float64)  # steps begun, tokens; since the last line of the log: loss, targets; then: tokens, time
-    shared["counters"][0], shared["counters"][1], shared["counters"][4], shared["counters"][5] = state["step"], state["seen"], state["seen"], time.time()
+    shared["seen"] = int(state["seen"])
+    shared["grads"] = [torch.zeros_like(shared["theta"]) for _ in range(procs)]
+    shared["sums"] = torch.zeros(procs, 4, dtype=torch.float64)  # of a step, by process: loss, known targets, tokens, and the gradient's part squared
+    shared["clock"] = torch.zeros(1, dtype=torch.float64)  # minutes
     context = mp.get_context("fork")
-    lock = context.Lock()
+    barrier = context.Barrier(procs)
     if procs == 1:
-        return worker(0, a, shared, lock)
-    for key in ("theta", "m", "v", "counters"):
-        shared[key].share_memory_()
-    workers = [context.Process(target=worker, args=(r, a, shared, lock), daemon=True) for r in range(procs)]
+        return worker(0, a, shared, barrier)
+    for t in [shared[key] for key in ("theta", "m", "v", "sums", "clock")] + shared["grads"]:
+        t.share_memory_()
+    workers = [context.Process(target=worker, args=(r, a, shared, barrier), daemon=True) for r in range(procs)]
     for w in workers:
         w.start()
-    for w in workers:
-        w.join()
-    if any(w.exitcode for w in workers):
-        sys.exit(1)
+    while any(w.is_alive() for w in workers):
+        connection.wait([w.sentinel for w in workers if w.is_alive()])
+        if any(w.exitcode for w in workers):  # the others would wait for it
+            sys.exit(1)
 
 
 def load(a):
@@ -944,8 +980,8 @@ def main():
     t.add_argument("--lr", type=float, default=2.5e-3)
     t.add_argument("--warmup", type=int, default=200)
     t.add_argument("--engine", choices=("c", "torch"), help="what computes the training step; c (CPU only) is the default where it can be compiled")
-    t.add_argument("--accumulate", type=int, default=1, help="blocks of 12 dialogues per process and step")
-    t.add_argument("--procs", type=int, default=1, help="processes that share the parameters; two see more tokens a second where two cores are free, and learn less from each")
+    t.add_argument("--accumulate", type=int, default=1, help="blocks of 12 dialogues per step")
+    t.add_argument("--procs", type=int, default=min(2, CORES), help="processes that share the work of each step, on CPU; by default one for each core, two at most")
     t.add_argument("--threads", type=int, default=1)
     t.add_argument("--eval-every", type=int, default=6000)
     t.add_argument("--eval-cell", type=int, default=24)
