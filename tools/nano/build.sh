@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 WORK=${WORK:-build/nano}
-MINUTES=${MINUTES:-110} # of training, on two cores; data and evaluation take half an hour more
+MINUTES=${MINUTES:-110} # of training, on two cores; data and evaluation take twenty minutes more
 DIALOGUES=${DIALOGUES:-1500000}
 mkdir -p "$WORK"
 
