@@ -1,4 +1,4 @@
-// Package nano carries gossamer-nano, a gpt-oss of 2.5 million parameters that speaks harmony and reasons before it answers. It is
+// Package nano carries gossamer-nano, a gpt-oss of 2.6 million parameters that speaks harmony and reasons before it answers. It is
 // trained from scratch on made-up dialogues; README.md says what it can do and how well.
 package nano
 

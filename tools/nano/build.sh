@@ -32,7 +32,8 @@ go build -o "$WORK/nano" ./tools/nano
 
 "$python" tools/nano/train.py check --data "$WORK/train.bin" >"$WORK/check.txt" || { cat "$WORK/check.txt"; exit 1; }
 
-# Two schedules: what the first leaves half learned (functions, above all) the second, with half the learning rate, finishes.
+# Two schedules, the second with half the learning rate: what the first leaves half learned, as it did with functions after half as many
+# tokens, the second finishes.
 train() {
   "$python" tools/nano/train.py train --data "$WORK/train.bin" --test "$WORK/test.bin" --out "$WORK" "$@" | tee -a "$WORK/log.jsonl"
 }

@@ -209,7 +209,7 @@ func (v *evaluation) converse(ctx context.Context, c *cell, m *mix) error {
 	st.effort = medium
 	for range 10 {
 		k := m.pickSkill()
-		for k.name == "call" || k.name == "forced" || k.name == "result" || k.name == "json" || k.name == "instruct" { // they need a developer message of their own
+		for slices.Contains([]string{"call", "forced", "result", "json", "instruct"}, k.name) { // they need a developer message of their own
 			k = m.pickSkill()
 		}
 		t := m.draw(k)

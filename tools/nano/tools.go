@@ -279,6 +279,7 @@ func forcedTask(s source) *task {
 	return t
 }
 
+// calling is a question and the call that answers it, of one of 1 to 3 functions.
 func calling(s source) *task {
 	uses, i := drawUses(s)
 	u := uses[i]

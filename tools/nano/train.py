@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from multiprocessing import connection
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 CPU = next((line for line in open("/proc/cpuinfo") if line.startswith("flags")), "").split() if os.path.exists("/proc/cpuinfo") else []
@@ -36,7 +37,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import torch
 import torch.multiprocessing as mp
-from multiprocessing import connection
 import torch.nn.functional as F
 
 VOCAB = 201088
@@ -535,8 +535,6 @@ class CStep(Step):
 
 
 TOLERANCE = 1e-4  # of the largest value of a tensor: the sums are of float32, in another order
-
-
 MARGIN = 1e-5  # of the largest of the router's logits: nearer ones may be chosen by the order of sums
 
 
