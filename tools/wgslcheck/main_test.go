@@ -10,7 +10,7 @@ import (
 // TestTintCompilesEveryKernel is the browser's half of the front ends; runtime/kernel has the native half.
 func TestTintCompilesEveryKernel(t *testing.T) {
 	for _, p := range passes() {
-		t.Run("dawn "+p.backend, func(t *testing.T) {
+		t.Run(p.name, func(t *testing.T) {
 			r, err := check(t.Context(), "../../build/dawn/node_modules/webgpu", p)
 			if errors.Is(err, errMissing) && os.Getenv("CI") == "" {
 				t.Skip(err)
