@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -83,6 +84,10 @@ func commands() []command {
 
 // run executes one command line and returns the exit status.
 func run(ctx context.Context, args []string, env *env) int {
+	if len(args) == 1 && slices.Contains([]string{"version", "--version", "-version"}, args[0]) {
+		fmt.Fprintln(env.stdout, versionLine())
+		return exitOK
+	}
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
 		usage(env.stdout)
 		if len(args) == 0 {
@@ -105,7 +110,7 @@ func usage(w io.Writer) {
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.short)
 	}
-	fmt.Fprint(w, "\ngossamer COMMAND --help describes a command's flags.\n")
+	fmt.Fprint(w, "\ngossamer COMMAND --help describes a command's flags, gossamer --version tells the version.\n")
 }
 
 func (c command) run(ctx context.Context, args []string, env *env) int {

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"fmt"
+	goruntime "runtime"
+	"runtime/debug"
+
+	gossamer "gossamer/runtime"
+)
+
+// versionLine says what program this is: its version, the revision that it was built from where Go recorded one, and for what.
+func versionLine() string {
+	line := "gossamer " + gossamer.Version
+	if info, ok := debug.ReadBuildInfo(); ok {
+		settings := map[string]string{}
+		for _, s := range info.Settings {
+			settings[s.Key] = s.Value
+		}
+		if revision := settings["vcs.revision"]; len(revision) >= 12 {
+			line += " (" + revision[:12]
+			if settings["vcs.modified"] == "true" {
+				line += ", modified"
+			}
+			line += ")"
+		}
+	}
+	return fmt.Sprintf("%s %s %s/%s", line, goruntime.Version(), goruntime.GOOS, goruntime.GOARCH)
+}
