@@ -323,7 +323,7 @@ func TestReleasedBuffersAreNotLive(t *testing.T) {
 	}
 }
 
-// The older binding panics if a garbage collection falls between MapAsync and Poll; see native_cogentcore.go.
+// The older binding panics if a garbage collection falls between MapAsync and Poll; see wgpu_cogentcore.go.
 func TestGarbageCollectionDuringReads(t *testing.T) {
 	if runtime.GOOS == "js" {
 		t.Skip("the only thread either collects garbage or runs JavaScript's promises")

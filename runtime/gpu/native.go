@@ -1,70 +1,66 @@
-//go:build cgo && !cogentcore && !js
+//go:build cgo && !js
 
 package gpu
 
 import (
-	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
-
-	"github.com/oliverbestmann/webgpu/wgpu"
 
 	"gossamer/shaders"
 )
 
+// This file is the native implementation over one binding. What differs between bindings is in the files wgpu_*.go, one of which
+// the build tags choose: each names the binding's types, and has the functions that create objects and encode commands.
+
 // The types of the binding, under the names that the rest of the package uses.
 type (
-	rawBuffer     = *wgpu.Buffer
-	rawGroup      = *wgpu.BindGroup
-	rawSubmission = uint64
+	rawBuffer     = wgpuBuffer
+	rawGroup      = wgpuGroup
+	rawSubmission = wgpuSubmission
+)
+
+// Bits that the WebGPU standard defines, the same in every binding.
+const (
+	usageMapRead = 0x0001
+	usageCopySrc = 0x0004
+	usageCopyDst = 0x0008
+	usageUniform = 0x0040
+	usageStorage = 0x0080
+
+	stageCompute = 0x0004
 )
 
 // rawPipeline is a compiled shader with the layout of its bind group.
 type rawPipeline struct {
-	layout   *wgpu.BindGroupLayout
-	pipeline *wgpu.ComputePipeline
+	layout   wgpuGroupLayout
+	pipeline wgpuPipeline
 }
 
 // rawDevice is a device of the binding with what it hangs on.
 type rawDevice struct {
-	instance *wgpu.Instance
-	device   *wgpu.Device
-	queue    *wgpu.Queue
+	instance wgpuInstance
+	device   wgpuDevice
+	queue    wgpuQueue
 }
 
-// backends are Vulkan, Metal and Direct3D 12, in the bits of wgpu-native's wgpu.h. OpenGL would show the same GPUs again, with less.
-const backends wgpu.InstanceBackend = 1<<0 | 1<<2 | 1<<3
-
 // native lists the adapters.
-func native(instance *wgpu.Instance) ([]*wgpu.Adapter, []AdapterInfo) {
-	var adapters []*wgpu.Adapter
-	var infos []AdapterInfo
-	for _, a := range instance.EnumerateAdapters(&wgpu.InstanceEnumerateAdapterOptons{Backends: backends}) {
+func native(instance wgpuInstance) ([]wgpuAdapter, []AdapterInfo) {
+	adapters := enumerate(instance)
+	infos := make([]AdapterInfo, len(adapters))
+	for i, a := range adapters {
 		raw := a.GetInfo()
-		info := AdapterInfo{Index: len(infos), Name: raw.Device, Driver: raw.Description, Type: "unknown"}
-		if info.Vendor = vendors[raw.VendorId]; info.Vendor == "" {
+		info := AdapterInfo{Index: i, Vendor: vendors[raw.VendorId], Backend: raw.BackendType.String()}
+		info.Name, info.Driver = nameAndDriver(raw)
+		if info.Vendor == "" {
 			info.Vendor = fmt.Sprintf("%#x", raw.VendorId)
 		}
-		switch raw.AdapterType {
-		case wgpu.AdapterTypeDiscreteGPU:
-			info.Type = "discrete"
-		case wgpu.AdapterTypeIntegratedGPU:
-			info.Type = "integrated"
-		case wgpu.AdapterTypeCPU:
-			info.Type = "cpu"
+		// The binding says discrete-gpu, integrated-gpu, cpu or unknown, and nothing to what it does not know itself.
+		if info.Type = strings.TrimSuffix(raw.AdapterType.String(), "-gpu"); info.Type == "" {
+			info.Type = "unknown"
 		}
-		switch raw.BackendType {
-		case wgpu.BackendTypeVulkan:
-			info.Backend = "vulkan"
-		case wgpu.BackendTypeMetal:
-			info.Backend = "metal"
-		case wgpu.BackendTypeD3D12:
-			info.Backend = "d3d12"
-		default:
-			info.Backend = fmt.Sprint(raw.BackendType)
-		}
-		adapters, infos = append(adapters, a), append(infos, info)
+		infos[i] = info
 	}
 	return adapters, infos
 }
@@ -72,8 +68,7 @@ func native(instance *wgpu.Instance) ([]*wgpu.Adapter, []AdapterInfo) {
 // rawAdapters lists the adapters.
 func rawAdapters() (infos []AdapterInfo, err error) {
 	defer caught(&err)
-	wgpu.SetLogLevel(wgpu.LogLevelOff) // what goes wrong is in our errors
-	instance := wgpu.CreateInstance(&wgpu.InstanceDescriptor{Backends: backends})
+	instance := newInstance()
 	defer instance.Release()
 	adapters, infos := native(instance)
 	for _, a := range adapters {
@@ -86,8 +81,7 @@ func rawAdapters() (infos []AdapterInfo, err error) {
 // rawOpen opens the adapter that o asks for.
 func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 	defer caught(&err)
-	wgpu.SetLogLevel(wgpu.LogLevelOff) // what goes wrong is in our errors
-	instance := wgpu.CreateInstance(&wgpu.InstanceDescriptor{Backends: backends})
+	instance := newInstance()
 	adapters, infos := native(instance)
 	defer func() {
 		for _, a := range adapters {
@@ -103,7 +97,7 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 	}
 	adapter := adapters[i]
 
-	have, want := adapter.GetLimits(), wgpu.DefaultLimits()
+	have, want := limits(adapter)
 	binding := have.MaxStorageBufferBindingSize
 	if o.MaxBindingBytes > 0 {
 		binding = min(binding, uint64(o.MaxBindingBytes))
@@ -117,17 +111,8 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 	want.MaxComputeWorkgroupSizeY = have.MaxComputeWorkgroupSizeY
 	want.MaxComputeWorkgroupSizeZ = have.MaxComputeWorkgroupSizeZ
 	want.MaxComputeWorkgroupsPerDimension = have.MaxComputeWorkgroupsPerDimension
-	want.MaxNonSamplerBindings = have.MaxNonSamplerBindings
 
-	var features []wgpu.FeatureName
-	variant := shaders.Variant{Dialect: shaders.Naga}
-	if !o.NoF16 && adapter.HasFeature(wgpu.FeatureNameShaderF16) {
-		features, variant.F16 = append(features, wgpu.FeatureNameShaderF16), true
-	}
-	if !o.NoSubgroups && adapter.HasFeature(wgpu.NativeFeatureSubgroup) {
-		features, variant.Subgroups = append(features, wgpu.NativeFeatureSubgroup), true
-	}
-	device, err := adapter.RequestDevice(&wgpu.DeviceDescriptor{Label: "gossamer", RequiredFeatures: features, RequiredLimits: &want})
+	device, variant, err := requestDevice(adapter, want, o)
 	if err != nil {
 		return nil, caps, fmt.Errorf("adapter %s: %w", infos[i], err)
 	}
@@ -160,17 +145,16 @@ func (d *rawDevice) close() {
 // newBuffer returns a buffer of n bytes.
 func (d *rawDevice) newBuffer(label string, n int64, usage Usage) (b rawBuffer, err error) {
 	defer caught(&err)
-	flags := wgpu.BufferUsageStorage | wgpu.BufferUsageCopySrc | wgpu.BufferUsageCopyDst
 	if usage == Uniform {
-		flags = wgpu.BufferUsageUniform | wgpu.BufferUsageCopyDst
+		return createBuffer(d.device, label, n, usageUniform|usageCopyDst)
 	}
-	return d.device.TryCreateBuffer(&wgpu.BufferDescriptor{Label: label, Size: uint64(n), Usage: flags})
+	return createBuffer(d.device, label, n, usageStorage|usageCopySrc|usageCopyDst)
 }
 
 // newStaging returns a buffer of n bytes that can be mapped to be read.
 func (d *rawDevice) newStaging(n int64) (b rawBuffer, err error) {
 	defer caught(&err)
-	return d.device.TryCreateBuffer(&wgpu.BufferDescriptor{Label: "readback", Size: uint64(n), Usage: wgpu.BufferUsageMapRead | wgpu.BufferUsageCopyDst})
+	return createBuffer(d.device, "readback", n, usageMapRead|usageCopyDst)
 }
 
 // releaseBuffer drops the reference. Bind groups and work under way keep the memory until they are done.
@@ -179,38 +163,37 @@ func (d *rawDevice) releaseBuffer(b rawBuffer) { b.Release() }
 // write queues a write of whole words.
 func (d *rawDevice) write(b rawBuffer, off int64, p []byte) (err error) {
 	defer caught(&err)
-	return d.queue.TryWriteBuffer(b, uint64(off), p)
+	return writeBuffer(d.queue, b, off, p)
 }
 
 // newPipeline compiles s.
 func (d *rawDevice) newPipeline(s shaders.Shader) (p rawPipeline, err error) {
 	defer caught(&err)
-	module, err := d.device.TryCreateShaderModule(&wgpu.ShaderModuleDescriptor{Label: s.Name, WGSLSource: &wgpu.ShaderSourceWGSL{Code: s.Source}})
+	module, err := createModule(d.device, s.Name, s.Source)
 	if err != nil {
 		return p, err
 	}
 	defer module.Release()
-	entries := make([]wgpu.BindGroupLayoutEntry, len(s.Bindings))
+	entries := make([]wgpuLayoutEntry, len(s.Bindings))
 	for i, access := range s.Bindings {
-		kind := wgpu.BufferBindingTypeUniform
+		entries[i] = wgpuLayoutEntry{Binding: uint32(i), Visibility: stageCompute}
 		switch access {
 		case shaders.Read:
-			kind = wgpu.BufferBindingTypeReadOnlyStorage
+			entries[i].Buffer.Type = readOnlyStorage
 		case shaders.ReadWrite:
-			kind = wgpu.BufferBindingTypeStorage
+			entries[i].Buffer.Type = storage
+		default:
+			entries[i].Buffer.Type = uniform
 		}
-		entries[i] = wgpu.BindGroupLayoutEntry{Binding: uint32(i), Visibility: wgpu.ShaderStageCompute, Buffer: wgpu.BufferBindingLayout{Type: kind}}
 	}
-	p.layout, err = d.device.TryCreateBindGroupLayout(&wgpu.BindGroupLayoutDescriptor{Label: s.Name, Entries: entries})
+	p.layout, err = createGroupLayout(d.device, s.Name, entries)
 	if err != nil {
 		return p, err
 	}
-	layout, err := d.device.TryCreatePipelineLayout(&wgpu.PipelineLayoutDescriptor{Label: s.Name, BindGroupLayouts: []*wgpu.BindGroupLayout{p.layout}})
+	layout, err := createPipelineLayout(d.device, s.Name, p.layout)
 	if err == nil {
 		defer layout.Release()
-		p.pipeline, err = d.device.TryCreateComputePipeline(&wgpu.ComputePipelineDescriptor{
-			Label: s.Name, Layout: layout, Compute: wgpu.ProgrammableStageDescriptor{Module: module, EntryPoint: "main"},
-		})
+		p.pipeline, err = createPipeline(d.device, s.Name, layout, module)
 	}
 	if err != nil {
 		p.layout.Release()
@@ -227,11 +210,11 @@ func (p rawPipeline) release() {
 // newGroup builds the bind group of one dispatch.
 func (d *rawDevice) newGroup(label string, p rawPipeline, args []Binding) (g rawGroup, err error) {
 	defer caught(&err)
-	entries := make([]wgpu.BindGroupEntry, len(args))
+	entries := make([]wgpuGroupEntry, len(args))
 	for i, a := range args {
-		entries[i] = wgpu.BindGroupEntry{Binding: uint32(i), Buffer: a.Buffer.raw, Offset: uint64(a.Off), Size: uint64(a.Size)}
+		entries[i] = wgpuGroupEntry{Binding: uint32(i), Buffer: a.Buffer.raw, Offset: uint64(a.Off), Size: uint64(a.Size)}
 	}
-	return d.device.TryCreateBindGroup(&wgpu.BindGroupDescriptor{Label: label, Layout: p.layout, Entries: entries})
+	return createGroup(d.device, label, p.layout, entries)
 }
 
 // releaseGroup frees a bind group.
@@ -240,13 +223,13 @@ func (d *rawDevice) releaseGroup(g rawGroup) { g.Release() }
 // submit records programs into one command buffer and submits it. Without programs it only starts the queued writes.
 func (d *rawDevice) submit(programs []*Program) (at rawSubmission, err error) {
 	defer caught(&err)
-	return d.record(func(enc *wgpu.CommandEncoder) error {
-		var pass *wgpu.ComputePassEncoder // open between copies, across programs
+	return d.record(func(enc wgpuEncoder) error {
+		var pass wgpuPass // open between copies, across programs
 		endPass := func() error {
 			if pass == nil {
 				return nil
 			}
-			err := pass.TryEnd()
+			err := endComputePass(pass)
 			pass.Release() // the binding wants it gone before the submit
 			pass = nil
 			return err
@@ -257,7 +240,7 @@ func (d *rawDevice) submit(programs []*Program) (at rawSubmission, err error) {
 					if err := endPass(); err != nil {
 						return err
 					}
-					if err := enc.TryCopyBufferToBuffer(o.src, uint64(o.srcOff), o.dst, uint64(o.dstOff), uint64(o.n)); err != nil {
+					if err := copyBuffer(enc, o.src, o.srcOff, o.dst, o.dstOff, o.n); err != nil {
 						return err
 					}
 					continue
@@ -275,8 +258,8 @@ func (d *rawDevice) submit(programs []*Program) (at rawSubmission, err error) {
 }
 
 // record submits what f encodes.
-func (d *rawDevice) record(f func(*wgpu.CommandEncoder) error) (rawSubmission, error) {
-	enc, err := d.device.TryCreateCommandEncoder(nil)
+func (d *rawDevice) record(f func(wgpuEncoder) error) (rawSubmission, error) {
+	enc, err := createEncoder(d.device)
 	if err != nil {
 		return 0, err
 	}
@@ -284,26 +267,26 @@ func (d *rawDevice) record(f func(*wgpu.CommandEncoder) error) (rawSubmission, e
 	if err := f(enc); err != nil {
 		return 0, err
 	}
-	commands, err := enc.TryFinish(nil)
+	commands, err := finish(enc)
 	if err != nil {
 		return 0, err
 	}
 	defer commands.Release()
-	return rawSubmission(d.queue.Submit(commands)), nil
+	return d.queue.Submit(commands), nil
 }
 
 // poll waits until the submission has run, or for some seconds.
-func (d *rawDevice) poll(at rawSubmission) { d.device.Poll(true, &at) }
+func (d *rawDevice) poll(at rawSubmission) { pollUntil(d.device, d.queue, at) }
 
 // readback submits a copy of n bytes of src at off to the staging buffer. Without src it clears a word there instead, which
 // serves to wait: submissions finish in order.
 func (d *rawDevice) readback(staging, src rawBuffer, off, n int64) (at rawSubmission, err error) {
 	defer caught(&err)
-	return d.record(func(enc *wgpu.CommandEncoder) error {
+	return d.record(func(enc wgpuEncoder) error {
 		if src == nil {
-			return enc.TryClearBuffer(staging, 0, 4)
+			return clearBuffer(enc, staging, 0, 4)
 		}
-		return enc.TryCopyBufferToBuffer(src, uint64(off), staging, 0, uint64(n))
+		return copyBuffer(enc, src, off, staging, 0, n)
 	})
 }
 
@@ -312,21 +295,15 @@ func (d *rawDevice) readback(staging, src rawBuffer, off, n int64) (at rawSubmis
 func (d *rawDevice) take(staging rawBuffer, at rawSubmission, dst []byte) (err error) {
 	defer caught(&err)
 	n := max(4, (len(dst)+3)/4*4) // also without dst: only the mapping tells for sure that all is done
-	done := make(chan wgpu.MapAsyncStatus, 1)
-	if err := staging.TryMapAsync(wgpu.MapModeRead, 0, uint64(n), func(s wgpu.MapAsyncStatus) { done <- s }); err != nil {
+	pause := time.Duration(0)
+	err = mapRead(staging, n, func() {
+		time.Sleep(min(pause, 10*time.Millisecond)) // a wait may end early: after 5 seconds it does; don't spin
+		pause += time.Millisecond / 10
+		d.poll(at)
+	})
+	if err != nil {
 		return err
 	}
-	for pause := time.Duration(0); ; pause += time.Millisecond / 10 {
-		d.poll(at)
-		select {
-		case s := <-done:
-			if s != wgpu.MapAsyncStatusSuccess {
-				return errors.New("mapping failed: " + s.String())
-			}
-			copy(dst, staging.GetMappedRange(0, uint(n)))
-			return staging.TryUnmap()
-		default:
-			time.Sleep(min(pause, 10*time.Millisecond)) // should the wait return early, don't spin
-		}
-	}
+	copy(dst, staging.GetMappedRange(0, uint(n)))
+	return unmap(staging)
 }
