@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"errors"
-	goruntime "runtime"
 
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gpu"
@@ -52,7 +51,7 @@ func loadWebGPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loade
 		info.KV, precision = F32, model.F32
 	}
 	m, err := model.Load(ctx, dev, ck, model.Options{
-		Context: o.Context, KV: precision, Sequences: o.MaxSequences, Progress: o.Progress, WarmUp: goruntime.GOOS == "js",
+		Context: o.Context, KV: precision, Sequences: o.MaxSequences, Progress: o.Progress, WarmUp: dev.Caps().AsyncCompile,
 	})
 	if err != nil {
 		free()

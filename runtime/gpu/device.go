@@ -73,6 +73,9 @@ type Caps struct {
 	MaxInvocations      int    // per workgroup
 	MaxWorkgroupSize    [3]int // invocations per dimension
 
+	// AsyncCompile says that NewPipeline returns before the shader is compiled, and other work goes on meanwhile.
+	AsyncCompile bool
+
 	Variant shaders.Variant
 }
 

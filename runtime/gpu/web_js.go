@@ -165,6 +165,8 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 		MaxInvocations:      limit("maxComputeInvocationsPerWorkgroup"),
 		MaxWorkgroupSize:    [3]int{limit("maxComputeWorkgroupSizeX"), limit("maxComputeWorkgroupSizeY"), limit("maxComputeWorkgroupSizeZ")},
 
+		AsyncCompile: true,
+
 		Variant: shaders.Variant{Dialect: shaders.Tint, F16: !o.NoF16 && has("shader-f16"), Subgroups: !o.NoSubgroups && has("subgroups")},
 	}
 	d = &rawDevice{table: h.Get("gpu"), lost: make(chan string, 1), waits: map[uint32]*wait{}}
