@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -190,8 +191,9 @@ func hashLogits(dst []float32, tokens []int32) {
 		h = h*0x9e3779b97f4a7c15 + uint64(id) + 1
 		h ^= h >> 29
 	}
+	random := rand.New(rand.NewPCG(h, 0))
 	for id := range dst {
-		dst[id] = float32(sample.Hash(h, 0, int32(id))>>8)/(1<<24)*4 - 2
+		dst[id] = random.Float32()*4 - 2
 	}
 }
 

@@ -2,10 +2,10 @@ package gptoss
 
 import "math"
 
-// RopeFrequencies returns the angle per position of each rotated pair, [HeadDim/2], and the concentration that multiplies
+// ropeFrequencies returns the angle per position of each rotated pair, [HeadDim/2], and the concentration that multiplies
 // cos and sin. Pair i of a head is elements i and i + HeadDim/2 ("NeoX" halves). The correction range is not rounded: gpt-oss
 // sets truncate to false (gpt-oss/torch/model.py RotaryEmbedding._compute_concentration_and_inv_freq).
-func (c *Config) RopeFrequencies() (freq []float64, concentration float64) {
+func (c *Config) ropeFrequencies() (freq []float64, concentration float64) {
 	r := c.Rope
 	half := c.HeadDim / 2
 	freq = make([]float64, half)
@@ -35,7 +35,7 @@ func (c *Config) ropeRamp() (low, high float64) {
 // RopeTable returns cos and sin, times the concentration, for positions first to first+n-1: [n][HeadDim/2][2]. Angles are
 // computed in float64: float32 angles are off by 2.5e-3 at position 131,071.
 func (c *Config) RopeTable(first, n int) []float32 {
-	freq, m := c.RopeFrequencies()
+	freq, m := c.ropeFrequencies()
 	t := make([]float32, 0, n*len(freq)*2)
 	for p := first; p < first+n; p++ {
 		for _, f := range freq {

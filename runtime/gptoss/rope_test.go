@@ -27,7 +27,7 @@ func TestRopeGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := published()
-	freq, concentration := c.RopeFrequencies()
+	freq, concentration := c.ropeFrequencies()
 	if math.Abs(concentration-want.Concentration) > 1e-15*want.Concentration {
 		t.Errorf("concentration %v, want %v", concentration, want.Concentration)
 	}
@@ -68,7 +68,7 @@ func TestRopeTableParts(t *testing.T) {
 func TestPlainRope(t *testing.T) {
 	c := published()
 	c.Rope.Factor = 1
-	freq, concentration := c.RopeFrequencies()
+	freq, concentration := c.ropeFrequencies()
 	if concentration != 1 {
 		t.Errorf("concentration %v, want 1", concentration)
 	}

@@ -19,7 +19,7 @@ func decodeShapes() []config {
 		AttnConfig{Rows: 1, Heads: 3, KVHeads: 1, HeadDim: 8, Splits: 1, Window: 8},
 		AttnConfig{Rows: 1, Heads: 128, KVHeads: 1, HeadDim: 256, Splits: 1024, Window: 8, KVF16: true},
 	}
-	for _, rows := range []int{1, 2, 4, MaxRows} {
+	for _, rows := range []int{1, 2, 4, maxRows} {
 		shapes = append(shapes,
 			QKVConfig{Rows: rows, Hidden: h, Heads: heads, KVHeads: kvHeads, HeadDim: dim, NormEps: eps, Tables: 64, KVF16: rows%4 == 1},
 			OutConfig{Rows: rows, Hidden: h, Inputs: heads * dim},

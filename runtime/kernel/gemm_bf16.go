@@ -5,14 +5,14 @@ import (
 	"gossamer/shaders"
 )
 
-// NoBias is the Bias of a product without one.
-const NoBias = -1
+// noBias is the Bias of a product without one.
+const noBias = -1
 
 // GemmBF16Config is the shape of a product with a bf16 matrix.
 type GemmBF16Config struct {
 	K        int  // columns of the matrix, multiple of 8
 	Stride   int  // elements of a row of Out: rows of the whole matrix
-	Bias     int  // element of Vectors where the bias of the whole matrix begins, multiple of 8, or NoBias
+	Bias     int  // element of Vectors where the bias of the whole matrix begins, multiple of 8, or -1: there is none
 	Residual bool // add to what Out holds
 	Tile     Tile
 }
@@ -36,14 +36,14 @@ func (c GemmBF16Config) shader(v shaders.Variant) (shaders.Shader, error) {
 	if err := checkShape("gemm_bf16", append(c.Tile.checks(),
 		check{c.K > 0 && c.K%8 == 0, "K a multiple of 8"},
 		check{c.Stride > 0, "Stride above 0"},
-		check{c.Bias == NoBias || c.Bias >= 0 && c.Bias%8 == 0, "Bias a multiple of 8, or NoBias"},
+		check{c.Bias == noBias || c.Bias >= 0 && c.Bias%8 == 0, "Bias a multiple of 8, or -1: there is none"},
 	)...); err != nil {
 		return shaders.Shader{}, err
 	}
 	consts := c.Tile.consts()
 	consts["K"] = c.K
 	consts["STRIDE"] = c.Stride
-	consts["HAS_BIAS"] = boolConst(c.Bias != NoBias)
+	consts["HAS_BIAS"] = boolConst(c.Bias != noBias)
 	consts["BIAS"] = max(c.Bias, 0)
 	consts["RESIDUAL"] = boolConst(c.Residual)
 	return shaders.Build("gemm_bf16", v, consts)
@@ -57,6 +57,6 @@ func NewGemmBF16(dev *gpu.Device, c GemmBF16Config) (*GemmBF16, error) {
 
 // Record appends the product of at most rows rows with one shard of the matrix: columns s.First on of Out.
 func (k *GemmBF16) Record(p *gpu.Program, s Shard, rows int, a GemmBF16Args) error {
-	grid := [3]int{ceilDiv(s.Count, k.c.Tile.Width()), ceilDiv(rows, k.c.Tile.Height()), 1}
+	grid := [3]int{ceilDiv(s.Count, k.c.Tile.width()), ceilDiv(rows, k.c.Tile.Height()), 1}
 	return k.record(p, grid, []uint32{uint32(s.First), uint32(s.Count)}, a.Chunk, a.X, a.W, a.Vectors, a.Out)
 }

@@ -66,7 +66,7 @@ func (c gemmCase) check(r rig) []uint32 {
 			for k := range c.K {
 				add(float64(x[row*c.K+k]) * float64(w[col*c.K+k]))
 			}
-			if c.Bias != NoBias {
+			if c.Bias != noBias {
 				add(float64(vectors[c.Bias+col]))
 			}
 			if c.Residual {
@@ -96,7 +96,7 @@ func TestGemmBF16(t *testing.T) {
 		{"PartialDepth", gemmCase{GemmBF16Config{K: 40, Stride: 33, Tile: small}, 17, 17, nil}},
 		{"RowsOutOfUse", gemmCase{GemmBF16Config{K: 24, Stride: 40, Bias: 8, Tile: small}, 48, 5, nil}},
 		{"NoRows", gemmCase{GemmBF16Config{K: 24, Stride: 40, Bias: 8, Tile: small}, 48, 0, nil}},
-		{"NoBias", gemmCase{GemmBF16Config{K: 64, Stride: 40, Bias: NoBias, Tile: small}, 16, 16, nil}},
+		{"NoBias", gemmCase{GemmBF16Config{K: 64, Stride: 40, Bias: noBias, Tile: small}, 16, 16, nil}},
 		{"Residual", gemmCase{GemmBF16Config{K: 64, Stride: 50, Bias: 16, Residual: true, Tile: small}, 20, 18, nil}},
 		{"Shards", gemmCase{GemmBF16Config{K: 64, Stride: 100, Bias: 8, Tile: small}, 20, 20, []int{32, 33, 90}}},
 		{"DeepSum", gemmCase{GemmBF16Config{K: 2880, Stride: 33, Tile: small}, 3, 3, nil}},
@@ -106,8 +106,8 @@ func TestGemmBF16(t *testing.T) {
 		})
 	}
 	for _, tile := range testTiles {
-		t.Run(fmt.Sprintf("Tile%dx%d", tile.Height(), tile.Width()), func(t *testing.T) {
-			c := gemmCase{GemmBF16Config{K: 72, Stride: tile.Width() + 9, Bias: 8, Tile: tile}, tile.Height() + 3, tile.Height() + 2, nil}
+		t.Run(fmt.Sprintf("Tile%dx%d", tile.Height(), tile.width()), func(t *testing.T) {
+			c := gemmCase{GemmBF16Config{K: 72, Stride: tile.width() + 9, Bias: 8, Tile: tile}, tile.Height() + 3, tile.Height() + 2, nil}
 			c.check(newRig(t))
 		})
 	}
@@ -119,7 +119,7 @@ func TestGemmBF16RandomShapes(t *testing.T) {
 		c.n = rapid.IntRange(0, c.rows).Draw(rt, "n")
 		c.K = 8 * rapid.IntRange(1, 30).Draw(rt, "K/8")
 		c.Stride = rapid.IntRange(1, 150).Draw(rt, "stride")
-		c.Bias = rapid.SampledFrom([]int{NoBias, 0, 24}).Draw(rt, "bias")
+		c.Bias = rapid.SampledFrom([]int{noBias, 0, 24}).Draw(rt, "bias")
 		c.Residual = rapid.Bool().Draw(rt, "residual")
 		c.Tile = rapid.SampledFrom(testTiles).Draw(rt, "tile")
 		c.cuts = []int{rapid.IntRange(0, c.Stride).Draw(rt, "cut")}
@@ -151,7 +151,7 @@ func BenchmarkGemmBF16(b *testing.B) {
 			if t.Height() > rows {
 				continue
 			}
-			b.Run(fmt.Sprintf("rows=%d/tile=%dx%d", rows, t.Height(), t.Width()), func(b *testing.B) {
+			b.Run(fmt.Sprintf("rows=%d/tile=%dx%d", rows, t.Height(), t.width()), func(b *testing.B) {
 				r := rig{b, dev}
 				kernel, err := NewGemmBF16(r.dev, GemmBF16Config{K: k, Stride: cols, Tile: t})
 				r.must(err)

@@ -122,10 +122,10 @@ func boolConst(b bool) int {
 }
 
 // rowsCheck is the condition on the rows of a batch in the dense decode kernels, which hold a sum per row and output in registers.
-func rowsCheck(rows int) check { return check{rows >= 1 && rows <= MaxRows, "Rows from 1 to 8"} }
+func rowsCheck(rows int) check { return check{rows >= 1 && rows <= maxRows, "Rows from 1 to 8"} }
 
-// MaxRows is the largest batch of the decode kernels.
-const MaxRows = 8
+// maxRows is the largest batch of the decode kernels.
+const maxRows = 8
 
 // check is one condition on a shape.
 type check struct {

@@ -40,7 +40,7 @@ func (c MoEDownConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 		return shaders.Shader{}, err
 	}
 	consts := c.Tile.consts()
-	maps.Copy(consts, map[string]int{"K": c.Intermediate, "WIDTH": c.Hidden, "MAX_TILES": c.Lists.MaxTiles()})
+	maps.Copy(consts, map[string]int{"K": c.Intermediate, "WIDTH": c.Hidden, "MAX_TILES": c.Lists.maxTiles()})
 	return shaders.Build("moe_down", v, consts)
 }
 
@@ -52,6 +52,6 @@ func NewMoEDown(dev *gpu.Device, c MoEDownConfig) (*MoEDown, error) {
 
 // Record appends the product for the experts of one shard. Y of other experts' assignments stays as it is.
 func (k *MoEDown) Record(p *gpu.Program, s Shard, a MoEDownArgs) error {
-	grid := [3]int{ceilDiv(k.c.Hidden, k.c.Tile.Width()), k.c.Lists.MaxTiles(), 1}
+	grid := [3]int{ceilDiv(k.c.Hidden, k.c.Tile.width()), k.c.Lists.maxTiles(), 1}
 	return k.record(p, grid, []uint32{uint32(s.First), uint32(s.Count)}, a.Lists, a.H, a.Blocks, a.Scales, a.Bias, a.Y)
 }

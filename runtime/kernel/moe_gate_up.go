@@ -42,7 +42,7 @@ func (c MoEGateUpConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 		return shaders.Shader{}, err
 	}
 	consts := c.Tile.consts()
-	maps.Copy(consts, map[string]int{"K": c.Hidden, "WIDTH": c.Intermediate, "TOPK": c.Lists.TopK, "MAX_TILES": c.Lists.MaxTiles()})
+	maps.Copy(consts, map[string]int{"K": c.Hidden, "WIDTH": c.Intermediate, "TOPK": c.Lists.TopK, "MAX_TILES": c.Lists.maxTiles()})
 	return shaders.Build("moe_gate_up", v, consts)
 }
 
@@ -54,7 +54,7 @@ func NewMoEGateUp(dev *gpu.Device, c MoEGateUpConfig) (*MoEGateUp, error) {
 
 // Record appends the product for the experts of one shard. H of other experts' assignments stays as it is.
 func (k *MoEGateUp) Record(p *gpu.Program, s Shard, a MoEGateUpArgs) error {
-	grid := [3]int{ceilDiv(2*k.c.Intermediate, k.c.Tile.Width()), k.c.Lists.MaxTiles(), 1}
+	grid := [3]int{ceilDiv(2*k.c.Intermediate, k.c.Tile.width()), k.c.Lists.maxTiles(), 1}
 	params := []uint32{uint32(s.First), uint32(s.Count), floatWord(k.c.Limit), floatWord(k.c.Alpha)}
 	return k.record(p, grid, params, a.Lists, a.T, a.Blocks, a.Scales, a.Bias, a.H)
 }

@@ -331,7 +331,7 @@ func BenchmarkMoEGateUp(b *testing.B) {
 	weights := newExperts(1, count, 2*inner, hidden)
 	for _, rows := range []int{32, 128} {
 		for _, t := range []Tile{TileFor(16), TileFor(128), {16, 16, 4, 1}, TileFor(512)} {
-			b.Run(fmt.Sprintf("rows=%d/tile=%dx%d", rows, t.Height(), t.Width()), func(b *testing.B) {
+			b.Run(fmt.Sprintf("rows=%d/tile=%dx%d", rows, t.Height(), t.width()), func(b *testing.B) {
 				r := rig{b, r.dev}
 				l := ExpertLists{Rows: rows, TopK: topK, Experts: count, Height: t.Height()}
 				k, err := NewMoEGateUp(r.dev, MoEGateUpConfig{Hidden: hidden, Intermediate: inner, Limit: 7, Alpha: 1.702, Lists: l, Tile: t})

@@ -7,7 +7,7 @@ import (
 
 // OutConfig is the shape of a layer's output projection of attention in decoding.
 type OutConfig struct {
-	Rows   int // of the batch, 1 to MaxRows
+	Rows   int // of the batch, 1 to 8
 	Hidden int
 	Inputs int // width of all query heads, multiple of 8
 	Bias   int // element of the layer's vectors where the bias begins, multiple of 8

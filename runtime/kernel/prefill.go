@@ -11,8 +11,8 @@ type Tile struct{ X, Y, Rows, Quads int }
 // Height is the number of rows of a tile.
 func (t Tile) Height() int { return t.Y * t.Rows }
 
-// Width is the number of columns of a tile.
-func (t Tile) Width() int { return t.X * 4 * t.Quads }
+// width is the number of columns of a tile.
+func (t Tile) width() int { return t.X * 4 * t.Quads }
 
 // TileFor picks the tile for products of at most rows rows with one matrix. Large tiles read their factors less often; small ones
 // waste less on rows that are not there and keep more of the device busy.
@@ -47,7 +47,7 @@ func (t Tile) checks() []check {
 	return []check{
 		{t.X > 0 && t.X%8 == 0 && t.Y > 0 && t.Y%8 == 0 && t.X*t.Y <= 256, "a Tile of X and Y multiples of 8, at most 256 invocations"},
 		{t.Rows >= 1 && t.Rows <= 8 && t.Quads >= 1 && t.Quads <= 2, "a Tile of 1 to 8 Rows and 1 or 2 Quads"},
-		{(t.Height()+t.Width())*tileBK*4 <= 16384, "a Tile whose height and width are at most 256 together"},
+		{(t.Height()+t.width())*tileBK*4 <= 16384, "a Tile whose height and width are at most 256 together"},
 	}
 }
 
@@ -56,7 +56,7 @@ func (t Tile) consts() map[string]int {
 	return map[string]int{
 		"TX": t.X, "TY": t.Y, "TM": t.Rows, "QUADS": t.Quads,
 		"A_LOADS": ceilDiv(t.Height()*tileBK/4, t.X*t.Y),
-		"B_LOADS": ceilDiv(t.Width()*tileBK/8, t.X*t.Y),
+		"B_LOADS": ceilDiv(t.width()*tileBK/8, t.X*t.Y),
 	}
 }
 
@@ -67,7 +67,7 @@ func prefillShapes() []config {
 	shapes := []config{
 		RMSNormConfig{Width: h, Eps: 1e-5},
 		RMSNormConfig{Width: 8, Scale: 8, Eps: 1e-5},
-		GemmBF16Config{K: 8, Stride: 1, Bias: NoBias, Tile: Tile{X: 8, Y: 8, Rows: 1, Quads: 1}},
+		GemmBF16Config{K: 8, Stride: 1, Bias: noBias, Tile: Tile{X: 8, Y: 8, Rows: 1, Quads: 1}},
 		AttnPrefillConfig{Heads: 1, KVHeads: 1, HeadDim: 8, Rows: 1, Window: 1},
 		AttnPrefillConfig{Heads: 4, KVHeads: 1, HeadDim: 256, Rows: 512, Sinks: 8, Tables: 8},
 		RouteConfig{Experts: experts, TopK: topK},

@@ -135,7 +135,7 @@ func TestPrefillRefusesShapes(t *testing.T) {
 		{GemmBF16Config{K: 8, Stride: 1, Tile: Tile{X: 16, Y: 16, Rows: 8, Quads: 3}}, "1 or 2 Quads"},
 		{GemmBF16Config{K: 8, Stride: 1, Tile: Tile{X: 8, Y: 32, Rows: 8, Quads: 1}}, "at most 256 together"},
 		{GemmBF16Config{K: 12, Stride: 1, Tile: tile}, "K a multiple of 8"},
-		{GemmBF16Config{K: 8, Stride: 1, Bias: 4, Tile: tile}, "Bias a multiple of 8, or NoBias"},
+		{GemmBF16Config{K: 8, Stride: 1, Bias: 4, Tile: tile}, "Bias a multiple of 8, or -1: there is none"},
 		{RopeKVConfig{Heads: 3, KVHeads: 2, HeadDim: 8}, "Heads a multiple of KVHeads"},
 		{RopeKVConfig{Heads: 2, KVHeads: 2, HeadDim: 12}, "HeadDim a multiple of 8"},
 		{AttnPrefillConfig{Heads: 2, KVHeads: 2, HeadDim: 264, Rows: 1}, "at most 256"},

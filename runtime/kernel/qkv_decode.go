@@ -7,7 +7,7 @@ import (
 
 // QKVConfig is the shape of a layer's query, key and value projections in decoding.
 type QKVConfig struct {
-	Rows    int // of the batch, 1 to MaxRows
+	Rows    int // of the batch, 1 to 8
 	Hidden  int // multiple of 8
 	Heads   int // query heads
 	KVHeads int

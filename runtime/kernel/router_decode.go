@@ -7,7 +7,7 @@ import (
 
 // RouterConfig is the shape of a layer's router in decoding.
 type RouterConfig struct {
-	Rows    int // of the batch, 1 to MaxRows
+	Rows    int // of the batch, 1 to 8
 	Hidden  int // multiple of 32
 	Experts int
 	Norm    int // element of the layer's vectors where the norm's weight begins, multiple of 8

@@ -14,23 +14,23 @@ type ExpertLists struct {
 	Height  int // assignments of a tile, at most: the Height of the Tile of the products over experts
 }
 
-// MaxTiles is the largest number of tiles that can come about: one for every Height assignments, and one more for what remains of
+// maxTiles is the largest number of tiles that can come about: one for every Height assignments, and one more for what remains of
 // each expert's, but never more than there are assignments.
-func (l ExpertLists) MaxTiles() int {
+func (l ExpertLists) maxTiles() int {
 	n := l.Rows * l.TopK
 	return min(n, n/l.Height+l.Experts)
 }
 
 // Bytes is the size of the lists.
 func (l ExpertLists) Bytes() int64 {
-	return 4 * (1 + 3*int64(l.MaxTiles()) + int64(l.Rows)*int64(l.TopK))
+	return 4 * (1 + 3*int64(l.maxTiles()) + int64(l.Rows)*int64(l.TopK))
 }
 
 func (l ExpertLists) checks() []check {
 	return []check{
 		{l.Rows > 0 && l.Height > 0, "Rows and Height above 0"},
 		{l.TopK > 0 && l.TopK <= l.Experts, "TopK from 1 to Experts"},
-		{l.Height > 0 && l.MaxTiles() <= maxGrid, "at most 65535 tiles: fewer Rows"},
+		{l.Height > 0 && l.maxTiles() <= maxGrid, "at most 65535 tiles: fewer Rows"},
 	}
 }
 
@@ -52,7 +52,7 @@ func (l ExpertLists) shader(v shaders.Variant) (shaders.Shader, error) {
 		return shaders.Shader{}, err
 	}
 	return shaders.Build("sort_experts", v, map[string]int{
-		"EXPERTS": l.Experts, "TOPK": l.TopK, "TILE": l.Height, "MAX_TILES": l.MaxTiles(), "WG": 256,
+		"EXPERTS": l.Experts, "TOPK": l.TopK, "TILE": l.Height, "MAX_TILES": l.maxTiles(), "WG": 256,
 	})
 }
 

@@ -46,7 +46,7 @@ func (l ExpertLists) words(of lists) []uint32 {
 		}
 	}
 	for i, a := range of.sorted {
-		ws[1+3*l.MaxTiles()+i] = uint32(a)
+		ws[1+3*l.maxTiles()+i] = uint32(a)
 	}
 	return ws
 }
@@ -133,8 +133,8 @@ func (c sortCase) check(r rig) {
 		ws = append(ws, 1<<20) // an expert that there is not, in rows that are not in use
 	}
 	want := c.listsOf(sel)
-	if len(want.tiles) > c.MaxTiles() {
-		r.t.Fatalf("%d tiles, MaxTiles is %d", len(want.tiles), c.MaxTiles())
+	if len(want.tiles) > c.maxTiles() {
+		r.t.Fatalf("%d tiles, MaxTiles is %d", len(want.tiles), c.maxTiles())
 	}
 	n := int(c.Bytes() / 4)
 	a := SortExpertsArgs{Chunk: r.chunk(c.n), Sel: r.words("sel", ws), Lists: r.empty("lists", n)}

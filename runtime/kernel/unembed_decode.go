@@ -7,7 +7,7 @@ import (
 
 // UnembedConfig is the shape of the unembedding.
 type UnembedConfig struct {
-	Rows    int // of the batch, 1 to MaxRows
+	Rows    int // of the batch, 1 to 8
 	Hidden  int // multiple of 8
 	Vocab   int
 	NormEps float64

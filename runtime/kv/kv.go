@@ -18,9 +18,9 @@ const PageTokens = 128
 // ErrFull is returned when an arena has no page left.
 var ErrFull = errors.New("kv: the key/value cache is full")
 
-// Backtrack is the number of last positions that can be taken back at any time: a stop token, or what was chosen behind it. Their
+// backtrack is the number of last positions that can be taken back at any time: a stop token, or what was chosen behind it. Their
 // window is kept although no later token sees it.
-const Backtrack = 16
+const backtrack = 16
 
 // none marks a table entry without a page.
 const none = int32(-1)
@@ -40,11 +40,11 @@ func New(window, fullPages, slidingPages int) *Cache {
 	return &Cache{window: window, full: newPool(fullPages), sliding: newPool(slidingPages)}
 }
 
-// Free returns the numbers of unused pages in the two arenas.
-func (c *Cache) Free() (full, sliding int) { return len(c.full.free), len(c.sliding.free) }
+// free returns the numbers of unused pages in the two arenas.
+func (c *Cache) free() (full, sliding int) { return len(c.full.free), len(c.sliding.free) }
 
 // WindowPages is the largest number of sliding pages that a text holds on to, wherever it ends.
-func WindowPages(window int) int { return (window-1+Backtrack+PageTokens-1)/PageTokens + 1 }
+func WindowPages(window int) int { return (window-1+backtrack+PageTokens-1)/PageTokens + 1 }
 
 // pool counts references to the pages of one arena.
 type pool struct {
@@ -209,7 +209,7 @@ func (p *pool) fill(table []int32, first, last, n int, sliding bool, copies []Co
 // Advance says that n reserved positions are written. Sliding pages that no later token sees are released.
 func (s *Sequence) Advance(n int) {
 	s.n += n
-	s.releaseBefore(s.cache.windowStart(s.n-Backtrack) / PageTokens)
+	s.releaseBefore(s.cache.windowStart(s.n-backtrack) / PageTokens)
 }
 
 func (s *Sequence) releaseBefore(page int) {

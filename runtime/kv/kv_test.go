@@ -154,7 +154,7 @@ func TestSequencesKeepTheirValues(t *testing.T) {
 		for _, x := range texts {
 			x.Close()
 		}
-		if full, sliding := c.Free(); full != fullPages || sliding != slidingPages {
+		if full, sliding := c.free(); full != fullPages || sliding != slidingPages {
 			t.Fatalf("%d full and %d sliding pages are free after closing all, want %d and %d", full, sliding, fullPages, slidingPages)
 		}
 		if len(c.checkpoints) != 0 {
@@ -172,11 +172,11 @@ func TestSlidingLayersKeepTheWindowOnly(t *testing.T) {
 		if err := x.write(d, make([]int, 200)); err != nil {
 			t.Fatal(err)
 		}
-		if _, sliding := c.Free(); 100-sliding > WindowPages(128) {
+		if _, sliding := c.free(); 100-sliding > WindowPages(128) {
 			t.Fatalf("%d sliding pages in use at length %d, want at most %d", 100-sliding, x.Len(), WindowPages(128))
 		}
 	}
-	if full, _ := c.Free(); 100-full != 79 { // 10,000 positions
+	if full, _ := c.free(); 100-full != 79 { // 10,000 positions
 		t.Errorf("%d full pages in use, want 79", 100-full)
 	}
 }

@@ -8,8 +8,8 @@ import (
 // BenchmarkMatMul measures one core on a matrix of the published models' width, for one token and for a prefill chunk.
 func BenchmarkMatMul(b *testing.B) {
 	const rows, cols = 256, 2880
-	bf16 := &Linear{Rows: rows, Cols: cols, BF16: make([]uint16, rows*cols)}
-	mxfp4 := &Linear{Rows: rows, Cols: cols, Blocks: make([]byte, rows*cols/2), Scales: make([]byte, rows*cols/32)}
+	bf16 := &linear{Rows: rows, Cols: cols, BF16: make([]uint16, rows*cols)}
+	mxfp4 := &linear{Rows: rows, Cols: cols, Blocks: make([]byte, rows*cols/2), Scales: make([]byte, rows*cols/32)}
 	for i := range bf16.BF16 {
 		bf16.BF16[i] = 0x3f40 // 0.75
 	}
@@ -27,11 +27,11 @@ func BenchmarkMatMul(b *testing.B) {
 		y := make([]float64, n*rows)
 		for _, w := range []struct {
 			name string
-			l    *Linear
+			l    *linear
 		}{{"bf16", bf16}, {"mxfp4", mxfp4}} {
 			b.Run(fmt.Sprintf("%s/tokens=%d", w.name, n), func(b *testing.B) {
 				for b.Loop() {
-					w.l.MatMul(y, x, n, 0, rows)
+					w.l.matMul(y, x, n, 0, rows)
 				}
 				b.ReportMetric(float64(n)*rows*cols*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
 			})
@@ -51,7 +51,7 @@ func BenchmarkAttention(b *testing.B) {
 		q[i] = float64(i%3) - 1
 	}
 	for b.Loop() {
-		Attention(out, q, k, v, dim, keys, 0.5)
+		attention(out, q, k, v, dim, keys, 0.5)
 	}
 	b.ReportMetric(2*dim*keys*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
 }

@@ -91,8 +91,8 @@ func (t tensors) Put(_ context.Context, spec gptoss.TensorSpec, off int64, p []b
 }
 
 // linear is a bfloat16 matrix [rows][cols].
-func (t tensors) linear(rows, cols int, kind gptoss.Kind, layer int) Linear {
-	return Linear{Rows: rows, Cols: cols, BF16: t[tensorKey{kind, layer}].bf16}
+func (t tensors) linear(rows, cols int, kind gptoss.Kind, layer int) linear {
+	return linear{Rows: rows, Cols: cols, BF16: t[tensorKey{kind, layer}].bf16}
 }
 
 // vector is a bfloat16 vector, or several in a row, as float32.
@@ -106,11 +106,11 @@ func (t tensors) vector(kind gptoss.Kind, layer int) []float32 {
 }
 
 // experts is n MXFP4 matrices [rows][cols], each a view into the layer's tensors.
-func (t tensors) experts(n, rows, cols int, blocks, scales, bias gptoss.Kind, layer int) []Linear {
+func (t tensors) experts(n, rows, cols int, blocks, scales, bias gptoss.Kind, layer int) []linear {
 	b, s, v := t[tensorKey{blocks, layer}].bytes, t[tensorKey{scales, layer}].bytes, t.vector(bias, layer)
-	ls := make([]Linear, n)
+	ls := make([]linear, n)
 	for e := range ls {
-		ls[e] = Linear{
+		ls[e] = linear{
 			Rows: rows, Cols: cols,
 			Blocks: b[e*rows*cols/2:][:rows*cols/2],
 			Scales: s[e*rows*cols/tensor.BlockValues:][:rows*cols/tensor.BlockValues],
@@ -129,7 +129,7 @@ func (t tensors) params(c *gptoss.Config) *params {
 		unembedding: t.linear(c.Vocab, c.Hidden, gptoss.Unembedding, -1),
 	}
 	for n := range p.layers {
-		biased := func(rows, cols int, weight, bias gptoss.Kind) Linear {
+		biased := func(rows, cols int, weight, bias gptoss.Kind) linear {
 			l := t.linear(rows, cols, weight, n)
 			l.Bias = t.vector(bias, n)
 			return l

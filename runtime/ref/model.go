@@ -26,24 +26,24 @@ type Model struct {
 
 // params are the weights. Matrices are [out][in].
 type params struct {
-	embedding   Linear // [Vocab][Hidden]; a table, never multiplied with
+	embedding   linear // [Vocab][Hidden]; a table, never multiplied with
 	layers      []layer
 	finalNorm   []float32 // [Hidden]
-	unembedding Linear    // [Vocab][Hidden]
+	unembedding linear    // [Vocab][Hidden]
 }
 
 // layer is one transformer block.
 type layer struct {
 	attnNorm []float32 // [Hidden]
-	q        Linear    // [Heads*HeadDim][Hidden]
-	k, v     Linear    // [KVHeads*HeadDim][Hidden]
+	q        linear    // [Heads*HeadDim][Hidden]
+	k, v     linear    // [KVHeads*HeadDim][Hidden]
 	sinks    []float32 // [Heads]
-	o        Linear    // [Hidden][Heads*HeadDim]
+	o        linear    // [Hidden][Heads*HeadDim]
 
 	mlpNorm []float32 // [Hidden]
-	router  Linear    // [Experts][Hidden]
-	gateUp  []Linear  // [Experts] of [2*Intermediate][Hidden]; row 2i is gate i, row 2i+1 up i
-	down    []Linear  // [Experts] of [Hidden][Intermediate]
+	router  linear    // [Experts][Hidden]
+	gateUp  []linear  // [Experts] of [2*Intermediate][Hidden]; row 2i is gate i, row 2i+1 up i
+	down    []linear  // [Experts] of [Hidden][Intermediate]
 }
 
 var (
@@ -155,7 +155,7 @@ func (f *pass) release() {
 func (f *pass) forward(ctx context.Context) error {
 	hidden := f.config.Hidden
 	for i, token := range f.tokens {
-		f.params.embedding.Row(f.x[i*hidden:][:hidden], int(token), 0)
+		f.params.embedding.row(f.x[i*hidden:][:hidden], int(token), 0)
 	}
 	for n := range f.params.layers {
 		if err := ctx.Err(); err != nil {
@@ -181,8 +181,8 @@ func (f *pass) attention(n int) {
 	f.linear(f.v, f.t, &l.v)
 	for i := range f.tokens {
 		cosSin := f.rope[(first+i)*c.HeadDim:][:c.HeadDim]
-		Rope(f.q[i*c.QDim():][:c.QDim()], cosSin)
-		Rope(f.k[i*c.KVDim():][:c.KVDim()], cosSin)
+		rope(f.q[i*c.QDim():][:c.QDim()], cosSin)
+		rope(f.k[i*c.KVDim():][:c.KVDim()], cosSin)
 	}
 	f.trace(n, "q_rope", f.q)
 	f.trace(n, "k_rope", f.k)
@@ -198,7 +198,7 @@ func (f *pass) attention(n int) {
 				from = max(0, position+1-c.Window)
 			}
 			at := from*c.KVDim() + head/group*c.HeadDim
-			Attention(f.heads[j*c.HeadDim:][:c.HeadDim], f.q[j*c.HeadDim:][:c.HeadDim],
+			attention(f.heads[j*c.HeadDim:][:c.HeadDim], f.q[j*c.HeadDim:][:c.HeadDim],
 				keys[at:], values[at:], c.KVDim(), position+1-from, float64(l.sinks[head]))
 		}
 	})
@@ -220,7 +220,7 @@ func (f *pass) mlp(ctx context.Context, n int) error {
 	f.linear(f.routerLogits, f.t, &l.router)
 	f.trace(n, "router_logits", f.routerLogits)
 	for i := range f.tokens {
-		TopK(f.expert[i*c.TopK:][:c.TopK], f.weight[i*c.TopK:][:c.TopK], f.routerLogits[i*c.Experts:][:c.Experts])
+		topK(f.expert[i*c.TopK:][:c.TopK], f.weight[i*c.TopK:][:c.TopK], f.routerLogits[i*c.Experts:][:c.Experts])
 	}
 	f.traceExperts(n)
 
@@ -254,7 +254,7 @@ func (f *pass) mlp(ctx context.Context, n int) error {
 }
 
 // runExpert computes expertOut of users.
-func (f *pass) runExpert(gateUp, down *Linear) {
+func (f *pass) runExpert(gateUp, down *linear) {
 	c, n := f.config, len(f.users)
 	resize(&f.userT, n*c.Hidden)
 	resize(&f.gateUp, n*2*c.Intermediate)
@@ -265,7 +265,7 @@ func (f *pass) runExpert(gateUp, down *Linear) {
 		copy(f.userT[u*c.Hidden:][:c.Hidden], f.t[slot/c.TopK*c.Hidden:])
 	}
 	f.linear(f.gateUp, f.userT, gateUp)
-	SwiGLU(f.h, f.gateUp, c.SwiGLULimit, c.SwiGLUAlpha)
+	swiGLU(f.h, f.gateUp, c.SwiGLULimit, c.SwiGLUAlpha)
 	f.linear(f.userOut, f.h, down)
 	for u, slot := range f.users {
 		copy(f.expertOut[slot*c.Hidden:][:c.Hidden], f.userOut[u*c.Hidden:])
@@ -281,19 +281,19 @@ func (f *pass) unembed(x []float64) {
 	f.linear(f.logits, f.finalRows, &f.params.unembedding)
 }
 
-// norm is RMSNorm of every row of x.
+// norm is rmsNorm of every row of x.
 func (f *pass) norm(y, x []float64, scale []float32) {
 	for w := len(scale); len(x) > 0; y, x = y[w:], x[w:] {
-		RMSNorm(y[:w], x[:w], scale, f.config.NormEps)
+		rmsNorm(y[:w], x[:w], scale, f.config.NormEps)
 	}
 }
 
-// linear is MatMul of every row of x, its outputs shared among the workers.
-func (f *pass) linear(y, x []float64, l *Linear) {
+// linear is matMul of every row of x, its outputs shared among the workers.
+func (f *pass) linear(y, x []float64, l *linear) {
 	n := len(x) / l.Cols
 	tiles := (l.Rows + tileRows - 1) / tileRows
 	parallel(f.options.Workers, tiles, n*tileRows*l.Cols, func(lo, hi int) {
-		l.MatMul(y, x, n, lo*tileRows, min(hi*tileRows, l.Rows))
+		l.matMul(y, x, n, lo*tileRows, min(hi*tileRows, l.Rows))
 	})
 }
 

@@ -12,9 +12,9 @@ import (
 // Activations are float64: on a CPU without vector instructions that costs the same as float32, and leaves nothing to argue
 // about when a kernel is compared with it. Parameters are float32, exact for every stored format.
 
-// RMSNorm divides x by its root mean square and multiplies by scale. y, x and scale are [width]; y may be x.
-// (gpt-oss/torch/model.py RMSNorm)
-func RMSNorm(y, x []float64, scale []float32, eps float64) {
+// rmsNorm divides x by its root mean square and multiplies by scale. y, x and scale are [width]; y may be x.
+// (gpt-oss/torch/model.py rmsNorm)
+func rmsNorm(y, x []float64, scale []float32, eps float64) {
 	var sum float64
 	for _, v := range x {
 		sum += v * v
@@ -25,8 +25,8 @@ func RMSNorm(y, x []float64, scale []float32, eps float64) {
 	}
 }
 
-// Linear is y = x Wᵀ + b, with W in the form in which the checkpoint stores it.
-type Linear struct {
+// linear is y = x Wᵀ + b, with W in the form in which the checkpoint stores it.
+type linear struct {
 	Rows, Cols int
 	BF16       []uint16  // [Rows][Cols], or nil where W is MXFP4:
 	Blocks     []byte    // [Rows][Cols/32][16], low nibble first
@@ -34,8 +34,8 @@ type Linear struct {
 	Bias       []float32 // [Rows], or nil
 }
 
-// Row decodes W[row][col : col+len(dst)]. For MXFP4, col and len(dst) are multiples of 32.
-func (l *Linear) Row(dst []float64, row, col int) {
+// row decodes W[row][col : col+len(dst)]. For MXFP4, col and len(dst) are multiples of 32.
+func (l *linear) row(dst []float64, row, col int) {
 	i := row*l.Cols + col
 	if l.BF16 != nil {
 		for j, b := range l.BF16[i : i+len(dst)] {
@@ -70,16 +70,16 @@ var e2m1Pairs = func() (t [256][2]float64) {
 	return t
 }()
 
-// Tiles of MatMul: what it works on at a time stays in the first-level cache, and a weight is decoded once for tileTokens tokens.
+// Tiles of matMul: what it works on at a time stays in the first-level cache, and a weight is decoded once for tileTokens tokens.
 const (
 	tileRows   = 4
 	tileCols   = 256
 	tileTokens = 64
 )
 
-// MatMul computes the outputs lo to hi-1 of n tokens: y [n][Rows], x [n][Cols]. Each output is the sum over ascending columns,
+// matMul computes the outputs lo to hi-1 of n tokens: y [n][Rows], x [n][Cols]. Each output is the sum over ascending columns,
 // then the bias, whatever n, lo and hi are: a token's result does not depend on its company.
-func (l *Linear) MatMul(y, x []float64, n, lo, hi int) {
+func (l *linear) matMul(y, x []float64, n, lo, hi int) {
 	var w [tileRows][tileCols]float64
 	var sum [tileTokens][tileRows]float64
 	for first := 0; first < n; first += tileTokens {
@@ -90,7 +90,7 @@ func (l *Linear) MatMul(y, x []float64, n, lo, hi int) {
 			for c := 0; c < l.Cols; c += tileCols {
 				cols := min(tileCols, l.Cols-c)
 				for i := range rows {
-					l.Row(w[i][:cols], r+i, c)
+					l.row(w[i][:cols], r+i, c)
 				}
 				for t := range tokens {
 					accumulate(&sum[t], &w, x[(first+t)*l.Cols+c:][:cols])
@@ -123,9 +123,9 @@ func accumulate(sum *[tileRows]float64, w *[tileRows][tileCols]float64, x []floa
 	sum[0], sum[1], sum[2], sum[3] = s0, s1, s2, s3
 }
 
-// Rope rotates every head of x, [heads][headDim], by the angles of one position: cosSin [headDim/2][2] from
+// rope rotates every head of x, [heads][headDim], by the angles of one position: cosSin [headDim/2][2] from
 // gptoss.Config.RopeTable. Pair i is elements i and i + headDim/2.
-func Rope(x []float64, cosSin []float32) {
+func rope(x []float64, cosSin []float32) {
 	half := len(cosSin) / 2
 	for len(x) > 0 {
 		first, second := x[:half], x[half:2*half]
@@ -138,14 +138,14 @@ func Rope(x []float64, cosSin []float32) {
 	}
 }
 
-// Attention is the attention of one query head to n keys. out and q are [headDim], headDim a multiple of 4; key j is
+// attention is the attention of one query head to n keys. out and q are [headDim], headDim a multiple of 4; key j is
 // k[j*stride:][:headDim], value j likewise. The sink is a logit of its own, neither scaled nor rotated, without a value:
 //
 //	s_j = q·k_j / √headDim
 //	out = Σ exp(s_j) v_j / (exp(sink) + Σ exp(s_j))
 //
 // One pass: everything is relative to the largest logit so far, the sink being the first.
-func Attention(out, q []float64, k, v []float32, stride, n int, sink float64) {
+func attention(out, q []float64, k, v []float32, stride, n int, sink float64) {
 	scale := 1 / math.Sqrt(float64(len(q)))
 	largest, total := sink, 1.0
 	clear(out)
@@ -183,9 +183,9 @@ func dot(a []float64, b []float32) float64 {
 	return (s0 + s1) + (s2 + s3)
 }
 
-// TopK chooses the len(index) largest logits, largest first and the lower id first on ties, and the softmax over the chosen:
+// topK chooses the len(index) largest logits, largest first and the lower id first on ties, and the softmax over the chosen:
 // logits [experts], index and weight [topK].
-func TopK(index []int32, weight, logits []float64) {
+func topK(index []int32, weight, logits []float64) {
 	for k := range index {
 		best := -1
 		for e, z := range logits {
@@ -205,9 +205,9 @@ func TopK(index []int32, weight, logits []float64) {
 	}
 }
 
-// SwiGLU is the gated activation inside an expert: h [intermediate], gateUp [intermediate][2] with gate and up in turns. The
+// swiGLU is the gated activation inside an expert: h [intermediate], gateUp [intermediate][2] with gate and up in turns. The
 // gate is clamped from above only, and up gets 1 added. (gpt-oss/torch/model.py swiglu)
-func SwiGLU(h, gateUp []float64, limit, alpha float64) {
+func swiGLU(h, gateUp []float64, limit, alpha float64) {
 	for i := range h {
 		gate := min(gateUp[2*i], limit)
 		up := max(-limit, min(gateUp[2*i+1], limit))

@@ -56,7 +56,7 @@ func TestRMSNorm(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := slices.Clone(c.x)
-			RMSNorm(got, got, c.scale, c.eps)
+			rmsNorm(got, got, c.scale, c.eps)
 			for i := range got {
 				if math.Abs(got[i]-c.want[i]) > c.tolerance {
 					t.Errorf("element %d is %v, want %v", i, got[i], c.want[i])
@@ -80,12 +80,12 @@ func TestLinearRowDecodesMXFP4(t *testing.T) {
 	}
 	for i, c := range golden.Cases {
 		// The block under test is the second one of the second row.
-		l := &Linear{Rows: 2, Cols: 64, Blocks: make([]byte, 64), Scales: []byte{1, 2, 3, byte(c.Scale)}}
+		l := &linear{Rows: 2, Cols: 64, Blocks: make([]byte, 64), Scales: []byte{1, 2, 3, byte(c.Scale)}}
 		for j, b := range c.Blocks {
 			l.Blocks[48+j] = byte(b)
 		}
 		got := make([]float64, 32)
-		l.Row(got, 1, 32)
+		l.row(got, 1, 32)
 		if !slices.Equal(got, c.Values) {
 			t.Errorf("case %d: got %v, want %v", i, got, c.Values)
 		}
@@ -100,7 +100,7 @@ func TestLinearRowAgreesWithTensor(t *testing.T) {
 		want := make([]float32, 64)
 		tensor.MXFP4ToF32(want, blocks, scales)
 		got := make([]float64, 64)
-		(&Linear{Rows: 1, Cols: 64, Blocks: blocks, Scales: scales}).Row(got, 0, 0)
+		(&linear{Rows: 1, Cols: 64, Blocks: blocks, Scales: scales}).row(got, 0, 0)
 		for i := range got {
 			if got[i] != float64(want[i]) {
 				t.Fatalf("value %d is %v, want %v", i, got[i], want[i])
@@ -112,7 +112,7 @@ func TestLinearRowAgreesWithTensor(t *testing.T) {
 // TestMatMul compares with the definition, over shapes below, at and above the tiles and for parts of the rows.
 func TestMatMul(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l := &Linear{
+		l := &linear{
 			Rows: rapid.IntRange(1, 3*tileRows).Draw(t, "rows"),
 			Cols: 32 * rapid.SampledFrom([]int{1, 3, tileCols / 32, tileCols/32 + 1}).Draw(t, "cols/32"),
 		}
@@ -154,11 +154,11 @@ func TestMatMul(t *testing.T) {
 
 		untouched := math.Inf(1)
 		y := slices.Repeat([]float64{untouched}, n*l.Rows)
-		l.MatMul(y, x, n, lo, hi)
+		l.matMul(y, x, n, lo, hi)
 
 		row := make([]float64, l.Cols)
 		for r := range l.Rows {
-			l.Row(row, r, 0)
+			l.row(row, r, 0)
 			for i := range n {
 				got, want := y[i*l.Rows+r], untouched
 				if lo <= r && r < hi {
@@ -179,7 +179,7 @@ func TestMatMul(t *testing.T) {
 		// One token alone gives the same bits as in company.
 		i := rapid.IntRange(0, n-1).Draw(t, "token")
 		alone := slices.Repeat([]float64{untouched}, l.Rows)
-		l.MatMul(alone, x[i*l.Cols:][:l.Cols], 1, lo, hi)
+		l.matMul(alone, x[i*l.Cols:][:l.Cols], 1, lo, hi)
 		if !slices.Equal(alone, y[i*l.Rows:][:l.Rows]) {
 			t.Fatalf("token %d alone: %v, in company: %v", i, alone, y[i*l.Rows:][:l.Rows])
 		}
@@ -205,7 +205,7 @@ func TestRope(t *testing.T) {
 
 			x := make([]float64, 3*64) // three heads: zeros, the first of the pair, twice the second
 			x[64+i], x[128+i+32] = 1, 2
-			Rope(x, table)
+			rope(x, table)
 			for j := range x {
 				if math.Abs(x[j]-want[j]) > 3e-7 { // the table is float32
 					t.Fatalf("position %d, pair %d: element %d is %v, want %v", position, i, j, x[j], want[j])
@@ -249,7 +249,7 @@ func TestAttention(t *testing.T) {
 		}
 
 		got := make([]float64, dim)
-		Attention(got, q, k, v, stride, n, sink)
+		attention(got, q, k, v, stride, n, sink)
 		for i := range got {
 			if math.Abs(got[i]-want[i]) > 1e-9 { // scores of some 1e4 have errors of 1e-12
 				t.Fatalf("element %d is %v, want %v", i, got[i], want[i])
@@ -274,7 +274,7 @@ func TestTopK(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			index, weight := make([]int32, len(c.index)), make([]float64, len(c.index))
-			TopK(index, weight, c.logits)
+			topK(index, weight, c.logits)
 			if !slices.Equal(index, c.index) {
 				t.Errorf("index %v, want %v", index, c.index)
 			}
@@ -303,7 +303,7 @@ func TestSwiGLU(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := make([]float64, 2)
-			SwiGLU(h, []float64{0, 0, c.gate, c.up}, 7, 1.702)
+			swiGLU(h, []float64{0, 0, c.gate, c.up}, 7, 1.702)
 			if !near(h[1], c.want) || h[0] != 0 {
 				t.Errorf("got %v, want [0 %v]", h, c.want)
 			}

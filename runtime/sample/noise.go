@@ -39,15 +39,15 @@ func noiseKey(seed uint64, position int) uint32 {
 	return mix(mix(mix(uint32(seed>>32)^0x9e3779b9)^uint32(seed)) ^ uint32(position))
 }
 
-// Hash returns the 32 random bits behind Noise.
-func Hash(seed uint64, position int, id int32) uint32 {
+// hash returns the 32 random bits behind Noise.
+func hash(seed uint64, position int, id int32) uint32 {
 	return mix(noiseKey(seed, position) ^ uint32(id))
 }
 
 // Noise returns the standard Gumbel variable of a token: the one that stands at position (counted from 0, the first token of the
 // prompt) if id is drawn. It lies between -2.9 and 22.9.
 func Noise(seed uint64, position int, id int32) float32 {
-	return gumbel(Hash(seed, position, id))
+	return gumbel(hash(seed, position, id))
 }
 
 func gumbel(h uint32) float32 {

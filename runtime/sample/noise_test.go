@@ -21,7 +21,7 @@ func TestHashVectors(t *testing.T) {
 		{0, 1, 0, 0xb0ef959b},
 		{0xfedcba9876543210, 131071, 201087, 0x72ac5005},
 	} {
-		if got := Hash(tt.seed, tt.position, tt.id); got != tt.want {
+		if got := hash(tt.seed, tt.position, tt.id); got != tt.want {
 			t.Errorf("Hash(%#x, %d, %d) = %#08x, want %#08x; noise %v", tt.seed, tt.position, tt.id, got, tt.want, gumbel(got))
 		}
 	}

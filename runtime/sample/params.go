@@ -8,7 +8,7 @@ import (
 // Params says how tokens are drawn. The zero value is greedy: always the token with the largest logit. The steps are applied in
 // the order of the fields LogitBias, penalties, Temperature, TopK, TopP, MinP.
 type Params struct {
-	// Temperature divides the logits, 0 or more. Below MinTemperature the choice is greedy, and TopK, TopP and MinP have no
+	// Temperature divides the logits, 0 or more. Below 0.0001 the choice is greedy, and TopK, TopP and MinP have no
 	// effect. OpenAI recommends 1 for gpt-oss, and nothing else.
 	Temperature float32
 	// TopK keeps the k most likely tokens. 0 keeps all.
@@ -35,9 +35,9 @@ type Params struct {
 	Seed uint64
 }
 
-// MinTemperature is the smallest temperature at which noise is added. Below it the noise could not lift a token over one whose
+// minTemperature is the smallest temperature at which noise is added. Below it the noise could not lift a token over one whose
 // logit is 0.003 larger.
-const MinTemperature = 1e-4
+const minTemperature = 1e-4
 
 // Recommended is what OpenAI recommends for gpt-oss: temperature 1 and nothing else; with a random seed.
 func Recommended() Params { return Params{Temperature: 1, Seed: rand.Uint64()} }
@@ -78,7 +78,7 @@ func (p *Params) Validate(vocab int) error {
 }
 
 // Greedy reports whether no noise is added.
-func (p *Params) Greedy() bool { return p.Temperature < MinTemperature }
+func (p *Params) Greedy() bool { return p.Temperature < minTemperature }
 
 // TemperatureOnly reports whether greedy choice or noise at a temperature is all there is to do. A device that can do that
 // chooses the same tokens.

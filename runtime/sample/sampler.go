@@ -12,7 +12,7 @@ type Sampler struct {
 	vocab      int
 	seen       map[int32]int // occurrences in prompt and reply, for RepetitionPenalty
 	replied    map[int32]int // occurrences in the reply, for PresencePenalty and FrequencyPenalty
-	candidates []Candidate
+	candidates []candidate
 }
 
 // New returns a sampler for rows of vocab logits. prompt is what the reply follows.
@@ -43,33 +43,33 @@ func (s *Sampler) Choose(logits []float32, position int, allowed []uint32) (int3
 		return 0, fmt.Errorf("sample: row has %d logits, want %d", len(logits), s.vocab)
 	}
 	p := &s.params
-	Bias(logits, p.LogitBias)
+	addBias(logits, p.LogitBias)
 	if s.seen != nil {
-		PenalizeRepetition(logits, s.seen, p.RepetitionPenalty)
+		penalizeRepetition(logits, s.seen, p.RepetitionPenalty)
 	}
 	if s.replied != nil {
-		PenalizePresence(logits, s.replied, p.PresencePenalty, p.FrequencyPenalty)
+		penalizePresence(logits, s.replied, p.PresencePenalty, p.FrequencyPenalty)
 	}
-	Allow(logits, allowed)
+	allowOnly(logits, allowed)
 	if p.Greedy() {
-		return Argmax(logits)
+		return argmax(logits)
 	}
 
-	c, err := Candidates(s.candidates[:0], logits, p.Temperature)
+	c, err := candidates(s.candidates[:0], logits, p.Temperature)
 	s.candidates = c
 	if err != nil {
 		return 0, err
 	}
 	if p.TopK > 0 {
-		c = TopK(c, p.TopK)
+		c = keepTopK(c, p.TopK)
 	}
 	if p.TopP > 0 && p.TopP < 1 {
-		c = TopP(c, p.TopP)
+		c = keepTopP(c, p.TopP)
 	}
 	if p.MinP > 0 {
-		c = MinP(c, p.MinP)
+		c = keepMinP(c, p.MinP)
 	}
-	return Draw(c, p.Seed, position), nil
+	return draw(c, p.Seed, position), nil
 }
 
 // Accept counts a token of the reply for the penalties.

@@ -8,9 +8,9 @@ import (
 // ErrNoToken means that no logit of a row is a finite number: everything is forbidden, or the model computed NaN.
 var ErrNoToken = errors.New("sample: no token has a finite logit")
 
-// Argmax returns the id of the largest finite logit, the lowest id on ties. NaN and infinities are never chosen; if there is
+// argmax returns the id of the largest finite logit, the lowest id on ties. NaN and infinities are never chosen; if there is
 // nothing else the error is ErrNoToken.
-func Argmax(logits []float32) (int32, error) {
+func argmax(logits []float32) (int32, error) {
 	best := -1
 	for id, x := range logits {
 		if (best < 0 || x > logits[best]) && finite(x) {
@@ -23,38 +23,15 @@ func Argmax(logits []float32) (int32, error) {
 	return int32(best), nil
 }
 
-// Softmax writes exp(logits) divided by their sum to dst, both [vocab]; dst may be logits. The largest finite logit is subtracted
-// first, so nothing overflows; logits that are not finite get 0.
-func Softmax(dst, logits []float32) error {
-	best, err := Argmax(logits)
-	if err != nil {
-		return err
-	}
-	top := logits[best]
-	sum := 0.0
-	for id, x := range logits {
-		p := float32(0)
-		if finite(x) {
-			p = exp(x - top)
-		}
-		dst[id] = p
-		sum += float64(p)
-	}
-	for id := range dst {
-		dst[id] = float32(float64(dst[id]) / sum)
-	}
-	return nil
-}
-
-// Bias adds bias to single logits.
-func Bias(logits []float32, bias map[int32]float32) {
+// addBias adds bias to single logits.
+func addBias(logits []float32, bias map[int32]float32) {
 	for id, b := range bias {
 		logits[id] += b
 	}
 }
 
-// PenalizeRepetition divides the positive logits and multiplies the negative ones of every token in seen by penalty.
-func PenalizeRepetition(logits []float32, seen map[int32]int, penalty float32) {
+// penalizeRepetition divides the positive logits and multiplies the negative ones of every token in seen by penalty.
+func penalizeRepetition(logits []float32, seen map[int32]int, penalty float32) {
 	for id := range seen {
 		if logits[id] > 0 {
 			logits[id] /= penalty
@@ -64,15 +41,15 @@ func PenalizeRepetition(logits []float32, seen map[int32]int, penalty float32) {
 	}
 }
 
-// PenalizePresence subtracts presence once, and frequency for each of its occurrences, from the logit of every token in counts.
-func PenalizePresence(logits []float32, counts map[int32]int, presence, frequency float32) {
+// penalizePresence subtracts presence once, and frequency for each of its occurrences, from the logit of every token in counts.
+func penalizePresence(logits []float32, counts map[int32]int, presence, frequency float32) {
 	for id, n := range counts {
 		logits[id] -= presence + float32(n)*frequency
 	}
 }
 
-// Allow sets the logits of all tokens outside the bit set to -Inf. allowed is [(vocab+31)/32], bit id%32 of word id/32.
-func Allow(logits []float32, allowed []uint32) {
+// allowOnly sets the logits of all tokens outside the bit set to -Inf. allowed is [(vocab+31)/32], bit id%32 of word id/32.
+func allowOnly(logits []float32, allowed []uint32) {
 	minusInf := float32(math.Inf(-1))
 	for w, word := range allowed {
 		if word == math.MaxUint32 {
@@ -86,24 +63,24 @@ func Allow(logits []float32, allowed []uint32) {
 	}
 }
 
-// A Candidate is a token that may still be drawn.
-type Candidate struct {
+// A candidate is a token that may still be drawn.
+type candidate struct {
 	ID     int32
 	Logit  float32 // (logit - largest logit) / temperature: 0 or less
 	weight float32 // exp(Logit), the probability up to a common factor; computed by TopP
 }
 
 // better is the order of candidates: larger logit first, lower id on ties.
-func better(a, b Candidate) bool { return a.Logit > b.Logit || a.Logit == b.Logit && a.ID < b.ID }
+func better(a, b candidate) bool { return a.Logit > b.Logit || a.Logit == b.Logit && a.ID < b.ID }
 
 // reach is how far below the largest logit, in units of temperature, a candidate may lie. The noise differs by less than 26
 // between two tokens, so that no token beyond is ever drawn; and all of them together have less probability than float32
 // resolves (2e5 * exp(-40) = 8e-13).
 const reach = 40
 
-// Candidates appends the tokens that can be drawn at a temperature to dst, in order of id.
-func Candidates(dst []Candidate, logits []float32, temperature float32) ([]Candidate, error) {
-	best, err := Argmax(logits)
+// candidates appends the tokens that can be drawn at a temperature to dst, in order of id.
+func candidates(dst []candidate, logits []float32, temperature float32) ([]candidate, error) {
+	best, err := argmax(logits)
 	if err != nil {
 		return dst, err
 	}
@@ -111,33 +88,33 @@ func Candidates(dst []Candidate, logits []float32, temperature float32) ([]Candi
 	lowest := top - reach*temperature
 	for id, x := range logits {
 		if x >= lowest && finite(x) {
-			dst = append(dst, Candidate{ID: int32(id), Logit: (x - top) / temperature})
+			dst = append(dst, candidate{ID: int32(id), Logit: (x - top) / temperature})
 		}
 	}
 	return dst, nil
 }
 
-// TopK keeps the k best candidates, in any order, and reorders c.
-func TopK(c []Candidate, k int) []Candidate {
+// keepTopK keeps the k best candidates, in any order, and reorders c.
+func keepTopK(c []candidate, k int) []candidate {
 	if k >= len(c) {
 		return c
 	}
-	return best(c, float64(k), func(Candidate) float64 { return 1 })
+	return best(c, float64(k), func(candidate) float64 { return 1 })
 }
 
-// TopP keeps the smallest number of the best candidates that have together at least the fraction p of the probability of all in
+// keepTopP keeps the smallest number of the best candidates that have together at least the fraction p of the probability of all in
 // c, in any order, and reorders c.
-func TopP(c []Candidate, p float32) []Candidate {
+func keepTopP(c []candidate, p float32) []candidate {
 	sum := 0.0
 	for i := range c {
 		c[i].weight = exp(c[i].Logit)
 		sum += float64(c[i].weight)
 	}
-	return best(c, float64(p)*sum, func(x Candidate) float64 { return float64(x.weight) })
+	return best(c, float64(p)*sum, func(x candidate) float64 { return float64(x.weight) })
 }
 
-// MinP keeps the candidates that are at least p times as probable as the most probable token, in order. That one has Logit 0.
-func MinP(c []Candidate, p float32) []Candidate {
+// keepMinP keeps the candidates that are at least p times as probable as the most probable token, in order. That one has Logit 0.
+func keepMinP(c []candidate, p float32) []candidate {
 	lowest := float32(math.Log(float64(p)))
 	kept := c[:0]
 	for _, x := range c {
@@ -150,7 +127,7 @@ func MinP(c []Candidate, p float32) []Candidate {
 
 // best moves the best candidates to the front, as few as have together the given weight, and returns them; all of c if there is
 // not that much. It is quickselect by weight: linear time, no sorting.
-func best(c []Candidate, target float64, weight func(Candidate) float64) []Candidate {
+func best(c []candidate, target float64, weight func(candidate) float64) []candidate {
 	lo, hi := 0, len(c) // c[:lo] are in, c[hi:] are out
 	have := 0.0         // weight of c[:lo]
 	for hi-lo > 1 {
@@ -174,7 +151,7 @@ func best(c []Candidate, target float64, weight func(Candidate) float64) []Candi
 
 // partition reorders c around the median of three of its elements and returns where that one came to stand: better ones are before
 // it, the others after it.
-func partition(c []Candidate) int {
+func partition(c []candidate) int {
 	last := len(c) - 1
 	a, b, d := 0, last/2, last
 	if better(c[b], c[a]) {
@@ -198,9 +175,9 @@ func partition(c []Candidate) int {
 	return n
 }
 
-// Draw returns the candidate with the largest logit plus Noise(seed, position, id), the lowest id on ties. It is a draw from the
+// draw returns the candidate with the largest logit plus Noise(seed, position, id), the lowest id on ties. It is a draw from the
 // softmax of the candidates' logits, whatever their order. c is not empty.
-func Draw(c []Candidate, seed uint64, position int) int32 {
+func draw(c []candidate, seed uint64, position int) int32 {
 	key := noiseKey(seed, position)
 	bestID, bestScore := int32(-1), float32(math.Inf(-1))
 	for _, x := range c {
@@ -225,7 +202,7 @@ type LogProb struct {
 // LogProbs returns the log probability of a token under the softmax of the logits as they are, and appends the top most likely
 // tokens to dst, most likely first, lowest id first on ties. Tokens without a finite logit have -Inf and are not listed.
 func LogProbs(dst []LogProb, logits []float32, id int32, top int) (LogProb, []LogProb, error) {
-	bestID, err := Argmax(logits)
+	bestID, err := argmax(logits)
 	if err != nil {
 		return LogProb{}, dst, err
 	}

@@ -31,11 +31,34 @@ func TestArgmax(t *testing.T) {
 		{"NothingFinite", []float32{nan, inf, -inf}, 0, ErrNoToken},
 		{"Empty", nil, 0, ErrNoToken},
 	} {
-		got, err := Argmax(tt.logits)
+		got, err := argmax(tt.logits)
 		if got != tt.want || !errors.Is(err, tt.err) {
 			t.Errorf("%s: Argmax(%v) = %d, %v, want %d, %v", tt.name, tt.logits, got, err, tt.want, tt.err)
 		}
 	}
+}
+
+// softmax writes exp(logits) divided by their sum to dst, both [vocab]; dst may be logits. The largest finite logit is subtracted
+// first, so nothing overflows; logits that are not finite get 0.
+func softmax(dst, logits []float32) error {
+	best, err := argmax(logits)
+	if err != nil {
+		return err
+	}
+	top := logits[best]
+	sum := 0.0
+	for id, x := range logits {
+		p := float32(0)
+		if finite(x) {
+			p = exp(x - top)
+		}
+		dst[id] = p
+		sum += float64(p)
+	}
+	for id := range dst {
+		dst[id] = float32(float64(dst[id]) / sum)
+	}
+	return nil
 }
 
 func TestSoftmax(t *testing.T) {
@@ -49,7 +72,7 @@ func TestSoftmax(t *testing.T) {
 		{"Thirds", []float32{0, float32(math.Log(2))}, []float32{1.0 / 3, 2.0 / 3}},
 	} {
 		got := make([]float32, len(tt.logits))
-		if err := Softmax(got, tt.logits); err != nil {
+		if err := softmax(got, tt.logits); err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 		for i := range got {
@@ -62,15 +85,15 @@ func TestSoftmax(t *testing.T) {
 
 func TestPenalties(t *testing.T) {
 	logits := []float32{2, -2, 0, 1}
-	PenalizeRepetition(logits, map[int32]int{0: 1, 1: 5, 2: 1}, 2)
+	penalizeRepetition(logits, map[int32]int{0: 1, 1: 5, 2: 1}, 2)
 	if d := gocmp.Diff([]float32{1, -4, 0, 1}, logits); d != "" {
-		t.Errorf("PenalizeRepetition: %s", d)
+		t.Errorf("penalizeRepetition: %s", d)
 	}
-	PenalizePresence(logits, map[int32]int{0: 1, 3: 3}, 0.5, 0.25)
+	penalizePresence(logits, map[int32]int{0: 1, 3: 3}, 0.5, 0.25)
 	if d := gocmp.Diff([]float32{0.25, -4, 0, -0.25}, logits); d != "" {
 		t.Errorf("PenalizePresence: %s", d)
 	}
-	Bias(logits, map[int32]float32{2: -100})
+	addBias(logits, map[int32]float32{2: -100})
 	if logits[2] != -100 {
 		t.Errorf("Bias: got %v, want -100", logits[2])
 	}
@@ -81,7 +104,7 @@ func TestAllow(t *testing.T) {
 		logits := make([]float32, rapid.IntRange(1, 100).Draw(t, "vocab"))
 		word := rapid.OneOf(rapid.Uint32(), rapid.Just(uint32(0)), rapid.Just(uint32(math.MaxUint32)))
 		allowed := rapid.SliceOfN(word, (len(logits)+31)/32, (len(logits)+31)/32).Draw(t, "allowed")
-		Allow(logits, allowed)
+		allowOnly(logits, allowed)
 		for id, x := range logits {
 			if want := allowed[id/32]>>(id%32)&1 == 1; (x == 0) != want {
 				t.Fatalf("token %d: logit %v, allowed %v", id, x, want)
@@ -101,8 +124,8 @@ func rows(t *rapid.T) []float32 {
 }
 
 // sorted returns the candidates in their order, by the library's sort.
-func sorted(c []Candidate) []Candidate {
-	return slices.SortedFunc(slices.Values(c), func(a, b Candidate) int {
+func sorted(c []candidate) []candidate {
+	return slices.SortedFunc(slices.Values(c), func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(b.Logit, a.Logit), cmp.Compare(a.ID, b.ID))
 	})
 }
@@ -110,19 +133,19 @@ func sorted(c []Candidate) []Candidate {
 func TestFiltersAgreeWithSorting(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		temperature := rapid.Float32Range(0.01, 3).Draw(t, "temperature")
-		all, err := Candidates(nil, rows(t), temperature)
+		all, err := candidates(nil, rows(t), temperature)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := sorted(all)
 
 		k := rapid.IntRange(1, 70).Draw(t, "k")
-		if got := sorted(TopK(slices.Clone(all), k)); !slices.Equal(got, want[:min(k, len(want))]) {
+		if got := sorted(keepTopK(slices.Clone(all), k)); !slices.Equal(got, want[:min(k, len(want))]) {
 			t.Fatalf("TopK(%d) of %v: %v", k, want, got)
 		}
 
 		p := rapid.Float32Range(0.001, 1).Draw(t, "p")
-		kept := sorted(TopP(slices.Clone(all), p))
+		kept := sorted(keepTopP(slices.Clone(all), p))
 		sum, have := 0.0, 0.0
 		for n, c := range want {
 			w := float64(exp(c.Logit))
@@ -143,7 +166,7 @@ func TestFiltersAgreeWithSorting(t *testing.T) {
 			t.Fatalf("TopP(%v) keeps more than it needs: %v without the last one", p, without/sum)
 		}
 
-		kept = MinP(slices.Clone(all), p)
+		kept = keepMinP(slices.Clone(all), p)
 		for _, c := range all {
 			// exp and log round; a candidate may lie on the edge.
 			if w := exp(c.Logit); math.Abs(float64(w-p)) > 1e-6 && slices.Contains(kept, c) != (w > p) {
@@ -159,13 +182,13 @@ func TestDrawIsGumbelMax(t *testing.T) {
 		logits := rows(t)
 		temperature := rapid.Float32Range(0.01, 3).Draw(t, "temperature")
 		seed, position := rapid.Uint64().Draw(t, "seed"), rapid.IntRange(0, 1<<17).Draw(t, "position")
-		c, err := Candidates(nil, logits, temperature)
+		c, err := candidates(nil, logits, temperature)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := Draw(rapid.Permutation(c).Draw(t, "order"), seed, position)
+		got := draw(rapid.Permutation(c).Draw(t, "order"), seed, position)
 
-		top, _ := Argmax(logits)
+		top, _ := argmax(logits)
 		best, bestScore := int32(-1), -inf
 		for id, x := range logits {
 			if !finite(x) {
@@ -191,7 +214,7 @@ func TestLogProbs(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := make([]float32, len(logits))
-		if err := Softmax(p, logits); err != nil {
+		if err := softmax(p, logits); err != nil {
 			t.Fatal(err)
 		}
 		// Both round to float32; log probabilities here are above -70 and have a spacing of 8e-6 there.
@@ -226,8 +249,8 @@ func TestLogProbs(t *testing.T) {
 func benchRow() []float32 {
 	logits := make([]float32, 201088)
 	for id := range logits {
-		u := float64(Hash(1, 0, int32(id))>>9)/(1<<23) + 1e-9
-		v := float64(Hash(2, 0, int32(id))) / (1 << 32)
+		u := float64(hash(1, 0, int32(id))>>9)/(1<<23) + 1e-9
+		v := float64(hash(2, 0, int32(id))) / (1 << 32)
 		logits[id] = float32(2.5 * math.Sqrt(-2*math.Log(u)) * math.Cos(2*math.Pi*v))
 	}
 	for n := range 20 {
@@ -239,15 +262,7 @@ func benchRow() []float32 {
 func BenchmarkArgmax(b *testing.B) {
 	row := benchRow()
 	for b.Loop() {
-		Argmax(row)
-	}
-}
-
-func BenchmarkSoftmax(b *testing.B) {
-	row := benchRow()
-	dst := make([]float32, len(row))
-	for b.Loop() {
-		Softmax(dst, row)
+		argmax(row)
 	}
 }
 
@@ -258,8 +273,8 @@ func BenchmarkPenalties(b *testing.B) {
 		counts[n*100] = 1
 	}
 	for b.Loop() {
-		PenalizeRepetition(row, counts, 1.0001)
-		PenalizePresence(row, counts, 0.001, 0)
+		penalizeRepetition(row, counts, 1.0001)
+		penalizePresence(row, counts, 0.001, 0)
 	}
 }
 
@@ -270,42 +285,42 @@ func BenchmarkAllow(b *testing.B) {
 		allowed[w] = math.MaxUint32 - 1
 	}
 	for b.Loop() {
-		Allow(row, allowed)
+		allowOnly(row, allowed)
 	}
 }
 
 func BenchmarkTopK(b *testing.B) {
-	all, _ := Candidates(nil, benchRow(), 1)
-	c := make([]Candidate, len(all))
+	all, _ := candidates(nil, benchRow(), 1)
+	c := make([]candidate, len(all))
 	for b.Loop() {
 		copy(c, all)
-		TopK(c, 50)
+		keepTopK(c, 50)
 	}
 }
 
 func BenchmarkTopP(b *testing.B) {
-	all, _ := Candidates(nil, benchRow(), 1)
-	c := make([]Candidate, len(all))
+	all, _ := candidates(nil, benchRow(), 1)
+	c := make([]candidate, len(all))
 	for b.Loop() {
 		copy(c, all)
-		TopP(c, 0.95)
+		keepTopP(c, 0.95)
 	}
 }
 
 func BenchmarkMinP(b *testing.B) {
-	all, _ := Candidates(nil, benchRow(), 1)
-	c := make([]Candidate, len(all))
+	all, _ := candidates(nil, benchRow(), 1)
+	c := make([]candidate, len(all))
 	for b.Loop() {
 		copy(c, all)
-		MinP(c, 0.05)
+		keepMinP(c, 0.05)
 	}
 }
 
 func BenchmarkDraw(b *testing.B) {
-	all, _ := Candidates(nil, benchRow(), 1)
+	all, _ := candidates(nil, benchRow(), 1)
 	position := 0
 	for b.Loop() {
-		Draw(all, 1, position)
+		draw(all, 1, position)
 		position++
 	}
 }

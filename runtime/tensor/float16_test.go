@@ -125,7 +125,7 @@ func TestLengthMismatchPanics(t *testing.T) {
 		"BF16ToF32":     func() { BF16ToF32(make([]float32, 2), make([]byte, 3)) },
 		"F32ToF16":      func() { F32ToF16(make([]byte, 2), make([]float32, 2)) },
 		"MXFP4ToF32":    func() { MXFP4ToF32(make([]float32, 33), make([]byte, 16), make([]byte, 1)) },
-		"F32ToMXFP4":    func() { F32ToMXFP4(make([]byte, 16), make([]byte, 2), make([]float32, 32)) },
+		"f32ToMXFP4":    func() { f32ToMXFP4(make([]byte, 16), make([]byte, 2), make([]float32, 32)) },
 		"MXFP4FromGGML": func() { MXFP4FromGGML(make([]byte, 16), make([]byte, 1), make([]byte, 16)) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -72,10 +72,82 @@ func TestFromE8M0(t *testing.T) {
 	}
 }
 
+// f32ToMXFP4 encodes len(scales) blocks: src [n][32], blocks [n][16], scales [n].
+//
+// A block's scale follows from its largest magnitude m*2^e, 1 <= m < 2: 2^(e-2), so that the values span the codes up to 6, or
+// 2^(e-1) where m > 1.75, because rounding 7 and more down to 6 would cost more than the finer steps gain (RMS error on
+// Gaussian values: 0.1118 of their deviation; 0.1148 without the exception, 0.1115 for an exhaustive search). Values round to
+// the nearest code, ties to the even one. A block of zeros has scale 0; one with a NaN or an infinity has scale 255 (NaN).
+func f32ToMXFP4(blocks, scales []byte, src []float32) {
+	mustMatch("f32ToMXFP4", len(blocks), len(scales)*BlockBytes)
+	mustMatch("f32ToMXFP4", len(src), 2*len(blocks))
+	for b := range scales {
+		in := src[b*BlockValues:][:BlockValues]
+		out := blocks[b*BlockBytes:][:BlockBytes]
+		scales[b] = blockScale(in)
+		if scales[b] == 255 {
+			clear(out)
+			continue
+		}
+		inverse := math.Ldexp(1, 127-int(scales[b]))
+		for j := range out {
+			out[j] = toE2M1(float64(in[2*j])*inverse) | toE2M1(float64(in[2*j+1])*inverse)<<4
+		}
+	}
+}
+
+// blockScale chooses the scale of 32 values.
+func blockScale(in []float32) byte {
+	var largest float64
+	for _, f := range in {
+		a := math.Abs(float64(f))
+		if !(a <= math.MaxFloat32) {
+			return 255
+		}
+		largest = max(largest, a)
+	}
+	if largest == 0 {
+		return 0
+	}
+	frac, exp := math.Frexp(largest) // largest = 2*frac * 2^(exp-1)
+	exp -= 1 + 2
+	if 2*frac > 1.75 {
+		exp++
+	}
+	return byte(max(exp+127, 0)) // at most 127-2+1+127 = 253
+}
+
+// toE2M1 rounds to the nearest code, ties to the even code, saturating at 6.
+func toE2M1(f float64) byte {
+	var code byte
+	switch a := math.Abs(f); {
+	case a <= 0.25:
+		code = 0
+	case a < 0.75:
+		code = 1
+	case a <= 1.25:
+		code = 2
+	case a < 1.75:
+		code = 3
+	case a <= 2.5:
+		code = 4
+	case a < 3.5:
+		code = 5
+	case a <= 5:
+		code = 6
+	default:
+		code = 7
+	}
+	if math.Signbit(f) {
+		code |= 8
+	}
+	return code
+}
+
 // encode returns the encoded form of up to 32 values, the rest zero.
 func encode(values ...float32) (blocks []byte, scale byte) {
 	blocks, scales := make([]byte, BlockBytes), make([]byte, 1)
-	F32ToMXFP4(blocks, scales, append(slices.Clone(values), make([]float32, BlockValues-len(values))...))
+	f32ToMXFP4(blocks, scales, append(slices.Clone(values), make([]float32, BlockValues-len(values))...))
 	return blocks, scales[0]
 }
 
@@ -135,7 +207,7 @@ func TestMXFP4RoundTrip(t *testing.T) {
 		want, got := make([]float32, BlockValues), make([]float32, BlockValues)
 		MXFP4ToF32(want, blocks, []byte{scale})
 		again, scales := make([]byte, BlockBytes), make([]byte, 1)
-		F32ToMXFP4(again, scales, want)
+		f32ToMXFP4(again, scales, want)
 		MXFP4ToF32(got, again, scales)
 		for i := range want {
 			if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
@@ -150,7 +222,7 @@ func TestMXFP4Nearest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := rapid.SliceOfN(rapid.Float32Range(-1e3, 1e3), BlockValues, BlockValues).Draw(t, "values")
 		blocks, scales, got := make([]byte, BlockBytes), make([]byte, 1), make([]float32, BlockValues)
-		F32ToMXFP4(blocks, scales, in)
+		f32ToMXFP4(blocks, scales, in)
 		MXFP4ToF32(got, blocks, scales)
 		for i, f := range in {
 			best := math.Inf(1)
