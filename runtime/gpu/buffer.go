@@ -2,7 +2,6 @@ package gpu
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 )
 
@@ -65,12 +64,6 @@ func (d *Device) NewBuffer(label string, nBytes int64, usage Usage) (*Buffer, er
 	return b, nil
 }
 
-// Bytes is the buffer's size.
-func (b *Buffer) Bytes() int64 { return b.bytes }
-
-// Label is the name that the buffer was made with.
-func (b *Buffer) Label() string { return b.label }
-
 // Release frees the buffer. Programs recorded with it can't be submitted any more; its memory goes once they are released too,
 // and what was submitted before has run. It may be called twice.
 func (b *Buffer) Release() {
@@ -99,7 +92,7 @@ func (b *Buffer) span(d *Device, off, n int64) error {
 	case b.d != d:
 		return fmt.Errorf("buffer %q belongs to another device", b.label)
 	case b.freed:
-		return fmt.Errorf("buffer %q is released: %w", b.label, ErrClosed)
+		return fmt.Errorf("buffer %q is released: %w", b.label, errClosed)
 	case off < 0 || n < 0 || off > b.bytes || n > b.bytes-off:
 		return fmt.Errorf("buffer %q has %d bytes, asked for %d at %d", b.label, b.bytes, n, off)
 	case off%4 != 0:
@@ -164,26 +157,6 @@ func (d *Device) queueWrite(b *Buffer, off, n int64, write func() error) error {
 	if len(d.flushes) > 2 { // bound what is staged: the next write waits for the last but two
 		d.raw.poll(d.flushes[0])
 		d.flushes = append(d.flushes[:0], d.flushes[1:]...)
-	}
-	return nil
-}
-
-// Fill writes word to every word of [off, off+n). off and n are multiples of 4. It is meant for tests, which poison buffers
-// before a kernel writes them.
-func (d *Device) Fill(b *Buffer, off, n int64, word uint32) error {
-	if n < 0 || n%4 != 0 {
-		return fmt.Errorf("gpu: fill: %d bytes are not whole words", n)
-	}
-	p := make([]byte, min(n, 1<<20))
-	for i := 0; i < len(p); i += 4 {
-		binary.LittleEndian.PutUint32(p[i:], word)
-	}
-	for n > 0 {
-		step := min(n, int64(len(p)))
-		if err := d.writeWords(b, off, p[:step]); err != nil {
-			return err
-		}
-		off, n = off+step, n-step
 	}
 	return nil
 }

@@ -15,9 +15,11 @@ import (
 var (
 	// ErrNoAdapter is returned where WebGPU finds no device to run on.
 	ErrNoAdapter = errors.New("no WebGPU adapter")
-	// ErrClosed is returned by every call on a closed Device, or on what was released.
-	ErrClosed = errors.New("closed")
-	// ErrLost is returned once the device is lost: reset by its driver, or removed. Everything on it is gone.
+	// errClosed is returned by every call on a closed Device, or on what was released.
+	errClosed = errors.New("closed")
+	// ErrLost is returned once the device is lost: reset by its driver, or removed. Everything on it is gone. Natively a call has
+	// to find out, and that is not certain: wgpu-native ends the process on a loss that it notices by itself, and neither binding
+	// can set its handler.
 	ErrLost error = lostError{}
 	// ErrOutOfMemory is returned where the device has no memory left for a buffer.
 	ErrOutOfMemory = errors.New("out of memory")
@@ -100,7 +102,6 @@ type Stats struct {
 // Device is an open GPU with its queue.
 type Device struct {
 	caps  Caps
-	lost  chan struct{}
 	waits sync.WaitGroup // waits that their callers gave up
 
 	// staging is held by the one Read in progress. It carries the readback buffer from one to the next.
@@ -150,7 +151,6 @@ func Open(ctx context.Context, o Options) (*Device, error) {
 	}
 	d := &Device{
 		caps:    caps,
-		lost:    make(chan struct{}),
 		staging: make(chan *staging, 1),
 		raw:     raw,
 		live:    map[releaser]struct{}{},
@@ -205,11 +205,6 @@ func (d *Device) Stats() Stats {
 	return s
 }
 
-// Lost is closed once the device is lost. Later calls fail with ErrLost. In a browser that is told at once. Natively a call has to
-// find out, and that is not certain: wgpu-native ends the process on a loss that it notices by itself, and neither binding can set
-// its handler.
-func (d *Device) Lost() <-chan struct{} { return d.lost }
-
 // Close waits for reads in progress and releases the device and everything made from it. It may be called twice.
 func (d *Device) Close() {
 	s := <-d.staging // no Read is in progress from here on
@@ -233,7 +228,7 @@ func (d *Device) Close() {
 // usable returns why the device can't be used, or nil. The caller holds mu.
 func (d *Device) usable() error {
 	if d.raw == nil {
-		return ErrClosed
+		return errClosed
 	}
 	return d.lostErr
 }
@@ -247,7 +242,6 @@ func (d *Device) fail(what string, err error) error {
 func (d *Device) note(what string, err error) error {
 	if errors.Is(err, ErrLost) && d.lostErr == nil {
 		d.lostErr = ErrLost
-		close(d.lost)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

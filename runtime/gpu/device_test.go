@@ -166,14 +166,12 @@ func TestBuffersStartAsZerosAndRoundUp(t *testing.T) {
 }
 
 // A buffer is compared with a byte slice that is written in the same way.
-func TestWritesReadsAndFillsAreBytes(t *testing.T) {
+func TestWritesAndReadsAreBytes(t *testing.T) {
 	d := gputest.Open(t, gpu.Options{})
 	const n = 4096
 	b := newBuffer(t, d, "b", n, gpu.Storage)
 	rapid.Check(t, func(r *rapid.T) {
-		if err := d.Fill(b, 0, n, 0xdeadbeef); err != nil {
-			r.Fatal(err)
-		}
+		gputest.Poison(t, b, n, 0xdeadbeef)
 		want := make([]byte, n)
 		for i := range want {
 			want[i] = []byte{0xef, 0xbe, 0xad, 0xde}[i%4]
@@ -386,13 +384,6 @@ func TestShaderErrorNamesTheLine(t *testing.T) {
 	bad := increment
 	bad.Source = strings.Replace(bad.Source, "+ 1u", "+ 1.5", 1)
 	_, err := d.NewPipeline(bad)
-	var shader *gpu.ShaderError
-	if !errors.As(err, &shader) {
-		t.Fatalf("error %v is no ShaderError", err)
-	}
-	if shader.Source != bad.Source {
-		t.Error("the error lacks the source")
-	}
 	wantError(t, err, nil, "gpu: shader increment:")
 	bad.Source = "fn helper() {\n  let x: f32 = 1u;\n}"
 	_, err = d.NewPipeline(bad)

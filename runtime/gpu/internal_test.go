@@ -39,17 +39,11 @@ func TestChoose(t *testing.T) {
 // A device can't be lost on purpose, so this tests what follows from the texts that the bindings report.
 func TestLossAndExhaustionAreRecognised(t *testing.T) {
 	for _, text := range []string{"In wgpuQueueSubmit\n    Parent device is lost", "mapping failed: device-lost"} {
-		d := &Device{lost: make(chan struct{}), raw: &rawDevice{}}
+		d := &Device{raw: &rawDevice{}}
 		err := d.fail("submit", classify(errors.New(text)))
 		if !errors.Is(err, ErrLost) || !errors.Is(d.usable(), ErrLost) {
 			t.Errorf("%q is not seen as a loss: %v, %v", text, err, d.usable())
 		}
-		select {
-		case <-d.Lost():
-		default:
-			t.Errorf("Lost is not closed after %q", text)
-		}
-		d.fail("again", classify(errors.New(text))) // closes nothing twice
 	}
 	if err := classify(errors.New("Validation Error: Not enough memory left.")); !errors.Is(err, ErrOutOfMemory) {
 		t.Errorf("%v is not seen as out of memory", err)

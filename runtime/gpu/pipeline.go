@@ -3,7 +3,6 @@ package gpu
 import (
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"gossamer/shaders"
@@ -19,27 +18,11 @@ type Pipeline struct {
 	freed    bool
 }
 
-// ShaderError is a shader that the device's compiler refused.
-type ShaderError struct {
-	Name   string // of the shader
-	Source string // as given to the compiler
-	Line   int    // of Source, from 1; 0 where the compiler names none
-	Err    error  // the compiler's, with an excerpt of Source
-}
-
-func (e *ShaderError) Error() string {
-	if e.Line > 0 {
-		return fmt.Sprintf("shader %s: line %d: %v", e.Name, e.Line, e.Err)
-	}
-	return fmt.Sprintf("shader %s: %v", e.Name, e.Err)
-}
-
-func (e *ShaderError) Unwrap() error { return e.Err }
-
 // wgslPlace is how naga points into a source: "wgsl:line:column".
 var wgslPlace = regexp.MustCompile(`wgsl:(\d+):\d+`)
 
-// NewPipeline compiles s, with an explicit layout of s.Bindings. A refused shader is a *ShaderError.
+// NewPipeline compiles s, with an explicit layout of s.Bindings. The error for a refused shader names the line of its
+// source, from 1, where the compiler does.
 func (d *Device) NewPipeline(s shaders.Shader) (*Pipeline, error) {
 	storage := 0
 	for _, a := range s.Bindings {
@@ -64,11 +47,10 @@ func (d *Device) NewPipeline(s shaders.Shader) (*Pipeline, error) {
 	raw, err := d.raw.newPipeline(s)
 	if err != nil {
 		d.note("", err) // it may tell of the device's loss
-		line := 0
 		if place := wgslPlace.FindStringSubmatch(err.Error()); place != nil {
-			line, _ = strconv.Atoi(place[1]) // it is digits
+			err = fmt.Errorf("line %s: %w", place[1], err)
 		}
-		return nil, fmt.Errorf("gpu: %w", &ShaderError{s.Name, s.Source, line, err})
+		return nil, fmt.Errorf("gpu: shader %s: %w", s.Name, err)
 	}
 	p := &Pipeline{d: d, raw: raw, name: s.Name, bindings: s.Bindings, users: users{}}
 	d.live[p] = struct{}{}

@@ -40,7 +40,7 @@ func (u users) add(p *Program) {
 // release marks the users as broken, because what they were recorded with is released.
 func (u users) release(what string) {
 	for p := range u {
-		p.broken = fmt.Errorf("%s is released: %w", what, ErrClosed)
+		p.broken = fmt.Errorf("%s is released: %w", what, errClosed)
 	}
 	clear(u)
 }
@@ -88,7 +88,7 @@ func (p *Program) dispatch(pl *Pipeline, grid [3]int, args []Binding) error {
 	case pl.d != p.d:
 		return fmt.Errorf("shader %s belongs to another device", pl.name)
 	case pl.freed:
-		return fmt.Errorf("shader %s is released: %w", pl.name, ErrClosed)
+		return fmt.Errorf("shader %s is released: %w", pl.name, errClosed)
 	case len(args) != len(pl.bindings):
 		return fmt.Errorf("shader %s has %d bindings, got %d", pl.name, len(pl.bindings), len(args))
 	}
@@ -203,7 +203,7 @@ func (p *Program) recordable() error {
 		return err
 	}
 	if p.freed {
-		return ErrClosed
+		return errClosed
 	}
 	return p.broken
 }
@@ -252,7 +252,7 @@ func (d *Device) Submit(ctx context.Context, programs ...*Program) error {
 		case p.d != d:
 			err = fmt.Errorf("belongs to another device")
 		case p.freed:
-			err = ErrClosed
+			err = errClosed
 		}
 		if err != nil {
 			return fmt.Errorf("gpu: submit %s: %w", p.label, err)

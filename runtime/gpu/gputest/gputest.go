@@ -1,7 +1,8 @@
-// Package gputest opens devices for tests.
+// Package gputest opens devices for tests and poisons their buffers.
 package gputest
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"sync"
@@ -36,4 +37,16 @@ func Open(t testing.TB, o gpu.Options) *gpu.Device {
 	}
 	devices.open[o] = d
 	return d
+}
+
+// Poison writes word to the first n bytes, a multiple of 4, of a buffer that a kernel shall write.
+func Poison(t testing.TB, b *gpu.Buffer, n int64, word uint32) {
+	t.Helper()
+	p := make([]byte, 0, n)
+	for len(p) < cap(p) {
+		p = binary.LittleEndian.AppendUint32(p, word)
+	}
+	if err := b.Write(0, p); err != nil {
+		t.Fatal(err)
+	}
 }
