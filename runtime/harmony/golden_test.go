@@ -129,7 +129,7 @@ func TestParserGolden(t *testing.T) {
 			if err := json.Unmarshal(out, &got); err != nil {
 				t.Fatal(err)
 			}
-			messages, err := DecodeMessages(got.Messages)
+			messages, err := decodeMessages(got.Messages)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +140,7 @@ func TestParserGolden(t *testing.T) {
 
 func compareMessages(t *testing.T, about string, want json.RawMessage, got []Message) {
 	t.Helper()
-	data, err := EncodeMessages(got)
+	data, err := encodeMessages(got)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,8 +58,8 @@ type jsonFunction struct {
 	Parameters  json.RawMessage `json:"parameters"` // raw, because the order of its keys counts
 }
 
-// DecodeMessages reads a list of messages in the JSON form of OpenAI's harmony packages.
-func DecodeMessages(data []byte) ([]Message, error) {
+// decodeMessages reads a list of messages in the JSON form of OpenAI's harmony packages.
+func decodeMessages(data []byte) ([]Message, error) {
 	var list []jsonMessage
 	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, fmt.Errorf("harmony: messages: %w", err)
@@ -146,8 +146,8 @@ func decodeTools(tools map[string]jsonNamespace) []Namespace {
 	return namespaces
 }
 
-// EncodeMessages writes messages of text in the same JSON form.
-func EncodeMessages(messages []Message) ([]byte, error) {
+// encodeMessages writes messages of text in the same JSON form.
+func encodeMessages(messages []Message) ([]byte, error) {
 	list := make([]jsonMessage, len(messages))
 	for i, m := range messages {
 		for _, c := range m.Content {
@@ -210,7 +210,7 @@ func renderJSON(tok *tokenizer.Tokenizer, data []byte) ([]int32, error) {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return nil, fmt.Errorf("harmony: conversation: %w", err)
 	}
-	messages, err := DecodeMessages(in.Messages)
+	messages, err := decodeMessages(in.Messages)
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +252,7 @@ func ParseJSON(tok *tokenizer.Tokenizer, data []byte) ([]byte, error) {
 		p.Push(t)
 	}
 	p.Close()
-	messages, err := EncodeMessages(p.Messages())
+	messages, err := encodeMessages(p.Messages())
 	if err != nil {
 		return nil, err
 	}

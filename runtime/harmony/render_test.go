@@ -374,7 +374,7 @@ func TestJSONErrors(t *testing.T) {
 	if out, err := ParseJSON(tok, []byte(`{"tokens":[]}`)); err != nil || string(out) != `{"messages":[]}` {
 		t.Errorf("no tokens: %s, %v", out, err)
 	}
-	if _, err := EncodeMessages([]Message{{Content: []Content{&SystemContent{}}}}); err == nil {
+	if _, err := encodeMessages([]Message{{Content: []Content{&SystemContent{}}}}); err == nil {
 		t.Error("system content is encoded")
 	}
 }
