@@ -64,6 +64,9 @@ func (d *Device) NewBuffer(label string, nBytes int64, usage Usage) (*Buffer, er
 	return b, nil
 }
 
+// Bytes is the buffer's size.
+func (b *Buffer) Bytes() int64 { return b.bytes }
+
 // Release frees the buffer. Programs recorded with it can't be submitted any more; its memory goes once they are released too,
 // and what was submitted before has run. It may be called twice.
 func (b *Buffer) Release() {

@@ -171,7 +171,7 @@ func TestWritesAndReadsAreBytes(t *testing.T) {
 	const n = 4096
 	b := newBuffer(t, d, "b", n, gpu.Storage)
 	rapid.Check(t, func(r *rapid.T) {
-		gputest.Poison(t, b, n, 0xdeadbeef)
+		gputest.Poison(t, b, 0xdeadbeef)
 		want := make([]byte, n)
 		for i := range want {
 			want[i] = []byte{0xef, 0xbe, 0xad, 0xde}[i%4]

@@ -7,7 +7,7 @@
 // All sizes and offsets are bytes. Everything submitted runs in order; Read waits for what was submitted before it.
 // A Device and what was made from it may be used from several goroutines.
 //
-// native.go runs on either of two bindings: github.com/oliverbestmann/webgpu by default (wgpu_default.go), and
-// github.com/cogentcore/webgpu with the build tag cogentcore (wgpu_cogentcore.go). Without cgo there is no native WebGPU, and Open
-// says so. In a browser the page makes the device and web/src/gpu.ts replays the programs; see web_js.go.
+// Two native bindings sit below native.go: github.com/oliverbestmann/webgpu by default, and github.com/cogentcore/webgpu
+// with the build tag cogentcore. Without cgo there is no native WebGPU, and Open says so. In a browser the page makes the device
+// and web/src/gpu.ts replays the programs; see web_js.go.
 package gpu

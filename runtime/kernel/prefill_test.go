@@ -33,12 +33,11 @@ func (r rig) must(err error) {
 // bytes returns a storage buffer of b.
 func (r rig) bytes(label string, b []byte) gpu.Binding {
 	r.t.Helper()
-	n := int64(max(len(b), 16)+3) / 4 * 4
-	buf, err := r.dev.NewBuffer(label, n, gpu.Storage)
+	buf, err := r.dev.NewBuffer(label, int64(max(len(b), 16)), gpu.Storage)
 	r.must(err)
 	r.t.Cleanup(buf.Release)
 	r.must(r.dev.Write(buf, 0, b))
-	return gpu.Binding{Buffer: buf, Size: n}
+	return gpu.Binding{Buffer: buf}
 }
 
 func (r rig) words(label string, ws []uint32) gpu.Binding {
@@ -76,13 +75,10 @@ func (r rig) empty(label string, n int) gpu.Binding {
 	return b
 }
 
-// fill poisons a buffer of this rig again.
+// fill poisons a buffer again.
 func (r rig) fill(b gpu.Binding) {
 	r.t.Helper()
-	if b.Size == 0 {
-		r.t.Fatal("the size of the buffer to poison is not known")
-	}
-	gputest.Poison(r.t, b.Buffer, b.Size, poison)
+	gputest.Poison(r.t, b.Buffer, poison)
 }
 
 // chunk returns the uniform of a chunk of n rows.

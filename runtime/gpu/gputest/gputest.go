@@ -39,10 +39,10 @@ func Open(t testing.TB, o gpu.Options) *gpu.Device {
 	return d
 }
 
-// Poison writes word to the first n bytes, a multiple of 4, of a buffer that a kernel shall write.
-func Poison(t testing.TB, b *gpu.Buffer, n int64, word uint32) {
+// Poison writes word to all of a buffer, which a kernel shall write.
+func Poison(t testing.TB, b *gpu.Buffer, word uint32) {
 	t.Helper()
-	p := make([]byte, 0, n)
+	p := make([]byte, 0, b.Bytes())
 	for len(p) < cap(p) {
 		p = binary.LittleEndian.AppendUint32(p, word)
 	}
