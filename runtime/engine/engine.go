@@ -75,9 +75,6 @@ func New(b Backend, o Options) (*Engine, error) {
 // Config is the model's configuration. Do not modify it.
 func (e *Engine) Config() *gptoss.Config { return e.backend.Config() }
 
-// Context is the number of positions for prompt and reply together.
-func (e *Engine) Context() int { return e.backend.Context() }
-
 // Close ends all running and waiting calls with ErrClosed, waits for them and frees every sequence.
 func (e *Engine) Close() error {
 	e.mu.Lock()

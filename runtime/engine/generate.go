@@ -136,8 +136,8 @@ func (e *Engine) check(r *Request) (*sample.Sampler, error) {
 			return nil, fmt.Errorf("engine: token %d of the prompt is %d, the model's ids end at %d", i, id, vocab-1)
 		}
 	}
-	if len(r.Tokens) >= e.Context() {
-		return nil, &PromptError{len(r.Tokens), e.Context()}
+	if len(r.Tokens) >= e.backend.Context() {
+		return nil, &PromptError{len(r.Tokens), e.backend.Context()}
 	}
 	if r.MaxTokens < 0 {
 		return nil, fmt.Errorf("engine: MaxTokens is %d, want 0 or more", r.MaxTokens)
@@ -298,7 +298,7 @@ func (g *generation) extend(tokens []int32) error {
 
 // decode generates the reply and leaves a checkpoint at its end.
 func (g *generation) decode(emit func(Token) bool) error {
-	limit := g.Context() - len(g.Tokens)
+	limit := g.backend.Context() - len(g.Tokens)
 	if g.MaxTokens > 0 {
 		limit = min(limit, g.MaxTokens)
 	}

@@ -18,16 +18,6 @@ func (e *Error) Error() string {
 	return e.Value.String()
 }
 
-// Field returns a text that the error carries beside its message, such as "name" or "code"; "" if there is none.
-func (e *Error) Field(name string) string {
-	if e.Value.Type() == js.TypeObject {
-		if f := e.Value.Get(name); f.Type() == js.TypeString {
-			return f.String()
-		}
-	}
-	return ""
-}
-
 // Await waits until p, a promise or a plain value, is settled, and returns what it was fulfilled with; a rejection is an *Error.
 // If ctx ends first, Await returns its error. JavaScript runs while Await waits: it would wait for ever in the body of a
 // js.Func, which JavaScript itself waits for.
