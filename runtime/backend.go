@@ -14,8 +14,16 @@ import (
 // loaded is a backend that holds a model.
 type loaded struct {
 	backend engine.Backend
-	info    Info         // what the backend knows of it
-	free    func() error // closes the backend and all below it
+	info    Info        // what the backend knows of it
+	device  *gpu.Device // below the backend, if it was opened for it
+}
+
+func (l *loaded) close() error {
+	err := l.backend.Close()
+	if l.device != nil {
+		l.device.Close()
+	}
+	return err
 }
 
 // load places a checkpoint's weights where Options say.
@@ -37,13 +45,13 @@ func load(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, err
 }
 
 func loadWebGPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, error) {
-	dev, free := o.Device, func() {}
+	dev, opened := o.Device, (*gpu.Device)(nil)
 	if dev == nil {
 		var err error
 		if dev, err = gpu.Open(ctx, gpu.Options{Adapter: o.Adapter, MaxBindingBytes: o.MaxBindingBytes}); err != nil {
 			return nil, err
 		}
-		free = dev.Close
+		opened = dev
 	}
 	info := Info{Backend: WebGPU, Adapter: dev.Caps().Adapter.String(), KV: F16}
 	precision := model.F16
@@ -54,14 +62,12 @@ func loadWebGPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loade
 		Context: o.Context, KV: precision, Sequences: o.MaxSequences, Progress: o.Progress, WarmUp: dev.Caps().AsyncCompile,
 	})
 	if err != nil {
-		free()
+		if opened != nil {
+			opened.Close()
+		}
 		return nil, err
 	}
-	return &loaded{m, info, func() error {
-		err := m.Close()
-		free()
-		return err
-	}}, nil
+	return &loaded{m, info, opened}, nil
 }
 
 func loadCPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, error) {
@@ -73,5 +79,5 @@ func loadCPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, 
 	if err != nil {
 		return nil, err
 	}
-	return &loaded{m, info, m.Close}, nil
+	return &loaded{m, info, nil}, nil
 }

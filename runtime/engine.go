@@ -67,7 +67,7 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{info: loaded.info, backend: loaded.backend, tok: tok, free: loaded.free}
+	e := &Engine{info: loaded.info, backend: loaded.backend, tok: tok, free: loaded.close}
 	e.info.Model, e.info.Config, e.info.Context, e.info.Verified = model, e.backend.Config(), e.backend.Context(), checkpoint.Verified()
 	if e.engine, err = engine.New(e.backend, engine.Options{MaxSequences: o.MaxSequences}); err != nil {
 		return nil, errors.Join(err, e.free())
