@@ -24,6 +24,8 @@ import (
 var unusedExports = map[string]string{
 	"runtime/harmony.Text": "one of the three kinds of Content; NewText makes it",
 
+	"runtime/model.Model.DecodeRows": "several sequences in one pass, for a server",
+
 	"runtime/openai.ErrCancelled": server,
 	"runtime/openai.FieldError":   server,
 	"runtime/openai.MaxBytes":     server,

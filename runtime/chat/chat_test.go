@@ -430,7 +430,7 @@ func TestRefusedFields(t *testing.T) {
 	} {
 		r := ask("hello")
 		tt.edit(&r)
-		_, err := c.Complete(t.Context(), r)
+		_, err := Collect(c.Stream(t.Context(), r))
 		var refused *FieldError
 		if !errors.As(err, &refused) || refused.Field != tt.field {
 			t.Errorf("%v, want an error about %s", err, tt.field)
@@ -442,7 +442,7 @@ func TestUsageAndLogprobs(t *testing.T) {
 	c, _ := script(t, "<|channel|>analysis<|message|>Let me think.<|end|><|start|>assistant<|channel|>final<|message|>It is 4 🎉.")
 	r := ask("2 + 2?")
 	r.Logprobs, r.TopLogprobs = true, 2
-	got, err := c.Complete(t.Context(), r)
+	got, err := Collect(c.Stream(t.Context(), r))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -472,7 +472,7 @@ func TestUsageAndLogprobs(t *testing.T) {
 	}
 
 	r.Stop = []string{" 4"}
-	if got, err = c.Complete(t.Context(), r); err != nil {
+	if got, err = Collect(c.Stream(t.Context(), r)); err != nil {
 		t.Fatal(err)
 	}
 	if len(got.Logprobs) != len(encode("It is")) {
@@ -550,21 +550,21 @@ func TestCancelled(t *testing.T) {
 	for range c.Stream(t.Context(), ask("count")) {
 		break // ends the reply, and nothing hangs
 	}
-	if r, err := c.Complete(t.Context(), ask("count")); err != nil || r.Message.Content != "one two three four five" {
+	if r, err := Collect(c.Stream(t.Context(), ask("count"))); err != nil || r.Message.Content != "one two three four five" {
 		t.Errorf("afterwards: %+v, %v", r, err)
 	}
 }
 
 func TestErrorsOfTheEngine(t *testing.T) {
 	c, _ := script(t, "")
-	_, err := c.Complete(t.Context(), ask(strings.Repeat("word ", 10000)))
+	_, err := Collect(c.Stream(t.Context(), ask(strings.Repeat("word ", 10000))))
 	if _, ok := errors.AsType[*engine.PromptError](err); !ok {
 		t.Errorf("a prompt that is too long: %v", err)
 	}
 	if err := c.engine.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Complete(t.Context(), ask("hello")); !errors.Is(err, engine.ErrClosed) {
+	if _, err := Collect(c.Stream(t.Context(), ask("hello"))); !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("with a closed engine: %v", err)
 	}
 	small, err := engine.New(&small{}, engine.Options{})
@@ -622,8 +622,8 @@ func TestSecondTurnOnTheReferenceBackend(t *testing.T) {
 	if first.Reason != FinishLength || first.Message.Content == "" || first.Usage.CompletionTokens != 12 {
 		t.Fatalf("first reply %+v", first)
 	}
-	again, err := c.Complete(t.Context(), Request{Instructions: "Be brief.", Sampling: &sample.Params{Temperature: 1, Seed: 3}, MaxTokens: 12,
-		Messages: []Message{{Role: User, Content: "Hello"}}})
+	again, err := Collect(c.Stream(t.Context(), Request{Instructions: "Be brief.", Sampling: &sample.Params{Temperature: 1, Seed: 3}, MaxTokens: 12,
+		Messages: []Message{{Role: User, Content: "Hello"}}}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,11 +73,6 @@ func (c *Completer) Prompt(r Request) ([]int32, error) {
 	return p.tokens, nil
 }
 
-// Complete answers a request and returns the whole reply. If ctx ends, that is what there was of it, with FinishCancelled.
-func (c *Completer) Complete(ctx context.Context, r Request) (*Response, error) {
-	return Collect(c.Stream(ctx, r))
-}
-
 // Stream answers a request. The reply is generated while the events are read; to stop reading ends it. The last event is a Done,
 // also if ctx ends, or an error: a *FieldError if the request is wrong, an *engine.PromptError if it is too long.
 func (c *Completer) Stream(ctx context.Context, r Request) iter.Seq2[Event, error] {

@@ -40,9 +40,6 @@ func New(window, fullPages, slidingPages int) *Cache {
 	return &Cache{window: window, full: newPool(fullPages), sliding: newPool(slidingPages)}
 }
 
-// free returns the numbers of unused pages in the two arenas.
-func (c *Cache) free() (full, sliding int) { return len(c.full.free), len(c.sliding.free) }
-
 // WindowPages is the largest number of sliding pages that a text holds on to, wherever it ends.
 func WindowPages(window int) int { return (window-1+backtrack+PageTokens-1)/PageTokens + 1 }
 

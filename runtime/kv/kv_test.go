@@ -67,6 +67,9 @@ func (x *text) check(t *rapid.T, d *device, window int) {
 	}
 }
 
+// free returns the numbers of unused pages in the two arenas.
+func (c *Cache) free() (full, sliding int) { return len(c.full.free), len(c.sliding.free) }
+
 // TestSequencesKeepTheirValues runs random histories of several sequences over one small device.
 func TestSequencesKeepTheirValues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
