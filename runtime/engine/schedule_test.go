@@ -413,7 +413,7 @@ func TestPanicInEmit(t *testing.T) {
 	}
 }
 
-func TestSharedMemory(t *testing.T) {
+func TestIdleSequencesAreClosedForMemory(t *testing.T) {
 	b := &hashing{vocab: 40, context: 50, memory: 60}
 	e := newEngine(t, b, engine.Options{MaxSequences: 3})
 	for n := range int32(3) {
@@ -440,7 +440,7 @@ func TestSharedMemory(t *testing.T) {
 	}
 }
 
-func TestForkSavesTheSharedBeginning(t *testing.T) {
+func TestForkReusesTheSharedPrefix(t *testing.T) {
 	e := newEngine(t, &hashing{vocab: 40, context: 100}, engine.Options{})
 	instructions := slices.Repeat([]int32{1}, 20)
 	_, result := generate(t, e, engine.Request{Tokens: append(slices.Clone(instructions), 2, 3), Checkpoints: []int{20}, MaxTokens: 5})

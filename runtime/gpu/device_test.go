@@ -357,7 +357,7 @@ func TestGarbageCollectionDuringReads(t *testing.T) {
 	collector.Wait()
 }
 
-func TestManyGoroutines(t *testing.T) {
+func TestConcurrentUse(t *testing.T) {
 	d := gputest.Open(t, gpu.Options{})
 	var group sync.WaitGroup
 	for range 4 {
@@ -509,7 +509,7 @@ func TestRefusedBuffers(t *testing.T) {
 	wantError(t, err, nil, `gpu: uniform buffer "constants" of 1 MiB: the device allows uniforms of 65536 bytes`)
 }
 
-func TestReleasesBreakPrograms(t *testing.T) {
+func TestSubmitAfterReleaseFails(t *testing.T) {
 	d := gputest.Open(t, gpu.Options{})
 	p, x := newCounter(t, d)
 	if err := d.Submit(t.Context(), p); err != nil {
@@ -590,7 +590,7 @@ func TestCancelledWaitLeavesTheDeviceUsable(t *testing.T) {
 	}
 }
 
-func TestClosedDuringAnAbandonedWait(t *testing.T) {
+func TestCloseDuringACancelledWait(t *testing.T) {
 	gputest.Open(t, gpu.Options{})
 	d, err := gpu.Open(t.Context(), gpu.Options{})
 	if err != nil {

@@ -31,8 +31,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) { x[id.x] = x[id.x] + 1u; 
 	Bindings:  []shaders.Access{shaders.ReadWrite},
 }
 
-// TestLossIsTold destroys the device behind our back, as a driver's reset does.
-func TestLossIsTold(t *testing.T) {
+// TestDeviceLossIsReported destroys the device behind our back, as a driver's reset does.
+func TestDeviceLossIsReported(t *testing.T) {
 	host, err := host()
 	if err != nil {
 		t.Fatal(err)

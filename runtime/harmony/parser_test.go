@@ -418,7 +418,7 @@ func sorted(s string) string {
 	return string(b)
 }
 
-func TestParserLosesNothing(t *testing.T) {
+func TestParserKeepsAllText(t *testing.T) {
 	tok := load(t)
 	pieces := alphabet(t, tok)
 	rapid.Check(t, func(t *rapid.T) {

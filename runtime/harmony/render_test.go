@@ -171,7 +171,7 @@ func TestPrefixIsStable(t *testing.T) {
 }
 
 // Nothing that comes from outside becomes a marker, wherever it is put.
-func TestNobodyCanTypeMarkers(t *testing.T) {
+func TestTextNeverBecomesMarkers(t *testing.T) {
 	tok := load(t)
 	var evil string
 	for id := tokenizer.StartOfText; id < int32(tok.Vocab()); id++ {

@@ -262,7 +262,7 @@ func (w *recorder) flush() error {
 	return nil
 }
 
-func TestWriteSSEStopsWhereNobodyListens(t *testing.T) {
+func TestWriteSSEStopsAtWriteErrors(t *testing.T) {
 	for name, w := range map[string]*recorder{"write": {failWrite: 2}, "flush": {failure: 2}} {
 		t.Run(name, func(t *testing.T) {
 			stopped := false

@@ -212,9 +212,9 @@ func TestF16Cache(t *testing.T) {
 	}
 }
 
-// TestSplitsDoNotMatter: every way to cut a text into calls and chunks, and any number of workers, gives the same bits. The
+// TestChunksAndWorkersGiveTheSameBits: every way to cut a text into calls and chunks, and any number of workers, gives the same bits. The
 // text is longer than the window.
-func TestSplitsDoNotMatter(t *testing.T) {
+func TestChunksAndWorkersGiveTheSameBits(t *testing.T) {
 	c := goldentest.Load(t, "long_window128")
 	tokens := c.Prompts[3].Tokens[:129]
 	want := rows(t, newSequence(t, load(t, c, Options{Workers: 1})), tokens)
@@ -263,8 +263,8 @@ func TestSplitsDoNotMatter(t *testing.T) {
 	})
 }
 
-// TestTruncateAndForkAreFresh: a sequence that was cut, or that shares a beginning, goes on as one that never had more.
-func TestTruncateAndForkAreFresh(t *testing.T) {
+// TestTruncateAndForkEqualAFreshSequence: a sequence that was cut, or that shares a beginning, goes on as one that never had more.
+func TestTruncateAndForkEqualAFreshSequence(t *testing.T) {
 	c := goldentest.Load(t, "gqa_window8")
 	m := load(t, c, Options{Chunk: 5})
 	token := rapid.Int32Range(0, int32(m.Config().Vocab)-1)

@@ -125,7 +125,7 @@ func TestRareTokens(t *testing.T) {
 	}
 }
 
-func TestPenaltiesCountWhatTheySay(t *testing.T) {
+func TestPenaltyCounts(t *testing.T) {
 	prompt := []int32{0, 0, 9} // 9 is a marker
 	for _, tt := range []struct {
 		name   string
@@ -154,7 +154,7 @@ func TestPenaltiesCountWhatTheySay(t *testing.T) {
 	}
 }
 
-func TestChooseNeverLeavesTheMask(t *testing.T) {
+func TestChooseRespectsTheMask(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		logits := rows(t)
 		p := Params{
