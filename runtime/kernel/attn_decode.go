@@ -29,11 +29,11 @@ type AttnDecode struct {
 
 // AttnArgs are the buffers of AttnDecode.
 type AttnArgs struct {
-	Step    gpu.Binding
-	Q       gpu.Binding // f32 [Rows][Heads][HeadDim]
-	K, V    gpu.Binding // [page][128][KVHeads][HeadDim]
-	Vectors gpu.Binding // the layer's small vectors, bf16
-	Out     gpu.Binding // out: f32 [Rows][Heads][HeadDim], or ResultFloats for AttnReduce if there are splits
+	Step    *gpu.Buffer
+	Q       *gpu.Buffer // f32 [Rows][Heads][HeadDim]
+	K, V    *gpu.Buffer // [page][128][KVHeads][HeadDim]
+	Vectors *gpu.Buffer // the layer's small vectors, bf16
+	Out     *gpu.Buffer // out: f32 [Rows][Heads][HeadDim], or ResultFloats for AttnReduce if there are splits
 }
 
 // attnLanes is the largest workgroup. Its partial sums take 64 bytes a lane of the 16 KiB of workgroup memory that every device has.

@@ -52,7 +52,7 @@ func TestAttnDecode(t *testing.T) {
 		{"F16", attnCase{batch{rows: rowsAt(5, 128), kvHeads: 2, headDim: 64, f16: true}, 16, 1, 1}},
 		{"F16Splits", attnCase{batch{rows: rowsAt(5, 400), kvHeads: 2, headDim: 40, f16: true}, 4, 8, 1}},
 		{"F16Window", attnCase{batch{rows: rowsAt(5, 400), window: 128, kvHeads: 2, headDim: 64, f16: true}, 4, 1, 1}},
-		{"Unused", attnCase{batch{rows: []decodeRow{{position: 9}, {position: 9, flags: unused}, {position: 3}}, kvHeads: 1, headDim: 8}, 2, 1, 1}},
+		{"Unused", attnCase{batch{rows: []decodeRow{{position: 9}, {position: 9, flags: StepUnused}, {position: 3}}, kvHeads: 1, headDim: 8}, 2, 1, 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.check(newRig(t)) })
 	}
@@ -117,7 +117,7 @@ func (c attnCase) check(r rig) {
 	var want []near
 	for row, dr := range c.rows {
 		for h := range c.heads {
-			if dr.flags&unused != 0 {
+			if dr.flags&StepUnused != 0 {
 				want = append(want, slices.Repeat([]near{untouched}, c.headDim)...)
 				continue
 			}

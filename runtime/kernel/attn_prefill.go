@@ -26,13 +26,13 @@ type AttnPrefill struct {
 
 // AttnPrefillArgs are the buffers of AttnPrefill.
 type AttnPrefillArgs struct {
-	Chunk   gpu.Binding // uniform: rows in use
-	Step    gpu.Binding // rows, of consecutive positions and with the same page tables, and page tables
-	Q       gpu.Binding // f32 [rows][Heads][HeadDim]
-	KCache  gpu.Binding // [page][128][KVHeads][HeadDim], with the keys of the chunk itself
-	VCache  gpu.Binding // as KCache
-	Vectors gpu.Binding // bf16, Heads sinks from element Sinks
-	Out     gpu.Binding // out: f32 [rows][Heads][HeadDim]
+	Chunk   *gpu.Buffer // uniform: rows in use
+	Step    *gpu.Buffer // rows, of consecutive positions and with the same page tables, and page tables
+	Q       *gpu.Buffer // f32 [rows][Heads][HeadDim]
+	KCache  *gpu.Buffer // [page][128][KVHeads][HeadDim], with the keys of the chunk itself
+	VCache  *gpu.Buffer // as KCache
+	Vectors *gpu.Buffer // bf16, Heads sinks from element Sinks
+	Out     *gpu.Buffer // out: f32 [rows][Heads][HeadDim]
 }
 
 // queries is the number of queries of an invocation. A workgroup has 16 times as many, so that few rows are spread over more

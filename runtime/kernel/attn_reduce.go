@@ -16,9 +16,9 @@ type AttnReduce struct {
 
 // AttnReduceArgs are the buffers of AttnReduce.
 type AttnReduceArgs struct {
-	Partials gpu.Binding // what AttnDecode wrote
-	Vectors  gpu.Binding // the layer's small vectors, bf16
-	A        gpu.Binding // out: f32 [Rows][Heads][HeadDim]
+	Partials *gpu.Buffer // what AttnDecode wrote
+	Vectors  *gpu.Buffer // the layer's small vectors, bf16
+	A        *gpu.Buffer // out: f32 [Rows][Heads][HeadDim]
 }
 
 // reduceLanes is the largest workgroup of the reduction: every device allows it.

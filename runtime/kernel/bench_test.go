@@ -16,7 +16,7 @@ func BenchmarkDecode(b *testing.B) {
 	const qkvRows = (heads + 2*kvHeads) * dim
 	for _, rows := range []int{1, 4, 8} {
 		step := batch{rows: make([]decodeRow, rows)}
-		dense := func(name string, inputs, outputs int, kernel func(r rig) func(p *gpu.Program, w gpu.Binding) error) {
+		dense := func(name string, inputs, outputs int, kernel func(r rig) func(p *gpu.Program, w *gpu.Buffer) error) {
 			b.Run(fmt.Sprintf("%s/rows=%d", name, rows), func(b *testing.B) {
 				r := newRig(b)
 				bytes := 2 * inputs * outputs
@@ -29,7 +29,7 @@ func BenchmarkDecode(b *testing.B) {
 				r.measure(b, bytes, records)
 			})
 		}
-		dense("qkv", h, qkvRows, func(r rig) func(p *gpu.Program, w gpu.Binding) error {
+		dense("qkv", h, qkvRows, func(r rig) func(p *gpu.Program, w *gpu.Buffer) error {
 			k, err := NewQKVDecode(r.dev, QKVConfig{Rows: rows, Hidden: h, Heads: heads, KVHeads: kvHeads, HeadDim: dim, NormEps: testEps, Tables: step.tables(), KVF16: true})
 			r.must(err)
 			r.t.Cleanup(k.Release)
@@ -37,37 +37,37 @@ func BenchmarkDecode(b *testing.B) {
 				Step: step.step(r), X: r.zeros("x", 4*rows*h), Vectors: r.zeros("vectors", 2*(h+qkvRows)), Rope: r.zeros("rope", 4*dim),
 				Q: r.zeros("q", 4*rows*heads*dim), K: r.zeros("k", 2*2*rows*testPage*kvHeads*dim), V: r.zeros("v", 2*2*rows*testPage*kvHeads*dim),
 			}
-			return func(p *gpu.Program, w gpu.Binding) error {
+			return func(p *gpu.Program, w *gpu.Buffer) error {
 				a.W = w
 				return k.Record(p, Shard{0, qkvRows}, a)
 			}
 		})
-		dense("out", heads*dim, h, func(r rig) func(p *gpu.Program, w gpu.Binding) error {
+		dense("out", heads*dim, h, func(r rig) func(p *gpu.Program, w *gpu.Buffer) error {
 			k, err := NewOutDecode(r.dev, OutConfig{Rows: rows, Hidden: h, Inputs: heads * dim})
 			r.must(err)
 			r.t.Cleanup(k.Release)
 			a := OutArgs{A: r.zeros("a", 4*rows*heads*dim), Vectors: r.zeros("vectors", 2*h), X: r.zeros("x", 4*rows*h)}
-			return func(p *gpu.Program, w gpu.Binding) error {
+			return func(p *gpu.Program, w *gpu.Buffer) error {
 				a.W = w
 				return k.Record(p, Shard{0, h}, a)
 			}
 		})
-		dense("router", h, experts, func(r rig) func(p *gpu.Program, w gpu.Binding) error {
+		dense("router", h, experts, func(r rig) func(p *gpu.Program, w *gpu.Buffer) error {
 			k, err := NewRouterDecode(r.dev, RouterConfig{Rows: rows, Hidden: h, Experts: experts, NormEps: testEps})
 			r.must(err)
 			r.t.Cleanup(k.Release)
 			a := RouterArgs{X: r.zeros("x", 4*rows*h), Vectors: r.zeros("vectors", 2*(h+experts)), Logits: r.zeros("logits", 4*rows*experts), T: r.zeros("t", 4*rows*h)}
-			return func(p *gpu.Program, w gpu.Binding) error {
+			return func(p *gpu.Program, w *gpu.Buffer) error {
 				a.W = w
 				return k.Record(p, Shard{0, experts}, a)
 			}
 		})
-		dense("unembed", h, vocab/16, func(r rig) func(p *gpu.Program, w gpu.Binding) error {
+		dense("unembed", h, vocab/16, func(r rig) func(p *gpu.Program, w *gpu.Buffer) error {
 			k, err := NewUnembedDecode(r.dev, UnembedConfig{Rows: rows, Hidden: h, Vocab: vocab / 16, NormEps: testEps})
 			r.must(err)
 			r.t.Cleanup(k.Release)
 			a := UnembedArgs{X: r.zeros("x", 4*rows*h), Norm: r.zeros("norm", 2*h), Logits: r.zeros("logits", 4*rows*vocab/16)}
-			return func(p *gpu.Program, w gpu.Binding) error {
+			return func(p *gpu.Program, w *gpu.Buffer) error {
 				a.W = w
 				return k.Record(p, Shard{0, vocab / 16}, a)
 			}
@@ -156,12 +156,12 @@ func (r rig) copies(bytes int) int {
 }
 
 // zeros returns a buffer that is not written: it starts as zeros.
-func (r rig) zeros(label string, bytes int) gpu.Binding {
+func (r rig) zeros(label string, bytes int) *gpu.Buffer {
 	r.t.Helper()
 	buf, err := r.dev.NewBuffer(label, int64((bytes+15)/16*16), gpu.Storage)
 	r.must(err)
 	r.t.Cleanup(buf.Release)
-	return gpu.Binding{Buffer: buf}
+	return buf
 }
 
 // measure replays a program of records, each of which reads bytes. A submit holds it several times, so that the wait counts for little.

@@ -19,10 +19,10 @@ type Combine struct {
 
 // CombineArgs are the buffers of Combine.
 type CombineArgs struct {
-	Chunk gpu.Binding // uniform: rows in use
-	Sel   gpu.Binding // {expert u32, weight f32} [rows][TopK]
-	Y     gpu.Binding // f32 [rows*TopK][Hidden], by assignment
-	X     gpu.Binding // in and out: f32 [rows][Hidden]
+	Chunk *gpu.Buffer // uniform: rows in use
+	Sel   *gpu.Buffer // {expert u32, weight f32} [rows][TopK]
+	Y     *gpu.Buffer // f32 [rows*TopK][Hidden], by assignment
+	X     *gpu.Buffer // in and out: f32 [rows][Hidden]
 }
 
 const combineWG = 64
@@ -45,5 +45,5 @@ func NewCombine(dev *gpu.Device, c CombineConfig) (*Combine, error) {
 
 // Record appends the sum of at most rows rows.
 func (k *Combine) Record(p *gpu.Program, rows int, a CombineArgs) error {
-	return p.Dispatch(k.pl, [3]int{ceilDiv(k.c.Hidden/4, combineWG), rows, 1}, a.Chunk, a.Sel, a.Y, a.X)
+	return k.record(p, [3]int{ceilDiv(k.c.Hidden/4, combineWG), rows, 1}, nil, a.Chunk, a.Sel, a.Y, a.X)
 }

@@ -52,13 +52,6 @@ type decodeRow struct {
 	temperature float32
 }
 
-const (
-	keepFull = 1
-	unused   = 2
-	masked   = 4
-	given    = 8
-)
-
 // rowsAt are rows at the given positions.
 func rowsAt(positions ...int) []decodeRow {
 	rows := make([]decodeRow, len(positions))
@@ -77,7 +70,7 @@ type batch struct {
 }
 
 // tables is the word of step where the page tables begin.
-func (b batch) tables() int { return len(b.rows) * 8 }
+func (b batch) tables() int { return TablesWord(len(b.rows)) }
 
 // firstPage is the first of the arena's pages that belong to a row; one page lies between the rows' in nobody's table.
 func (b batch) firstPage(row int) int {
@@ -111,7 +104,7 @@ func (b batch) arenaWords() int {
 }
 
 // readArena reads an arena as words of f32.
-func (b batch) readArena(r rig, arena gpu.Binding) []uint32 {
+func (b batch) readArena(r rig, arena *gpu.Buffer) []uint32 {
 	r.t.Helper()
 	words := r.readWords(arena, b.arenaWords())
 	if !b.f16 {
@@ -165,13 +158,13 @@ func (b batch) words() []uint32 {
 		if b.window > 0 {
 			tables[0], tables[1] = tables[1], tables[0]
 		}
-		copy(words[8*i:], []uint32{r.token, uint32(r.position), tables[0], tables[1], r.flags,
-			uint32(r.seed), uint32(r.seed >> 32), math.Float32bits(r.temperature)})
+		row := StepRow{Token: r.token, Position: uint32(r.position), FullTable: tables[0], SlidingTable: tables[1], Flags: r.flags, Seed: r.seed, Temperature: r.temperature}.words()
+		copy(words[len(row)*i:], row[:])
 	}
 	return words
 }
 
-func (b batch) step(r rig) gpu.Binding {
+func (b batch) step(r rig) *gpu.Buffer {
 	r.t.Helper()
 	return r.words("step", b.words())
 }
@@ -205,18 +198,18 @@ func (r rig) twice(reset func(), record func(p *gpu.Program) error, out func() [
 }
 
 // set writes an input again.
-func (r rig) set(b gpu.Binding, fs []float32) {
+func (r rig) set(b *gpu.Buffer, fs []float32) {
 	r.t.Helper()
 	r.setWords(b, cacheCase{}.cacheBits(fs))
 }
 
-func (r rig) setWords(b gpu.Binding, ws []uint32) {
+func (r rig) setWords(b *gpu.Buffer, ws []uint32) {
 	r.t.Helper()
 	var raw []byte
 	for _, w := range ws {
 		raw = binary.LittleEndian.AppendUint32(raw, w)
 	}
-	r.must(r.dev.Write(b.Buffer, 0, raw))
+	r.must(r.dev.Write(b, 0, raw))
 }
 
 // shardsOf cuts total into shards at cuts.

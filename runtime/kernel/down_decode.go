@@ -21,13 +21,13 @@ type DownDecode struct {
 
 // DownArgs are the buffers of DownDecode. The weights are those of a shard of experts.
 type DownArgs struct {
-	Step   gpu.Binding
-	Sel    gpu.Binding // {expert u32, weight f32} [Rows][TopK]
-	H      gpu.Binding // f32 [Rows][TopK][Intermediate], in the order of lib/blocks.wgsl
-	Blocks gpu.Binding // MXFP4 [shard.Count][Hidden][Intermediate/32][16]
-	Scales gpu.Binding // E8M0 [shard.Count][Hidden][Intermediate/32]
-	Bias   gpu.Binding // bf16 [shard.Count][Hidden]
-	X      gpu.Binding // in and out: f32 [Rows][Hidden]
+	Step   *gpu.Buffer
+	Sel    *gpu.Buffer // {expert u32, weight f32} [Rows][TopK]
+	H      *gpu.Buffer // f32 [Rows][TopK][Intermediate], in the order of lib/blocks.wgsl
+	Blocks *gpu.Buffer // MXFP4 [shard.Count][Hidden][Intermediate/32][16]
+	Scales *gpu.Buffer // E8M0 [shard.Count][Hidden][Intermediate/32]
+	Bias   *gpu.Buffer // bf16 [shard.Count][Hidden]
+	X      *gpu.Buffer // in and out: f32 [Rows][Hidden]
 }
 
 // downOutputs is the number of outputs of a workgroup. The hidden size is small: more would leave a large GPU with too few workgroups.

@@ -33,7 +33,7 @@ func TestDownDecode(t *testing.T) {
 		{"Shards", downCase{two, 32, 64, 16, 4, 1, []int{1, 5, 15}}},
 		{"Large", downCase{one, 32, 32, 4, 2, 6e4, nil}},
 		{"Zeros", downCase{one, 32, 32, 4, 2, 0, nil}},
-		{"Unused", downCase{[]decodeRow{{}, {flags: unused}, {}}, 32, 32, 8, 2, 1, nil}},
+		{"Unused", downCase{[]decodeRow{{}, {flags: StepUnused}, {}}, 32, 32, 8, 2, 1, nil}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.check(newRig(t)) })
 	}
@@ -85,7 +85,7 @@ func (c downCase) check(r rig) {
 	for row, dr := range c.rows {
 		for o := range c.hidden {
 			at := row*c.hidden + o
-			if dr.flags&unused != 0 {
+			if dr.flags&StepUnused != 0 {
 				want[at] = near{float64(before[at]), 0}
 				continue
 			}

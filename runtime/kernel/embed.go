@@ -15,9 +15,9 @@ type Embed struct{ *pipeline }
 
 // EmbedArgs are the buffers of Embed.
 type EmbedArgs struct {
-	Step  gpu.Binding // rows
-	Table gpu.Binding // bf16 [shard.Count][Hidden]
-	X     gpu.Binding // out: f32 [rows][Hidden]
+	Step  *gpu.Buffer // rows
+	Table *gpu.Buffer // bf16 [shard.Count][Hidden]
+	X     *gpu.Buffer // out: f32 [rows][Hidden]
 }
 
 func (c EmbedConfig) shader(v shaders.Variant) (shaders.Shader, error) {

@@ -24,14 +24,14 @@ type GateUpDecode struct {
 
 // GateUpArgs are the buffers of GateUpDecode. The weights are those of a shard of experts.
 type GateUpArgs struct {
-	Step   gpu.Binding
-	Logits gpu.Binding // f32 [Rows][Experts]
-	T      gpu.Binding // f32 [Rows][Hidden], in the order of lib/blocks.wgsl
-	Blocks gpu.Binding // MXFP4 [shard.Count][2*Intermediate][Hidden/32][16]
-	Scales gpu.Binding // E8M0 [shard.Count][2*Intermediate][Hidden/32]
-	Bias   gpu.Binding // bf16 [shard.Count][2*Intermediate]
-	H      gpu.Binding // out: f32 [Rows][TopK][Intermediate], in the same order; other shards' experts are left alone
-	Sel    gpu.Binding // out: {expert u32, weight f32} [Rows][TopK], written by every shard
+	Step   *gpu.Buffer
+	Logits *gpu.Buffer // f32 [Rows][Experts]
+	T      *gpu.Buffer // f32 [Rows][Hidden], in the order of lib/blocks.wgsl
+	Blocks *gpu.Buffer // MXFP4 [shard.Count][2*Intermediate][Hidden/32][16]
+	Scales *gpu.Buffer // E8M0 [shard.Count][2*Intermediate][Hidden/32]
+	Bias   *gpu.Buffer // bf16 [shard.Count][2*Intermediate]
+	H      *gpu.Buffer // out: f32 [Rows][TopK][Intermediate], in the same order; other shards' experts are left alone
+	Sel    *gpu.Buffer // out: {expert u32, weight f32} [Rows][TopK], written by every shard
 }
 
 // gateUpPairs is the number of inner activations of a workgroup: 16 loads of 16 bytes in flight in each lane.

@@ -48,7 +48,7 @@ func TestGateUpDecode(t *testing.T) {
 		{"FarApart", gateUpCase{one, 32, 32, 4, 3, 1, nil, []float32{-1e30, 1e30, 0, 5}}},
 		{"NaNIsLast", gateUpCase{one, 32, 32, 4, 2, 1, nil, []float32{nan, -1, -2, nan}}},
 		{"NegativeInfinity", gateUpCase{one, 32, 32, 4, 2, 1, nil, []float32{-inf, 1, 2, -inf}}},
-		{"Unused", gateUpCase{[]decodeRow{{}, {flags: unused}, {}}, 32, 32, 8, 2, 1, nil, nil}},
+		{"Unused", gateUpCase{[]decodeRow{{}, {flags: StepUnused}, {}}, 32, 32, 8, 2, 1, nil, nil}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.check(newRig(t)) })
 		t.Run(tt.name+"WithoutSubgroups", func(t *testing.T) { tt.check(rig{t, gputest.Open(t, gpu.Options{NoSubgroups: true})}) })
@@ -116,7 +116,7 @@ func (c gateUpCase) check(r rig) {
 		for place, e := range ids {
 			at := row*c.topK + place
 			experts, chosenWeights = append(experts, sel[2*at]), append(chosenWeights, sel[2*at+1])
-			if dr.flags&unused != 0 {
+			if dr.flags&StepUnused != 0 {
 				wantExperts, wantWeights = append(wantExperts, poison), append(wantWeights, untouched)
 				continue
 			}

@@ -25,11 +25,11 @@ type GemmBF16 struct {
 
 // GemmBF16Args are the buffers of GemmBF16.
 type GemmBF16Args struct {
-	Chunk   gpu.Binding // uniform: rows in use
-	X       gpu.Binding // f32 [rows][K]
-	W       gpu.Binding // bf16 [shard.Count][K]
-	Vectors gpu.Binding // bf16, Stride biases from element Bias; without a bias any buffer that is not Out
-	Out     gpu.Binding // out, or in and out: f32 [rows][Stride]
+	Chunk   *gpu.Buffer // uniform: rows in use
+	X       *gpu.Buffer // f32 [rows][K]
+	W       *gpu.Buffer // bf16 [shard.Count][K]
+	Vectors *gpu.Buffer // bf16, Stride biases from element Bias; without a bias any buffer that is not Out
+	Out     *gpu.Buffer // out, or in and out: f32 [rows][Stride]
 }
 
 func (c GemmBF16Config) shader(v shaders.Variant) (shaders.Shader, error) {

@@ -55,16 +55,21 @@ func (p *pipeline) Release() {
 	clear(p.uniforms)
 }
 
-// record appends a dispatch. Its first binding is a uniform of the given words, unless there are none.
-func (p *pipeline) record(prog *gpu.Program, grid [3]int, params []uint32, args ...gpu.Binding) error {
+// record appends a dispatch. Its first binding is a uniform of the given words, unless there are none; then come args, each bound
+// from end to end.
+func (p *pipeline) record(prog *gpu.Program, grid [3]int, params []uint32, args ...*gpu.Buffer) error {
+	var bindings []gpu.Binding
 	if len(params) > 0 {
 		u, err := p.uniform(params)
 		if err != nil {
 			return err
 		}
-		args = append([]gpu.Binding{{Buffer: u}}, args...)
+		bindings = append(bindings, gpu.Binding{Buffer: u})
 	}
-	return prog.Dispatch(p.pl, grid, args...)
+	for _, b := range args {
+		bindings = append(bindings, gpu.Binding{Buffer: b})
+	}
+	return prog.Dispatch(p.pl, grid, bindings...)
 }
 
 // uniform returns a buffer with these words. Dispatches with equal parameters share one.

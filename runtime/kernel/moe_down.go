@@ -23,12 +23,12 @@ type MoEDown struct {
 
 // MoEDownArgs are the buffers of MoEDown.
 type MoEDownArgs struct {
-	Lists  gpu.Binding // of SortExperts
-	H      gpu.Binding // f32 [rows*TopK][Intermediate], by assignment
-	Blocks gpu.Binding // MXFP4 [shard.Count][Hidden][Intermediate/32][16]
-	Scales gpu.Binding // [shard.Count][Hidden][Intermediate/32]
-	Bias   gpu.Binding // bf16 [shard.Count][Hidden]
-	Y      gpu.Binding // out: f32 [rows*TopK][Hidden], by assignment
+	Lists  *gpu.Buffer // of SortExperts
+	H      *gpu.Buffer // f32 [rows*TopK][Intermediate], by assignment
+	Blocks *gpu.Buffer // MXFP4 [shard.Count][Hidden][Intermediate/32][16]
+	Scales *gpu.Buffer // [shard.Count][Hidden][Intermediate/32]
+	Bias   *gpu.Buffer // bf16 [shard.Count][Hidden]
+	Y      *gpu.Buffer // out: f32 [rows*TopK][Hidden], by assignment
 }
 
 func (c MoEDownConfig) shader(v shaders.Variant) (shaders.Shader, error) {

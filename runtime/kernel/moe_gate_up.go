@@ -25,12 +25,12 @@ type MoEGateUp struct {
 
 // MoEGateUpArgs are the buffers of MoEGateUp.
 type MoEGateUpArgs struct {
-	Lists  gpu.Binding // of SortExperts
-	T      gpu.Binding // f32 [rows][Hidden]
-	Blocks gpu.Binding // MXFP4 [shard.Count][2*Intermediate][Hidden/32][16]; row 2i is gate i, row 2i+1 up i
-	Scales gpu.Binding // [shard.Count][2*Intermediate][Hidden/32]
-	Bias   gpu.Binding // bf16 [shard.Count][2*Intermediate]
-	H      gpu.Binding // out: f32 [rows*TopK][Intermediate], by assignment
+	Lists  *gpu.Buffer // of SortExperts
+	T      *gpu.Buffer // f32 [rows][Hidden]
+	Blocks *gpu.Buffer // MXFP4 [shard.Count][2*Intermediate][Hidden/32][16]; row 2i is gate i, row 2i+1 up i
+	Scales *gpu.Buffer // [shard.Count][2*Intermediate][Hidden/32]
+	Bias   *gpu.Buffer // bf16 [shard.Count][2*Intermediate]
+	H      *gpu.Buffer // out: f32 [rows*TopK][Intermediate], by assignment
 }
 
 func (c MoEGateUpConfig) shader(v shaders.Variant) (shaders.Shader, error) {

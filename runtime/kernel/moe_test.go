@@ -39,7 +39,7 @@ func newExperts(s numbers, count, rows, k int) experts {
 }
 
 // shard returns the buffers of some of the experts. It rounds their biases.
-func (e experts) shard(r rig, s Shard) (blocks, scales, bias gpu.Binding) {
+func (e experts) shard(r rig, s Shard) (blocks, scales, bias *gpu.Buffer) {
 	r.t.Helper()
 	of := func(n int) (int, int) { return s.First * n, (s.First + s.Count) * n }
 	cut := func(b []byte, n int) []byte {

@@ -18,10 +18,10 @@ type OutDecode struct{ *pipeline }
 
 // OutArgs are the buffers of OutDecode.
 type OutArgs struct {
-	A       gpu.Binding // f32 [Rows][Inputs]
-	W       gpu.Binding // bf16 [shard.Count][Inputs]
-	Vectors gpu.Binding // the layer's small vectors, bf16
-	X       gpu.Binding // in and out: f32 [Rows][Hidden]
+	A       *gpu.Buffer // f32 [Rows][Inputs]
+	W       *gpu.Buffer // bf16 [shard.Count][Inputs]
+	Vectors *gpu.Buffer // the layer's small vectors, bf16
+	X       *gpu.Buffer // in and out: f32 [Rows][Hidden]
 }
 
 // outOutputs is the number of outputs of a workgroup. The hidden size is small: more would leave a large GPU with too few workgroups.

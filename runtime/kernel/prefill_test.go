@@ -31,16 +31,16 @@ func (r rig) must(err error) {
 }
 
 // bytes returns a storage buffer of b.
-func (r rig) bytes(label string, b []byte) gpu.Binding {
+func (r rig) bytes(label string, b []byte) *gpu.Buffer {
 	r.t.Helper()
 	buf, err := r.dev.NewBuffer(label, int64(max(len(b), 16)), gpu.Storage)
 	r.must(err)
 	r.t.Cleanup(buf.Release)
 	r.must(r.dev.Write(buf, 0, b))
-	return gpu.Binding{Buffer: buf}
+	return buf
 }
 
-func (r rig) words(label string, ws []uint32) gpu.Binding {
+func (r rig) words(label string, ws []uint32) *gpu.Buffer {
 	r.t.Helper()
 	b := make([]byte, 0, 4*len(ws))
 	for _, w := range ws {
@@ -49,7 +49,7 @@ func (r rig) words(label string, ws []uint32) gpu.Binding {
 	return r.bytes(label, b)
 }
 
-func (r rig) floats(label string, fs []float32) gpu.Binding {
+func (r rig) floats(label string, fs []float32) *gpu.Buffer {
 	r.t.Helper()
 	ws := make([]uint32, len(fs))
 	for i, f := range fs {
@@ -59,7 +59,7 @@ func (r rig) floats(label string, fs []float32) gpu.Binding {
 }
 
 // bf16 rounds fs in place and returns them in a buffer of bf16, whose end is padded to 16 bytes.
-func (r rig) bf16(label string, fs []float32) gpu.Binding {
+func (r rig) bf16(label string, fs []float32) *gpu.Buffer {
 	r.t.Helper()
 	b := make([]byte, (2*len(fs)+15)/16*16)
 	tensor.F32ToBF16(b[:2*len(fs)], fs)
@@ -68,7 +68,7 @@ func (r rig) bf16(label string, fs []float32) gpu.Binding {
 }
 
 // empty returns a buffer of n poisoned words.
-func (r rig) empty(label string, n int) gpu.Binding {
+func (r rig) empty(label string, n int) *gpu.Buffer {
 	r.t.Helper()
 	b := r.bytes(label, make([]byte, 4*n))
 	r.fill(b)
@@ -76,24 +76,24 @@ func (r rig) empty(label string, n int) gpu.Binding {
 }
 
 // fill poisons a buffer again.
-func (r rig) fill(b gpu.Binding) {
+func (r rig) fill(b *gpu.Buffer) {
 	r.t.Helper()
-	gputest.Poison(r.t, b.Buffer, poison)
+	gputest.Poison(r.t, b, poison)
 }
 
 // chunk returns the uniform of a chunk of n rows.
-func (r rig) chunk(n int) gpu.Binding {
+func (r rig) chunk(n int) *gpu.Buffer {
 	r.t.Helper()
 	buf, err := r.dev.NewBuffer("chunk", 16, gpu.Uniform)
 	r.must(err)
 	r.t.Cleanup(buf.Release)
-	r.setChunk(gpu.Binding{Buffer: buf}, n)
-	return gpu.Binding{Buffer: buf}
+	r.setChunk(buf, n)
+	return buf
 }
 
-func (r rig) setChunk(b gpu.Binding, n int) {
+func (r rig) setChunk(b *gpu.Buffer, n int) {
 	r.t.Helper()
-	r.must(r.dev.Write(b.Buffer, 0, binary.LittleEndian.AppendUint32(nil, uint32(n))))
+	r.must(r.dev.Write(b, 0, binary.LittleEndian.AppendUint32(nil, uint32(n))))
 }
 
 // program records a program that lives as long as the test.
@@ -111,10 +111,10 @@ func (r rig) run(record func(p *gpu.Program) error) {
 	r.must(r.dev.Submit(r.t.Context(), r.program(record)))
 }
 
-func (r rig) readWords(b gpu.Binding, n int) []uint32 {
+func (r rig) readWords(b *gpu.Buffer, n int) []uint32 {
 	r.t.Helper()
 	raw := make([]byte, 4*n)
-	r.must(r.dev.Read(r.t.Context(), b.Buffer, 0, raw))
+	r.must(r.dev.Read(r.t.Context(), b, 0, raw))
 	ws := make([]uint32, n)
 	for i := range ws {
 		ws[i] = binary.LittleEndian.Uint32(raw[4*i:])
@@ -256,17 +256,21 @@ func (c cacheCase) cacheIndex(position, kvHead int) int {
 func (c cacheCase) cacheLen() int { return c.pages() * testPage * c.kvHeads * c.headDim }
 
 // tables is the word of step where the page tables begin.
-func (c cacheCase) tables() int { return c.rows * 8 }
+func (c cacheCase) tables() int { return TablesWord(c.rows) }
 
 // step returns the step buffer. The table of the other kind of layer and the entries before the window lead nowhere.
-func (c cacheCase) step(r rig) gpu.Binding {
+func (c cacheCase) step(r rig) *gpu.Buffer {
 	r.t.Helper()
 	entries := (c.start+c.n)/testPage + 1
 	const nowhere = 1 << 20
 	ws := make([]uint32, c.tables()+2*entries)
 	full, sliding := uint32(entries), uint32(0)
 	for row := range c.rows {
-		copy(ws[row*8:], []uint32{poison, uint32(c.start + row), full, sliding, c.flags, poison, poison, poison})
+		words := StepRow{
+			Token: poison, Position: uint32(c.start + row), FullTable: full, SlidingTable: sliding, Flags: c.flags,
+			Seed: poison<<32 | poison, Temperature: math.Float32frombits(poison),
+		}.words()
+		copy(ws[row*len(words):], words[:])
 	}
 	for i := range ws[c.tables():] {
 		ws[c.tables()+i] = nowhere

@@ -28,13 +28,13 @@ type QKVDecode struct {
 
 // QKVArgs are the buffers of QKVDecode.
 type QKVArgs struct {
-	Step    gpu.Binding
-	X       gpu.Binding // f32 [Rows][Hidden]
-	Vectors gpu.Binding // the layer's small vectors, bf16
-	W       gpu.Binding // bf16 [shard.Count][Hidden], rows of q, k, v
-	Rope    gpu.Binding // f32 [positions][HeadDim/2][2]
-	Q       gpu.Binding // out: f32 [Rows][Heads][HeadDim]
-	K, V    gpu.Binding // out: [page][128][KVHeads][HeadDim]
+	Step    *gpu.Buffer
+	X       *gpu.Buffer // f32 [Rows][Hidden]
+	Vectors *gpu.Buffer // the layer's small vectors, bf16
+	W       *gpu.Buffer // bf16 [shard.Count][Hidden], rows of q, k, v
+	Rope    *gpu.Buffer // f32 [positions][HeadDim/2][2]
+	Q       *gpu.Buffer // out: f32 [Rows][Heads][HeadDim]
+	K, V    *gpu.Buffer // out: [page][128][KVHeads][HeadDim]
 }
 
 // qkvOutputs is the number of outputs of a workgroup: 8 loads of 16 bytes in flight in each lane.

@@ -35,9 +35,9 @@ func TestQKVDecode(t *testing.T) {
 		{"F16", qkvCase{batch{rows: rowsAt(17, 200), kvHeads: 2, headDim: 16, f16: true}, 64, 2, 1, nil}},
 		{"Large", qkvCase{batch{rows: rowsAt(17), kvHeads: 2, headDim: 16}, 64, 2, 6e4, nil}},
 		{"Zeros", qkvCase{batch{rows: rowsAt(17), kvHeads: 2, headDim: 16}, 64, 2, 0, nil}},
-		{"Unused", qkvCase{batch{rows: []decodeRow{{position: 3}, {position: 3, flags: unused}}, kvHeads: 1, headDim: 8}, 32, 2, 1, nil}},
-		{"KeepFull", qkvCase{batch{rows: []decodeRow{{position: 3}, {position: 5, flags: keepFull}}, kvHeads: 1, headDim: 8}, 32, 2, 1, nil}},
-		{"KeepFullInASlidingLayer", qkvCase{batch{rows: []decodeRow{{position: 3, flags: keepFull}}, window: 4, kvHeads: 1, headDim: 8}, 32, 2, 1, nil}},
+		{"Unused", qkvCase{batch{rows: []decodeRow{{position: 3}, {position: 3, flags: StepUnused}}, kvHeads: 1, headDim: 8}, 32, 2, 1, nil}},
+		{"KeepFull", qkvCase{batch{rows: []decodeRow{{position: 3}, {position: 5, flags: StepKeepFull}}, kvHeads: 1, headDim: 8}, 32, 2, 1, nil}},
+		{"KeepFullInASlidingLayer", qkvCase{batch{rows: []decodeRow{{position: 3, flags: StepKeepFull}}, window: 4, kvHeads: 1, headDim: 8}, 32, 2, 1, nil}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.check(newRig(t)) })
 	}
@@ -106,7 +106,7 @@ func (c qkvCase) check(r rig) {
 	wantK := slices.Repeat([]near{untouched}, c.arena())
 	wantV := slices.Repeat([]near{untouched}, c.arena())
 	for row, dr := range c.rows {
-		if dr.flags&unused != 0 {
+		if dr.flags&StepUnused != 0 {
 			continue
 		}
 		xr := x[row*c.hidden : (row+1)*c.hidden]
@@ -134,7 +134,7 @@ func (c qkvCase) check(r rig) {
 		for i := range c.heads * c.headDim {
 			wantQ[row*c.heads*c.headDim+i] = rotated(i-i%c.headDim, i%c.headDim)
 		}
-		if dr.flags&keepFull != 0 && c.window == 0 {
+		if dr.flags&StepKeepFull != 0 && c.window == 0 {
 			continue
 		}
 		for h := range c.kvHeads {

@@ -20,10 +20,10 @@ type RMSNorm struct {
 
 // RMSNormArgs are the buffers of RMSNorm.
 type RMSNormArgs struct {
-	Chunk   gpu.Binding // uniform: rows in use
-	X       gpu.Binding // f32 [rows][Width]
-	Vectors gpu.Binding // bf16, Width scales from element Scale
-	Y       gpu.Binding // out: f32 [rows][Width]
+	Chunk   *gpu.Buffer // uniform: rows in use
+	X       *gpu.Buffer // f32 [rows][Width]
+	Vectors *gpu.Buffer // bf16, Width scales from element Scale
+	Y       *gpu.Buffer // out: f32 [rows][Width]
 }
 
 func (c RMSNormConfig) shader(v shaders.Variant) (shaders.Shader, error) {

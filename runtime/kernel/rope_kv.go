@@ -22,13 +22,13 @@ type RopeKV struct {
 
 // RopeKVArgs are the buffers of RopeKV.
 type RopeKVArgs struct {
-	Chunk  gpu.Binding // uniform: rows in use
-	Step   gpu.Binding // rows and page tables
-	QKV    gpu.Binding // f32 [rows][(Heads+2*KVHeads)*HeadDim]: queries, keys, values
-	Rope   gpu.Binding // f32 [positions][HeadDim/2][2]: gptoss.Config.RopeTable
-	Q      gpu.Binding // out: f32 [rows][Heads][HeadDim]
-	KCache gpu.Binding // out: [page][128][KVHeads][HeadDim]
-	VCache gpu.Binding // out: as KCache
+	Chunk  *gpu.Buffer // uniform: rows in use
+	Step   *gpu.Buffer // rows and page tables
+	QKV    *gpu.Buffer // f32 [rows][(Heads+2*KVHeads)*HeadDim]: queries, keys, values
+	Rope   *gpu.Buffer // f32 [positions][HeadDim/2][2]: gptoss.Config.RopeTable
+	Q      *gpu.Buffer // out: f32 [rows][Heads][HeadDim]
+	KCache *gpu.Buffer // out: [page][128][KVHeads][HeadDim]
+	VCache *gpu.Buffer // out: as KCache
 }
 
 func (c RopeKVConfig) checks() []check {
@@ -60,5 +60,5 @@ func NewRopeKV(dev *gpu.Device, c RopeKVConfig) (*RopeKV, error) {
 // Record appends the rotation of at most rows rows.
 func (k *RopeKV) Record(p *gpu.Program, rows int, a RopeKVArgs) error {
 	pairs := (k.c.Heads + 2*k.c.KVHeads) * k.c.HeadDim / 4
-	return p.Dispatch(k.pl, [3]int{ceilDiv(pairs, ropeWG), rows, 1}, a.Chunk, a.Step, a.QKV, a.Rope, a.Q, a.KCache, a.VCache)
+	return k.record(p, [3]int{ceilDiv(pairs, ropeWG), rows, 1}, nil, a.Chunk, a.Step, a.QKV, a.Rope, a.Q, a.KCache, a.VCache)
 }

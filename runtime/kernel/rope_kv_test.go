@@ -22,9 +22,9 @@ func TestRopeKV(t *testing.T) {
 		{"NoRows", cacheCase{heads: 8, kvHeads: 2, headDim: 64, rows: 4, n: 0, start: 100}},
 		{"PageBoundary", cacheCase{heads: 8, kvHeads: 2, headDim: 64, rows: 10, n: 10, start: 250}},
 		{"Sliding", cacheCase{heads: 8, kvHeads: 2, headDim: 64, window: 100, rows: 10, n: 10, start: 380}},
-		{"KeepFull", cacheCase{heads: 2, kvHeads: 2, headDim: 8, rows: 3, n: 3, flags: 1}},
-		{"KeepFullInASlidingLayer", cacheCase{heads: 2, kvHeads: 2, headDim: 8, window: 7, rows: 3, n: 3, flags: 1}},
-		{"Unused", cacheCase{heads: 2, kvHeads: 2, headDim: 8, window: 7, rows: 3, n: 3, flags: 2}},
+		{"KeepFull", cacheCase{heads: 2, kvHeads: 2, headDim: 8, rows: 3, n: 3, flags: StepKeepFull}},
+		{"KeepFullInASlidingLayer", cacheCase{heads: 2, kvHeads: 2, headDim: 8, window: 7, rows: 3, n: 3, flags: StepKeepFull}},
+		{"Unused", cacheCase{heads: 2, kvHeads: 2, headDim: 8, window: 7, rows: 3, n: 3, flags: StepUnused}},
 		{"LargeHead", cacheCase{heads: 2, kvHeads: 1, headDim: 256, rows: 2, n: 2, start: 127}},
 		{"F16", cacheCase{heads: 8, kvHeads: 2, headDim: 64, f16: true, rows: 10, n: 7, start: 125}},
 	} {
@@ -97,7 +97,7 @@ func (c cacheCase) checkRopeKV(r rig) {
 		for i := range c.heads * c.headDim {
 			wantQ[row*c.heads*c.headDim+i] = rotated(row, i-i%c.headDim, i%c.headDim)
 		}
-		if c.flags&2 != 0 || c.flags&1 != 0 && c.window == 0 {
+		if c.flags&StepUnused != 0 || c.flags&StepKeepFull != 0 && c.window == 0 {
 			continue
 		}
 		for h := range c.kvHeads {
@@ -114,7 +114,7 @@ func (c cacheCase) checkRopeKV(r rig) {
 }
 
 // readCache reads an arena as words of f32.
-func (c cacheCase) readCache(r rig, b gpu.Binding) []uint32 {
+func (c cacheCase) readCache(r rig, b *gpu.Buffer) []uint32 {
 	r.t.Helper()
 	if !c.f16 {
 		return r.readWords(b, c.cacheLen())

@@ -16,9 +16,9 @@ type Route struct{ *pipeline }
 
 // RouteArgs are the buffers of Route.
 type RouteArgs struct {
-	Chunk  gpu.Binding // uniform: rows in use
-	Logits gpu.Binding // f32 [rows][Experts]
-	Sel    gpu.Binding // out: {expert u32, weight f32} [rows][TopK], the largest logit first, the lower id on ties
+	Chunk  *gpu.Buffer // uniform: rows in use
+	Logits *gpu.Buffer // f32 [rows][Experts]
+	Sel    *gpu.Buffer // out: {expert u32, weight f32} [rows][TopK], the largest logit first, the lower id on ties
 }
 
 func (c RouteConfig) shader(v shaders.Variant) (shaders.Shader, error) {
@@ -39,5 +39,5 @@ func NewRoute(dev *gpu.Device, c RouteConfig) (*Route, error) {
 
 // Record appends the choice of at most rows rows.
 func (k *Route) Record(p *gpu.Program, rows int, a RouteArgs) error {
-	return p.Dispatch(k.pl, [3]int{rows, 1, 1}, a.Chunk, a.Logits, a.Sel)
+	return k.record(p, [3]int{rows, 1, 1}, nil, a.Chunk, a.Logits, a.Sel)
 }

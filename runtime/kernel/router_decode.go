@@ -23,11 +23,11 @@ type RouterDecode struct {
 
 // RouterArgs are the buffers of RouterDecode.
 type RouterArgs struct {
-	X       gpu.Binding // f32 [Rows][Hidden]
-	Vectors gpu.Binding // the layer's small vectors, bf16
-	W       gpu.Binding // bf16 [shard.Count][Hidden]
-	Logits  gpu.Binding // out: f32 [Rows][Experts]
-	T       gpu.Binding // out: f32 [Rows][Hidden] in the order of lib/blocks.wgsl, written whole by every shard
+	X       *gpu.Buffer // f32 [Rows][Hidden]
+	Vectors *gpu.Buffer // the layer's small vectors, bf16
+	W       *gpu.Buffer // bf16 [shard.Count][Hidden]
+	Logits  *gpu.Buffer // out: f32 [Rows][Experts]
+	T       *gpu.Buffer // out: f32 [Rows][Hidden] in the order of lib/blocks.wgsl, written whole by every shard
 }
 
 func (c RouterConfig) shader(v shaders.Variant) (shaders.Shader, error) {

@@ -25,11 +25,11 @@ type Sample struct {
 
 // SampleArgs are the buffers of Sample.
 type SampleArgs struct {
-	Step       gpu.Binding // in and out: token and position of each row
-	Logits     gpu.Binding // f32 [Rows][Vocab]
-	Allowed    gpu.Binding // bit set [Rows][(Vocab+31)/32]
-	Candidates gpu.Binding // scratch of CandidateWords words
-	Tokens     gpu.Binding // out: u32 [Rows][Ring], the token of position p at p % Ring; NoToken for an error
+	Step       *gpu.Buffer // in and out: token and position of each row
+	Logits     *gpu.Buffer // f32 [Rows][Vocab]
+	Allowed    *gpu.Buffer // bit set [Rows][(Vocab+31)/32]
+	Candidates *gpu.Buffer // scratch of CandidateWords words
+	Tokens     *gpu.Buffer // out: u32 [Rows][Ring], the token of position p at p % Ring; NoToken for an error
 }
 
 // sampleTile is the number of logits of a workgroup.

@@ -17,7 +17,7 @@ type sampleCase struct {
 	ring    int
 	scale   float64           // of the logits
 	logits  map[int]float32   // set to these instead
-	allowed func(id int) bool // of rows with the flag masked
+	allowed func(id int) bool // of rows with the flag StepMasked
 	want    map[int]uint32    // tokens of rows; checked beside the law
 }
 
@@ -45,15 +45,15 @@ func TestSample(t *testing.T) {
 		{"NaNIsNeverChosen", sampleCase{rows: rowsAt(0), vocab: 4, ring: 1, logits: map[int]float32{0: nan, 1: -5, 2: -4, 3: nan}, want: map[int]uint32{0: 2}}},
 		{"InfinityIsNeverChosen", sampleCase{rows: rowsAt(0), vocab: 4, ring: 1, logits: map[int]float32{0: -inf, 1: -5, 2: -4, 3: inf}, want: map[int]uint32{0: 2}}},
 		{"NothingFinite", sampleCase{rows: rowsAt(0), vocab: 4, ring: 1, logits: map[int]float32{0: -inf, 1: nan, 2: inf, 3: nan}, want: map[int]uint32{0: NoToken}}},
-		{"Mask", sampleCase{rows: []decodeRow{{flags: masked}, {}}, vocab: 100, ring: 1, scale: 1, logits: map[int]float32{40: 9, 97: 8}, allowed: func(id int) bool { return id > 64 }, want: map[int]uint32{0: 97, 1: 40}}},
-		{"MaskOfOne", sampleCase{rows: []decodeRow{{flags: masked, temperature: 1}}, vocab: 2001, ring: 1, scale: 1, allowed: func(id int) bool { return id == 2000 }, want: map[int]uint32{0: 2000}}},
-		{"MaskOfNone", sampleCase{rows: []decodeRow{{flags: masked}}, vocab: 70, ring: 1, scale: 1, allowed: func(int) bool { return false }, want: map[int]uint32{0: NoToken}}},
+		{"Mask", sampleCase{rows: []decodeRow{{flags: StepMasked}, {}}, vocab: 100, ring: 1, scale: 1, logits: map[int]float32{40: 9, 97: 8}, allowed: func(id int) bool { return id > 64 }, want: map[int]uint32{0: 97, 1: 40}}},
+		{"MaskOfOne", sampleCase{rows: []decodeRow{{flags: StepMasked, temperature: 1}}, vocab: 2001, ring: 1, scale: 1, allowed: func(id int) bool { return id == 2000 }, want: map[int]uint32{0: 2000}}},
+		{"MaskOfNone", sampleCase{rows: []decodeRow{{flags: StepMasked}}, vocab: 70, ring: 1, scale: 1, allowed: func(int) bool { return false }, want: map[int]uint32{0: NoToken}}},
 		{"Temperature", sampleCase{rows: hot(0.7, 1<<63+12345), vocab: 5000, ring: 16, scale: 3}},
 		{"TemperatureOfEqualLogits", sampleCase{rows: hot(1, 3), vocab: 5000, ring: 16}},
 		{"TinyTemperature", sampleCase{rows: hot(1e-30, 3), vocab: 5000, ring: 16, scale: 3}},
 		{"LargeTemperature", sampleCase{rows: hot(100, 3), vocab: 5000, ring: 16, scale: 3}},
-		{"Given", sampleCase{rows: []decodeRow{{position: 3, token: 8, flags: given}, {position: 3}}, vocab: 30, ring: 8, scale: 1}},
-		{"Unused", sampleCase{rows: []decodeRow{{position: 3, token: 8, flags: unused}, {position: 3}}, vocab: 30, ring: 8, scale: 1}},
+		{"Given", sampleCase{rows: []decodeRow{{position: 3, token: 8, flags: StepGiven}, {position: 3}}, vocab: 30, ring: 8, scale: 1}},
+		{"Unused", sampleCase{rows: []decodeRow{{position: 3, token: 8, flags: StepUnused}, {position: 3}}, vocab: 30, ring: 8, scale: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.check(newRig(t)) })
 	}
@@ -83,12 +83,12 @@ func (c sampleCase) check(r rig) {
 			logits[row*c.vocab+id] = f
 		}
 	}
-	allowed := func(row, id int) bool { return c.rows[row].flags&masked == 0 || c.allowed(id) }
+	allowed := func(row, id int) bool { return c.rows[row].flags&StepMasked == 0 || c.allowed(id) }
 	maskWords := (c.vocab + 31) / 32
 	mask := make([]uint32, rows*maskWords)
 	for row, dr := range c.rows {
 		for id := range c.vocab {
-			if dr.flags&masked != 0 && c.allowed(id) {
+			if dr.flags&StepMasked != 0 && c.allowed(id) {
 				mask[row*maskWords+id/32] |= 1 << (id % 32)
 			}
 		}
@@ -110,7 +110,7 @@ func (c sampleCase) check(r rig) {
 
 	step, tokens := slices.Clone(before), slices.Repeat([]uint32{poison}, rows*c.ring)
 	for row, dr := range c.rows {
-		if dr.flags&(given|unused) != 0 {
+		if dr.flags&(StepGiven|StepUnused) != 0 {
 			continue
 		}
 		position := dr.position + 1

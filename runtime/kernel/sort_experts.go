@@ -42,9 +42,9 @@ type SortExperts struct {
 
 // SortExpertsArgs are the buffers of SortExperts.
 type SortExpertsArgs struct {
-	Chunk gpu.Binding // uniform: rows in use
-	Sel   gpu.Binding // {expert u32, weight f32} [rows][TopK]
-	Lists gpu.Binding // out: ExpertLists.Bytes, see shaders/lib/lists.wgsl
+	Chunk *gpu.Buffer // uniform: rows in use
+	Sel   *gpu.Buffer // {expert u32, weight f32} [rows][TopK]
+	Lists *gpu.Buffer // out: ExpertLists.Bytes, see shaders/lib/lists.wgsl
 }
 
 func (l ExpertLists) shader(v shaders.Variant) (shaders.Shader, error) {
@@ -64,5 +64,5 @@ func NewSortExperts(dev *gpu.Device, l ExpertLists) (*SortExperts, error) {
 
 // Record appends the sorting of a chunk's assignments.
 func (k *SortExperts) Record(p *gpu.Program, a SortExpertsArgs) error {
-	return p.Dispatch(k.pl, [3]int{k.c.Experts, 1, 1}, a.Chunk, a.Sel, a.Lists)
+	return k.record(p, [3]int{k.c.Experts, 1, 1}, nil, a.Chunk, a.Sel, a.Lists)
 }

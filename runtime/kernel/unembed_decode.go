@@ -21,10 +21,10 @@ type UnembedDecode struct {
 
 // UnembedArgs are the buffers of UnembedDecode.
 type UnembedArgs struct {
-	X      gpu.Binding // f32 [Rows][Hidden]
-	Norm   gpu.Binding // bf16 [Hidden]
-	W      gpu.Binding // bf16 [shard.Count][Hidden]
-	Logits gpu.Binding // out: f32 [Rows][Vocab]
+	X      *gpu.Buffer // f32 [Rows][Hidden]
+	Norm   *gpu.Buffer // bf16 [Hidden]
+	W      *gpu.Buffer // bf16 [shard.Count][Hidden]
+	Logits *gpu.Buffer // out: f32 [Rows][Vocab]
 }
 
 // unembedOutputs is the number of logits of a workgroup: 8 loads of 16 bytes in flight in each lane.

@@ -5,11 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gpu"
+	"gossamer/runtime/kernel"
 	"gossamer/runtime/kv"
 )
 
@@ -160,39 +160,12 @@ func (m *Model) copyPages(copies []kv.Copy) error {
 	return m.dev.Submit(context.Background(), p)
 }
 
-// stepRow is one row of the step buffer, as shaders/lib declares it.
-type stepRow struct {
-	token, position         uint32
-	fullTable, slidingTable uint32 // offsets into the tables
-	flags                   uint32
-	seed                    uint64
-	temperature             float32
-}
-
-// Flags of a step row.
-const (
-	flagKeepFull uint32 = 1 << iota // don't write keys and values of full layers: they stand
-	flagUnused                      // the row holds no sequence
-	flagMasked                      // only ids of the allowed mask may be drawn
-	flagGiven                       // the token is given, not sampled
-)
-
-// rowBytes is the size of a step row.
-const rowBytes = 32
-
-func (r stepRow) append(b []byte) []byte {
-	for _, v := range []uint32{r.token, r.position, r.fullTable, r.slidingTable, r.flags, uint32(r.seed), uint32(r.seed >> 32), math.Float32bits(r.temperature)} {
-		b = binary.LittleEndian.AppendUint32(b, v)
-	}
-	return b
-}
-
 // tableEntries is the number of pages that one table names.
 func (m *Model) tableEntries() int { return (m.context + kv.PageTokens - 1) / kv.PageTokens }
 
 // stepSize is the size of a step buffer: its rows, then a table for full and one for sliding layers per text.
 func (m *Model) stepSize(rows, texts int) int64 {
-	return int64(rows)*rowBytes + int64(texts)*2*int64(m.tableEntries())*4
+	return int64(rows)*kernel.StepRowBytes + int64(texts)*2*int64(m.tableEntries())*4
 }
 
 // writeTables writes the page tables of s as those of the given text of a step buffer with that many rows.
@@ -223,25 +196,25 @@ func (m *Model) writeDecodeStep(seqs []*Sequence, d []engine.DeviceSampling) err
 	entries := uint32(m.tableEntries())
 	rows := m.stepBytes[:0]
 	for r := range paddedRows(len(seqs)) {
-		row := stepRow{flags: flagUnused}
+		row := kernel.StepRow{Flags: kernel.StepUnused}
 		if r < len(seqs) {
 			n := seqs[r].kv.Len()
-			row = stepRow{
-				token:        uint32(seqs[r].tokens[n-1]),
-				position:     uint32(n - 1),
-				fullTable:    uint32(2*r) * entries,
-				slidingTable: uint32(2*r+1) * entries,
-				seed:         d[r].Seed,
-				temperature:  d[r].Temperature,
+			row = kernel.StepRow{
+				Token:        uint32(seqs[r].tokens[n-1]),
+				Position:     uint32(n - 1),
+				FullTable:    uint32(2*r) * entries,
+				SlidingTable: uint32(2*r+1) * entries,
+				Seed:         d[r].Seed,
+				Temperature:  d[r].Temperature,
 			}
 			if d[r].Allowed != nil {
-				row.flags |= flagMasked
+				row.Flags |= kernel.StepMasked
 			}
 			if err := m.writeTables(m.scratch.decode.step, m.rows, r, seqs[r]); err != nil {
 				return err
 			}
 		}
-		rows = row.append(rows)
+		rows = row.Append(rows)
 	}
 	m.stepBytes = rows
 	return m.dev.Write(m.scratch.decode.step, 0, rows)
@@ -252,8 +225,8 @@ func (m *Model) writeGiven(s *Sequence, token int32) error {
 	if err := m.writeTables(m.scratch.decode.step, m.rows, 0, s); err != nil {
 		return err
 	}
-	row := stepRow{token: uint32(token), position: uint32(s.kv.Len()), slidingTable: uint32(m.tableEntries()), flags: flagGiven}
-	m.stepBytes = row.append(m.stepBytes[:0])
+	row := kernel.StepRow{Token: uint32(token), Position: uint32(s.kv.Len()), SlidingTable: uint32(m.tableEntries()), Flags: kernel.StepGiven}
+	m.stepBytes = row.Append(m.stepBytes[:0])
 	return m.dev.Write(m.scratch.decode.step, 0, m.stepBytes)
 }
 

@@ -59,7 +59,7 @@ func (m *Model) attention(rows, splits int, sliding bool) kernel.AttnConfig {
 	c := m.cfg
 	return kernel.AttnConfig{
 		Rows: rows, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Splits: splits, Sliding: sliding, Window: c.Window,
-		Sinks: m.weights.vectors.sinks, Tables: tablesWord(m.rows), KVF16: m.kvType == F16,
+		Sinks: m.weights.vectors.sinks, Tables: kernel.TablesWord(m.rows), KVF16: m.kvType == F16,
 	}
 }
 
@@ -118,7 +118,7 @@ func (m *Model) rowKernels(rows int) (*rowKernels, error) {
 	for i, sliding := range []bool{false, true} {
 		errs = append(errs, build(m, &k.qkv[i], kernel.NewQKVDecode, kernel.QKVConfig{
 			Rows: rows, Hidden: c.Hidden, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: v.attnNorm, Bias: v.qkvBias,
-			NormEps: c.NormEps, Sliding: sliding, Tables: tablesWord(m.rows), KVF16: m.kvType == F16,
+			NormEps: c.NormEps, Sliding: sliding, Tables: kernel.TablesWord(m.rows), KVF16: m.kvType == F16,
 		}))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -148,10 +148,10 @@ func (m *Model) decodeProgram(n, positions int) (*gpu.Program, error) {
 		}
 		s := &m.scratch.decode
 		r.do(k.sample.Record(p, kernel.SampleArgs{
-			Step: whole(s.step), Logits: whole(s.logits), Allowed: whole(s.allowed), Candidates: whole(s.candidates), Tokens: whole(s.ring),
+			Step: s.step, Logits: s.logits, Allowed: s.allowed, Candidates: s.candidates, Tokens: s.ring,
 		}))
 		for _, d := range m.weights.embedding {
-			r.do(m.kernels.prefill.embed.Record(p, d.shard(), rows, kernel.EmbedArgs{Step: whole(s.step), Table: whole(d.buf), X: whole(s.x)}))
+			r.do(m.kernels.prefill.embed.Record(p, d.shard(), rows, kernel.EmbedArgs{Step: s.step, Table: d.buf, X: s.x}))
 		}
 		for n := range m.weights.layers {
 			r.attention(n)
@@ -196,15 +196,15 @@ func (r *decodeRecorder) do(err error) {
 // attention: x += W_o attention(rope(norm(x) W_qkv)).
 func (r *decodeRecorder) attention(n int) {
 	s, l, cache := &r.scratch.decode, &r.weights.layers[n], r.weights.cache[n]
-	vectors := whole(l.vectors)
+	vectors := l.vectors
 	class, attn, reduce := 0, r.attnFull, r.reduce
 	if r.cfg.Sliding[n] {
 		class, attn, reduce = 1, r.k.attnSliding, nil
 	}
 	for _, d := range l.qkv {
 		r.do(r.k.qkv[class].Record(r.p, d.shard(), kernel.QKVArgs{
-			Step: whole(s.step), X: whole(s.x), Vectors: vectors, W: whole(d.buf), Rope: whole(r.scratch.rope),
-			Q: whole(s.q), K: whole(cache.k), V: whole(cache.v),
+			Step: s.step, X: s.x, Vectors: vectors, W: d.buf, Rope: r.scratch.rope,
+			Q: s.q, K: cache.k, V: cache.v,
 		}))
 	}
 	out := s.a
@@ -212,35 +212,35 @@ func (r *decodeRecorder) attention(n int) {
 		out = s.partials
 	}
 	r.do(attn.Record(r.p, kernel.AttnArgs{
-		Step: whole(s.step), Q: whole(s.q), K: whole(cache.k), V: whole(cache.v), Vectors: vectors, Out: whole(out),
+		Step: s.step, Q: s.q, K: cache.k, V: cache.v, Vectors: vectors, Out: out,
 	}))
 	if reduce != nil {
-		r.do(reduce.Record(r.p, kernel.AttnReduceArgs{Partials: whole(s.partials), Vectors: vectors, A: whole(s.a)}))
+		r.do(reduce.Record(r.p, kernel.AttnReduceArgs{Partials: s.partials, Vectors: vectors, A: s.a}))
 	}
 	for _, d := range l.out {
-		r.do(r.k.out.Record(r.p, d.shard(), kernel.OutArgs{A: whole(s.a), W: whole(d.buf), Vectors: vectors, X: whole(s.x)}))
+		r.do(r.k.out.Record(r.p, d.shard(), kernel.OutArgs{A: s.a, W: d.buf, Vectors: vectors, X: s.x}))
 	}
 }
 
 // mlp: x += the weighted outputs of each row's experts for norm(x).
 func (r *decodeRecorder) mlp(n int) {
 	s, l := &r.scratch.decode, &r.weights.layers[n]
-	vectors := whole(l.vectors)
+	vectors := l.vectors
 	for _, d := range l.router {
 		r.do(r.k.router.Record(r.p, d.shard(), kernel.RouterArgs{
-			X: whole(s.x), Vectors: vectors, W: whole(d.buf), Logits: whole(s.router), T: whole(s.t),
+			X: s.x, Vectors: vectors, W: d.buf, Logits: s.router, T: s.t,
 		}))
 	}
 	for _, e := range l.experts {
 		r.do(r.k.gateUp.Record(r.p, e.shard(), kernel.GateUpArgs{
-			Step: whole(s.step), Logits: whole(s.router), T: whole(s.t),
-			Blocks: whole(e.gateUpBlocks), Scales: whole(e.gateUpScales), Bias: whole(e.gateUpBias), H: whole(s.h), Sel: whole(s.sel),
+			Step: s.step, Logits: s.router, T: s.t,
+			Blocks: e.gateUpBlocks, Scales: e.gateUpScales, Bias: e.gateUpBias, H: s.h, Sel: s.sel,
 		}))
 	}
 	for _, e := range l.experts {
 		r.do(r.k.down.Record(r.p, e.shard(), kernel.DownArgs{
-			Step: whole(s.step), Sel: whole(s.sel), H: whole(s.h),
-			Blocks: whole(e.downBlocks), Scales: whole(e.downScales), Bias: whole(e.downBias), X: whole(s.x),
+			Step: s.step, Sel: s.sel, H: s.h,
+			Blocks: e.downBlocks, Scales: e.downScales, Bias: e.downBias, X: s.x,
 		}))
 	}
 }
@@ -249,7 +249,7 @@ func (r *decodeRecorder) unembed() {
 	s := &r.scratch.decode
 	for _, d := range r.weights.unembedding {
 		r.do(r.k.unembed.Record(r.p, d.shard(), kernel.UnembedArgs{
-			X: whole(s.x), Norm: whole(r.weights.finalNorm), W: whole(d.buf), Logits: whole(s.logits),
+			X: s.x, Norm: r.weights.finalNorm, W: d.buf, Logits: s.logits,
 		}))
 	}
 }

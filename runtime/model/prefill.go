@@ -108,14 +108,11 @@ func (m *Model) makePrefillKernels() error {
 	}
 	for i, sliding := range []bool{false, true} {
 		errs = append(errs, build(m, &k.ropeKV[i], kernel.NewRopeKV, kernel.RopeKVConfig{
-			Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Sliding: sliding, Tables: tablesWord(m.chunk), KVF16: m.kvType == F16,
+			Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Sliding: sliding, Tables: kernel.TablesWord(m.chunk), KVF16: m.kvType == F16,
 		}))
 	}
 	return errors.Join(errs...)
 }
-
-// tablesWord is the word of a step buffer with that many rows where the page tables begin.
-func tablesWord(rows int) int { return rows * rowBytes / 4 }
 
 // makeClassKernels compiles the kernels of a row class.
 func (m *Model) makeClassKernels(class int) (*classKernels, error) {
@@ -136,7 +133,7 @@ func (m *Model) makeClassKernels(class int) (*classKernels, error) {
 	for i, window := range []int{0, c.Window} {
 		errs = append(errs, build(m, &k.attn[i], kernel.NewAttnPrefill, kernel.AttnPrefillConfig{
 			Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Window: window, Sinks: v.sinks,
-			Tables: tablesWord(m.chunk), KVF16: m.kvType == F16, Rows: class,
+			Tables: kernel.TablesWord(m.chunk), KVF16: m.kvType == F16, Rows: class,
 		}))
 	}
 	return k, errors.Join(errs...)
@@ -187,43 +184,40 @@ func (r *prefillRecorder) layers() error {
 	return r.err
 }
 
-// whole binds a buffer from end to end.
-func whole(b *gpu.Buffer) gpu.Binding { return gpu.Binding{Buffer: b} }
-
 func (s span) shard() kernel.Shard { return kernel.Shard{First: s.first, Count: s.count} }
 
 func (r *prefillRecorder) embed() {
 	s := &r.scratch.prefill
 	for _, d := range r.weights.embedding {
-		r.do(r.kernels.prefill.embed.Record(r.p, d.shard(), r.class, kernel.EmbedArgs{Step: whole(s.step), Table: whole(d.buf), X: whole(s.x)}))
+		r.do(r.kernels.prefill.embed.Record(r.p, d.shard(), r.class, kernel.EmbedArgs{Step: s.step, Table: d.buf, X: s.x}))
 	}
 }
 
 // attention: x += W_o attention(rope(norm(x) W_qkv)).
 func (r *prefillRecorder) attention(n int) {
 	s, k, l, cache := &r.scratch.prefill, &r.kernels.prefill, &r.weights.layers[n], r.weights.cache[n]
-	chunk, vectors := whole(s.chunk), whole(l.vectors)
+	chunk, vectors := s.chunk, l.vectors
 	class := 0
 	if r.cfg.Sliding[n] {
 		class = 1
 	}
-	r.do(k.attnNorm.Record(r.p, r.class, kernel.RMSNormArgs{Chunk: chunk, X: whole(s.x), Vectors: vectors, Y: whole(s.t)}))
+	r.do(k.attnNorm.Record(r.p, r.class, kernel.RMSNormArgs{Chunk: chunk, X: s.x, Vectors: vectors, Y: s.t}))
 	r.stage(n, "attn_norm", s.t)
 	for _, d := range l.qkv {
-		r.do(r.k.qkv.Record(r.p, d.shard(), r.class, kernel.GemmBF16Args{Chunk: chunk, X: whole(s.t), W: whole(d.buf), Vectors: vectors, Out: whole(s.qkv)}))
+		r.do(r.k.qkv.Record(r.p, d.shard(), r.class, kernel.GemmBF16Args{Chunk: chunk, X: s.t, W: d.buf, Vectors: vectors, Out: s.qkv}))
 	}
 	r.do(k.ropeKV[class].Record(r.p, r.class, kernel.RopeKVArgs{
-		Chunk: chunk, Step: whole(s.step), QKV: whole(s.qkv), Rope: whole(r.scratch.rope), Q: whole(s.q), KCache: whole(cache.k), VCache: whole(cache.v),
+		Chunk: chunk, Step: s.step, QKV: s.qkv, Rope: r.scratch.rope, Q: s.q, KCache: cache.k, VCache: cache.v,
 	}))
 	r.stage(n, "q_rope", s.q)
 	r.stage(n, "k_rope", cache.k)
 	r.stage(n, "v", cache.v)
 	r.do(r.k.attn[class].Record(r.p, kernel.AttnPrefillArgs{
-		Chunk: chunk, Step: whole(s.step), Q: whole(s.q), KCache: whole(cache.k), VCache: whole(cache.v), Vectors: vectors, Out: whole(s.a),
+		Chunk: chunk, Step: s.step, Q: s.q, KCache: cache.k, VCache: cache.v, Vectors: vectors, Out: s.a,
 	}))
 	r.stage(n, "attn_heads", s.a)
 	for _, d := range l.out {
-		r.do(r.k.out.Record(r.p, d.shard(), r.class, kernel.GemmBF16Args{Chunk: chunk, X: whole(s.a), W: whole(d.buf), Vectors: vectors, Out: whole(s.x)}))
+		r.do(r.k.out.Record(r.p, d.shard(), r.class, kernel.GemmBF16Args{Chunk: chunk, X: s.a, W: d.buf, Vectors: vectors, Out: s.x}))
 	}
 	r.stage(n, "after_attn", s.x)
 }
@@ -231,27 +225,27 @@ func (r *prefillRecorder) attention(n int) {
 // mlp: x += the weighted outputs of each row's experts for norm(x).
 func (r *prefillRecorder) mlp(n int) {
 	s, k, l := &r.scratch.prefill, &r.kernels.prefill, &r.weights.layers[n]
-	chunk, vectors := whole(s.chunk), whole(l.vectors)
-	r.do(k.mlpNorm.Record(r.p, r.class, kernel.RMSNormArgs{Chunk: chunk, X: whole(s.x), Vectors: vectors, Y: whole(s.t)}))
+	chunk, vectors := s.chunk, l.vectors
+	r.do(k.mlpNorm.Record(r.p, r.class, kernel.RMSNormArgs{Chunk: chunk, X: s.x, Vectors: vectors, Y: s.t}))
 	r.stage(n, "mlp_norm", s.t)
 	for _, d := range l.router {
-		r.do(r.k.router.Record(r.p, d.shard(), r.class, kernel.GemmBF16Args{Chunk: chunk, X: whole(s.t), W: whole(d.buf), Vectors: vectors, Out: whole(s.router)}))
+		r.do(r.k.router.Record(r.p, d.shard(), r.class, kernel.GemmBF16Args{Chunk: chunk, X: s.t, W: d.buf, Vectors: vectors, Out: s.router}))
 	}
 	r.stage(n, "router_logits", s.router)
-	r.do(k.route.Record(r.p, r.class, kernel.RouteArgs{Chunk: chunk, Logits: whole(s.router), Sel: whole(s.sel)}))
+	r.do(k.route.Record(r.p, r.class, kernel.RouteArgs{Chunk: chunk, Logits: s.router, Sel: s.sel}))
 	r.stage(n, "choice", s.sel)
-	r.do(r.k.sort.Record(r.p, kernel.SortExpertsArgs{Chunk: chunk, Sel: whole(s.sel), Lists: whole(s.lists)}))
+	r.do(r.k.sort.Record(r.p, kernel.SortExpertsArgs{Chunk: chunk, Sel: s.sel, Lists: s.lists}))
 	for _, e := range l.experts {
 		r.do(r.k.gateUp.Record(r.p, e.shard(), kernel.MoEGateUpArgs{
-			Lists: whole(s.lists), T: whole(s.t), Blocks: whole(e.gateUpBlocks), Scales: whole(e.gateUpScales), Bias: whole(e.gateUpBias), H: whole(s.h),
+			Lists: s.lists, T: s.t, Blocks: e.gateUpBlocks, Scales: e.gateUpScales, Bias: e.gateUpBias, H: s.h,
 		}))
 	}
 	for _, e := range l.experts {
 		r.do(r.k.down.Record(r.p, e.shard(), kernel.MoEDownArgs{
-			Lists: whole(s.lists), H: whole(s.h), Blocks: whole(e.downBlocks), Scales: whole(e.downScales), Bias: whole(e.downBias), Y: whole(s.y),
+			Lists: s.lists, H: s.h, Blocks: e.downBlocks, Scales: e.downScales, Bias: e.downBias, Y: s.y,
 		}))
 	}
-	r.do(k.combine.Record(r.p, r.class, kernel.CombineArgs{Chunk: chunk, Sel: whole(s.sel), Y: whole(s.y), X: whole(s.x)}))
+	r.do(k.combine.Record(r.p, r.class, kernel.CombineArgs{Chunk: chunk, Sel: s.sel, Y: s.y, X: s.x}))
 	r.stage(n, "after_mlp", s.x)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gpu"
+	"gossamer/runtime/kernel"
 	"gossamer/runtime/kv"
 )
 
@@ -139,7 +140,7 @@ func (s *Sequence) Truncate(ctx context.Context, n int) (int, error) {
 	tokens := s.tokens[:n]
 	s.kv.Rewind(start, n)
 	s.tokens = tokens[:start]
-	if _, err := s.prefill(ctx, tokens[start:], flagKeepFull); err != nil {
+	if _, err := s.prefill(ctx, tokens[start:], kernel.StepKeepFull); err != nil {
 		// Only where the pass began at 0 is what it did exact; else the last checkpoint is left.
 		at = s.kv.Resume(s.kv.Len())
 		s.kv.Truncate(at)
@@ -299,13 +300,13 @@ func (s *Sequence) prefillChunk(ctx context.Context, tokens []int32, flags uint3
 // placeChunk finds pages for a chunk and tells the prefill program of it.
 func (s *Sequence) placeChunk(tokens []int32, flags uint32) error {
 	m := s.m
-	if err := s.reserve(len(tokens), flags&flagKeepFull == 0); err != nil {
+	if err := s.reserve(len(tokens), flags&kernel.StepKeepFull == 0); err != nil {
 		return err
 	}
 	start := s.kv.Len()
 	rows := m.stepBytes[:0]
 	for i, t := range tokens {
-		rows = stepRow{token: uint32(t), position: uint32(start + i), slidingTable: uint32(m.tableEntries()), flags: flags}.append(rows)
+		rows = kernel.StepRow{Token: uint32(t), Position: uint32(start + i), SlidingTable: uint32(m.tableEntries()), Flags: flags}.Append(rows)
 	}
 	m.stepBytes = rows
 	sc := &m.scratch.prefill
