@@ -256,10 +256,10 @@ func toInt32Array(tokens []int32) js.Value {
 
 func (m *openModel) info() string {
 	i, c := m.engine.Info(), m.device.Caps()
-	bill := m.engine.Backend().(*model.Model).Bill()
+	footprint := m.engine.Backend().(*model.Model).Footprint()
 	return encode(info{
 		Model: m.name, Context: i.Context, KV: string(i.KV),
-		Memory:    memory{bill.Weights, bill.KV, bill.Scratch, bill.PerToken},
+		Memory:    memory{footprint.Weights, footprint.KV, footprint.Scratch, footprint.PerToken},
 		Device:    caps{c.MaxBindingBytes, c.Variant.F16, c.Variant.Subgroups},
 		Deviation: m.deviation,
 	})

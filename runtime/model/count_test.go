@@ -85,7 +85,7 @@ func TestPrefillIsRecordedOnce(t *testing.T) {
 	if _, err := s.Truncate(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	before, programs, kernels := m.dev.Stats(), len(m.programs), len(m.kernels.all)
+	before, programs, kernels := m.dev.Stats(), len(m.programs.recorded), len(m.programs.kernels)
 	extend(t, s, tokens)
 	after := m.dev.Stats()
 	if got := after.Dispatches - before.Dispatches; got != 3*(1+12*3)+1 {
@@ -94,7 +94,7 @@ func TestPrefillIsRecordedOnce(t *testing.T) {
 	if got := after.Submits - before.Submits; got != 4 {
 		t.Errorf("%d submits, want one a chunk and one for the logits", got)
 	}
-	if after.BuffersCreated != before.BuffersCreated || len(m.programs) != programs || len(m.kernels.all) != kernels {
+	if after.BuffersCreated != before.BuffersCreated || len(m.programs.recorded) != programs || len(m.programs.kernels) != kernels {
 		t.Error("the second of two equal prefills made something new")
 	}
 }

@@ -61,7 +61,7 @@ func TestGoldenOnLesserDevices(t *testing.T) {
 			if v := m.dev.Caps().Variant; tt.device.NoSubgroups && v.Subgroups {
 				t.Errorf("the device has subgroups: %+v", v)
 			}
-			if got := len(m.weights.embedding); got != tt.parts {
+			if got := len(m.buffers.embedding); got != tt.parts {
 				t.Errorf("the embedding is in %d parts, want %d", got, tt.parts)
 			}
 			for i := range c.Prompts {
@@ -197,7 +197,7 @@ func trace(t *testing.T, s *Sequence, tokens []int32) map[string][]float32 {
 	t.Helper()
 	m, c := s.m, s.m.cfg
 	class := m.prefillClass(m.chunk)
-	k, err := m.makeClassKernels(class)
+	k, err := m.programs.classKernels(class)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,10 +218,10 @@ func trace(t *testing.T, s *Sequence, tokens []int32) map[string][]float32 {
 		return words
 	}
 	for chunk := range slices.Chunk(tokens, m.chunk) {
-		if err := s.placeChunk(chunk, 0); err != nil {
+		if err := m.placeChunk(s.state, chunk, 0); err != nil {
 			t.Fatal(err)
 		}
-		r := prefillRecorder{Model: m, p: m.dev.NewProgram("trace"), class: class, k: k}
+		r := m.programs.prefillRecorder(m.dev.NewProgram("trace"), class, k)
 		r.trace = func(layer int, stage string, b *gpu.Buffer) {
 			if err := m.dev.Submit(t.Context(), r.p); err != nil {
 				t.Fatal(err)
@@ -262,8 +262,7 @@ func trace(t *testing.T, s *Sequence, tokens []int32) map[string][]float32 {
 			t.Fatal(err)
 		}
 		r.p.Release()
-		s.kv.Advance(len(chunk))
-		s.tokens = append(s.tokens, chunk...)
+		s.append(chunk...)
 	}
 	return got
 }

@@ -1,114 +1,57 @@
-// Package model runs gpt-oss on a WebGPU device: it places the weights, plans the buffers, records the programs of prefill and
-// decode, and keeps the key/value arenas. model.Model is the engine's Backend; ref.Model is the same in plain Go.
+// Package model runs gpt-oss on a WebGPU device: it plans and makes the buffers, places the weights, records the programs of prefill
+// and decode, and keeps the key/value arenas. model.Model is the engine's Backend; ref.Model is the same in plain Go.
+//
+// From below: options and sizes, buffers, plan; weights, state, pages, step (what is written to the device); programs, prefill, decode
+// (what is recorded); batch (the rows in flight); model; sequence.
 package model
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
-	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
+	"gossamer/runtime/kernel"
 	"gossamer/runtime/kv"
 	"gossamer/runtime/weights"
 )
 
-// Precision is how keys and values are stored.
-type Precision int
-
-const (
-	F16 Precision = iota // two bytes; the default
-	F32                  // four bytes; for exact comparison
-)
-
-func (p Precision) bytes() int64 {
-	if p == F32 {
-		return 4
-	}
-	return 2
-}
-
-func (p Precision) String() string {
-	if p == F32 {
-		return "f32"
-	}
-	return "f16"
-}
-
-// Options choose what a model may use of its device. The zero value suits one user.
-type Options struct {
-	// Context is the number of positions of the key/value cache, shared by all sequences and the most that one can hold.
-	// 0: the largest power of two up to the model's and 131,072 that the device has room for (8,192 on a software adapter).
-	Context int
-	// KV is the precision of the key/value cache.
-	KV Precision
-	// Chunk is the number of tokens that a prefill program takes at once. 0: 512 (64 on a software adapter, shorter texts too).
-	Chunk int
-	// Rows is the largest number of sequences decoded at once, a power of two up to 8. 0: 1.
-	Rows int
-	// Sequences is how many sequences may be alive, at least Rows; each takes a few pages of the sliding layers. 0: 4, or Rows.
-	Sequences int
-	// Checkpoints is how many places to resume from are kept over all sequences; older ones give way. 0: 16.
-	Checkpoints int
-	// WarmUp records what a first prompt needs before weights are loaded, so that a compiler that works beside everything else, as
-	// in browsers, is done when they are there. Model.WarmUp does the rest.
-	WarmUp bool
-	// Progress is called while weights are loaded.
-	Progress func(weights.Progress)
-}
-
-// Defaults and bounds of Options.
-const (
-	maxRows            = 8
-	maxContext         = 131072
-	leastContext       = 8192 // below it a model that could hold more is refused
-	defaultChunk       = 512
-	defaultChunkCPU    = 64
-	defaultSequences   = 4
-	defaultCheckpoints = 16
-)
-
 // Model is a gpt-oss model on a device.
 type Model struct {
-	cfg    *gptoss.Config
-	dev    *gpu.Device
-	kvType Precision
-
-	context   int  // positions
-	chunk     int  // rows of a prefill chunk
-	rows      int  // rows of a decode program
-	sequences int  // that may be alive
-	oneClass  bool // all chunks take one program: on a processor, compiling another costs more than rows that are not there
-	bill      Bill
+	*sizes
+	dev       *gpu.Device
+	footprint Footprint
 
 	// mu guards all that follows: the device runs one program at a time and the scratch buffers belong to it.
-	mu         sync.Mutex
-	closed     bool
-	live       map[*Sequence]struct{}
-	pages      *kv.Cache
-	seated     []*Sequence // [rows] whose hidden state and logits are in the decode buffers; nil where nobody's
-	allowed    [][]uint32  // [rows] the mask last uploaded
-	weights    weightBuffers
-	scratch    scratchBuffers
-	kernels    kernels
-	programs   map[programKey]*gpu.Program
-	buffers    []*gpu.Buffer // all of them, for Close
-	stepBytes  []byte        // host copy of step rows, reused
-	tableBytes []byte        // host copy of a page table, reused
+	mu       sync.Mutex
+	closed   bool
+	states   []*state // [sequences] by slot: those that are alive, nil where there is none
+	buffers  *buffers
+	made     []*gpu.Buffer // all of them, for Close
+	pages    *pages
+	steps    *steps
+	programs *programs
+	batch    *batch
 }
+
+var (
+	errClosed   = errors.New("model: the model is closed")
+	errNoLogits = errors.New("model: no logits are available: extend the sequence first")
+)
 
 // Load places the weights of a checkpoint on dev and prepares its programs. The device stays the caller's to close, after the
 // model.
 func Load(ctx context.Context, dev *gpu.Device, ck *weights.Checkpoint, o Options) (*Model, error) {
-	m := &Model{
-		cfg:      ck.Config(),
-		dev:      dev,
-		kvType:   o.KV,
-		live:     map[*Sequence]struct{}{},
-		programs: map[programKey]*gpu.Program{},
-		kernels:  kernels{rows: map[int]*rowKernels{}},
+	plan, err := NewPlan(ck.Config(), dev.Caps(), o)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newModel(dev, plan)
+	if err != nil {
+		return nil, err
 	}
 	if err := m.load(ctx, ck, o); err != nil {
 		m.Close()
@@ -117,43 +60,70 @@ func Load(ctx context.Context, dev *gpu.Device, ck *weights.Checkpoint, o Option
 	return m, nil
 }
 
+// newModel allocates what the plan says and compiles the kernels.
+func newModel(dev *gpu.Device, plan Plan) (*Model, error) {
+	made, plan, err := allocate(plan, dev.NewBuffer)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range plan.list {
+		*d.dst = made[i]
+	}
+	s, b := plan.sizes, plan.buffers
+	m := &Model{sizes: s, dev: dev, footprint: plan.Footprint(), states: make([]*state, s.sequences), buffers: b, made: made}
+	m.pages = &pages{sizes: s, dev: dev, b: b, cache: kv.New(s.cfg.Window, s.fullPages, s.slidingPages)}
+	m.steps = &steps{sizes: s, dev: dev}
+	if m.programs, err = newPrograms(dev, s, b); err != nil {
+		m.freeBuffers()
+		return nil, err
+	}
+	m.batch = &batch{
+		sizes: s, dev: dev, b: b, programs: m.programs, pages: m.pages, steps: m.steps, bound: make([]*state, s.rows), allowed: make([][]uint32, s.rows),
+	}
+	return m, nil
+}
+
 func (m *Model) load(ctx context.Context, ck *weights.Checkpoint, o Options) error {
-	if err := m.setSizes(o); err != nil {
-		return err
-	}
-	if err := m.makeWeightBuffers(); err != nil {
-		return m.explain(err)
-	}
-	if err := m.makeCache(o); err != nil {
-		return m.explain(err)
-	}
-	if err := m.makeScratch(); err != nil {
-		return m.explain(err)
-	}
-	if err := m.makeKernels(); err != nil {
-		return err
-	}
 	if o.WarmUp {
-		if _, err := m.prefillProgram(m.prefillClass(firstPrompt)); err != nil {
+		if _, err := m.programs.prefillProgram(m.prefillClass(firstPrompt)); err != nil {
 			return err
 		}
 	}
-	if err := ck.Load(ctx, sink{m}, o.Progress); err != nil {
+	if err := ck.Load(ctx, sink{m.sizes, m.buffers}, o.Progress); err != nil {
 		return err
 	}
 	// Warm up: the programs that every reply needs are recorded and compiled by the driver before the first token is asked for.
-	if _, err := m.decodeProgram(1, 0); err != nil {
+	if _, err := m.programs.decodeProgram(1, 0); err != nil {
 		return err
 	}
 	return m.dev.Wait(ctx)
 }
 
-// explain adds the bill to an error of memory.
-func (m *Model) explain(err error) error {
-	if errors.Is(err, gpu.ErrOutOfMemory) {
-		return fmt.Errorf("model: the device's memory doesn't hold the model (%s, %s in all): close other programs, take a smaller context or another adapter: %w",
-			m.bill, mib(m.bill.Total()), err)
+// firstPrompt is how many tokens the first prompt of a conversation has at most, if it is short.
+const firstPrompt = 128
+
+// WarmUp records the programs that prompts need, for which the device's compiler takes a while, so that the first prompt does not
+// wait for it. In a browser compilers work beside everything else: WarmUp returns before they are done, and a prompt that comes
+// earlier only waits for its own program. It may be called at any time, and ctx ends it between two programs.
+func (m *Model) WarmUp(ctx context.Context) error {
+	for _, n := range []int{firstPrompt, 32, 16, m.chunk} { // after the first prompt comes what the user adds
+		if err := m.warmUp(ctx, n); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (m *Model) warmUp(ctx context.Context, n int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if m.closed {
+		return errClosed
+	}
+	_, err := m.programs.prefillProgram(m.prefillClass(n))
 	return err
 }
 
@@ -163,8 +133,8 @@ func (m *Model) Config() *gptoss.Config { return m.cfg }
 // Context is the number of positions that a sequence can hold.
 func (m *Model) Context() int { return m.context }
 
-// Bill is what the model takes of the device's memory.
-func (m *Model) Bill() Bill { return m.bill }
+// Footprint is what the model takes of the device's memory, but for a few bytes that each recorded dispatch has as parameters.
+func (m *Model) Footprint() Footprint { return m.footprint }
 
 // Device is where the model runs.
 func (m *Model) Device() *gpu.Device { return m.dev }
@@ -177,40 +147,79 @@ func (m *Model) Close() error {
 		return nil
 	}
 	m.closed = true
-	for s := range m.live {
-		s.closeLocked()
+	for _, seq := range m.states {
+		if seq != nil {
+			m.closeState(seq)
+		}
 	}
-	for _, p := range m.programs {
-		p.Release()
-	}
-	m.kernels.release()
-	for _, b := range m.buffers {
-		b.Release()
-	}
+	m.programs.release()
+	m.freeBuffers()
 	return nil
 }
 
-var errClosed = errors.New("model: the model is closed")
-
-// buffer makes a storage buffer that lives as long as the model. Kernels bind it whole.
-func (m *Model) buffer(label string, nBytes int64) (*gpu.Buffer, error) {
-	if limit := m.limits().most(); nBytes > limit {
-		return nil, fmt.Errorf("model: %s takes %d bytes, the device binds at most %d: take a smaller context or chunk, or another adapter", label, nBytes, limit)
+func (m *Model) freeBuffers() {
+	for _, b := range m.made {
+		b.Release()
 	}
-	b, err := m.dev.NewBuffer(label, nBytes, gpu.Storage)
-	if err != nil {
-		return nil, err
-	}
-	m.buffers = append(m.buffers, b)
-	return b, nil
 }
 
-// NewSequence returns an empty sequence.
-func (m *Model) NewSequence() (engine.Sequence, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		return nil, errClosed
+// newState returns the state of a sequence that holds pages and tokens.
+func (m *Model) newState(pages *kv.Sequence, tokens []int32) (*state, error) {
+	slot := slices.Index(m.states, nil)
+	if slot < 0 {
+		pages.Close()
+		return nil, fmt.Errorf("model: %d sequences are alive, the limit: close one first", len(m.states))
 	}
-	return m.newSequence(m.pages.NewSequence(), nil)
+	seq := &state{kv: pages, tokens: tokens, slot: slot}
+	m.states[slot] = seq
+	return seq, nil
+}
+
+// closeState gives back the pages of seq, and its place in the batch.
+func (m *Model) closeState(seq *state) {
+	if seq.closed {
+		return
+	}
+	seq.closed = true
+	m.batch.forget(seq)
+	seq.kv.Close()
+	m.states[seq.slot] = nil
+}
+
+// prefill appends tokens to seq in chunks and returns the row of the prefill buffer where the last one's residual stream is.
+func (m *Model) prefill(ctx context.Context, seq *state, tokens []int32, flags uint32) (last int, err error) {
+	for chunk := range slices.Chunk(tokens, m.chunk) {
+		if err := m.prefillChunk(ctx, seq, chunk, flags); err != nil {
+			return 0, err
+		}
+		last = len(chunk) - 1
+	}
+	return last, nil
+}
+
+// prefillChunk runs the layers over tokens; their residual streams end in the rows of the prefill buffer.
+func (m *Model) prefillChunk(ctx context.Context, seq *state, tokens []int32, flags uint32) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := m.placeChunk(seq, tokens, flags); err != nil {
+		return err
+	}
+	p, err := m.programs.prefillProgram(m.prefillClass(len(tokens)))
+	if err != nil {
+		return err
+	}
+	if err := m.dev.Submit(ctx, p); err != nil {
+		return err
+	}
+	seq.append(tokens...)
+	return nil
+}
+
+// placeChunk finds pages for a chunk and tells the prefill program of it.
+func (m *Model) placeChunk(seq *state, tokens []int32, flags uint32) error {
+	if err := m.pages.reserve(seq, len(tokens), flags&kernel.StepKeepFull == 0); err != nil {
+		return err
+	}
+	return m.steps.chunk(&m.buffers.prefill, seq, tokens, flags)
 }

@@ -1,91 +1,147 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 
 	"gossamer/runtime/gptoss"
+	"gossamer/runtime/gpu"
+	"gossamer/runtime/kv"
 )
 
-// A large tensor lives in shards: buffers that each hold a range of its rows or experts and fit the device's binding limit.
-
-// span is a range of rows or experts.
-type span struct{ first, count int }
-
-// limits are what a device allows of one buffer.
-type limits struct {
-	binding int64 // bytes bound at once
-	buffer  int64 // bytes of a buffer
+// Plan says every buffer that a model makes on a device, before there is one. It serves one model.
+type Plan struct {
+	*sizes
+	caps    gpu.Caps
+	options Options
+	list    []declaration
+	buffers *buffers
 }
 
-// most is the size of the largest buffer that can be bound whole.
-func (l limits) most() int64 { return min(l.binding, l.buffer) }
-
-// shardSpans divides total units of unitBytes among as few spans as the limits allow. Boundaries are multiples of align units.
-func shardSpans(what string, total int, unitBytes int64, align int, l limits) ([]span, error) {
-	limit := l.most()
-	per := int(min(limit/unitBytes, int64(total)))
-	if per < total {
-		per -= per % align
+// NewPlan plans a model of configuration c for a device that offers caps, of which its limits and Adapter.Type count. An error says
+// what of o, or of the model, the device has no room for.
+func NewPlan(c *gptoss.Config, caps gpu.Caps, o Options) (Plan, error) {
+	s, err := newSizes(c, caps, o)
+	if err != nil {
+		return Plan{}, err
 	}
-	if per == 0 {
-		return nil, fmt.Errorf("model: %s: the device binds at most %d bytes, the smallest part of this tensor takes %d: use another adapter or raise the limit",
-			what, limit, unitBytes*int64(align))
+	b, list, err := declare(s)
+	if err != nil {
+		return Plan{}, err
 	}
-	n := (total + per - 1) / per
-	// Even spans: the last shard's dispatch should not be a stub.
-	per = (total + n - 1) / n
-	if per < total {
-		per = (per + align - 1) / align * align
-	}
-	var spans []span
-	for first := 0; first < total; first += per {
-		spans = append(spans, span{first, min(per, total-first)})
-	}
-	return spans, nil
+	return Plan{sizes: s, caps: caps, options: o, list: list, buffers: b}, nil
 }
 
-// vectorAlign is the number of bf16 elements to which each small vector of a layer is aligned.
-const vectorAlign = 8
-
-// vectorLayout places a layer's small vectors side by side in one buffer, in elements.
-type vectorLayout struct {
-	attnNorm   int // [Hidden]
-	qkvBias    int // [QDim + 2*KVDim]
-	sinks      int // [Heads]
-	oBias      int // [Hidden]
-	mlpNorm    int // [Hidden]
-	routerBias int // [Experts]
-	total      int
-}
-
-func newVectorLayout(c *gptoss.Config) vectorLayout {
-	var l vectorLayout
-	place := func(at *int, n int) {
-		*at = l.total
-		l.total += (n + vectorAlign - 1) / vectorAlign * vectorAlign
+// halved is the plan for half the context, if it was left to us and half is enough.
+func (p Plan) halved() (Plan, bool) {
+	o := p.options
+	if o.Context > 0 || p.context/2 < leastContext {
+		return Plan{}, false
 	}
-	place(&l.attnNorm, c.Hidden)
-	place(&l.qkvBias, c.QDim()+2*c.KVDim())
-	place(&l.sinks, c.Heads)
-	place(&l.oBias, c.Hidden)
-	place(&l.mlpNorm, c.Hidden)
-	place(&l.routerBias, c.Experts)
-	return l
+	o.Context = p.context / 2
+	half, err := NewPlan(p.cfg, p.caps, o)
+	half.options = p.options
+	return half, err == nil
 }
 
-// Bill is what a model takes of the device's memory, in bytes.
-type Bill struct {
-	Weights  int64 // as in the checkpoint
-	KV       int64 // both arenas
-	Scratch  int64 // activations, tables, logits
-	PerToken int64 // key/value bytes of one further position
+// Footprint is what a model takes of the device's memory, in bytes.
+type Footprint struct {
+	Weights  int64 // those of the checkpoint, and the padding between small vectors
+	KV       int64 // keys and values of all layers
+	Scratch  int64 // activations, tables, logits, hidden states
+	PerToken int64 // of KV, what one further position of the context takes
+}
+
+// Footprint is the memory footprint of the plan.
+func (p Plan) Footprint() Footprint {
+	var n [parts]int64
+	for _, d := range p.list {
+		n[d.part] += d.bytes
+	}
+	fullLayers := int64(p.cfg.Layers - p.cfg.SlidingLayers())
+	return Footprint{n[weightsPart], n[kvPart], n[scratchPart], fullLayers * 2 * p.pageBytes() / kv.PageTokens}
 }
 
 // Total is the sum of what is allocated.
-func (b Bill) Total() int64 { return b.Weights + b.KV + b.Scratch }
+func (f Footprint) Total() int64 { return f.Weights + f.KV + f.Scratch }
 
-func (b Bill) String() string {
-	return fmt.Sprintf("weights %s, key/value cache %s (%d KiB a token), scratch %s", mib(b.Weights), mib(b.KV), b.PerToken>>10, mib(b.Scratch))
+func (f Footprint) String() string {
+	return fmt.Sprintf("weights %s, key/value cache %s (%d KiB a token), scratch %s", mib(f.Weights), mib(f.KV), f.PerToken>>10, mib(f.Scratch))
 }
 
 func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// explain adds the footprint to an error of memory.
+func (f Footprint) explain(err error) error {
+	if errors.Is(err, gpu.ErrOutOfMemory) {
+		return fmt.Errorf("model: the device's memory doesn't hold the model (%s, %s in all): close other programs, take a smaller context or another adapter: %w",
+			f, mib(f.Total()), err)
+	}
+	return err
+}
+
+// memory is a piece of a device's memory: a *gpu.Buffer, or one that a test only counts.
+type memory interface {
+	Bytes() int64
+	Release()
+}
+
+// allocate makes the buffers of a plan in its order. Where the device has no memory for more than the weights, it goes on with the
+// plan for half the context, if there is one. It returns the plan that was carried out; after an error nothing is left.
+func allocate[M memory](p Plan, newBuffer func(label string, nBytes int64, usage gpu.Usage) (M, error)) (made []M, _ Plan, err error) {
+	release := func(from int) {
+		for _, b := range made[from:] {
+			b.Release()
+		}
+		made = made[:from]
+	}
+	taken := int64(0)
+	for len(made) < len(p.list) {
+		d := p.list[len(made)]
+		b, err := newBuffer(d.label, d.bytes, d.usage)
+		if err == nil {
+			made = append(made, b)
+			continue
+		}
+		half, ok := p.halved()
+		if !ok || d.part == weightsPart || !errors.Is(err, gpu.ErrOutOfMemory) {
+			release(0)
+			return nil, p, p.Footprint().explain(err)
+		}
+		p = half
+		release(p.weightBuffers())
+	}
+	for _, b := range made {
+		taken += b.Bytes()
+	}
+	if want := p.Footprint().Total(); taken != want {
+		release(0)
+		return nil, p, fmt.Errorf("model: %d bytes were allocated, the plan says %d", taken, want)
+	}
+	return made, p, nil
+}
+
+// weightBuffers is the number of buffers for weights. They come first, and are the same for every context.
+func (p Plan) weightBuffers() int {
+	n := 0
+	for p.list[n].part == weightsPart {
+		n++
+	}
+	return n
+}
+
+// weightBytesRead is what one token reads of the weights: a row of the embedding, TopK experts a layer, everything else whole.
+func weightBytesRead(c *gptoss.Config) int64 {
+	n := int64(0)
+	for _, t := range c.Tensors() {
+		switch t.Kind {
+		case gptoss.Embedding:
+			n += t.Bytes() / int64(c.Vocab)
+		case gptoss.GateUpBlocks, gptoss.GateUpScales, gptoss.GateUpBias, gptoss.DownBlocks, gptoss.DownScales, gptoss.DownBias:
+			n += t.Bytes() / int64(c.Experts) * int64(c.TopK)
+		default:
+			n += t.Bytes()
+		}
+	}
+	return n
+}

@@ -1,12 +1,25 @@
 package model
 
 import (
-	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
-	"slices"
+	"math"
 
 	"gossamer/runtime/gpu"
+	"gossamer/runtime/kernel"
 )
+
+// programs are the compiled kernels of a model and what was recorded with them.
+type programs struct {
+	*sizes
+	dev      *gpu.Device
+	b        *buffers
+	prefill  prefillKernels
+	decode   map[int]*decodeKernels      // by number of rows
+	kernels  []interface{ Release() }    // every one of them
+	recorded map[programKey]*gpu.Program // what was recorded once
+}
 
 // programKey names a recorded program.
 type programKey struct {
@@ -26,182 +39,195 @@ func (k programKey) String() string {
 	return fmt.Sprintf("decode of %d rows, %d splits", k.rows, k.splits)
 }
 
-// kernels are the compiled kernels.
-type kernels struct {
-	prefill prefillKernels
-	rows    map[int]*rowKernels      // by number of rows
-	all     []interface{ Release() } // every one of them, and those of row classes
+// prefillKernels are the kernels that don't depend on the row class.
+type prefillKernels struct {
+	embed    *kernel.Embed
+	attnNorm *kernel.RMSNorm
+	mlpNorm  *kernel.RMSNorm
+	rope     [kinds]*kernel.RopeKV
+	route    *kernel.Route
+	combine  *kernel.Combine
 }
 
-func (k *kernels) release() {
-	for _, x := range k.all {
+// classKernels are the kernels of one row class of prefill.
+type classKernels struct {
+	qkv    *kernel.GemmBF16
+	attn   [kinds]*kernel.AttnPrefill
+	out    *kernel.GemmBF16
+	router *kernel.GemmBF16
+	sort   *kernel.SortExperts
+	gateUp *kernel.MoEGateUp
+	down   *kernel.MoEDown
+}
+
+// decodeKernels are the decode kernels for a number of rows.
+type decodeKernels struct {
+	sample      *kernel.Sample
+	qkv         [kinds]*kernel.QKVDecode
+	attnSliding *kernel.AttnDecode
+	out         *kernel.OutDecode
+	router      *kernel.RouterDecode
+	gateUp      *kernel.GateUpDecode
+	down        *kernel.DownDecode
+	unembed     *kernel.UnembedDecode
+}
+
+// newPrograms compiles the kernels that every conversation needs and uploads the rotary table that they read.
+func newPrograms(dev *gpu.Device, s *sizes, b *buffers) (*programs, error) {
+	p := &programs{sizes: s, dev: dev, b: b, decode: map[int]*decodeKernels{}, recorded: map[programKey]*gpu.Program{}}
+	err := p.writeRope()
+	if err == nil {
+		err = p.makePrefillKernels()
+	}
+	if err == nil {
+		_, err = p.decodeKernels(1)
+	}
+	if err != nil {
+		p.release()
+		return nil, err
+	}
+	return p, nil
+}
+
+// release frees all programs and kernels.
+func (p *programs) release() {
+	for _, x := range p.recorded {
 		x.Release()
 	}
-	k.all = nil
+	for _, x := range p.kernels {
+		x.Release()
+	}
+	clear(p.recorded)
+	p.kernels = nil
+}
+
+// program returns the recorded program for key; record is called the first time.
+func (p *programs) program(key programKey, record func(*gpu.Program) error) (*gpu.Program, error) {
+	if prog, ok := p.recorded[key]; ok {
+		return prog, nil
+	}
+	prog := p.dev.NewProgram(key.String())
+	if err := record(prog); err != nil {
+		prog.Release()
+		return nil, fmt.Errorf("model: %s: %w", key, err)
+	}
+	p.recorded[key] = prog
+	return prog, nil
 }
 
 // build compiles a kernel and notes it for release.
-func build[K interface{ Release() }, C any](m *Model, dst *K, compile func(*gpu.Device, C) (K, error), c C) error {
-	k, err := compile(m.dev, c)
+func build[K interface{ Release() }, C any](p *programs, dst *K, compile func(*gpu.Device, C) (K, error), c C) error {
+	k, err := compile(p.dev, c)
 	if err != nil {
 		return err
 	}
 	*dst = k
-	m.kernels.all = append(m.kernels.all, k)
+	p.kernels = append(p.kernels, k)
 	return nil
 }
 
-// program returns the recorded program for key; record is called the first time.
-func (m *Model) program(key programKey, record func(*gpu.Program) error) (*gpu.Program, error) {
-	if p, ok := m.programs[key]; ok {
-		return p, nil
+func (p *programs) makePrefillKernels() error {
+	c, k, v := p.cfg, &p.prefill, p.vectors
+	errs := []error{
+		build(p, &k.embed, kernel.NewEmbed, kernel.EmbedConfig{Hidden: c.Hidden}),
+		build(p, &k.attnNorm, kernel.NewRMSNorm, kernel.RMSNormConfig{Width: c.Hidden, Scale: v.attnNorm, Eps: c.NormEps}),
+		build(p, &k.mlpNorm, kernel.NewRMSNorm, kernel.RMSNormConfig{Width: c.Hidden, Scale: v.mlpNorm, Eps: c.NormEps}),
+		build(p, &k.route, kernel.NewRoute, kernel.RouteConfig{Experts: c.Experts, TopK: c.TopK}),
+		build(p, &k.combine, kernel.NewCombine, kernel.CombineConfig{Hidden: c.Hidden, TopK: c.TopK}),
 	}
-	p := m.dev.NewProgram(key.String())
-	if err := record(p); err != nil {
-		p.Release()
-		return nil, fmt.Errorf("model: %s: %w", key, err)
+	for kind := range kinds {
+		errs = append(errs, build(p, &k.rope[kind], kernel.NewRopeKV, kernel.RopeKVConfig{
+			Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Sliding: kind == slidingLayer, Tables: kernel.TablesWord(p.chunk), KVF16: p.kvType == F16,
+		}))
 	}
-	m.programs[key] = p
-	return p, nil
+	return errors.Join(errs...)
 }
 
-// bufferPlan is one buffer to make.
-type bufferPlan struct {
-	dst   **gpu.Buffer
-	label string
-	bytes int64
+// classKernels compiles the kernels of a row class.
+func (p *programs) classKernels(class int) (*classKernels, error) {
+	c, v := p.cfg, p.vectors
+	tile, experts := kernel.TileFor(class), p.expertTile(class)
+	lists := p.expertLists(class)
+	k := &classKernels{}
+	errs := []error{
+		build(p, &k.qkv, kernel.NewGemmBF16, kernel.GemmBF16Config{K: c.Hidden, Stride: c.QDim() + 2*c.KVDim(), Bias: v.qkvBias, Tile: tile}),
+		build(p, &k.out, kernel.NewGemmBF16, kernel.GemmBF16Config{K: c.QDim(), Stride: c.Hidden, Bias: v.oBias, Residual: true, Tile: tile}),
+		build(p, &k.router, kernel.NewGemmBF16, kernel.GemmBF16Config{K: c.Hidden, Stride: c.Experts, Bias: v.routerBias, Tile: tile}),
+		build(p, &k.sort, kernel.NewSortExperts, lists),
+		build(p, &k.gateUp, kernel.NewMoEGateUp, kernel.MoEGateUpConfig{
+			Hidden: c.Hidden, Intermediate: c.Intermediate, Limit: c.SwiGLULimit, Alpha: c.SwiGLUAlpha, Lists: lists, Tile: experts,
+		}),
+		build(p, &k.down, kernel.NewMoEDown, kernel.MoEDownConfig{Hidden: c.Hidden, Intermediate: c.Intermediate, Lists: lists, Tile: experts}),
+	}
+	for kind, window := range [kinds]int{0, c.Window} {
+		errs = append(errs, build(p, &k.attn[kind], kernel.NewAttnPrefill, kernel.AttnPrefillConfig{
+			Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Window: window, Sinks: v.sinks,
+			Tables: kernel.TablesWord(p.chunk), KVF16: p.kvType == F16, Rows: class,
+		}))
+	}
+	return k, errors.Join(errs...)
 }
 
-func (m *Model) makeBuffers(plans []bufferPlan) (err error) {
-	for _, p := range plans {
-		m.bill.Scratch += p.bytes
-		if *p.dst, err = m.buffer(p.label, p.bytes); err != nil {
-			return err
-		}
+// decodeKernels returns the kernels for a number of rows.
+func (p *programs) decodeKernels(rows int) (*decodeKernels, error) {
+	if k, ok := p.decode[rows]; ok {
+		return k, nil
 	}
-	return nil
-}
-
-// scratchBuffers hold what lives during a program only, and the tables that programs read.
-type scratchBuffers struct {
-	rope    *gpu.Buffer // f32 [context][HeadDim/2][2]: cos and sin
-	page    *gpu.Buffer // a page on its way from one place to another
-	prefill prefillScratch
-	decode  decodeScratch
-}
-
-func (m *Model) makeScratch() error {
-	s := &m.scratch
-	ropeBytes := int64(m.context) * int64(m.cfg.HeadDim) * 4
-	if err := m.makeBuffers([]bufferPlan{
-		{&s.rope, "rope table", ropeBytes},
-		{&s.page, "page copy", m.pageBytes()},
-	}); err != nil {
-		return err
+	c, v, k := p.cfg, p.vectors, &decodeKernels{}
+	errs := []error{
+		build(p, &k.sample, kernel.NewSample, p.sampling(rows)),
+		build(p, &k.attnSliding, kernel.NewAttnDecode, p.attention(rows, 1, true)),
+		build(p, &k.out, kernel.NewOutDecode, kernel.OutConfig{Rows: rows, Hidden: c.Hidden, Inputs: c.QDim(), Bias: v.oBias}),
+		build(p, &k.router, kernel.NewRouterDecode, kernel.RouterConfig{
+			Rows: rows, Hidden: c.Hidden, Experts: c.Experts, Norm: v.mlpNorm, Bias: v.routerBias, NormEps: c.NormEps,
+		}),
+		build(p, &k.gateUp, kernel.NewGateUpDecode, kernel.GateUpConfig{
+			Rows: rows, Hidden: c.Hidden, Intermediate: c.Intermediate, Experts: c.Experts, TopK: c.TopK, Limit: c.SwiGLULimit, Alpha: c.SwiGLUAlpha,
+		}),
+		build(p, &k.down, kernel.NewDownDecode, kernel.DownConfig{Rows: rows, Hidden: c.Hidden, Intermediate: c.Intermediate, TopK: c.TopK}),
+		build(p, &k.unembed, kernel.NewUnembedDecode, kernel.UnembedConfig{Rows: rows, Hidden: c.Hidden, Vocab: c.Vocab, NormEps: c.NormEps}),
 	}
-	if err := m.writeRope(); err != nil {
-		return err
+	for kind := range kinds {
+		errs = append(errs, build(p, &k.qkv[kind], kernel.NewQKVDecode, kernel.QKVConfig{
+			Rows: rows, Hidden: c.Hidden, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: v.attnNorm, Bias: v.qkvBias,
+			NormEps: c.NormEps, Sliding: kind == slidingLayer, Tables: kernel.TablesWord(p.rows), KVF16: p.kvType == F16,
+		}))
 	}
-	if err := m.makePrefillScratch(); err != nil {
-		return err
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
-	return m.makeDecodeScratch()
+	p.decode[rows] = k
+	return k, nil
 }
 
 // writeRope uploads the rotary table in pieces.
-func (m *Model) writeRope() error {
+func (p *programs) writeRope() error {
 	const positions = 4096
-	for first := 0; first < m.context; first += positions {
-		table := m.cfg.RopeTable(first, min(positions, m.context-first))
-		if err := m.dev.Write(m.scratch.rope, int64(first)*int64(m.cfg.HeadDim)*4, floatBytes(table)); err != nil {
+	for first := 0; first < p.context; first += positions {
+		table := p.cfg.RopeTable(first, min(positions, p.context-first))
+		if err := p.dev.Write(p.b.rope, int64(first)*int64(p.cfg.HeadDim)*4, floatBytes(table)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (m *Model) makeKernels() error {
-	if err := m.makePrefillKernels(); err != nil {
-		return err
+func floatBytes(values []float32) []byte {
+	b := make([]byte, 0, len(values)*4)
+	for _, v := range values {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
 	}
-	_, err := m.rowKernels(1)
-	return err
+	return b
 }
 
-// head copies a row of the prefill's residual stream to row 0 of the decode buffers and computes its logits.
-func (m *Model) head(ctx context.Context, row int) error {
-	if err := m.unseat(ctx); err != nil {
-		return err
-	}
-	n := int64(m.cfg.Hidden) * 4
-	p := m.dev.NewProgram("last row")
-	defer p.Release()
-	if err := p.Copy(m.scratch.decode.x, 0, m.scratch.prefill.x, int64(row)*n, n); err != nil {
-		return err
-	}
-	unembed, err := m.headProgram(1)
-	if err != nil {
-		return err
-	}
-	return m.dev.Submit(ctx, p, unembed)
+// recorder appends dispatches to a program and keeps the first error.
+type recorder struct {
+	p   *gpu.Program
+	err error
 }
 
-// seat0 says that row 0 of the decode buffers holds the state after the last token of s.
-func (m *Model) seat0(s *Sequence) {
-	clear(m.seated)
-	m.seated[0] = s
-	s.ready = true
-}
-
-// seat brings the states of seqs into rows 0.. of the decode buffers, with their logits.
-func (m *Model) seat(ctx context.Context, seqs []*Sequence) error {
-	rows := make([]*Sequence, paddedRows(len(seqs))) // padding rows are overwritten, so nobody may sit there
-	copy(rows, seqs)
-	if slices.Equal(m.seated[:len(rows)], rows) {
-		return nil
+func (r *recorder) do(err error) {
+	if r.err == nil {
+		r.err = err
 	}
-	if err := m.unseat(ctx); err != nil {
-		return err
-	}
-	n := int64(m.cfg.Hidden) * 4
-	p := m.dev.NewProgram("seat")
-	defer p.Release()
-	for r, s := range seqs {
-		if err := p.Copy(m.scratch.decode.x, int64(r)*n, s.hidden, 0, n); err != nil {
-			return err
-		}
-	}
-	unembed, err := m.headProgram(len(rows))
-	if err != nil {
-		return err
-	}
-	if err := m.dev.Submit(ctx, p, unembed); err != nil {
-		return err
-	}
-	copy(m.seated, seqs)
-	return nil
-}
-
-// unseat saves the states in the decode buffers with their sequences.
-func (m *Model) unseat(ctx context.Context) error {
-	n := int64(m.cfg.Hidden) * 4
-	p := m.dev.NewProgram("unseat")
-	defer p.Release()
-	copies := 0
-	for r, s := range m.seated {
-		if s == nil {
-			continue
-		}
-		if err := p.Copy(s.hidden, 0, m.scratch.decode.x, int64(r)*n, n); err != nil {
-			return err
-		}
-		copies++
-	}
-	if copies > 0 {
-		if err := m.dev.Submit(ctx, p); err != nil {
-			return err
-		}
-	}
-	clear(m.seated)
-	return nil
 }

@@ -26,8 +26,8 @@ func TestCloseReleasesEverything(t *testing.T) {
 	dev := gputest.Open(t, gpu.Options{})
 	before := dev.Stats()
 	m := loadDir(t, dev, writeTiny(t), Options{Context: 1024, Chunk: 64, Rows: 2})
-	if dev.Stats().LiveBytes < before.LiveBytes+m.Bill().Total() {
-		t.Errorf("%d bytes are live, the bill says %s", dev.Stats().LiveBytes-before.LiveBytes, m.Bill())
+	if dev.Stats().LiveBytes < before.LiveBytes+m.Footprint().Total() {
+		t.Errorf("%d bytes are live, the footprint says %s", dev.Stats().LiveBytes-before.LiveBytes, m.Footprint())
 	}
 	a, b := newSequence(t, m), newSequence(t, m)
 	extend(t, a, text(m, 300, 1))
@@ -264,10 +264,9 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// TestMemoryErrorsComeWithTheBill: what the model wanted, and what to do.
-func TestMemoryErrorsComeWithTheBill(t *testing.T) {
-	m := &Model{bill: Bill{Weights: 12 << 30, KV: 3 << 20, Scratch: 1 << 20, PerToken: 24 << 10}}
-	err := m.explain(gpu.ErrOutOfMemory)
+// TestMemoryErrorsNameTheFootprint: what the model wanted, and what to do.
+func TestMemoryErrorsNameTheFootprint(t *testing.T) {
+	err := Footprint{Weights: 12 << 30, KV: 3 << 20, Scratch: 1 << 20, PerToken: 24 << 10}.explain(gpu.ErrOutOfMemory)
 	const want = "model: the device's memory doesn't hold the model (weights 12288.0 MiB, key/value cache 3.0 MiB (24 KiB a token), scratch 1.0 MiB, 12292.0 MiB in all): close other programs, take a smaller context or another adapter: out of memory"
 	if !errors.Is(err, gpu.ErrOutOfMemory) || err.Error() != want {
 		t.Errorf("error %v\nwant %s", err, want)

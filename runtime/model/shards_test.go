@@ -55,7 +55,7 @@ func TestSplitModelsAreTheSame(t *testing.T) {
 	whole := loadDir(t, gputest.Open(t, gpu.Options{}), dir, o)
 	split := loadDir(t, gputest.Open(t, gpu.Options{MaxBindingBytes: 16 << 10}), dir, o)
 
-	w := split.weights
+	w := split.buffers
 	dispatches, prefill := 2+len(w.embedding)+len(w.unembedding), len(w.embedding)
 	kinds := map[string]int{"embedding": len(w.embedding), "unembedding": len(w.unembedding)}
 	for _, l := range w.layers {

@@ -14,7 +14,7 @@ func TestWarmUp(t *testing.T) {
 		t.Errorf("with an ended context: %v", err)
 	}
 	prefills := func() (n int) { // programs; others share their kernels with the one that Load records
-		for k := range m.programs {
+		for k := range m.programs.recorded {
 			if k.prefill {
 				n++
 			}

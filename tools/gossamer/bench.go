@@ -162,8 +162,8 @@ func (b *bencher) run(load time.Duration, depths []int, prompt, tokens int) erro
 	r.Load.Seconds = load.Seconds()
 	r.Load.BytesPerSec = float64(r.Load.WeightBytes) / load.Seconds()
 	if m, ok := b.e.Backend().(*model.Model); ok {
-		bill := m.Bill()
-		r.Memory = &memoryReport{Weights: bill.Weights, KV: bill.KV, Scratch: bill.Scratch}
+		footprint := m.Footprint()
+		r.Memory = &memoryReport{Weights: footprint.Weights, KV: footprint.KV, Scratch: footprint.Scratch}
 		b.bar.show("measuring copies")
 		rate, err := m.Device().CopyBandwidth(b.ctx)
 		if err != nil {

@@ -14,10 +14,10 @@ import (
 
 // diagnosis is the report of doctor.
 type diagnosis struct {
-	Adapters []adapterReport `json:"adapters"`
-	Error    string          `json:"error,omitempty"` // why there are none
-	Healthy  bool            `json:"healthy"`         // some adapter passes the self-test
-	Models   []modelBill     `json:"models"`
+	Adapters []adapterReport  `json:"adapters"`
+	Error    string           `json:"error,omitempty"` // why there are none
+	Healthy  bool             `json:"healthy"`         // some adapter passes the self-test
+	Models   []modelFootprint `json:"models"`
 }
 
 type adapterReport struct {
@@ -83,7 +83,7 @@ func doctorCommand() command {
 func diagnose(ctx context.Context) (*diagnosis, error) {
 	d := &diagnosis{Adapters: []adapterReport{}}
 	var err error
-	if d.Models, err = publishedBills(); err != nil {
+	if d.Models, err = publishedFootprints(); err != nil {
 		return nil, err
 	}
 	infos, err := gpu.Adapters(ctx)

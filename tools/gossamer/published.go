@@ -5,12 +5,14 @@ import (
 	"strings"
 
 	"gossamer/runtime/gptoss"
+	"gossamer/runtime/gpu"
+	"gossamer/runtime/model"
 	"gossamer/runtime/weights"
 	"gossamer/runtime/weights/random"
 )
 
-// modelBill is what a published model takes of a device's memory, in bytes.
-type modelBill struct {
+// modelFootprint is what a published model takes of a device's memory, in bytes.
+type modelFootprint struct {
 	Model    string `json:"model"`
 	Weights  int64  `json:"weight_bytes"`
 	PerToken int64  `json:"kv_bytes_per_token"` // f16, full layers; sliding layers take a fixed part
@@ -52,18 +54,20 @@ func randomModel(name string) (*weights.Checkpoint, error) {
 	return nil, usagef("--random %q, want %s", name, strings.Join(names, " or "))
 }
 
-func publishedBills() ([]modelBill, error) {
-	var bills []modelBill
+// publishedFootprints are those of the published models with the default options, on a device with the limits that each has.
+func publishedFootprints() ([]modelFootprint, error) {
+	var footprints []modelFootprint
 	for _, m := range publishedModels() {
 		c, err := m.config()
 		if err != nil {
 			return nil, err
 		}
-		b := modelBill{Model: m.name, PerToken: int64(c.Layers-c.SlidingLayers()) * 2 * int64(c.KVDim()) * 2}
-		for _, t := range c.Tensors() {
-			b.Weights += t.Bytes()
+		plan, err := model.NewPlan(c, gpu.Caps{MaxBindingBytes: 128 << 20, MaxBufferBytes: 256 << 20}, model.Options{})
+		if err != nil {
+			return nil, err
 		}
-		bills = append(bills, b)
+		f := plan.Footprint()
+		footprints = append(footprints, modelFootprint{Model: m.name, Weights: f.Weights, PerToken: f.PerToken})
 	}
-	return bills, nil
+	return footprints, nil
 }

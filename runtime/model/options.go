@@ -1,0 +1,58 @@
+package model
+
+import "gossamer/runtime/weights"
+
+// Precision is how keys and values are stored.
+type Precision int
+
+const (
+	F16 Precision = iota // two bytes; the default
+	F32                  // four bytes; for exact comparison
+)
+
+func (p Precision) bytes() int64 {
+	if p == F32 {
+		return 4
+	}
+	return 2
+}
+
+func (p Precision) String() string {
+	if p == F32 {
+		return "f32"
+	}
+	return "f16"
+}
+
+// Options choose what a model may use of its device. The zero value suits one user.
+type Options struct {
+	// Context is the number of positions of the key/value cache, shared by all sequences and the most that one can hold.
+	// 0: the largest power of two up to the model's and 131,072 that the device has room for (8,192 on a software adapter).
+	Context int
+	// KV is the precision of the key/value cache.
+	KV Precision
+	// Chunk is the number of tokens that a prefill program takes at once. 0: 512 (64 on a software adapter, shorter texts too).
+	Chunk int
+	// Rows is the largest number of sequences decoded at once, a power of two up to 8. 0: 1.
+	Rows int
+	// Sequences is how many sequences may be alive, at least Rows; each takes a few pages of the sliding layers. 0: 4, or Rows.
+	Sequences int
+	// Checkpoints is how many places to resume from are kept over all sequences; older ones give way. 0: 16.
+	Checkpoints int
+	// WarmUp records what a first prompt needs before weights are loaded, so that a compiler that works beside everything else, as
+	// in browsers, is done when they are there. Model.WarmUp does the rest.
+	WarmUp bool
+	// Progress is called while weights are loaded.
+	Progress func(weights.Progress)
+}
+
+// Defaults and bounds of Options.
+const (
+	maxRows            = 8
+	maxContext         = 131072
+	leastContext       = 8192 // below it a model that could hold more is refused
+	defaultChunk       = 512
+	defaultChunkCPU    = 64
+	defaultSequences   = 4
+	defaultCheckpoints = 16
+)
