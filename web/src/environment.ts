@@ -93,7 +93,8 @@ export async function canRun(model: string | LocalFiles, options: BillOptions & 
     const storage = await FileStorage.open();
     const signal = options.signal ?? new AbortController().signal;
     const manifest = await outline(url, storage, signal);
-    const total = bill(manifest, options);
+    const limits = offered(adapter, { maxStorageBufferBindingSize: 0, maxBufferSize: 0 });
+    const total = bill(manifest, options, { limits, software: describe(adapter).software });
     const stored = storage ? await storedBytes(storage, manifest) : 0;
     return { ...(await judge(adapter, total, stored, needs(manifest.config, options))), bill: total, stored, verified: isVerified(manifest) };
   } catch (error) {

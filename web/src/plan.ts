@@ -1,5 +1,5 @@
-// What a model takes, computed from its configuration before anything is downloaded. The engine allocates by the same rules
-// (runtime/model); its own bill, in ModelInfo.memory, is exact.
+// What a model takes, computed from its configuration before anything is downloaded, by the rules of runtime/model (sizes.go,
+// buffers.go). testdata/plans.json, which the tests of both sides read, holds the two to the same bytes.
 
 import { RuntimeError } from './errors.ts';
 import type { Config, Manifest } from './manifest.ts';
@@ -8,13 +8,13 @@ import type { Config, Manifest } from './manifest.ts';
 export interface Bill {
   /** To download, if nothing is stored. */
   download: number;
-  /** Weights on the GPU. */
+  /** Weights on the GPU, with the padding between small vectors. */
   weights: number;
   /** Keys and values of 1,024 tokens of context, in the layers that see all of it. */
   kvPer1kTokens: number;
   /** Keys and values that the sliding layers take in any case, and pages that conversations part by. */
   kvFixed: number;
-  /** Activations, tables and logits, apart from what the context takes. */
+  /** Activations, tables, logits and hidden states. */
   scratch: number;
   /** Positions that the sum below is for. */
   context: number;
@@ -22,6 +22,14 @@ export interface Bill {
   total: number;
   /** Weights that one token of a reply reads. */
   readPerToken: number;
+}
+
+/** The device that a bill is for. Default: a GPU with the limits that every one has. */
+export interface BillDevice {
+  /** maxStorageBufferBindingSize and maxBufferSize. */
+  limits?: Limits | undefined;
+  /** A processor that plays a GPU: it takes smaller chunks. */
+  software?: boolean | undefined;
 }
 
 /** Choices that change a bill. */
@@ -32,12 +40,20 @@ export interface BillOptions {
   kv?: 'f16' | 'f32' | undefined;
 }
 
-// Of runtime/model and runtime/kv.
+// Of runtime/model, runtime/kernel and runtime/kv.
 const pageTokens = 128;
-const prefillTokens = 512;
+const backtrack = 16;
+const chunkTokens = 512, softwareChunkTokens = 64;
 const sequences = 4;
 const checkpoints = 16;
+const prefillClasses = [16, 32, 128, 512, 2048];
+const splitClasses = [{ upTo: 256, splits: 1 }, { upTo: 2048, splits: 16 }, { upTo: 16384, splits: 32 }, { upTo: Infinity, splits: 64 }];
+const ringTokens = 64;
+const sampleTile = 1024;
+const vectorAlign = 8;
+const stepRowBytes = 32;
 const defaultContext = 32768;
+const leastBinding = 128 << 20; // WebGPU's default, which every device has
 
 const qDim = (c: Config) => c.num_attention_heads * c.head_dim;
 const kvDim = (c: Config) => c.num_key_value_heads * c.head_dim;
@@ -52,34 +68,99 @@ export function contextFor(c: Config, o: BillOptions): number {
   return context;
 }
 
-/** Adds up what a model takes. */
-export function bill(manifest: Manifest, o: BillOptions = {}): Bill {
-  const c = manifest.config;
-  const context = contextFor(c, o);
-  const pageBytes = 2 * pageTokens * kvDim(c) * (o.kv === 'f32' ? 4 : 2); // keys and values of one layer
-  const fullLayers = c.layer_types.filter((t) => t === 'full_attention').length;
-  const windowPages = Math.ceil((c.sliding_window - 1) / pageTokens) + 1;
-  const slidingPages = sequences * (windowPages + prefillTokens / pageTokens + 1) + checkpoints * windowPages;
-  const kvFixed = pageBytes * (fullLayers * sequences + (c.layer_types.length - fullLayers) * slidingPages);
-  const kvPer1kTokens = (fullLayers * pageBytes * 1024) / pageTokens;
-  const hidden = c.hidden_size;
-  const row = 4 * (2 * hidden + 3 * qDim(c) + 2 * kvDim(c) + c.num_local_experts + c.num_experts_per_tok * (2 + c.intermediate_size + hidden));
-  const scratch = prefillTokens * row + 4 * c.vocab_size;
-  const rope = context * c.head_dim * 4;
-  const weights = weightBytes(c);
-  const kv = kvFixed + Math.ceil(context / pageTokens) * fullLayers * pageBytes;
-  return { download: manifest.bytes, weights, kvPer1kTokens, kvFixed, scratch, context, total: weights + kv + scratch + rope, readPerToken: weightBytes(c, true) };
+/** The shape of the key/value cache, and of a prefill chunk, on a device that binds so many bytes at once. */
+function cacheShape(c: Config, context: number, o: BillOptions, binding: number, software: boolean) {
+  const pageBytes = pageTokens * kvDim(c) * (o.kv === 'f32' ? 4 : 2); // keys of one layer, or values
+  // The widest buffer of a prefill chunk has a row for each expert of each token.
+  const widest = 4 * Math.max(c.num_experts_per_tok * Math.max(c.hidden_size, c.intermediate_size), qDim(c) + 2 * kvDim(c), c.num_local_experts);
+  const chunk = Math.min(software ? softwareChunkTokens : chunkTokens, Math.floor(binding / widest));
+  const most = Math.floor(binding / pageBytes);
+  const windowPages = Math.ceil((c.sliding_window - 1 + backtrack) / pageTokens) + 1;
+  const runningPages = windowPages + Math.ceil(chunk / pageTokens) + 1; // of a sequence that a chunk is added to
+  const contextPages = Math.ceil(context / pageTokens);
+  return {
+    pageBytes, widest, chunk, runningPages, contextPages,
+    slidingPages: Math.min(sequences * runningPages + checkpoints * windowPages, most),
+    fullPages: Math.min(contextPages + sequences, most), // more than one sequence can fill, so that sequences that share a page can part
+  };
 }
 
-/** Bytes of all tensors (runtime/gptoss/tensors.go), or of what one token reads of them. */
-function weightBytes(c: Config, oneToken = false): number {
-  const h = c.hidden_size, i = c.intermediate_size, e = c.num_local_experts;
-  const bf16 = 2, mxfp4 = 17 / 32; // 16 bytes of codes and one of scale for 32 weights
-  const attention = (qDim(c) + 2 * kvDim(c)) * (h + 1) + h * (qDim(c) + 1) + c.num_attention_heads + h;
-  const router = e * (h + 1) + h;
-  const experts = (oneToken ? c.num_experts_per_tok : e) * (bf16 * (2 * i + h) + mxfp4 * 3 * i * h);
-  const embedding = oneToken ? h : c.vocab_size * h;
-  return c.num_hidden_layers * (bf16 * (attention + router) + experts) + bf16 * (embedding + c.vocab_size * h + h);
+/** Adds up what a model takes. */
+export function bill(manifest: Manifest, o: BillOptions = {}, device: BillDevice = {}): Bill {
+  const c = manifest.config;
+  const context = contextFor(c, o);
+  const { maxStorageBufferBindingSize = leastBinding, maxBufferSize = Infinity } = device.limits ?? {};
+  const shape = cacheShape(c, context, o, Math.min(maxStorageBufferBindingSize, maxBufferSize), device.software === true);
+  const layers = c.layer_types.length;
+  const fullLayers = c.layer_types.filter((t) => t === 'full_attention').length;
+  const pagePair = 2 * shape.pageBytes; // keys and values
+  const kv = pagePair * (fullLayers * shape.fullPages + (layers - fullLayers) * shape.slidingPages);
+  const weights = weightBytes(c);
+  const scratch = scratchBytes(c, context, shape.chunk, shape.pageBytes);
+  return {
+    download: manifest.bytes, weights, kvPer1kTokens: (fullLayers * pagePair * 1024) / pageTokens,
+    kvFixed: kv - pagePair * fullLayers * shape.contextPages, scratch, context, total: weights + kv + scratch, readPerToken: tokenBytes(c),
+  };
+}
+
+/** What lives during a program only, the tables that programs read, and the hidden states. */
+function scratchBytes(c: Config, context: number, chunk: number, pageBytes: number): number {
+  const h = c.hidden_size, q = qDim(c), experts = c.num_local_experts, topK = c.num_experts_per_tok;
+  const tables = 2 * Math.ceil(context / pageTokens) * 4; // of full and of sliding layers
+  const shared = context * c.head_dim * 4 + pageBytes + sequences * h * 4; // rotary table, page copy, hidden states
+  const lists = Math.max(...prefillClasses.map((rows) => listBytes(Math.min(rows, chunk), topK, experts)));
+  const row = 4 * (2 * h + 3 * q + 2 * kvDim(c) + experts + topK * (2 + c.intermediate_size + h));
+  const prefill = 16 + stepRowBytes * chunk + tables + chunk * row + lists;
+  const words = 2 * h + 2 * q + experts + topK * (2 + c.intermediate_size) + c.vocab_size + Math.ceil(c.vocab_size / 32) +
+    2 * Math.ceil(c.vocab_size / sampleTile) + ringTokens + partialWords(c, context);
+  return shared + prefill + stepRowBytes + tables + 4 * words;
+}
+
+/** Lists of the assignments of a chunk's rows by expert (kernel.ExpertLists), whose tiles grow with the rows that an expert gets. */
+function listBytes(rows: number, topK: number, experts: number): number {
+  const n = rows * topK, share = Math.floor(n / experts);
+  const height = share <= 24 ? 16 : share <= 96 ? 32 : 64;
+  const tiles = Math.min(n, Math.floor(n / height) + experts);
+  return 4 * (1 + 3 * tiles + n);
+}
+
+/** Partial sums of attention in decode, where the context is split. */
+function partialWords(c: Config, context: number): number {
+  const reached = splitClasses.slice(0, 1 + splitClasses.findIndex((s) => s.upTo >= context));
+  const words = reached.map(({ splits }) => (splits === 1 ? 1 : Math.ceil((c.num_attention_heads * splits * (c.head_dim + 2)) / 4) * 4));
+  return Math.max(...words);
+}
+
+const bf16 = 2, mxfp4 = 17 / 32; // bytes of a weight; 16 bytes of codes and one of scale for 32 weights
+
+/** Bytes of a layer's matrices, without the experts. */
+function denseBytes(c: Config): number {
+  const h = c.hidden_size;
+  return bf16 * ((qDim(c) + 2 * kvDim(c)) * h + h * qDim(c) + c.num_local_experts * h);
+}
+
+/** Elements of a layer's small vectors: norms, biases and sinks. */
+function vectors(c: Config): number[] {
+  return [c.hidden_size, qDim(c) + 2 * kvDim(c), c.num_attention_heads, c.hidden_size, c.hidden_size, c.num_local_experts];
+}
+
+/** Bytes of one expert. */
+function expertBytes(c: Config): number {
+  const h = c.hidden_size, i = c.intermediate_size;
+  return bf16 * (2 * i + h) + mxfp4 * 3 * i * h;
+}
+
+/** Bytes of all weights. Small vectors are aligned. */
+function weightBytes(c: Config): number {
+  const aligned = vectors(c).reduce((n, v) => n + Math.ceil(v / vectorAlign) * vectorAlign, 0);
+  const layer = denseBytes(c) + bf16 * aligned + c.num_local_experts * expertBytes(c);
+  return c.num_hidden_layers * layer + bf16 * (2 * c.vocab_size + 1) * c.hidden_size;
+}
+
+/** Bytes of the weights that one token reads: a row of the embedding, its experts, everything else whole. */
+function tokenBytes(c: Config): number {
+  const layer = denseBytes(c) + bf16 * vectors(c).reduce((n, v) => n + v, 0) + c.num_experts_per_tok * expertBytes(c);
+  return c.num_hidden_layers * layer + bf16 * (c.vocab_size + 2) * c.hidden_size;
 }
 
 /** Limits of a device, by WebGPU's names, in bytes or counts. */
@@ -95,14 +176,17 @@ export const leastLimits: Limits = {
 
 /** The least that a device must allow for this model: large tensors are cut to what it binds, but not below these. */
 export function needs(c: Config, o: BillOptions = {}): Limits {
-  const kvBytes = o.kv === 'f32' ? 4 : 2;
   const context = contextFor(c, o);
+  const { pageBytes, widest, contextPages } = cacheShape(c, context, o, Infinity, false);
+  const oneToken = cacheShape(c, context, o, widest, false); // a chunk may be as short as that
   const binding = Math.max(
     c.hidden_size * c.intermediate_size, // the larger matrix of one expert: 2 * intermediate * hidden codes of half a byte
     c.hidden_size * 2 * c.head_dim, // a head's rows of a bf16 matrix
-    (context + sequences * pageTokens) * kvDim(c) * kvBytes, // a layer's keys
+    contextPages * pageBytes, // a layer's keys
+    oneToken.runningPages * pageBytes, // of a sliding layer
     context * c.head_dim * 4, // the rotary table
     c.vocab_size * 4, // logits
+    partialWords(c, context) * 4, widest,
   );
   return { ...leastLimits, maxStorageBufferBindingSize: binding, maxBufferSize: binding };
 }

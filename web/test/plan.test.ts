@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { RuntimeError } from '../src/errors.ts';
-import { manifestURL, modelName, parseManifest } from '../src/manifest.ts';
+import { manifestURL, modelName, parseManifest, type Config } from '../src/manifest.ts';
 import { bill, formatBytes, needs } from '../src/plan.ts';
 
 /** A manifest of the published models' shape; the chunks are made up. */
@@ -16,6 +19,39 @@ function published(layers: number, experts: number) {
 }
 const parse = (m: unknown) => parseManifest(JSON.stringify(m), 'https://host/models/20b/manifest.json');
 
+/** Plans of the engine, which runtime/model/plan_test.go writes. */
+interface Plans {
+  configs: Record<string, Config>;
+  cases: {
+    config: string; context: number; kv: 'f16' | 'f32'; bindingBytes: number; software: boolean;
+    plan: { weights: number; kv: number; kvPerToken: number; kvFixed: number; scratch: number; total: number; readPerToken: number } | null;
+    needs: number;
+  }[];
+}
+
+test('a bill has the bytes that the engine plans and allocates', () => {
+  const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
+  const { configs, cases } = JSON.parse(readFileSync(join(root, 'testdata/plans.json'), 'utf8')) as Plans;
+  assert.ok(cases.length >= 24);
+  for (const { config, context, kv, bindingBytes, software, plan, needs: least } of cases) {
+    const what = `${config}, context ${context}, ${kv}, bindings of ${bindingBytes}`;
+    const manifest = parse({ ...published(1, 1), config: configs[config] });
+    const need = needs(manifest.config, { context, kv });
+    assert.deepEqual([need.maxStorageBufferBindingSize, need.maxBufferSize], [least, least], what);
+    if (plan === null) {
+      assert.ok(least > bindingBytes, what);
+      continue;
+    }
+    const limits = { maxStorageBufferBindingSize: bindingBytes, maxBufferSize: bindingBytes };
+    const b = bill(manifest, { context, kv }, { limits, software });
+    const { weights, kvPerToken, kvFixed, scratch, total, readPerToken } = plan;
+    assert.deepEqual(b, { download: 111, weights, kvPer1kTokens: 1024 * kvPerToken, kvFixed, scratch, context, total, readPerToken }, what);
+    if (bindingBytes === 128 << 20 && !software) {
+      assert.deepEqual(bill(manifest, { context, kv }), b, `${what} are the default`);
+    }
+  }
+});
+
 test('weights are the bytes of the published checkpoints', () => {
   assert.equal(bill(parse(published(24, 32))).weights, 13_761_264_768);
   assert.equal(bill(parse(published(36, 128))).weights, 65_248_815_744);
@@ -27,10 +63,11 @@ test('a token of context costs 24 KiB in 20b and 36 KiB in 120b', () => {
   assert.equal(bill(parse(published(24, 32)), { kv: 'f32' }).kvPer1kTokens, 48 << 20);
 });
 
-test('the bill grows with the context by its keys, values and rotary table', () => {
+test('the bill grows with the context by its keys, values and tables', () => {
   const m = parse(published(24, 32));
   const at = (context: number) => bill(m, { context }).total;
-  assert.equal(at(32768) - at(8192), 24 * ((24 << 20) + 1024 * 64 * 4));
+  const pages = (32768 - 8192) / 128, moreSplits = 64 - 32;
+  assert.equal(at(32768) - at(8192), 24 * ((24 << 20) + 1024 * 64 * 4) + 2 * 2 * 4 * pages + 4 * 64 * moreSplits * (64 + 2));
   assert.equal(bill(m).context, 32768);
   assert.equal(bill(m).total, at(32768));
   assert.equal(bill(m).download, 111);
@@ -48,7 +85,8 @@ test('published models need no more than the limits that every adapter has', () 
   const n = needs(parse(published(36, 128)).config);
   assert.ok(n.maxStorageBufferBindingSize! <= 128 << 20);
   assert.ok(n.maxBufferSize! <= 256 << 20);
-  assert.ok(needs(parse(published(24, 32)).config, { context: 131072 }).maxStorageBufferBindingSize! > 128 << 20);
+  assert.equal(needs(parse(published(24, 32)).config, { context: 131072 }).maxStorageBufferBindingSize, 128 << 20);
+  assert.equal(needs(parse(published(24, 32)).config, { context: 131072, kv: 'f32' }).maxStorageBufferBindingSize, 256 << 20);
 });
 
 test('a model is the URL of a manifest or of its directory', () => {

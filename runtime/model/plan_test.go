@@ -1,0 +1,247 @@
+package model
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"sort"
+	"testing"
+
+	"gossamer/runtime/gptoss"
+	"gossamer/runtime/gpu"
+	"gossamer/runtime/gpu/gputest"
+	"gossamer/runtime/kv"
+	"gossamer/runtime/weights/weightstest"
+)
+
+var update = flag.Bool("update", false, "write testdata/plans.json, which web/test/plan.test.ts compares with web/src/plan.ts")
+
+const plansFile = "../../testdata/plans.json"
+
+// planFile is testdata/plans.json.
+type planFile struct {
+	Configs map[string]json.RawMessage `json:"configs"` // by name, as in config.json
+	Cases   []planCase                 `json:"cases"`
+}
+
+// planCase is a model on a device, and the plan of it.
+type planCase struct {
+	Config       string   `json:"config"`
+	Context      int      `json:"context"`
+	KV           string   `json:"kv"`
+	BindingBytes int64    `json:"bindingBytes"` // limit of a binding and of a buffer
+	Software     bool     `json:"software"`     // the adapter is a software renderer
+	Plan         *planned `json:"plan"`         // null where the device has no room
+	// Needs is the smallest BindingBytes for which there is a plan.
+	Needs int64 `json:"needs"`
+}
+
+// planned are the bytes of a plan.
+type planned struct {
+	Weights      int64 `json:"weights"`
+	KV           int64 `json:"kv"`
+	KVPerToken   int64 `json:"kvPerToken"`
+	KVFixed      int64 `json:"kvFixed"` // of KV, what is not the context's, in whole pages
+	Scratch      int64 `json:"scratch"`
+	Total        int64 `json:"total"`
+	ReadPerToken int64 `json:"readPerToken"` // weights that one token reads
+}
+
+func (c planCase) plan(config *gptoss.Config, binding int64) (Plan, error) {
+	caps := gpu.Caps{MaxBindingBytes: binding, MaxBufferBytes: binding}
+	if c.Software {
+		caps.Adapter.Type = "cpu"
+	}
+	precision := F16
+	if c.KV == F32.String() {
+		precision = F32
+	}
+	return NewPlan(config, caps, Options{Context: c.Context, KV: precision})
+}
+
+// planCases are the published models, and a small one of which no two dimensions are alike, on devices of several kinds.
+func planCases() (cases []planCase) {
+	for _, binding := range []int64{128 << 20, 2 << 30} {
+		for _, precision := range []Precision{F16, F32} {
+			for _, context := range []int{8192, 32768, 131072} {
+				for _, config := range []string{"20b", "120b"} {
+					cases = append(cases, planCase{Config: config, Context: context, KV: precision.String(), BindingBytes: binding})
+				}
+			}
+			for _, context := range []int{1, 1000, 8192} {
+				cases = append(cases, planCase{Config: "default", Context: context, KV: precision.String(), BindingBytes: binding, Software: context == 1000})
+			}
+		}
+	}
+	return append(cases, planCase{Config: "20b", Context: 8192, KV: "f16", BindingBytes: 128 << 20, Software: true})
+}
+
+// counter stands for a device's memory and counts what is taken, rounded as a device does it.
+type counter struct {
+	free  int64
+	taken int64
+}
+
+type countedBuffer struct {
+	c     *counter
+	bytes int64
+}
+
+func (c *counter) newBuffer(_ string, nBytes int64, usage gpu.Usage) (*countedBuffer, error) {
+	align := int64(4)
+	if usage == gpu.Uniform {
+		align = 16
+	}
+	n := (nBytes + align - 1) / align * align
+	if n > c.free {
+		return nil, gpu.ErrOutOfMemory
+	}
+	c.free -= n
+	c.taken += n
+	return &countedBuffer{c, n}, nil
+}
+
+func (b *countedBuffer) Bytes() int64 { return b.bytes }
+
+func (b *countedBuffer) Release() {
+	b.c.free += b.bytes
+	b.c.taken -= b.bytes
+}
+
+// TestPlanIsWhatIsAllocated carries plans out on a device that only counts, and compares them with testdata/plans.json.
+func TestPlanIsWhatIsAllocated(t *testing.T) {
+	got := planFile{Configs: map[string]json.RawMessage{}, Cases: planCases()}
+	configs := map[string]*gptoss.Config{}
+	for _, name := range []string{"20b", "120b", "default"} {
+		c, err := weightstest.Preset(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		configs[name] = c
+		if got.Configs[name], err = weightstest.ConfigJSON(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range got.Cases {
+		c := &got.Cases[i]
+		config := configs[c.Config]
+		c.Needs = int64(sort.Search(1<<31, func(n int) bool {
+			_, err := c.plan(config, int64(n))
+			return err == nil
+		}))
+		p, err := c.plan(config, c.BindingBytes)
+		if (err == nil) != (c.BindingBytes >= c.Needs) {
+			t.Errorf("%+v: %v", *c, err)
+		}
+		if err != nil {
+			continue
+		}
+		f := p.Footprint()
+		device := &counter{free: 1 << 40}
+		made, _, err := allocate(p, device.newBuffer)
+		if err != nil || device.taken != f.Total() || len(made) != len(p.list) {
+			t.Errorf("%+v: %d bytes in %d buffers are taken, the plan has %d in %d; error %v", *c, device.taken, len(made), f.Total(), len(p.list), err)
+		}
+		pages := (c.Context + kv.PageTokens - 1) / kv.PageTokens
+		c.Plan = &planned{
+			Weights: f.Weights, KV: f.KV, KVPerToken: f.PerToken, KVFixed: f.KV - int64(pages)*kv.PageTokens*f.PerToken,
+			Scratch: f.Scratch, Total: f.Total(), ReadPerToken: weightBytesRead(config),
+		}
+	}
+	data, err := json.MarshalIndent(got, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = append(data, '\n')
+	if *update {
+		if err := os.WriteFile(plansFile, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := os.ReadFile(plansFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(file, data) {
+		t.Errorf("%s holds other plans: run this test with -update, then the tests of web/src/plan.ts", plansFile)
+	}
+}
+
+// TestLoadTakesWhatThePlanSays compares the device's count of a loaded model with its plan.
+func TestLoadTakesWhatThePlanSays(t *testing.T) {
+	dev := gputest.Open(t, gpu.Options{})
+	dir, o := write(t, nil), Options{Context: 1000, Chunk: 64, Rows: 2}
+	plan, err := NewPlan(open(t, dir).Config(), dev.Caps(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := dev.Stats()
+	m := loadDir(t, dev, dir, o)
+	s := newSequence(t, m)
+	extend(t, s, text(m, 100, 1))
+	m.programs.release() // with the parameters of their dispatches, which are not planned
+	after := dev.Stats()
+	if got := after.LiveBytes - before.LiveBytes; got != plan.Footprint().Total() || m.Footprint() != plan.Footprint() {
+		t.Errorf("%d bytes are taken, the plan says %d (%s), the model %s", got, plan.Footprint().Total(), plan.Footprint(), m.Footprint())
+	}
+	if got := after.LiveBuffers - before.LiveBuffers; got != int64(len(plan.list)) {
+		t.Errorf("%d buffers are made, the plan has %d", got, len(plan.list))
+	}
+}
+
+// TestContextIsHalvedWhereMemoryIsShort: only if it was left to the model, and never for want of memory for weights.
+func TestContextIsHalvedWhereMemoryIsShort(t *testing.T) {
+	c, err := weightstest.Preset("20b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := func(context int) Plan {
+		t.Helper()
+		p, err := NewPlan(c, gpu.Caps{MaxBindingBytes: 2 << 30, MaxBufferBytes: 2 << 30}, Options{Context: context})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, k := range []struct{ asked, free, want int }{
+		{0, int(plan(131072).Footprint().Total()), 131072},
+		{0, int(plan(131072).Footprint().Total()) - 4, 65536},
+		{0, int(plan(8192).Footprint().Total()), 8192},
+		{0, int(plan(8192).Footprint().Total()) - 4, 0},
+		{16384, int(plan(16384).Footprint().Total()) - 4, 0},
+		{0, 1 << 30, 0},
+	} {
+		device := &counter{free: int64(k.free)}
+		made, p, err := allocate(plan(k.asked), device.newBuffer)
+		if k.want == 0 {
+			if !errors.Is(err, gpu.ErrOutOfMemory) || device.taken != 0 || made != nil {
+				t.Errorf("%+v: error %v, %d bytes are left", k, err, device.taken)
+			}
+			continue
+		}
+		if err != nil || p.context != k.want || device.taken != p.Footprint().Total() {
+			t.Errorf("%+v: context %d, %d bytes are taken of %d; error %v", k, p.context, device.taken, p.Footprint().Total(), err)
+		}
+	}
+}
+
+// TestAllocationThatDiffersFromThePlanFails where a device takes more than it was asked for.
+func TestAllocationThatDiffersFromThePlanFails(t *testing.T) {
+	c, err := weightstest.Preset("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewPlan(c, gpu.Caps{MaxBindingBytes: 1 << 30, MaxBufferBytes: 1 << 30}, Options{Context: 1024})
+	if err != nil {
+		t.Fatal(err)
+	}
+	device := &counter{free: 1 << 40}
+	_, _, err = allocate(p, func(label string, nBytes int64, usage gpu.Usage) (*countedBuffer, error) {
+		return device.newBuffer(label, nBytes+4, usage)
+	})
+	if err == nil || device.taken != 0 {
+		t.Errorf("error %v, %d bytes are left", err, device.taken)
+	}
+}
