@@ -15,7 +15,7 @@ func (t Tile) Height() int { return t.Y * t.Rows }
 func (t Tile) width() int { return t.X * 4 * t.Quads }
 
 // TileFor picks the tile for products of at most rows rows with one matrix. Large tiles read their factors less often; small ones
-// waste less on rows that are not there and keep more of the device busy.
+// waste less on padding rows and keep more of the device busy.
 func TileFor(rows int) Tile {
 	switch {
 	case rows <= 16:

@@ -1,5 +1,5 @@
-// Package kv keeps the books of the key/value cache: which page of the device's arenas holds which positions of which sequence.
-// It never touches the device; the model executes the copies that Reserve asks for.
+// Package kv is the page allocator of the key/value cache: it says which page of the device's arenas holds which positions of which
+// sequence. It never touches the device; the model executes the copies that Reserve asks for.
 //
 // A page holds PageTokens positions of every layer of one class. Full-attention layers keep all pages of a sequence; sliding
 // layers only those that the window still reaches. A sequence can therefore go back to an earlier length only where the sliding
@@ -30,12 +30,11 @@ type Cache struct {
 	window  int // keys that a sliding layer sees, the token itself included
 	full    pool
 	sliding pool
-	// checkpoints of all sequences, the one that wasn't used for the longest time first: what is given up when sliding pages
-	// run out.
+	// checkpoints of all sequences, least recently used first: the first one is dropped when sliding pages run out.
 	checkpoints []*checkpoint
 }
 
-// New returns the books for arenas of fullPages and slidingPages pages.
+// New returns the page allocator for arenas of fullPages and slidingPages pages.
 func New(window, fullPages, slidingPages int) *Cache {
 	return &Cache{window: window, full: newPool(fullPages), sliding: newPool(slidingPages)}
 }
@@ -260,7 +259,7 @@ func (s *Sequence) holding(n int) *checkpoint {
 	return nil
 }
 
-// use makes cp the last checkpoint to be given up.
+// use makes cp the most recently used checkpoint.
 func (c *Cache) use(cp *checkpoint) {
 	if i := slices.Index(c.checkpoints, cp); i >= 0 {
 		c.checkpoints = append(slices.Delete(c.checkpoints, i, i+1), cp)

@@ -214,8 +214,8 @@ func TestCheckpointResumesExactly(t *testing.T) {
 	}
 }
 
-// TestCheckpointsGiveWay: running out of sliding pages costs the oldest checkpoint, not the write.
-func TestCheckpointsGiveWay(t *testing.T) {
+// TestLeastRecentlyUsedCheckpointsAreDropped: running out of sliding pages costs the oldest checkpoint, not the write.
+func TestLeastRecentlyUsedCheckpointsAreDropped(t *testing.T) {
 	c := New(128, 100, 6)
 	x := text{Sequence: c.NewSequence()}
 	d := newDevice(100, 6)
@@ -230,8 +230,8 @@ func TestCheckpointsGiveWay(t *testing.T) {
 	}
 }
 
-// TestUsedCheckpointsStay: of two checkpoints the one that was resumed last stays, though it is older.
-func TestUsedCheckpointsStay(t *testing.T) {
+// TestRecentlyUsedCheckpointsAreKept: of two checkpoints the one that was resumed last stays, though it is older.
+func TestRecentlyUsedCheckpointsAreKept(t *testing.T) {
 	c := New(128, 100, 8)
 	d := newDevice(100, 8)
 	write := func(x *text, n int) {

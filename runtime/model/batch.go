@@ -17,7 +17,7 @@ import (
 type batch struct {
 	*sizes
 	dev      *gpu.Device
-	b        *buffers
+	buf      *buffers
 	programs *programs
 	pages    *pages
 	steps    *steps
@@ -132,7 +132,7 @@ func (b *batch) run(ctx context.Context, seqs []*state, k int, d []engine.Device
 	if err := b.writeAllowed(d); err != nil {
 		return nil, err
 	}
-	if err := b.steps.sampled(&b.b.decode, seqs, d); err != nil {
+	if err := b.steps.sampled(&b.buf.decode, seqs, d); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -176,7 +176,7 @@ func (b *batch) given(ctx context.Context, seq *state, token int32) error {
 	if err := b.release(ctx); err != nil {
 		return err
 	}
-	if err := b.steps.given(&b.b.decode, seq, token); err != nil {
+	if err := b.steps.given(&b.buf.decode, seq, token); err != nil {
 		return err
 	}
 	if err := b.dev.Submit(ctx, p); err != nil {
@@ -195,7 +195,7 @@ func (b *batch) head(ctx context.Context, row int) error {
 	n := b.stateBytes()
 	p := b.dev.NewProgram("last row")
 	defer p.Release()
-	if err := p.Copy(b.b.decode.x, 0, b.b.prefill.x, int64(row)*n, n); err != nil {
+	if err := p.Copy(b.buf.decode.x, 0, b.buf.prefill.x, int64(row)*n, n); err != nil {
 		return err
 	}
 	unembed, err := b.programs.headProgram(1)
@@ -226,7 +226,7 @@ func (b *batch) bind(ctx context.Context, seqs []*state) error {
 	p := b.dev.NewProgram("bind")
 	defer p.Release()
 	for r, seq := range seqs {
-		if err := p.Copy(b.b.decode.x, int64(r)*n, b.b.hidden, int64(seq.slot)*n, n); err != nil {
+		if err := p.Copy(b.buf.decode.x, int64(r)*n, b.buf.hidden, int64(seq.slot)*n, n); err != nil {
 			return err
 		}
 	}
@@ -241,7 +241,7 @@ func (b *batch) bind(ctx context.Context, seqs []*state) error {
 	return nil
 }
 
-// release saves the states in the decode buffers with their seqs, so that every row is free.
+// release saves the states in the decode buffers with their sequences, so that every row is free.
 func (b *batch) release(ctx context.Context) error {
 	n := b.stateBytes()
 	p := b.dev.NewProgram("release")
@@ -251,7 +251,7 @@ func (b *batch) release(ctx context.Context) error {
 		if seq == nil {
 			continue
 		}
-		if err := p.Copy(b.b.hidden, int64(seq.slot)*n, b.b.decode.x, int64(r)*n, n); err != nil {
+		if err := p.Copy(b.buf.hidden, int64(seq.slot)*n, b.buf.decode.x, int64(r)*n, n); err != nil {
 			return err
 		}
 		copies++
@@ -290,7 +290,7 @@ func (b *batch) writeAllowed(d []engine.DeviceSampling) error {
 		for _, w := range mask {
 			raw = binary.LittleEndian.AppendUint32(raw, w)
 		}
-		if err := b.dev.Write(b.b.decode.allowed, int64(r*words)*4, raw); err != nil {
+		if err := b.dev.Write(b.buf.decode.allowed, int64(r*words)*4, raw); err != nil {
 			return err
 		}
 		b.allowed[r] = append(b.allowed[r][:0], mask...)
@@ -305,7 +305,7 @@ func (b *batch) readRing(ctx context.Context, r, first, k int) ([]int32, error) 
 		at := (first + len(tokens)) % ringTokens
 		n := min(k-len(tokens), ringTokens-at)
 		raw := make([]byte, n*4)
-		if err := b.dev.Read(ctx, b.b.decode.ring, int64(r*ringTokens+at)*4, raw); err != nil {
+		if err := b.dev.Read(ctx, b.buf.decode.ring, int64(r*ringTokens+at)*4, raw); err != nil {
 			return nil, err
 		}
 		for i := range n {
@@ -318,7 +318,7 @@ func (b *batch) readRing(ctx context.Context, r, first, k int) ([]int32, error) 
 // readLogits reads the logits of row 0: [Vocab].
 func (b *batch) readLogits(ctx context.Context, dst []float32) error {
 	raw := make([]byte, len(dst)*4)
-	if err := b.dev.Read(ctx, b.b.decode.logits, 0, raw); err != nil {
+	if err := b.dev.Read(ctx, b.buf.decode.logits, 0, raw); err != nil {
 		return err
 	}
 	for i := range dst {

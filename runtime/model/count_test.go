@@ -8,8 +8,8 @@ import (
 	"gossamer/runtime/weights/weightstest"
 )
 
-// TestWhatATokenCosts counts what the device is asked for.
-func TestWhatATokenCosts(t *testing.T) {
+// TestCostPerDecodedToken counts what the device is asked for.
+func TestCostPerDecodedToken(t *testing.T) {
 	m := loadSmall(t, Options{Context: 1024, Chunk: 64})
 	const layers, full = 3, 1
 	for _, k := range []struct{ position, want int }{
@@ -48,8 +48,8 @@ func TestWhatATokenCosts(t *testing.T) {
 	}
 }
 
-// TestOneTokenIsExtendedLikeDecoded: whoever samples on the CPU pays a decode program a token, and the row of logits.
-func TestOneTokenIsExtendedLikeDecoded(t *testing.T) {
+// TestExtendByOneTokenRunsTheDecodeProgram: whoever samples on the CPU pays a decode program a token, and the row of logits.
+func TestExtendByOneTokenRunsTheDecodeProgram(t *testing.T) {
 	m := loadSmall(t, Options{Context: 512, Chunk: 64})
 	s := newSequence(t, m)
 	extend(t, s, text(m, 10, 1))

@@ -25,8 +25,8 @@ func (p *programs) decodeProgram(n, positions int) (*gpu.Program, error) {
 		}
 		r.sample()
 		r.embed()
-		for n := range p.b.layers {
-			r.l = &p.b.layers[n]
+		for n := range p.buf.layers {
+			r.l = &p.buf.layers[n]
 			r.attention()
 			r.mlp()
 		}
@@ -49,7 +49,7 @@ func (p *programs) headProgram(rows int) (*gpu.Program, error) {
 }
 
 func (p *programs) decodeRecorder(prog *gpu.Program, rows int, k *decodeKernels) *decodeRecorder {
-	r := &decodeRecorder{recorder: recorder{p: prog}, b: p.b, s: &p.b.decode, rows: rows, embedding: p.prefill.embed, k: k}
+	r := &decodeRecorder{recorder: recorder{p: prog}, buf: p.buf, s: &p.buf.decode, rows: rows, embedding: p.prefill.embed, k: k}
 	r.attn[slidingLayer] = k.attnSliding
 	return r
 }
@@ -57,7 +57,7 @@ func (p *programs) decodeRecorder(prog *gpu.Program, rows int, k *decodeKernels)
 // decodeRecorder records the forward pass of one token a row.
 type decodeRecorder struct {
 	recorder
-	b         *buffers
+	buf       *buffers
 	s         *decodeScratch
 	rows      int
 	embedding *kernel.Embed
@@ -90,7 +90,7 @@ func (r *decodeRecorder) sample() {
 
 // embed: x = the rows' embeddings.
 func (r *decodeRecorder) embed() {
-	for _, d := range r.b.embedding {
+	for _, d := range r.buf.embedding {
 		r.do(r.embedding.Record(r.p, d.shard(), r.rows, kernel.EmbedArgs{Step: r.s.step, Table: d.buf, X: r.s.x}))
 	}
 }
@@ -100,7 +100,7 @@ func (r *decodeRecorder) qkv() {
 	s, l := r.s, r.l
 	for _, d := range l.qkv {
 		r.do(r.k.qkv[l.kind].Record(r.p, d.shard(), kernel.QKVArgs{
-			Step: s.step, X: s.x, Vectors: l.vectors, W: d.buf, Rope: r.b.rope, Q: s.q, K: l.keys, V: l.values,
+			Step: s.step, X: s.x, Vectors: l.vectors, W: d.buf, Rope: r.buf.rope, Q: s.q, K: l.keys, V: l.values,
 		}))
 	}
 }
@@ -154,7 +154,7 @@ func (r *decodeRecorder) down() {
 
 // unembed: logits = W_u norm(x).
 func (r *decodeRecorder) unembed() {
-	for _, d := range r.b.unembedding {
-		r.do(r.k.unembed.Record(r.p, d.shard(), kernel.UnembedArgs{X: r.s.x, Norm: r.b.finalNorm, W: d.buf, Logits: r.s.logits}))
+	for _, d := range r.buf.unembedding {
+		r.do(r.k.unembed.Record(r.p, d.shard(), kernel.UnembedArgs{X: r.s.x, Norm: r.buf.finalNorm, W: d.buf, Logits: r.s.logits}))
 	}
 }

@@ -42,7 +42,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestGoldenOnLesserDevices: without subgroups, and where bindings are small, the numbers are as good. TestSplitModelsAreTheSame
+// TestGoldenOnLesserDevices: without subgroups, and where bindings are small, the numbers are as good. TestShardedModelComputesTheSame
 // divides what these models have too little of.
 func TestGoldenOnLesserDevices(t *testing.T) {
 	for _, tt := range []struct {

@@ -71,14 +71,14 @@ func newModel(dev *gpu.Device, plan Plan) (*Model, error) {
 	}
 	s, b := plan.sizes, plan.buffers
 	m := &Model{sizes: s, dev: dev, footprint: plan.Footprint(), states: make([]*state, s.sequences), buffers: b, made: made}
-	m.pages = &pages{sizes: s, dev: dev, b: b, cache: kv.New(s.cfg.Window, s.fullPages, s.slidingPages)}
+	m.pages = &pages{sizes: s, dev: dev, buf: b, cache: kv.New(s.cfg.Window, s.fullPages, s.slidingPages)}
 	m.steps = &steps{sizes: s, dev: dev}
 	if m.programs, err = newPrograms(dev, s, b); err != nil {
 		m.freeBuffers()
 		return nil, err
 	}
 	m.batch = &batch{
-		sizes: s, dev: dev, b: b, programs: m.programs, pages: m.pages, steps: m.steps, bound: make([]*state, s.rows), allowed: make([][]uint32, s.rows),
+		sizes: s, dev: dev, buf: b, programs: m.programs, pages: m.pages, steps: m.steps, bound: make([]*state, s.rows), allowed: make([][]uint32, s.rows),
 	}
 	return m, nil
 }

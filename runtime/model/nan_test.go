@@ -40,8 +40,8 @@ func poison(t *testing.T, dir, tensor string, value uint16) {
 	}
 }
 
-// TestNaNIsNoToken: weights that aren't numbers are not loaded, and where numbers overflow on the way, no token comes out.
-func TestNaNIsNoToken(t *testing.T) {
+// TestNonFiniteLogitsAreAnError: weights that aren't numbers are not loaded, and where numbers overflow on the way, no token comes out.
+func TestNonFiniteLogitsAreAnError(t *testing.T) {
 	dev := gputest.Open(t, gpu.Options{})
 	dir := writeTiny(t)
 	poison(t, dir, "model.norm.weight", 0x7fc0)

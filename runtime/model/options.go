@@ -37,7 +37,7 @@ type Options struct {
 	Rows int
 	// Sequences is how many sequences may be alive, at least Rows; each takes a few pages of the sliding layers. 0: 4, or Rows.
 	Sequences int
-	// Checkpoints is how many places to resume from are kept over all sequences; older ones give way. 0: 16.
+	// Checkpoints is how many places to resume from are kept over all sequences; beyond that the least recently used is dropped. 0: 16.
 	Checkpoints int
 	// WarmUp records what a first prompt needs before weights are loaded, so that a compiler that works beside everything else, as
 	// in browsers, is done when they are there. Model.WarmUp does the rest.

@@ -14,7 +14,7 @@ import (
 type pages struct {
 	*sizes
 	dev   *gpu.Device
-	b     *buffers
+	buf   *buffers
 	cache *kv.Cache
 }
 
@@ -58,16 +58,16 @@ func (p *pages) copy(copies []kv.Copy) error {
 	defer prog.Release()
 	n := p.pageBytes()
 	for _, c := range copies {
-		for _, l := range p.b.layers {
+		for _, l := range p.buf.layers {
 			if (l.kind == slidingLayer) != c.Sliding {
 				continue
 			}
 			for _, b := range []*gpu.Buffer{l.keys, l.values} {
 				// WebGPU has no copy inside one buffer.
-				if err := prog.Copy(p.b.page, 0, b, int64(c.From)*n, n); err != nil {
+				if err := prog.Copy(p.buf.page, 0, b, int64(c.From)*n, n); err != nil {
 					return err
 				}
-				if err := prog.Copy(b, int64(c.To)*n, p.b.page, 0, n); err != nil {
+				if err := prog.Copy(b, int64(c.To)*n, p.buf.page, 0, n); err != nil {
 					return err
 				}
 			}

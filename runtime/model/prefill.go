@@ -18,13 +18,13 @@ func (p *programs) prefillProgram(class int) (*gpu.Program, error) {
 }
 
 func (p *programs) prefillRecorder(prog *gpu.Program, class int, k *classKernels) *prefillRecorder {
-	return &prefillRecorder{recorder: recorder{p: prog}, b: p.b, s: &p.b.prefill, rows: class, all: &p.prefill, k: k}
+	return &prefillRecorder{recorder: recorder{p: prog}, buf: p.buf, s: &p.buf.prefill, rows: class, all: &p.prefill, k: k}
 }
 
 // prefillRecorder records the forward pass of a chunk.
 type prefillRecorder struct {
 	recorder
-	b    *buffers
+	buf  *buffers
 	s    *prefillScratch
 	rows int
 	all  *prefillKernels // of every class
@@ -39,8 +39,8 @@ type prefillRecorder struct {
 // layers records the whole pass.
 func (r *prefillRecorder) layers() error {
 	r.embed()
-	for n := range r.b.layers {
-		r.n, r.l = n, &r.b.layers[n]
+	for n := range r.buf.layers {
+		r.n, r.l = n, &r.buf.layers[n]
 		r.attention()
 		r.mlp()
 	}
@@ -71,7 +71,7 @@ func (r *prefillRecorder) mlp() {
 
 // embed: x = the rows' embeddings.
 func (r *prefillRecorder) embed() {
-	for _, d := range r.b.embedding {
+	for _, d := range r.buf.embedding {
 		r.do(r.all.embed.Record(r.p, d.shard(), r.rows, kernel.EmbedArgs{Step: r.s.step, Table: d.buf, X: r.s.x}))
 	}
 }
@@ -96,7 +96,7 @@ func (r *prefillRecorder) linear(step string, k *kernel.GemmBF16, w []dense, x, 
 func (r *prefillRecorder) rope() {
 	s, l := r.s, r.l
 	r.do(r.all.rope[l.kind].Record(r.p, r.rows, kernel.RopeKVArgs{
-		Chunk: s.chunk, Step: s.step, QKV: s.qkv, Rope: r.b.rope, Q: s.q, KCache: l.keys, VCache: l.values,
+		Chunk: s.chunk, Step: s.step, QKV: s.qkv, Rope: r.buf.rope, Q: s.q, KCache: l.keys, VCache: l.values,
 	}))
 	r.done("q_rope", s.q)
 	r.done("k_rope", l.keys)

@@ -14,7 +14,7 @@ import (
 type programs struct {
 	*sizes
 	dev      *gpu.Device
-	b        *buffers
+	buf      *buffers
 	prefill  prefillKernels
 	decode   map[int]*decodeKernels      // by number of rows
 	kernels  []interface{ Release() }    // every one of them
@@ -74,7 +74,7 @@ type decodeKernels struct {
 
 // newPrograms compiles the kernels that every conversation needs and uploads the rotary table that they read.
 func newPrograms(dev *gpu.Device, s *sizes, b *buffers) (*programs, error) {
-	p := &programs{sizes: s, dev: dev, b: b, decode: map[int]*decodeKernels{}, recorded: map[programKey]*gpu.Program{}}
+	p := &programs{sizes: s, dev: dev, buf: b, decode: map[int]*decodeKernels{}, recorded: map[programKey]*gpu.Program{}}
 	err := p.writeRope()
 	if err == nil {
 		err = p.makePrefillKernels()
@@ -205,7 +205,7 @@ func (p *programs) writeRope() error {
 	const positions = 4096
 	for first := 0; first < p.context; first += positions {
 		table := p.cfg.RopeTable(first, min(positions, p.context-first))
-		if err := p.dev.Write(p.b.rope, int64(first)*int64(p.cfg.HeadDim)*4, floatBytes(table)); err != nil {
+		if err := p.dev.Write(p.buf.rope, int64(first)*int64(p.cfg.HeadDim)*4, floatBytes(table)); err != nil {
 			return err
 		}
 	}

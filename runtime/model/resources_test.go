@@ -88,8 +88,8 @@ func TestCloseWhileDecoding(t *testing.T) {
 	}
 }
 
-// TestNothingGrows runs 2,000 turns of all kinds: device memory and heap stay as they were after the first hundred.
-func TestNothingGrows(t *testing.T) {
+// TestMemoryIsConstantOverManyTurns runs 2,000 turns of all kinds: device memory and heap stay as they were after the first hundred.
+func TestMemoryIsConstantOverManyTurns(t *testing.T) {
 	m := loadDir(t, gputest.Open(t, gpu.Options{}), writeTiny(t), Options{Context: 512, Chunk: 64})
 	s := newSequence(t, m)
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -137,8 +137,8 @@ func TestNothingGrows(t *testing.T) {
 	}
 }
 
-// TestCollectionsDuringDecodeAreHarmless: a binding that lets go of memory too early would show here.
-func TestCollectionsDuringDecodeAreHarmless(t *testing.T) {
+// TestDecodeDuringGarbageCollection: a binding that lets go of memory too early would show here.
+func TestDecodeDuringGarbageCollection(t *testing.T) {
 	m := loadDir(t, gputest.Open(t, gpu.Options{}), writeTiny(t), Options{Context: 512, Chunk: 64})
 	run := func() []int32 {
 		s := newSequence(t, m)
@@ -183,8 +183,8 @@ func TestCancelledLoadReleasesEverything(t *testing.T) {
 	}
 }
 
-// TestSequencesOfSeveralGoroutines use one model at a time each, as the engine does.
-func TestSequencesOfSeveralGoroutines(t *testing.T) {
+// TestSequencesInSeveralGoroutines use one model at a time each, as the engine does.
+func TestSequencesInSeveralGoroutines(t *testing.T) {
 	m := loadDir(t, gputest.Open(t, gpu.Options{}), writeTiny(t), Options{KV: F32, Context: 512, Chunk: 64})
 	var want [4][]int32
 	run := func(i int) []int32 {

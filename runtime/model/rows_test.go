@@ -81,7 +81,7 @@ func TestRowsDecodeAsIfAlone(t *testing.T) {
 			}
 		})
 	}
-	t.Run("ChangingSeats", func(t *testing.T) {
+	t.Run("ChangingRows", func(t *testing.T) {
 		seqs, d := start(t, 4)
 		got := make([][]int32, 4)
 		other := newSequence(t, m)
@@ -94,7 +94,7 @@ func TestRowsDecodeAsIfAlone(t *testing.T) {
 			for i, ids := range decodeRows(t, m, some, 1, settings) {
 				got[rows[i]] = append(got[rows[i]], ids...)
 			}
-			extend(t, other, text(m, 3, 77)) // takes the seats
+			extend(t, other, text(m, 3, 77)) // takes row 0
 		}
 		for row := range got {
 			check(t, row, got[row])
@@ -166,8 +166,8 @@ func TestDeviceSamplesLikeTheCPU(t *testing.T) {
 	}
 }
 
-// TestSeedsAndMasks: the same seed draws the same tokens, another one others, and 2,000 draws stay inside a mask.
-func TestSeedsAndMasks(t *testing.T) {
+// TestSeedsRepeatAndMasksHold: the same seed draws the same tokens, another one others, and 2,000 draws stay inside a mask.
+func TestSeedsRepeatAndMasksHold(t *testing.T) {
 	m := loadSmall(t, Options{Context: 4096, Chunk: 64})
 	mask := make([]uint32, (m.cfg.Vocab+31)/32)
 	for _, id := range []int{0, 31, 32, 200, m.cfg.Vocab - 1} {

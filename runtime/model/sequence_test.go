@@ -141,8 +141,8 @@ func TestTruncateResumesLikeAFreshRun(t *testing.T) {
 	}
 }
 
-// TestCheckpointsGiveWay: with no room for all of them the one that wasn't used for the longest time goes, and Truncate still works.
-func TestCheckpointsGiveWay(t *testing.T) {
+// TestLeastRecentlyUsedCheckpointsAreDropped: with no room for all of them the least recently used one is dropped, and Truncate still works.
+func TestLeastRecentlyUsedCheckpointsAreDropped(t *testing.T) {
 	m := loadSmall(t, Options{Context: 1024, Chunk: 64, Sequences: 1, Checkpoints: 1})
 	s := newSequence(t, m)
 	tokens := text(m, 1000, 6)
@@ -172,8 +172,8 @@ func fresh1(t *testing.T, m *Model, s *Sequence, tokens []int32) []float32 {
 	return logits(t, m, s)
 }
 
-// TestForksPart: a fork shares the beginning, both go on as if alone, and neither notices the other's end.
-func TestForksPart(t *testing.T) {
+// TestForksAreIndependent: a fork shares the beginning, both go on as if alone, and neither notices the other's end.
+func TestForksAreIndependent(t *testing.T) {
 	m := loadSmall(t, Options{Context: 512, Chunk: 64})
 	tokens := text(m, 300, 7)
 	s := newSequence(t, m)

@@ -44,9 +44,9 @@ func TestShardSpans(t *testing.T) {
 	})
 }
 
-// TestSplitModelsAreTheSame lowers the device's binding limit so far that every kind of tensor is split. Experts of several shards
+// TestShardedModelComputesTheSame lowers the device's binding limit so far that every kind of tensor is split. Experts of several shards
 // are added up in another order.
-func TestSplitModelsAreTheSame(t *testing.T) {
+func TestShardedModelComputesTheSame(t *testing.T) {
 	dir := write(t, func(c *gptoss.Config) {
 		c.Layers, c.Sliding = 2, []bool{true, false}
 		c.Heads, c.KVHeads, c.HeadDim, c.Experts = 34, 1, 8, 130

@@ -12,7 +12,7 @@ import (
 // sink knows the places of a checkpoint's bytes. It is a weights.Placer.
 type sink struct {
 	*sizes
-	b *buffers
+	buf *buffers
 }
 
 // Put writes a piece of a tensor to the device.
@@ -32,7 +32,7 @@ func (s sink) Put(_ context.Context, t gptoss.TensorSpec, off int64, p []byte) e
 
 // Place finds the buffers that n bytes of t from off on belong to.
 func (s sink) Place(t gptoss.TensorSpec, off, n int64) ([]weights.Place, error) {
-	c, w := s.cfg, s.b
+	c, w := s.cfg, s.buf
 	hidden := int64(c.Hidden) * bf16Bytes
 	switch t.Kind {
 	case gptoss.Embedding:

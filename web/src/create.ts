@@ -12,7 +12,7 @@ import { SharedLine } from './share.ts';
 export interface CreateOptions {
   /** URL of a manifest.json, or of its directory, as `gossamer pack` writes it; relative to the page. Or the visitor's own files. */
   model: string | LocalFiles;
-  /** Positions that a conversation can have, in tokens. Default: 32,768, or as many as the model has; canRun gives the bill. */
+  /** Positions that a conversation can have, in tokens. Default: 32,768, or as many as the model has; canRun gives the memory that they take. */
   context?: number;
   /** How keys and values are stored. Default: f16. */
   kv?: 'f16' | 'f32';
