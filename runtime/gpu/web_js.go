@@ -118,10 +118,16 @@ func adapterInfo(v js.Value) AdapterInfo {
 	if info.Vendor == "" {
 		info.Vendor = "unknown"
 	}
-	if v.Get("isFallbackAdapter").Truthy() || text("architecture") == "swiftshader" || strings.Contains(strings.ToLower(info.Name), "swiftshader") {
+	if v.Get("isFallbackAdapter").Truthy() || softwareNames(text("architecture")+" "+text("device")+" "+text("description")) {
 		info.Type = "cpu"
 	}
 	return info
+}
+
+// softwareNames reports whether an adapter's names are those of a software renderer. web/src/device.ts knows the same ones.
+func softwareNames(names string) bool {
+	names = strings.ToLower(names)
+	return strings.Contains(names, "swiftshader") || strings.Contains(names, "llvmpipe") || strings.Contains(names, "basic render")
 }
 
 // rawAdapters lists the one adapter that the page would use.
