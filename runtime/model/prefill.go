@@ -29,7 +29,7 @@ type prefillRecorder struct {
 	rows int
 	all  *prefillKernels // of every class
 	k    *classKernels
-	// trace, for tests, is called behind each step that has a name, with the buffer that holds its result; p may be exchanged.
+	// trace, for tests, is called behind the steps whose results may be compared, with the buffer that holds them; p may be exchanged.
 	trace func(layer int, step string, b *gpu.Buffer)
 
 	n int // the layer that is recorded
@@ -51,7 +51,7 @@ func (r *prefillRecorder) layers() error {
 func (r *prefillRecorder) attention() {
 	s, l := r.s, r.l
 	r.norm("attn_norm", r.all.attnNorm, s.x, s.t)
-	r.linear("", r.k.qkv, l.qkv, s.t, s.qkv)
+	r.linear("qkv", r.k.qkv, l.qkv, s.t, s.qkv)
 	r.rope()
 	r.attend()
 	r.linear("after_attn", r.k.out, l.out, s.a, s.x)
@@ -87,9 +87,7 @@ func (r *prefillRecorder) linear(step string, k *kernel.GemmBF16, w []dense, x, 
 	for _, d := range w {
 		r.do(k.Record(r.p, d.shard(), r.rows, kernel.GemmBF16Args{Chunk: r.s.chunk, X: x, W: d.buf, Vectors: r.l.vectors, Out: y}))
 	}
-	if step != "" {
-		r.done(step, y)
-	}
+	r.done(step, y)
 }
 
 // rope: q = the rotated queries; the rotated keys and the values go to their pages.
