@@ -47,6 +47,10 @@ test-web: setup-test build web-tests ## of these, the web package in Node and in
 nano: ## train the small model anew, hours on two cores; goes on where it was interrupted
 	tools/nano/build.sh
 
+.PHONY: test-go
+test-go: ## Go's tests, the inner loop: installs nothing, starts no browser and no Node; kernels on the Vulkan driver that is there
+	go test -short -timeout 20m ./...
+
 .PHONY: test
 test: setup-test build ## all tests; missing hardware is a visible skip, in CI (CI=1) a failure
 	go test -timeout 20m ./...

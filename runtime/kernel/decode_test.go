@@ -2,7 +2,9 @@ package kernel
 
 import (
 	"encoding/binary"
+	"flag"
 	"math"
+	"os"
 	"slices"
 	"testing"
 
@@ -223,6 +225,18 @@ func shardsOf(total int, cuts []int) []Shard {
 		}
 	}
 	return shards
+}
+
+// TestMain draws the same shapes every time where -short is given, so that a driver which keeps what it compiled, as Mesa's does, has
+// them. Otherwise, and where -rapid.seed is given, each run tries other ones.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if seed := flag.Lookup("rapid.seed"); testing.Short() && seed.Value.String() == seed.DefValue {
+		if err := seed.Value.Set("1"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
 }
 
 // randomShapes checks a property of a few shapes that rapid draws: on a software renderer each costs its compilation.
