@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -361,31 +360,3 @@ func (s *cacheStore) saveModel(m *Manifest, o origin) error {
 
 // cachedChunk matches the names of chunks: by hash, by place and hash, and in the making.
 var cachedChunk = regexp.MustCompile(`^([0-9a-f]{64}|[0-9a-f]{32}(-[0-9a-f]{64})?)(\.part)?$`)
-
-// modelURL is the URL of a model's place, with a slash at its end: of the directory if a file of it is given, and of the files
-// if a repository's page on Hugging Face is given.
-func modelURL(raw string) (string, error) {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "", fmt.Errorf("weights: URL: %w", err)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", fmt.Errorf("weights: URL %q: want http:// or https:// and a host", u.Redacted())
-	}
-	if u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("weights: URL %q: a model is a directory, whose URL has neither ? nor #", u.Redacted())
-	}
-	if file := path.Base(u.Path); file == ManifestName || file == configName {
-		u = u.JoinPath("..")
-	}
-	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
-	if u.Host == "huggingface.co" || u.Host == "hf.co" {
-		switch {
-		case len(parts) == 2:
-			u = u.JoinPath("resolve", "main")
-		case len(parts) == 4 && parts[2] == "tree":
-			u.Path = "/" + path.Join(parts[0], parts[1], "resolve", parts[3])
-		}
-	}
-	return strings.TrimSuffix(u.String(), "/") + "/", nil
-}

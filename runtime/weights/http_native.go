@@ -16,14 +16,9 @@ import (
 	"time"
 )
 
-// Retries of a request: the first pause, how it grows, and when to give up.
 const (
-	firstPause  = 500 * time.Millisecond
-	longestWait = 30 * time.Second // between retries, unless the server asks for more
-	patience    = 5 * time.Minute  // the longest Retry-After that is obeyed
-	maxFailures = 8                // in a row without a byte of progress
-	maxAttempts = 200              // of one chunk, progress or not
-	skipLimit   = 64 << 20         // bytes to read in vain where a server ignores Range
+	maxAttempts = 200      // of one chunk, progress or not
+	skipLimit   = 64 << 20 // bytes to read in vain where a server ignores Range
 )
 
 // client fetches from web servers.
@@ -36,13 +31,16 @@ type client struct {
 
 // statusError is a reply that is not what was asked for.
 type statusError struct {
-	url        string
-	status     int
-	retryAfter time.Duration // 0: not given
+	url    string
+	status int
+	verdict
 }
 
 func (e *statusError) Error() string {
 	hint := ""
+	if !e.retry && e.wait > 0 {
+		hint = fmt.Sprintf(": it asks to wait for %s: run this again then", e.wait)
+	}
 	switch e.status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		hint = ": the server wants a login or the link has expired"
@@ -54,7 +52,7 @@ func (e *statusError) Error() string {
 
 // Is makes a missing file like one of a file system.
 func (e *statusError) Is(target error) bool {
-	return target == fs.ErrNotExist && (e.status == http.StatusNotFound || e.status == http.StatusGone)
+	return target == fs.ErrNotExist && e.missing
 }
 
 // finalError is an error that trying again does not cure.
@@ -96,14 +94,11 @@ func (c *client) retry(ctx context.Context, url string, failures int, try func(c
 		if errors.As(err, &final) {
 			return final.error
 		}
-		wait := min(firstPause<<min(failed-1, 10), longestWait)
-		wait = wait/2 + rand.N(wait) // so that clients of a server that was away do not all come back at once
+		least, most := backoff(failed)
+		wait := least + rand.N(most-least)
 		var status *statusError
-		if errors.As(err, &status) && status.retryAfter > 0 {
-			if status.retryAfter > patience {
-				return fmt.Errorf("%w: it asks to wait for %s: run this again then", err, status.retryAfter)
-			}
-			wait = max(wait, status.retryAfter)
+		if errors.As(err, &status) {
+			wait = max(wait, status.wait)
 		}
 		if failed >= failures || attempt >= maxAttempts {
 			return &unreachableError{attempt, err}
@@ -151,11 +146,9 @@ func (c *client) do(ctx context.Context, url string, header http.Header) (*body,
 		return nil, b.reason(err)
 	}
 	if s := b.StatusCode; s != http.StatusOK && s != http.StatusPartialContent {
-		err := &statusError{url: b.Request.URL.Redacted(), status: s, retryAfter: retryAfter(b.Header.Get("Retry-After"), time.Now())}
+		err := &statusError{b.Request.URL.Redacted(), s, judge(s, b.Header.Get("Retry-After"), time.Now())}
 		b.close()
-		switch s {
-		case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
-			http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		if err.retry {
 			return nil, err
 		}
 		return nil, finalError{err}
@@ -186,17 +179,6 @@ func (b *body) close() {
 	if b.Response != nil {
 		b.Body.Close() // the error says nothing about what was read
 	}
-}
-
-// retryAfter reads seconds or a date.
-func retryAfter(s string, now time.Time) time.Duration {
-	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
-	}
-	if t, err := http.ParseTime(s); err == nil {
-		return max(0, t.Sub(now))
-	}
-	return 0
 }
 
 // span is a byte range of a file on a server.

@@ -108,13 +108,12 @@ func fetchManifest(ctx context.Context, c *client, base, dir string) (*Manifest,
 			return m, origin{URL: base}, err
 		}
 	}
-	reached := errors.As(err, new(*statusError)) && !errors.As(err, new(*unreachableError))
-	if reached || errors.Is(err, errOtherFormat) { // no manifest; some servers call what is missing forbidden
-		var m *Manifest
-		var derived origin
-		if m, derived, err = derive(ctx, c, base, failures); err == nil {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOtherFormat) { // no manifest
+		m, derived, why := derive(ctx, c, base, failures)
+		if why == nil {
 			return m, derived, nil
 		}
+		err = fmt.Errorf("%w (%w)", why, err)
 	}
 	if cacheErr == nil && errors.As(err, new(*unreachableError)) {
 		c.log.WarnContext(ctx, "the server cannot be reached, using the cache", "url", base, "reason", err)
