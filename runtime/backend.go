@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 
+	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/model"
 	"gossamer/runtime/ref"
-	"gossamer/runtime/weights"
 )
 
 // loaded is a backend that holds a model.
@@ -27,7 +27,7 @@ func (l *loaded) close() error {
 }
 
 // load places a checkpoint's weights where Options say.
-func load(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, error) {
+func load(ctx context.Context, ck *checkpoint.Checkpoint, o *Options) (*loaded, error) {
 	if o.Backend == CPU {
 		return loadCPU(ctx, ck, o)
 	}
@@ -44,7 +44,7 @@ func load(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, err
 	return l, nil
 }
 
-func loadWebGPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, error) {
+func loadWebGPU(ctx context.Context, ck *checkpoint.Checkpoint, o *Options) (*loaded, error) {
 	dev, opened := o.Device, (*gpu.Device)(nil)
 	if dev == nil {
 		var err error
@@ -70,7 +70,7 @@ func loadWebGPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loade
 	return &loaded{m, info, opened}, nil
 }
 
-func loadCPU(ctx context.Context, ck *weights.Checkpoint, o *Options) (*loaded, error) {
+func loadCPU(ctx context.Context, ck *checkpoint.Checkpoint, o *Options) (*loaded, error) {
 	info := Info{Backend: CPU, KV: F32}
 	if o.KV == F16 {
 		info.KV = F16

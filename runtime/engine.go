@@ -13,10 +13,11 @@ import (
 	"strings"
 
 	"gossamer/runtime/chat"
+	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/checkpoint/detect"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/tokenizer"
-	"gossamer/runtime/weights"
 )
 
 // Engine is an open model. It is safe for concurrent use.
@@ -51,9 +52,9 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	checkpoint := o.Checkpoint
-	if checkpoint == nil {
-		if checkpoint, err = openCheckpoint(ctx, model, &o); err != nil {
+	ck := o.Checkpoint
+	if ck == nil {
+		if ck, err = openCheckpoint(ctx, model, &o); err != nil {
 			return nil, err
 		}
 	}
@@ -63,12 +64,12 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 			return nil, err
 		}
 	}
-	loaded, err := load(ctx, checkpoint, &o)
+	loaded, err := load(ctx, ck, &o)
 	if err != nil {
 		return nil, err
 	}
 	e := &Engine{info: loaded.info, backend: loaded.backend, tok: tok, free: loaded.close}
-	e.info.Model, e.info.Config, e.info.Context, e.info.Verified = model, e.backend.Config(), e.backend.Context(), checkpoint.Verified()
+	e.info.Model, e.info.Config, e.info.Context, e.info.Verified = model, e.backend.Config(), e.backend.Context(), ck.Verified()
 	if e.engine, err = engine.New(e.backend, engine.Options{MaxSequences: o.MaxSequences}); err != nil {
 		return nil, errors.Join(err, e.free())
 	}
@@ -80,12 +81,12 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 }
 
 // openCheckpoint finds a model by name, URL or directory.
-func openCheckpoint(ctx context.Context, model string, o *Options) (*weights.Checkpoint, error) {
+func openCheckpoint(ctx context.Context, model string, o *Options) (*checkpoint.Checkpoint, error) {
 	if fsys, ok := o.Embedded[model]; ok {
-		return weights.OpenFS(fsys)
+		return detect.OpenFS(fsys)
 	}
 	if strings.Contains(model, "://") {
-		return openURL(ctx, model, o)
+		return detect.Open(ctx, model, detect.Options{CacheDir: o.CacheDir, Logger: o.Logger})
 	}
 	if _, err := os.Stat(model); errors.Is(err, fs.ErrNotExist) {
 		also := ""
@@ -94,7 +95,7 @@ func openCheckpoint(ctx context.Context, model string, o *Options) (*weights.Che
 		}
 		return nil, fmt.Errorf("runtime: model %q is not a directory%s: give one that holds config.json and safetensors files", model, also)
 	}
-	return weights.OpenDir(filepath.Clean(model))
+	return detect.OpenDir(filepath.Clean(model))
 }
 
 // Chat answers a request; see chat.Completer.Stream. Several requests are served at once, and the beginnings of earlier

@@ -11,12 +11,12 @@ import (
 
 	gossamer "gossamer/runtime"
 	"gossamer/runtime/chat"
+	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/goldentest"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
 	"gossamer/runtime/sample"
-	"gossamer/runtime/weights"
 )
 
 // generate continues the last golden prompt.
@@ -63,8 +63,8 @@ func TestBackendsGenerateTheSame(t *testing.T) {
 			if tt.want == gossamer.WebGPU {
 				gputest.Open(t, gpu.Options{}) // skips where there is none
 			}
-			var last weights.Progress
-			tt.options.Progress = func(p weights.Progress) { last = p }
+			var last checkpoint.Progress
+			tt.options.Progress = func(p checkpoint.Progress) { last = p }
 			tt.options.Context = 256
 			e := open(t, c.ModelDir(t), tt.options)
 			info := e.Info()

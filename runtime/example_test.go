@@ -8,24 +8,24 @@ import (
 
 	gossamer "gossamer/runtime"
 	"gossamer/runtime/chat"
+	"gossamer/runtime/checkpoint/checkpointtest"
 	"gossamer/runtime/sample"
 	"gossamer/runtime/tokenizer"
-	"gossamer/runtime/weights/weightstest"
 )
 
 // writeModel makes a small gpt-oss model with random weights, which is quick and talks nonsense.
 func writeModel() (dir string, err error) {
-	config, err := weightstest.Preset("default")
+	config, err := checkpointtest.Preset("default")
 	if err != nil {
 		return "", err
 	}
-	weightstest.SetLayers(config, 2)
+	checkpointtest.SetLayers(config, 2)
 	config.Hidden, config.Intermediate, config.Heads, config.KVHeads, config.HeadDim = 32, 32, 2, 1, 16
 	config.Vocab, config.EOS, config.Pad = 201088, []int32{tokenizer.Return}, tokenizer.EndOfText
 	if dir, err = os.MkdirTemp("", "gossamer"); err != nil {
 		return "", err
 	}
-	return dir, weightstest.Write(dir, config, 1, weightstest.Options{})
+	return dir, checkpointtest.Write(dir, config, 1, checkpointtest.Options{})
 }
 
 func ExampleEngine_Chat() {

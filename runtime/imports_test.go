@@ -16,13 +16,22 @@ import (
 // imports says which of our packages each package imports outside its tests; the table is the architecture. The test fails where
 // code imports more, and where the table allows what no code imports.
 var imports = map[string][]string{
-	"shaders":                 {},
-	"runtime/promise":         {}, // of the browser build
-	"runtime/nano":            {"runtime/weights"},
-	"runtime/tensor":          {},
-	"runtime/gptoss":          {},
-	"runtime/weights":         {"runtime/gptoss", "runtime/promise", "runtime/tensor"},
-	"runtime/weights/random":  {"runtime/gptoss", "runtime/tensor"},
+	"shaders":         {},
+	"runtime/promise": {}, // of the browser build
+	"runtime/nano":    {"runtime/checkpoint", "runtime/checkpoint/safetensors"},
+	"runtime/tensor":  {},
+	"runtime/gptoss":  {},
+
+	"runtime/checkpoint":             {"runtime/gptoss"},
+	"runtime/checkpoint/random":      {"runtime/gptoss", "runtime/tensor"},
+	"runtime/checkpoint/safetensors": {"runtime/checkpoint", "runtime/gptoss"},
+	"runtime/checkpoint/gguf":        {"runtime/checkpoint", "runtime/gptoss", "runtime/tensor"},
+	"runtime/checkpoint/packed":      {"runtime/checkpoint", "runtime/checkpoint/safetensors", "runtime/gptoss"},
+	"runtime/checkpoint/remote":      {"runtime/checkpoint", "runtime/checkpoint/packed", "runtime/checkpoint/safetensors"},
+	"runtime/checkpoint/page":        {"runtime/checkpoint", "runtime/checkpoint/packed", "runtime/gptoss", "runtime/promise"}, // of the browser build
+	"runtime/checkpoint/detect": {"runtime/checkpoint", "runtime/checkpoint/gguf", "runtime/checkpoint/packed", "runtime/checkpoint/remote",
+		"runtime/checkpoint/safetensors"}, // remote natively
+
 	"runtime/kv":              {},
 	"runtime/sample":          {},
 	"runtime/tokenizer":       {},
@@ -33,22 +42,22 @@ var imports = map[string][]string{
 	"runtime/openai":          {"runtime/chat", "runtime/engine", "runtime/sample"},
 	"runtime/gpu":             {"runtime/promise", "shaders"},
 	"runtime/kernel":          {"shaders", "runtime/gpu"},
-	"runtime/ref":             {"runtime/engine", "runtime/gptoss", "runtime/tensor", "runtime/weights"},
-	"runtime/selftest":        {"runtime/engine", "runtime/gptoss", "runtime/gpu", "runtime/model", "runtime/ref", "runtime/tensor", "runtime/weights"},
-	"runtime/model":           {"runtime/engine", "runtime/gpu", "runtime/gptoss", "runtime/kernel", "runtime/kv", "runtime/weights"},
+	"runtime/ref":             {"runtime/engine", "runtime/gptoss", "runtime/tensor", "runtime/checkpoint"},
+	"runtime/selftest":        {"runtime/engine", "runtime/gptoss", "runtime/gpu", "runtime/model", "runtime/ref", "runtime/tensor", "runtime/checkpoint"},
+	"runtime/model":           {"runtime/engine", "runtime/gpu", "runtime/gptoss", "runtime/kernel", "runtime/kv", "runtime/checkpoint"},
 }
 
 // testOnly packages help tests and may import what they help to test. Outside tests they are imported by those listed alone.
 var testOnly = map[string][]string{
-	"runtime/gpu/gputest":         {},
-	"runtime/weights/weightstest": {"tools/randmodel"}, // the generator as a command
-	"runtime/goldentest":          {},
+	"runtime/gpu/gputest":               {},
+	"runtime/checkpoint/checkpointtest": {"tools/randmodel"}, // the generator as a command
+	"runtime/goldentest":                {},
 }
 
 // only lists packages outside this module that belong to few of ours.
 var only = map[string][]string{
-	"net/http":                              {"runtime/weights"},                                           // natively
-	"syscall/js":                            {"wasm", "runtime/gpu", "runtime/promise", "runtime/weights"}, // in files for GOOS=js
+	"net/http":                              {"runtime/checkpoint/remote"},                                                               // natively
+	"syscall/js":                            {"wasm", "runtime/gpu", "runtime/promise", "runtime/checkpoint", "runtime/checkpoint/page"}, // in files for GOOS=js
 	"log":                                   {},
 	"github.com/cogentcore/webgpu/wgpu":     {"runtime/gpu"},
 	"github.com/oliverbestmann/webgpu/wgpu": {"runtime/gpu"},

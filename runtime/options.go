@@ -5,10 +5,10 @@ import (
 	"io/fs"
 	"log/slog"
 
+	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/tokenizer"
-	"gossamer/runtime/weights"
 )
 
 // Backend is what computes the model.
@@ -50,7 +50,7 @@ type Options struct {
 	Device *gpu.Device
 
 	// Checkpoint is the model itself, if it is open already; its name then only appears in Info. nil: it is looked up by name.
-	Checkpoint *weights.Checkpoint
+	Checkpoint *checkpoint.Checkpoint
 	// CacheDir keeps models that are opened by URL. "": the user's cache directory.
 	CacheDir string
 
@@ -60,7 +60,7 @@ type Options struct {
 	Tokenizer *tokenizer.Tokenizer
 
 	// Progress is told how far loading is, often; may be nil.
-	Progress func(weights.Progress)
+	Progress func(checkpoint.Progress)
 	// Logger is told what was chosen and what was given up; nil: nobody.
 	Logger *slog.Logger
 }

@@ -24,10 +24,10 @@ import (
 	"errors"
 	"syscall/js"
 
+	"gossamer/runtime/checkpoint/page"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/openai"
 	"gossamer/runtime/promise"
-	"gossamer/runtime/weights"
 )
 
 func main() {
@@ -48,7 +48,7 @@ func main() {
 		"derive": function(func(args []js.Value) any {
 			read, signal := args[0], args[1]
 			return newPromise(signal, func(ctx context.Context) (any, error) {
-				manifest, err := weights.DerivePage(ctx, read)
+				manifest, err := page.Derive(ctx, read)
 				return string(manifest), err
 			})
 		}),

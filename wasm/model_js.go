@@ -14,12 +14,13 @@ import (
 
 	gossamer "gossamer/runtime"
 	"gossamer/runtime/chat"
+	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/checkpoint/page"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/model"
 	"gossamer/runtime/openai"
 	"gossamer/runtime/selftest"
 	"gossamer/runtime/tokenizer"
-	"gossamer/runtime/weights"
 )
 
 // openModel is a model with the device that it has to itself.
@@ -84,7 +85,7 @@ func open(ctx context.Context, o js.Value) (_ *openModel, err error) {
 	if err != nil {
 		return nil, err
 	}
-	checkpoint, err := weights.OpenPage([]byte(o.Get("manifest").String()), o.Get("store"))
+	ck, err := page.Open([]byte(o.Get("manifest").String()), o.Get("store"))
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +129,8 @@ func open(ctx context.Context, o js.Value) (_ *openModel, err error) {
 	}
 	phase("load")
 	m.engine, err = gossamer.Open(ctx, m.name, gossamer.Options{
-		Backend: gossamer.WebGPU, Device: m.device, Checkpoint: checkpoint, Tokenizer: tok, Context: int(number("context")), KV: kv,
-		Progress: func(p weights.Progress) {
+		Backend: gossamer.WebGPU, Device: m.device, Checkpoint: ck, Tokenizer: tok, Context: int(number("context")), KV: kv,
+		Progress: func(p checkpoint.Progress) {
 			if p.BytesDone == p.BytesTotal {
 				phase("compile") // has begun before, and is all that is left
 			}

@@ -10,18 +10,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gossamer/runtime/checkpoint/detect"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/goldentest"
 	"gossamer/runtime/ref"
 	"gossamer/runtime/sample"
-	"gossamer/runtime/weights"
 )
 
 // golden opens the smallest golden model, whose vocabulary has 256 ids.
 func golden(t *testing.T, context int, o engine.Options) (*engine.Engine, *goldentest.Case) {
 	t.Helper()
 	c := goldentest.Load(t, "gqa_window8")
-	ck, err := weights.OpenDir(c.ModelDir(t))
+	ck, err := detect.OpenDir(c.ModelDir(t))
 	if err != nil {
 		t.Fatal(err)
 	}

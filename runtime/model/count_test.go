@@ -4,8 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"gossamer/runtime/checkpoint/checkpointtest"
 	"gossamer/runtime/engine"
-	"gossamer/runtime/weights/weightstest"
 )
 
 // TestCostPerDecodedToken counts what the device is asked for.
@@ -102,7 +102,7 @@ func TestPrefillIsRecordedOnce(t *testing.T) {
 // TestWeightBytesRead: 20b and 120b, by the dimensions of the published configurations.
 func TestWeightBytesRead(t *testing.T) {
 	for name, layers := range map[string]int64{"20b": 24, "120b": 36} {
-		c, err := weightstest.Preset(name)
+		c, err := checkpointtest.Preset(name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,11 +6,11 @@ import (
 	"syscall/js"
 	"testing"
 
+	"gossamer/runtime/checkpoint/checkpointtest"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
-	"gossamer/runtime/weights/weightstest"
 )
 
 // TestCrossingsPerToken: in a browser a token costs a handful of calls between Go and JavaScript, whatever the model's size.
@@ -43,7 +43,7 @@ func TestProcessorTimePerToken(t *testing.T) {
 	if busy.IsUndefined() {
 		t.Skip("only tools/wasmexec/chromium tells: elsewhere submits do a driver's work as well")
 	}
-	dir := write(t, func(c *gptoss.Config) { weightstest.SetLayers(c, 24) })
+	dir := write(t, func(c *gptoss.Config) { checkpointtest.SetLayers(c, 24) })
 	m := loadDir(t, gputest.Open(t, gpu.Options{}), dir, Options{KV: F32, Context: 512})
 	s := newSequence(t, m)
 	extend(t, s, text(m, 300, 1)) // long enough for attention in splits, 7 dispatches a layer

@@ -10,12 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"gossamer/runtime/checkpoint/checkpointtest"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/goldentest"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
 	"gossamer/runtime/kv"
-	"gossamer/runtime/weights/weightstest"
 )
 
 // load opens a golden case's model on the test device.
@@ -273,16 +273,16 @@ func trace(t *testing.T, s *Sequence, tokens []int32) map[string][]float32 {
 // TestLayoutsAgreeToTheBit: a checkpoint in Hugging Face's layout, in several files, and in OpenAI's layout is the same model.
 func TestLayoutsAgreeToTheBit(t *testing.T) {
 	dev := gputest.Open(t, gpu.Options{})
-	c, err := weightstest.Preset("default")
+	c, err := checkpointtest.Preset("default")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.EOS, c.Pad = nil, -1
 	golden := filepath.Join(goldentest.Dir(t), "gqa_window8")
 	cases := map[string][]string{"golden": {filepath.Join(golden, "model"), filepath.Join(golden, "model_original")}, "random": nil}
-	for _, o := range []weightstest.Options{{}, {Shards: 4}, {Original: true}, {Original: true, Shards: 3}} {
+	for _, o := range []checkpointtest.Options{{}, {Shards: 4}, {Original: true}, {Original: true, Shards: 3}} {
 		dir := t.TempDir()
-		if err := weightstest.Write(dir, c, 3, o); err != nil {
+		if err := checkpointtest.Write(dir, c, 3, o); err != nil {
 			t.Fatal(err)
 		}
 		cases["random"] = append(cases["random"], dir)

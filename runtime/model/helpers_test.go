@@ -5,13 +5,14 @@ import (
 	"slices"
 	"testing"
 
+	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/checkpoint/checkpointtest"
+	"gossamer/runtime/checkpoint/detect"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
 	"gossamer/runtime/ref"
-	"gossamer/runtime/weights"
-	"gossamer/runtime/weights/weightstest"
 )
 
 // loadDir loads a model that is closed with the test.
@@ -25,9 +26,9 @@ func loadDir(t testing.TB, dev *gpu.Device, dir string, o Options) *Model {
 	return m
 }
 
-func open(t testing.TB, dir string) *weights.Checkpoint {
+func open(t testing.TB, dir string) *checkpoint.Checkpoint {
 	t.Helper()
-	c, err := weights.OpenDir(dir)
+	c, err := detect.OpenDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +39,7 @@ func open(t testing.TB, dir string) *weights.Checkpoint {
 // layers of which 2 slide with a window of 16, 300 ids) into another one.
 func write(t testing.TB, change func(*gptoss.Config)) string {
 	t.Helper()
-	c, err := weightstest.Preset("default")
+	c, err := checkpointtest.Preset("default")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func write(t testing.TB, change func(*gptoss.Config)) string {
 		change(c)
 	}
 	dir := t.TempDir()
-	if err := weightstest.Write(dir, c, 7, weightstest.Options{}); err != nil {
+	if err := checkpointtest.Write(dir, c, 7, checkpointtest.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -12,11 +12,11 @@ import (
 	"slices"
 	"sync"
 
+	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/kernel"
 	"gossamer/runtime/kv"
-	"gossamer/runtime/weights"
 )
 
 // Model is a gpt-oss model on a device.
@@ -44,7 +44,7 @@ var (
 
 // Load places the weights of a checkpoint on dev and prepares its programs. The device stays the caller's to close, after the
 // model.
-func Load(ctx context.Context, dev *gpu.Device, ck *weights.Checkpoint, o Options) (*Model, error) {
+func Load(ctx context.Context, dev *gpu.Device, ck *checkpoint.Checkpoint, o Options) (*Model, error) {
 	plan, err := NewPlan(ck.Config(), dev.Caps(), o)
 	if err != nil {
 		return nil, err
@@ -83,13 +83,13 @@ func newModel(dev *gpu.Device, plan Plan) (*Model, error) {
 	return m, nil
 }
 
-func (m *Model) load(ctx context.Context, ck *weights.Checkpoint, o Options) error {
+func (m *Model) load(ctx context.Context, ck *checkpoint.Checkpoint, o Options) error {
 	if o.WarmUp {
 		if _, err := m.programs.prefillProgram(m.prefillClass(firstPrompt)); err != nil {
 			return err
 		}
 	}
-	if err := ck.Load(ctx, sink{m.sizes, m.buffers}, o.Progress); err != nil {
+	if err := ck.LoadPlaced(ctx, sink{m.sizes, m.buffers}, o.Progress); err != nil {
 		return err
 	}
 	// Warm up: the programs that every reply needs are recorded and compiled by the driver before the first token is asked for.

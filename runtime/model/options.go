@@ -1,6 +1,6 @@
 package model
 
-import "gossamer/runtime/weights"
+import "gossamer/runtime/checkpoint"
 
 // Precision is how keys and values are stored.
 type Precision int
@@ -43,7 +43,7 @@ type Options struct {
 	// in browsers, is done when they are there. Model.WarmUp does the rest.
 	WarmUp bool
 	// Progress is called while weights are loaded.
-	Progress func(weights.Progress)
+	Progress func(checkpoint.Progress)
 }
 
 // Defaults and bounds of Options.

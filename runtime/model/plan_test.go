@@ -9,11 +9,11 @@ import (
 	"sort"
 	"testing"
 
+	"gossamer/runtime/checkpoint/checkpointtest"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
 	"gossamer/runtime/kv"
-	"gossamer/runtime/weights/weightstest"
 )
 
 var update = flag.Bool("update", false, "write testdata/plans.json, which web/test/plan.test.ts compares with web/src/plan.ts")
@@ -115,12 +115,12 @@ func TestPlanIsWhatIsAllocated(t *testing.T) {
 	got := planFile{Configs: map[string]json.RawMessage{}, Cases: planCases()}
 	configs := map[string]*gptoss.Config{}
 	for _, name := range []string{"20b", "120b", "default"} {
-		c, err := weightstest.Preset(name)
+		c, err := checkpointtest.Preset(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		configs[name] = c
-		if got.Configs[name], err = weightstest.ConfigJSON(c); err != nil {
+		if got.Configs[name], err = checkpointtest.ConfigJSON(c); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -193,7 +193,7 @@ func TestLoadTakesWhatThePlanSays(t *testing.T) {
 
 // TestContextIsHalvedWhereMemoryIsShort: only if it was left to the model, and never for want of memory for weights.
 func TestContextIsHalvedWhereMemoryIsShort(t *testing.T) {
-	c, err := weightstest.Preset("20b")
+	c, err := checkpointtest.Preset("20b")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestContextIsHalvedWhereMemoryIsShort(t *testing.T) {
 
 // TestAllocationThatDiffersFromThePlanFails where a device takes more than it was asked for.
 func TestAllocationThatDiffersFromThePlanFails(t *testing.T) {
-	c, err := weightstest.Preset("default")
+	c, err := checkpointtest.Preset("default")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,11 +3,11 @@ package model
 import (
 	"testing"
 
+	"gossamer/runtime/checkpoint/checkpointtest"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
-	"gossamer/runtime/weights/weightstest"
 )
 
 // TestOddConfigurationsMatchRef compares prefill and decode with package ref on shapes that nobody publishes: dimensions that no
@@ -30,7 +30,7 @@ func TestOddConfigurationsMatchRef(t *testing.T) {
 			c.Sliding = []bool{false, true, true}
 		}},
 		{"OneLayerWindow200", 270, func(c *gptoss.Config) {
-			weightstest.SetLayers(c, 1)
+			checkpointtest.SetLayers(c, 1)
 			c.Hidden, c.Intermediate, c.Experts, c.TopK, c.Heads, c.KVHeads, c.HeadDim, c.Window = 96, 64, 1, 1, 4, 4, 40, 200
 		}},
 		{"OnlyFullManyExperts", 50, func(c *gptoss.Config) {

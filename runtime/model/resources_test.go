@@ -9,11 +9,11 @@ import (
 	"sync"
 	"testing"
 
+	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
-	"gossamer/runtime/weights"
 )
 
 // writeTiny is a checkpoint of one layer, for tests of many steps.
@@ -174,7 +174,7 @@ func TestCancelledLoadReleasesEverything(t *testing.T) {
 	dev := gputest.Open(t, gpu.Options{})
 	before := dev.Stats()
 	ctx, cancel := context.WithCancel(t.Context())
-	m, err := Load(ctx, dev, open(t, writeTiny(t)), Options{Context: 256, Chunk: 64, Progress: func(weights.Progress) { cancel() }})
+	m, err := Load(ctx, dev, open(t, writeTiny(t)), Options{Context: 256, Chunk: 64, Progress: func(checkpoint.Progress) { cancel() }})
 	if m != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("model %v, error %v", m, err)
 	}

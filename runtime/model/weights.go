@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
-	"gossamer/runtime/weights"
 )
 
-// sink knows the places of a checkpoint's bytes. It is a weights.Placer.
+// sink knows the places of a checkpoint's bytes. It is a checkpoint.Placer.
 type sink struct {
 	*sizes
 	buf *buffers
@@ -31,7 +31,7 @@ func (s sink) Put(_ context.Context, t gptoss.TensorSpec, off int64, p []byte) e
 }
 
 // Place finds the buffers that n bytes of t from off on belong to.
-func (s sink) Place(t gptoss.TensorSpec, off, n int64) ([]weights.Place, error) {
+func (s sink) Place(t gptoss.TensorSpec, off, n int64) ([]checkpoint.Place, error) {
 	c, w := s.cfg, s.buf
 	hidden := int64(c.Hidden) * bf16Bytes
 	switch t.Kind {
@@ -40,11 +40,11 @@ func (s sink) Place(t gptoss.TensorSpec, off, n int64) ([]weights.Place, error) 
 	case gptoss.Unembedding:
 		return placeRows(w.unembedding, hidden, off, n), nil
 	case gptoss.FinalNorm:
-		return []weights.Place{{Memory: w.finalNorm, Off: off, Bytes: n}}, nil
+		return []checkpoint.Place{{Memory: w.finalNorm, Off: off, Bytes: n}}, nil
 	}
 	l, v := &w.layers[t.Layer], s.vectors
-	vector := func(at int) ([]weights.Place, error) {
-		return []weights.Place{{Memory: l.vectors, Off: int64(at)*bf16Bytes + off, Bytes: n}}, nil
+	vector := func(at int) ([]checkpoint.Place, error) {
+		return []checkpoint.Place{{Memory: l.vectors, Off: int64(at)*bf16Bytes + off, Bytes: n}}, nil
 	}
 	switch t.Kind {
 	case gptoss.QWeight:
@@ -86,7 +86,7 @@ func (s sink) Place(t gptoss.TensorSpec, off, n int64) ([]weights.Place, error) 
 		{gptoss.DownBias, func(e experts) *gpu.Buffer { return e.downBias }},
 	} {
 		if buf.kind == t.Kind {
-			var places []weights.Place
+			var places []checkpoint.Place
 			for _, e := range l.experts {
 				places = appendPlace(places, buf.of(e), e.span, expertBytes(c)[i], off, n)
 			}
@@ -96,7 +96,7 @@ func (s sink) Place(t gptoss.TensorSpec, off, n int64) ([]weights.Place, error) 
 	return nil, fmt.Errorf("model: no place for tensor %q", t.Name)
 }
 
-func placeRows(shards []dense, rowBytes, off, n int64) (places []weights.Place) {
+func placeRows(shards []dense, rowBytes, off, n int64) (places []checkpoint.Place) {
 	for _, d := range shards {
 		places = appendPlace(places, d.buf, d.span, rowBytes, off, n)
 	}
@@ -104,11 +104,11 @@ func placeRows(shards []dense, rowBytes, off, n int64) (places []weights.Place) 
 }
 
 // appendPlace appends what of the n bytes at off of a tensor falls into the shard s.
-func appendPlace(places []weights.Place, b *gpu.Buffer, s span, unitBytes, off, n int64) []weights.Place {
+func appendPlace(places []checkpoint.Place, b *gpu.Buffer, s span, unitBytes, off, n int64) []checkpoint.Place {
 	begin, end := int64(s.first)*unitBytes, int64(s.first+s.count)*unitBytes
 	from, to := max(off, begin), min(off+n, end)
 	if from >= to {
 		return places
 	}
-	return append(places, weights.Place{Memory: b, Off: from - begin, Bytes: to - from})
+	return append(places, checkpoint.Place{Memory: b, Off: from - begin, Bytes: to - from})
 }

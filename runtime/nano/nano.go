@@ -9,7 +9,8 @@ import (
 	"io/fs"
 	"strings"
 
-	"gossamer/runtime/weights"
+	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/checkpoint/safetensors"
 )
 
 //go:generate make -C ../.. nano
@@ -30,10 +31,10 @@ func FS() (fs.FS, error) {
 }
 
 // Checkpoint opens the checkpoint.
-func Checkpoint() (*weights.Checkpoint, error) {
+func Checkpoint() (*checkpoint.Checkpoint, error) {
 	fsys, err := FS()
 	if err != nil {
 		return nil, err
 	}
-	return weights.OpenFS(fsys)
+	return safetensors.Open(fsys, "the built-in archive")
 }

@@ -12,13 +12,13 @@ import (
 	"time"
 
 	"gossamer/runtime/chat"
+	"gossamer/runtime/checkpoint/checkpointtest"
+	"gossamer/runtime/checkpoint/detect"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/ref"
 	"gossamer/runtime/tokenizer"
 	"gossamer/runtime/tokenizer/o200k"
-	"gossamer/runtime/weights"
-	"gossamer/runtime/weights/weightstest"
 )
 
 // vocabulary is loaded once for all tests.
@@ -53,19 +53,19 @@ func encode(text string) []int32 {
 // random returns a real model with random weights and the whole vocabulary, on the reference backend.
 func random(t *testing.T) *ref.Model {
 	t.Helper()
-	config, err := weightstest.Preset("default")
+	config, err := checkpointtest.Preset("default")
 	if err != nil {
 		t.Fatal(err)
 	}
-	weightstest.SetLayers(config, 2)
+	checkpointtest.SetLayers(config, 2)
 	config.Hidden, config.Intermediate, config.Heads, config.KVHeads, config.HeadDim = 32, 32, 2, 1, 16
 	config.Vocab = vocabulary().Vocab()
 	config.EOS, config.Pad = []int32{tokenizer.Return, tokenizer.Call, tokenizer.EndOfText}, tokenizer.EndOfText
 	dir := t.TempDir()
-	if err := weightstest.Write(dir, config, 1, weightstest.Options{}); err != nil {
+	if err := checkpointtest.Write(dir, config, 1, checkpointtest.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	ck, err := weights.OpenDir(dir)
+	ck, err := detect.OpenDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"runtime"
 
+	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/tensor"
-	"gossamer/runtime/weights"
 )
 
 // Options of Load. The zero value is useful.
@@ -22,7 +22,7 @@ type Options struct {
 	// Workers is the number of goroutines that compute at a time for one sequence; 0 means GOMAXPROCS. Results don't depend on it.
 	Workers int
 	// Progress is told how far loading is; may be nil.
-	Progress func(weights.Progress)
+	Progress func(checkpoint.Progress)
 	// Trace is shown intermediate values of each chunk, row-major with the chunk's tokens first; may be nil. It must not keep
 	// values. Names, by layer: attn_norm, q_rope, k_rope, v, attn_heads, after_attn, mlp_norm, router_logits, expert_index,
 	// expert_weight, after_mlp; with layer -1: final_norm.
@@ -30,7 +30,7 @@ type Options struct {
 }
 
 // Load reads a checkpoint into memory as it is stored: the model takes as many bytes as the checkpoint.
-func Load(ctx context.Context, c *weights.Checkpoint, o Options) (*Model, error) {
+func Load(ctx context.Context, c *checkpoint.Checkpoint, o Options) (*Model, error) {
 	config := c.Config()
 	switch {
 	case o.Context < 0 || o.Context > config.MaxPositions:
@@ -61,7 +61,7 @@ func Load(ctx context.Context, c *weights.Checkpoint, o Options) (*Model, error)
 	return m, nil
 }
 
-// tensors holds the tensors of a checkpoint. It is the weights.Sink.
+// tensors holds the tensors of a checkpoint. It is the checkpoint.Sink.
 type tensors map[tensorKey]stored
 
 type tensorKey struct {

@@ -10,15 +10,15 @@ import (
 
 	"pgregory.net/rapid"
 
+	"gossamer/runtime/checkpoint/checkpointtest"
+	"gossamer/runtime/checkpoint/detect"
 	"gossamer/runtime/goldentest"
-	"gossamer/runtime/weights"
-	"gossamer/runtime/weights/weightstest"
 )
 
 // load opens a golden case's model.
 func load(t testing.TB, c *goldentest.Case, o Options) *Model {
 	t.Helper()
-	checkpoint, err := weights.OpenDir(c.ModelDir(t))
+	checkpoint, err := detect.OpenDir(c.ModelDir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestChunksAndWorkersGiveTheSameBits(t *testing.T) {
 	c := goldentest.Load(t, "long_window128")
 	tokens := c.Prompts[3].Tokens[:129]
 	want := rows(t, newSequence(t, load(t, c, Options{Workers: 1})), tokens)
-	checkpoint, err := weights.OpenDir(c.ModelDir(t))
+	checkpoint, err := detect.OpenDir(c.ModelDir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,17 +301,17 @@ func TestTruncateAndForkEqualAFreshSequence(t *testing.T) {
 // token changes the logits of every later position up to Window-1, and no bit from Window on.
 func TestWindow(t *testing.T) {
 	const window = 128
-	config, err := weightstest.Preset("default")
+	config, err := checkpointtest.Preset("default")
 	if err != nil {
 		t.Fatal(err)
 	}
-	weightstest.SetLayers(config, 1)
+	checkpointtest.SetLayers(config, 1)
 	config.Window = window
 	dir := filepath.Join(t.TempDir(), "model")
-	if err := weightstest.Write(dir, config, 1, weightstest.Options{}); err != nil {
+	if err := checkpointtest.Write(dir, config, 1, checkpointtest.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	checkpoint, err := weights.OpenDir(dir)
+	checkpoint, err := detect.OpenDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/checkpoint/detect"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/goldentest"
-	"gossamer/runtime/weights"
 )
 
 func wantError(t *testing.T, err error, part string) {
@@ -76,7 +77,7 @@ func TestRefusals(t *testing.T) {
 
 func TestContextDefaultsAndBounds(t *testing.T) {
 	c := goldentest.Load(t, "gqa_window8")
-	checkpoint, err := weights.OpenDir(c.ModelDir(t))
+	checkpoint, err := detect.OpenDir(c.ModelDir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +173,7 @@ func TestCancel(t *testing.T) {
 
 func TestLoadCancel(t *testing.T) {
 	c := goldentest.Load(t, "gqa_window8")
-	checkpoint, err := weights.OpenDir(c.ModelDir(t))
+	checkpoint, err := detect.OpenDir(c.ModelDir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,8 +185,8 @@ func TestLoadCancel(t *testing.T) {
 }
 
 func TestLoadProgress(t *testing.T) {
-	var last weights.Progress
-	load(t, goldentest.Load(t, "gqa_window8"), Options{Progress: func(p weights.Progress) { last = p }})
+	var last checkpoint.Progress
+	load(t, goldentest.Load(t, "gqa_window8"), Options{Progress: func(p checkpoint.Progress) { last = p }})
 	if last.BytesDone == 0 || last.BytesDone != last.BytesTotal {
 		t.Errorf("last progress is %+v", last)
 	}

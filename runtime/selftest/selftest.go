@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"math"
 
+	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/model"
 	"gossamer/runtime/ref"
 	"gossamer/runtime/tensor"
-	"gossamer/runtime/weights"
 )
 
 // Limit is the largest deviation that passes. Sums in another order leave 2e-6 in float32; a mistake in any kernel makes 3e-4 and more.
@@ -49,7 +49,7 @@ const (
 // Run tests dev. It compiles every kernel that a conversation needs, which takes most of the time. An error means that the test
 // could not be carried out.
 func Run(ctx context.Context, dev *gpu.Device) (Result, error) {
-	ck := weights.Generated(config(), fill)
+	ck := checkpoint.Generated(config(), fill)
 	m, err := model.Load(ctx, dev, ck, model.Options{Context: 128, KV: model.F32, Chunk: chunkTokens, Sequences: 1, Checkpoints: 1})
 	if err != nil {
 		return Result{}, fmt.Errorf("self-test: %w", err)

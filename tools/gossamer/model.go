@@ -15,7 +15,7 @@ import (
 	"golang.org/x/term"
 
 	gossamer "gossamer/runtime"
-	"gossamer/runtime/weights"
+	"gossamer/runtime/checkpoint"
 )
 
 // modelFlags choose a model and what runs it.
@@ -27,7 +27,7 @@ type modelFlags struct {
 	cacheDir   string
 	context    int
 	maxBinding int64
-	checkpoint *weights.Checkpoint // in place of what model names, if not nil
+	checkpoint *checkpoint.Checkpoint // in place of what model names, if not nil
 }
 
 func (m *modelFlags) declare(fs *flag.FlagSet) {
@@ -123,7 +123,7 @@ func (p *progress) clear() {
 	}
 }
 
-func (p *progress) weights(w weights.Progress) {
+func (p *progress) weights(w checkpoint.Progress) {
 	if p.start.IsZero() {
 		p.start = time.Now()
 	}

@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"gossamer/runtime/weights"
+	"gossamer/runtime/checkpoint/remote"
 )
 
 func modelsCommand() command {
@@ -24,20 +24,20 @@ func modelsCommand() command {
 				}
 				if *dir == "" {
 					var err error
-					if *dir, err = weights.DefaultCacheDir(); err != nil {
+					if *dir, err = remote.DefaultCacheDir(); err != nil {
 						return err
 					}
 				}
 				if *remove != "" {
-					return weights.RemoveCached(*dir, *remove)
+					return remote.RemoveCached(*dir, *remove)
 				}
-				models, err := weights.ListCache(*dir)
+				models, err := remote.ListCache(*dir)
 				if err != nil {
 					return err
 				}
 				if *asJSON {
 					if models == nil {
-						models = []weights.CachedModel{}
+						models = []remote.CachedModel{}
 					}
 					return writeJSON(env.stdout, models)
 				}

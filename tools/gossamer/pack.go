@@ -11,9 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/checkpoint/detect"
+	"gossamer/runtime/checkpoint/gguf"
+	"gossamer/runtime/checkpoint/packed"
 	"gossamer/runtime/nano"
 	"gossamer/runtime/tokenizer/o200k"
-	"gossamer/runtime/weights"
 )
 
 func packCommand() command {
@@ -73,39 +76,37 @@ func (p *packer) run(ctx context.Context, env *env, args []string) error {
 		return err
 	}
 	src := args[0]
-	c, err := openSource(ctx, src, p.verify)
+	bar := newProgress(env.stderr)
+	defer bar.clear()
+	if p.verify {
+		return p.verifyChunks(ctx, env, bar, src)
+	}
+	c, err := openSource(ctx, src)
 	if err != nil {
 		return err
 	}
 	for _, note := range c.Notes() {
 		fmt.Fprintf(env.stderr, "note: %s\n", note)
 	}
-	bar := newProgress(env.stderr)
-	defer bar.clear()
 	switch {
-	case p.verify:
-		return p.verifyChunks(ctx, env, bar, c)
 	case p.to == "gguf":
 		return p.writeGGUF(ctx, env, bar, c, src, args[1])
 	case p.manifestOnly:
-		return p.report(env, bar)(weights.PackInPlace(ctx, c, args[1], p.baseURL, bar.work))
+		return p.report(env, bar)(packed.PackInPlace(ctx, c, args[1], p.baseURL, bar.work))
 	}
-	return p.report(env, bar)(weights.Pack(ctx, c, args[1], bar.work))
+	return p.report(env, bar)(packed.Pack(ctx, c, args[1], bar.work))
 }
 
-// openSource opens what is to be packed or checked. What a server has is checked there, past the cache.
-func openSource(ctx context.Context, src string, verify bool) (*weights.Checkpoint, error) {
-	if strings.Contains(src, "://") {
-		return weights.OpenURL(ctx, src, weights.Options{NoCache: verify})
-	}
+// openSource opens what is to be packed.
+func openSource(ctx context.Context, src string) (*checkpoint.Checkpoint, error) {
 	if src == defaultModel {
 		return nano.Checkpoint()
 	}
-	return weights.OpenDir(src)
+	return detect.Open(ctx, src, detect.Options{})
 }
 
-func (p *packer) report(env *env, bar *progress) func(weights.PackReport, error) error {
-	return func(r weights.PackReport, err error) error {
+func (p *packer) report(env *env, bar *progress) func(packed.PackReport, error) error {
+	return func(r packed.PackReport, err error) error {
 		bar.clear()
 		if err != nil {
 			return err
@@ -120,12 +121,12 @@ func (p *packer) report(env *env, bar *progress) func(weights.PackReport, error)
 }
 
 // writeGGUF adds the vocabulary, if the model has ours, and the chat template, if the repository has one.
-func (p *packer) writeGGUF(ctx context.Context, env *env, bar *progress, c *weights.Checkpoint, src, dst string) error {
+func (p *packer) writeGGUF(ctx context.Context, env *env, bar *progress, c *checkpoint.Checkpoint, src, dst string) error {
 	tok, err := o200k.Load()
 	if err != nil {
 		return err
 	}
-	o := weights.GGUFOptions{Name: filepath.Base(src)}
+	o := gguf.Options{Name: filepath.Base(src)}
 	if c.Config().Vocab == tok.Vocab() {
 		o.Vocabulary = ggufVocabulary(tok)
 	} else {
@@ -136,7 +137,7 @@ func (p *packer) writeGGUF(ctx context.Context, env *env, bar *progress, c *weig
 		return err
 	}
 	o.ChatTemplate = string(template)
-	if err := weights.WriteGGUF(ctx, c, dst, o, bar.work); err != nil {
+	if err := gguf.Write(ctx, c, dst, o, bar.work); err != nil {
 		return err
 	}
 	bar.clear()
@@ -151,10 +152,17 @@ func (p *packer) writeGGUF(ctx context.Context, env *env, bar *progress, c *weig
 	return err
 }
 
-// verifyChunks checks a packed model. All that is wrong is reported.
-func (p *packer) verifyChunks(ctx context.Context, env *env, bar *progress, c *weights.Checkpoint) error {
+// verifyChunks checks a packed model. All that is wrong is reported. What a server has is checked there, past the cache.
+func (p *packer) verifyChunks(ctx context.Context, env *env, bar *progress, src string) error {
+	if src == defaultModel {
+		return packed.ErrNoHashes
+	}
+	m, err := detect.OpenPacked(ctx, src, detect.Options{NoCache: true})
+	if err != nil {
+		return err
+	}
 	type bad struct {
-		weights.Chunk
+		packed.Chunk
 		Error string `json:"error"`
 	}
 	report := struct {
@@ -162,7 +170,7 @@ func (p *packer) verifyChunks(ctx context.Context, env *env, bar *progress, c *w
 		Bytes  int64 `json:"bytes"`
 		Bad    []bad `json:"bad"`
 	}{Bad: []bad{}}
-	err := c.Verify(ctx, func(k weights.Chunk, err error) {
+	err = m.Verify(ctx, func(k packed.Chunk, err error) {
 		report.Chunks++
 		report.Bytes += k.Bytes
 		if err != nil {
@@ -185,7 +193,7 @@ func (p *packer) verifyChunks(ctx context.Context, env *env, bar *progress, c *w
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
 // work shows progress with the rate and the time left.
-func (p *progress) work(w weights.Progress) {
+func (p *progress) work(w checkpoint.Progress) {
 	text := fmt.Sprintf("%s: %s of %s", w.Phase, megabytes(w.BytesDone), megabytes(w.BytesTotal))
 	if w.Rate > 0 {
 		text += fmt.Sprintf(", %s/s, %s left", megabytes(int64(w.Rate)), w.ETA.Round(time.Second))

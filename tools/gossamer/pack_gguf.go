@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"gossamer/runtime/checkpoint/gguf"
 	"gossamer/runtime/tokenizer"
-	"gossamer/runtime/weights"
 )
 
 // Token types of GGUF files.
@@ -21,8 +21,8 @@ const lastNamed = 200018
 // ggufVocabulary writes the vocabulary as llama.cpp reads it: tokens in GPT-2's printable characters, and the merges that the
 // ranks imply. Those are all ways in which two tokens make a third, the ones that make a lower rank first: then merging by pairs
 // does what merging by ranks does.
-func ggufVocabulary(tok *tokenizer.Tokenizer) weights.GGUFVocabulary {
-	v := weights.GGUFVocabulary{Pre: "gpt-4o", BOS: tokenizer.StartOfText, EOS: tokenizer.Return, Pad: tokenizer.EndOfText}
+func ggufVocabulary(tok *tokenizer.Tokenizer) gguf.Vocabulary {
+	v := gguf.Vocabulary{Pre: "gpt-4o", BOS: tokenizer.StartOfText, EOS: tokenizer.Return, Pad: tokenizer.EndOfText}
 	printable := gpt2Bytes()
 	text := func(b []byte) string {
 		var s strings.Builder

@@ -13,9 +13,10 @@ import (
 	"strings"
 	"testing"
 
+	"gossamer/runtime/checkpoint/detect"
+	"gossamer/runtime/checkpoint/packed"
 	"gossamer/runtime/goldentest"
 	"gossamer/runtime/tokenizer/o200k"
-	"gossamer/runtime/weights"
 )
 
 // runPack runs one command line.
@@ -48,19 +49,19 @@ func TestPackBuiltIn(t *testing.T) {
 func TestPack(t *testing.T) {
 	src := goldentest.Load(t, "gqa_window8").ModelDir(t)
 	dir := t.TempDir()
-	packed, inPlace, gguf, again := filepath.Join(dir, "packed"), filepath.Join(dir, "in-place"), filepath.Join(dir, "m.gguf"), filepath.Join(dir, "again")
+	chunks, inPlace, gguf, again := filepath.Join(dir, "packed"), filepath.Join(dir, "in-place"), filepath.Join(dir, "m.gguf"), filepath.Join(dir, "again")
 
-	var report weights.PackReport
-	if err := json.Unmarshal([]byte(mustPack(t, src, packed, "--json")), &report); err != nil {
+	var report packed.PackReport
+	if err := json.Unmarshal([]byte(mustPack(t, src, chunks, "--json")), &report); err != nil {
 		t.Fatal(err)
 	}
 	if report.Chunks == 0 || report.Written != report.Chunks {
 		t.Errorf("report %+v", report)
 	}
-	if out := mustPack(t, src, packed); !strings.Contains(out, "(0 new,") {
+	if out := mustPack(t, src, chunks); !strings.Contains(out, "(0 new,") {
 		t.Errorf("packing again: %s", out)
 	}
-	if out := mustPack(t, "--verify", packed); !strings.HasPrefix(out, "all ") {
+	if out := mustPack(t, "--verify", chunks); !strings.HasPrefix(out, "all ") {
 		t.Errorf("verify: %s", out)
 	}
 	files := httptest.NewServer(http.FileServer(http.Dir(src)))
@@ -69,7 +70,7 @@ func TestPack(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	mustPack(t, "--verify", inPlace)
 
-	r := runPack(t, packed, gguf, "--to", "gguf")
+	r := runPack(t, chunks, gguf, "--to", "gguf")
 	if r.code != exitOK || !strings.Contains(r.stderr, "so the file gets no tokenizer") {
 		t.Errorf("--to gguf: exit status %d, %s", r.code, r.stderr)
 	}
@@ -77,25 +78,25 @@ func TestPack(t *testing.T) {
 	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
 	defer server.Close()
 	mustPack(t, "--verify", server.URL+"/again")
-	want, err := weights.OpenDir(packed)
+	want, err := detect.OpenPacked(t.Context(), chunks, detect.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := weights.OpenDir(again)
+	got, err := detect.OpenPacked(t.Context(), again, detect.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, k := range want.Manifest().Chunks {
-		if got.Manifest().Chunks[i].SHA256 != k.SHA256 {
+	for i, k := range want.Manifest.Chunks {
+		if got.Manifest.Chunks[i].SHA256 != k.SHA256 {
 			t.Errorf("chunk %d differs after GGUF", i)
 		}
 	}
 
-	bad := filepath.Join(packed, want.Manifest().Chunks[0].URL)
+	bad := filepath.Join(chunks, want.Manifest.Chunks[0].URL)
 	if err := os.Truncate(bad, 5); err != nil {
 		t.Fatal(err)
 	}
-	r = runPack(t, "--verify", packed, "--json")
+	r = runPack(t, "--verify", chunks, "--json")
 	var verified struct {
 		Chunks int
 		Bad    []struct{ URL, Error string }
@@ -103,7 +104,7 @@ func TestPack(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.stdout), &verified); err != nil {
 		t.Fatal(err)
 	}
-	if r.code != exitFailure || verified.Chunks != report.Chunks || len(verified.Bad) != 1 || verified.Bad[0].URL != want.Manifest().Chunks[0].URL {
+	if r.code != exitFailure || verified.Chunks != report.Chunks || len(verified.Bad) != 1 || verified.Bad[0].URL != want.Manifest.Chunks[0].URL {
 		t.Errorf("verify: exit status %d, %+v", r.code, verified)
 	}
 }

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"strings"
 
+	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/checkpoint/random"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/model"
-	"gossamer/runtime/weights"
-	"gossamer/runtime/weights/random"
 )
 
 // modelFootprint is what a published model takes of a device's memory, in bytes.
@@ -39,7 +39,7 @@ func (m publishedModel) config() (*gptoss.Config, error) {
 }
 
 // randomModel is a checkpoint of a published model's shape with random weights.
-func randomModel(name string) (*weights.Checkpoint, error) {
+func randomModel(name string) (*checkpoint.Checkpoint, error) {
 	var names []string
 	for _, m := range publishedModels() {
 		if m.name == name {
@@ -47,7 +47,7 @@ func randomModel(name string) (*weights.Checkpoint, error) {
 			if err != nil {
 				return nil, err
 			}
-			return weights.Generated(c, func(p []byte, t gptoss.TensorSpec, off int64) { random.Fill(p, c, t, 1, off) }), nil
+			return checkpoint.Generated(c, func(p []byte, t gptoss.TensorSpec, off int64) { random.Fill(p, c, t, 1, off) }), nil
 		}
 		names = append(names, m.name)
 	}

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"os"
 
+	"gossamer/runtime/checkpoint/checkpointtest"
 	"gossamer/runtime/gptoss"
-	"gossamer/runtime/weights/weightstest"
 )
 
 func main() {
@@ -28,26 +28,26 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(*config, *preset, *layers, *seed, *out, weightstest.Options{Shards: *shards, Original: *original}); err != nil {
+	if err := run(*config, *preset, *layers, *seed, *out, checkpointtest.Options{Shards: *shards, Original: *original}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(config, preset string, layers int, seed uint64, out string, o weightstest.Options) error {
+func run(config, preset string, layers int, seed uint64, out string, o checkpointtest.Options) error {
 	c, err := readConfig(config, preset)
 	if err != nil {
 		return err
 	}
 	if layers > 0 {
-		weightstest.SetLayers(c, layers)
+		checkpointtest.SetLayers(c, layers)
 	}
-	return weightstest.Write(out, c, seed, o)
+	return checkpointtest.Write(out, c, seed, o)
 }
 
 func readConfig(config, preset string) (*gptoss.Config, error) {
 	if config == "" {
-		return weightstest.Preset(preset)
+		return checkpointtest.Preset(preset)
 	}
 	data, err := os.ReadFile(config)
 	if err != nil {

@@ -69,7 +69,7 @@ func TestNode(t *testing.T) {
 	})
 	for _, c := range []struct{ name, pkg, run string }{
 		{"Device", "runtime/gpu", "Loss|Crossings|WriteFrom|Uncaught|WriteDispatchRead|WritesAndReads|Copies|Offsets|ShaderError|Refused|Variants|UseAfterClose|SubmitAfterRelease"},
-		{"Store", "runtime/weights", "TestPage"},
+		{"Store", "runtime/checkpoint/page", "TestPage"},
 		{"Vocabulary", "runtime/tokenizer", "Golden"},
 	} {
 		t.Run(c.name, func(t *testing.T) { goTest(t, root, "wasmexec", c.pkg, c.run) })

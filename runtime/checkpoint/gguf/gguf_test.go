@@ -1,0 +1,450 @@
+package gguf
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/checkpoint/checkpointtest"
+	"gossamer/runtime/checkpoint/packed"
+	"gossamer/runtime/checkpoint/safetensors"
+	"gossamer/runtime/gptoss"
+	"gossamer/runtime/tensor"
+)
+
+const golden = "../../../testdata/golden"
+
+const goldenGGUF = golden + "/gqa_window8/model.gguf"
+
+// rawGGUF is a GGUF file under test.
+type rawGGUF struct {
+	version uint32
+	values  []any // key, value, key, value...
+	tensors []rawGGUFTensor
+}
+
+type rawGGUFTensor struct {
+	ggufTensor
+	data []byte
+}
+
+func (f *rawGGUF) encode() []byte {
+	h := ggufEncoder{}
+	for i := 0; i < len(f.values); i += 2 {
+		h.value(f.values[i].(string), f.values[i+1])
+	}
+	var data []byte
+	for _, t := range f.tensors {
+		t.n = int64(len(t.data))
+		h.tensor(t.ggufTensor)
+		data = append(data, t.data...)
+		data = append(data, make([]byte, int(h.data)-len(data))...)
+	}
+	out := h.encode()
+	if f.version != 0 {
+		binary.LittleEndian.PutUint32(out[4:], f.version)
+	}
+	return append(out, data...)
+}
+
+func (f *rawGGUF) tensor(name string) *rawGGUFTensor {
+	return &f.tensors[slices.IndexFunc(f.tensors, func(t rawGGUFTensor) bool { return t.name == name })]
+}
+
+// set changes a value; nil removes it.
+func (f *rawGGUF) set(key string, v any) {
+	i := slices.Index(f.values, any(key))
+	switch {
+	case i < 0:
+		f.values = append(f.values, key, v)
+	case v == nil:
+		f.values = slices.Delete(f.values, i, i+2)
+	default:
+		f.values[i+1] = v
+	}
+}
+
+// readRawGGUF takes the golden file apart.
+func readRawGGUF(t testing.TB) *rawGGUF {
+	t.Helper()
+	data, err := os.ReadFile(goldenGGUF)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := readGGUF(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &rawGGUF{}
+	for _, key := range slices.Sorted(maps.Keys(h.values)) {
+		switch v := h.values[key].(type) {
+		case int64:
+			f.values = append(f.values, key, uint32(v))
+		case float64:
+			f.values = append(f.values, key, float32(v))
+		default:
+			f.values = append(f.values, key, v)
+		}
+	}
+	for _, g := range slices.SortedFunc(maps.Values(h.tensors), func(a, b ggufTensor) int { return int(a.off - b.off) }) {
+		f.tensors = append(f.tensors, rawGGUFTensor{g, data[g.off : g.off+g.n]})
+	}
+	return f
+}
+
+// openRaw writes and opens a file.
+func openRaw(t testing.TB, f *rawGGUF) (*checkpoint.Checkpoint, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "model.gguf")
+	if err := os.WriteFile(path, f.encode(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return Open(path)
+}
+
+func openFile(t testing.TB, path string) *checkpoint.Checkpoint {
+	t.Helper()
+	c, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func openDir(t testing.TB, dir string) *checkpoint.Checkpoint {
+	t.Helper()
+	c, err := safetensors.Open(os.DirFS(dir), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// hashes packs a checkpoint and returns those of its chunks, which say everything about the weights.
+func hashes(t testing.TB, c *checkpoint.Checkpoint) (hs []string) {
+	t.Helper()
+	dir := t.TempDir()
+	if _, err := packed.Pack(t.Context(), c, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	m, err := packed.ReadManifest(os.DirFS(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range m.Chunks {
+		hs = append(hs, c.SHA256)
+	}
+	return hs
+}
+
+// TestGGUFGolden: the reference's GGUF file has the tensors of its Hugging Face model, bit for bit.
+func TestGGUFGolden(t *testing.T) {
+	hf := openDir(t, filepath.Join(golden, "gqa_window8/model"))
+	c := openFile(t, goldenGGUF)
+	if !maps.EqualFunc(checkpointtest.Load(t, hf), checkpointtest.Load(t, c), bytes.Equal) {
+		t.Error("the bytes differ from the Hugging Face form")
+	}
+	if d := cmp.Diff(hf.Config(), c.Config(), cmpopts.IgnoreFields(gptoss.Config{}, "EOS", "Pad")); d != "" {
+		t.Errorf("config (-hf +gguf):\n%s", d)
+	}
+	if d := cmp.Diff([]string{"25 tensors are F32 in the GGUF file and become BF16"}, c.Notes()); d != "" {
+		t.Errorf("notes (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff(hashes(t, hf), hashes(t, c)); d != "" {
+		t.Errorf("chunks (-hf +gguf):\n%s", d)
+	}
+}
+
+// TestGGUFReadAt reads small parts that begin and end inside rows, at elements.
+func TestGGUFReadAt(t *testing.T) {
+	c := openFile(t, goldenGGUF)
+	for _, s := range c.Config().Tensors() {
+		all, err := checkpointtest.ReadTensor(t.Context(), c, s.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for off := 0; off < len(all); off += len(all)/14*2 + 2 {
+			p := make([]byte, min(len(all)-off, 1+len(all)/5))
+			if err := c.ReadAt(t.Context(), s.Name, p, int64(off)); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(p, all[off:off+len(p)]) {
+				t.Errorf("%s: %d bytes at %d differ", s.Name, len(p), off)
+			}
+		}
+	}
+}
+
+// TestGGUFWrite writes files from both layouts and reads them back; tensors are those of the reference's file.
+func TestGGUFWrite(t *testing.T) {
+	small, err := checkpointtest.Preset("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := t.TempDir()
+	if err := checkpointtest.Write(random, small, 5, checkpointtest.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{filepath.Join(golden, "gqa_window8/model"), filepath.Join(golden, "gqa_window8/model_original"), random} {
+		src := openDir(t, dir)
+		path := filepath.Join(t.TempDir(), "x.gguf")
+		var last checkpoint.Progress
+		if err := Write(t.Context(), src, path, Options{Name: "test"}, func(p checkpoint.Progress) { last = p }); err != nil {
+			t.Fatal(err)
+		}
+		if last.BytesDone != last.BytesTotal || last.BytesTotal == 0 {
+			t.Errorf("last progress %+v", last)
+		}
+		got := openFile(t, path)
+		if !maps.EqualFunc(checkpointtest.Load(t, src), checkpointtest.Load(t, got), bytes.Equal) {
+			t.Errorf("%s: other bytes after writing", dir)
+		}
+		want := *src.Config()
+		want.EOS = want.EOS[:min(1, len(want.EOS))] // the metadata has room for one
+		if d := cmp.Diff(&want, got.Config()); d != "" {
+			t.Errorf("%s: config (-written +read):\n%s", dir, d)
+		}
+		if dir == random {
+			continue
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := readGGUF(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		reference := readRawGGUF(t)
+		for _, r := range reference.tensors {
+			g := h.tensors[r.name]
+			if g.typ != r.typ || !slices.Equal(g.dims, r.dims) || !bytes.Equal(data[g.off:g.off+g.n], r.data) {
+				t.Errorf("%s: tensor %s is %s%v, want %s%v, or its bytes differ", dir, r.name, g.typ, g.dims, r.typ, r.dims)
+			}
+		}
+		if len(h.tensors) != len(reference.tensors) {
+			t.Errorf("%s: %d tensors, want %d", dir, len(h.tensors), len(reference.tensors))
+		}
+	}
+}
+
+func TestGGUFWriteErrors(t *testing.T) {
+	src := openDir(t, filepath.Join(golden, "gqa_window8/model"))
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	err := Write(ctx, src, filepath.Join(dir, "x.gguf"), Options{}, func(checkpoint.Progress) { cancel() })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want context.Canceled", err)
+	}
+	if files := checkpointtest.ListFiles(t, dir); len(files) > 0 {
+		t.Errorf("left %v", files)
+	}
+	err = Write(t.Context(), src, filepath.Join(dir, "no/x.gguf"), Options{}, nil)
+	checkpointtest.WantError(t, err, "checkpoint: write "+filepath.Join(dir, "no/x.gguf")+": …")
+	err = Write(t.Context(), src, filepath.Join(dir, "x.gguf"), Options{Vocabulary: Vocabulary{Tokens: []string{"a"}}}, nil)
+	checkpointtest.WantError(t, err, "checkpoint: gguf: 1 tokens of 0 types, the model has 256")
+	for _, c := range []struct {
+		change func(c *gptoss.Config)
+		want   string
+	}{
+		{func(c *gptoss.Config) { c.SwiGLULimit = 6 }, "checkpoint: gguf: swiglu_limit is 6 and swiglu_alpha 1.702, llama.cpp has 7 and 1.702 built in"},
+		{func(c *gptoss.Config) { c.Rope.BetaFast = 31 }, "checkpoint: gguf: rope_scaling has beta_fast 31 and beta_slow 1, llama.cpp has 32 and 1 built in"},
+		{func(c *gptoss.Config) { c.Sliding = []bool{true, true} }, "checkpoint: gguf: layer 1 is not as llama.cpp has it: even layers slide there"},
+	} {
+		d, config := src.Description(), *src.Config()
+		c.change(&config)
+		d.Config = &config
+		checkpointtest.WantError(t, Write(t.Context(), checkpoint.New(d), filepath.Join(dir, "x.gguf"), Options{}, nil), c.want)
+	}
+}
+
+// TestGGUFTypes stores the same numbers in other types, and gate and up in one tensor.
+func TestGGUFTypes(t *testing.T) {
+	want := checkpointtest.Load(t, openFile(t, goldenGGUF))
+	f := readRawGGUF(t)
+
+	// F16: powers of two and small integers fit both.
+	q := f.tensor("blk.0.attn_q.weight")
+	values := make([]float32, len(q.data)/2)
+	for i := range values {
+		values[i] = float32(math.Ldexp(float64(i%7-3), i%9-4))
+	}
+	q.typ, q.data = ggufF16, make([]byte, 2*len(values))
+	tensor.F32ToF16(q.data, values)
+	wantQ := make([]byte, 2*len(values))
+	tensor.F32ToBF16(wantQ, values)
+	want["model.layers.0.self_attn.q_proj.weight"] = wantQ
+
+	// Q8_0: a scale and 32 bytes.
+	o := f.tensor("blk.1.attn_output.weight")
+	n := len(o.data) / 2
+	o.typ, o.data = ggufQ8_0, nil
+	wantO := make([]byte, 2*n)
+	for b := range n / 32 {
+		scale := float32(math.Ldexp(1+float64(b%16)/16, -b%10))
+		o.data = binary.LittleEndian.AppendUint16(o.data, tensor.ToF16(scale))
+		for j := range 32 {
+			v := int8(b*37 + j*11)
+			o.data = append(o.data, byte(v))
+			binary.LittleEndian.PutUint16(wantO[2*(b*32+j):], tensor.ToBF16(scale*float32(v)))
+		}
+	}
+	want["model.layers.1.self_attn.o_proj.weight"] = wantO
+
+	// BF16 where usually F32 is.
+	norm := f.tensor("output_norm.weight")
+	norm.typ, norm.data = ggufBF16, want["model.norm.weight"]
+
+	// Gate and up of layer 1 in one tensor.
+	for _, suffix := range []string{".weight", ".bias"} {
+		gate, up := f.tensor("blk.1.ffn_gate_exps"+suffix), *f.tensor("blk.1.ffn_up_exps" + suffix)
+		experts := gate.dims[len(gate.dims)-1]
+		var fused []byte
+		for e := range experts {
+			n := int64(len(gate.data)) / experts
+			fused = append(append(fused, gate.data[e*n:][:n]...), up.data[e*n:][:n]...)
+		}
+		gate.name, gate.data = "blk.1.ffn_gate_up_exps"+suffix, fused
+		gate.dims = slices.Clone(gate.dims)
+		gate.dims[len(gate.dims)-2] *= 2
+		f.tensors = slices.DeleteFunc(f.tensors, func(t rawGGUFTensor) bool { return t.name == up.name })
+	}
+	f.tensors = append(f.tensors, rawGGUFTensor{ggufTensor: ggufTensor{name: "rope_freqs.weight", dims: []int64{8}, typ: ggufF32}, data: make([]byte, 32)})
+	f.set("tokenizer.ggml.eos_token_id", uint32(7))
+	f.set("tokenizer.ggml.padding_token_id", uint32(9))
+	f.set("tokenizer.ggml.tokens", []string{"a", "bc"})
+	f.set("tokenizer.ggml.token_type", []int32{1, 2})
+	f.version = 2
+
+	c, err := openRaw(t, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := checkpointtest.Load(t, c)
+	for name := range want {
+		if !bytes.Equal(want[name], got[name]) {
+			t.Errorf("%s differs", name)
+		}
+	}
+	if c.Config().EOS[0] != 7 || c.Config().Pad != 9 {
+		t.Errorf("EOS %v and padding %d, want 7 and 9", c.Config().EOS, c.Config().Pad)
+	}
+	if d := cmp.Diff([]string{
+		"23 tensors are F32 in the GGUF file and become BF16", "1 tensors are F16 in the GGUF file and become BF16",
+		"1 tensors are Q8_0 in the GGUF file and become BF16: not quite the published numbers",
+		`1 tensors are not gpt-oss's and are left out: ["rope_freqs.weight"]`,
+	}, c.Notes()); d != "" {
+		t.Errorf("notes (-want +got):\n%s", d)
+	}
+}
+
+func TestGGUFErrors(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(f *rawGGUF)
+		want   string
+	}{
+		{"OtherArchitecture", func(f *rawGGUF) { f.set("general.architecture", "llama") }, "general.architecture is llama, only gpt-oss is supported"},
+		{"Ollama", func(f *rawGGUF) { f.set("general.architecture", "gptoss") }, "the file is in Ollama's form: use one in llama.cpp's, or the published safetensors"},
+		{"NoArchitecture", func(f *rawGGUF) { f.set("general.architecture", nil) }, "general.architecture is <nil>, only gpt-oss is supported"},
+		{"Split", func(f *rawGGUF) { f.set("split.count", uint32(3)) }, "the model is split into 3 files: merge them with llama-gguf-split --merge"},
+		{"Missing", func(f *rawGGUF) { f.set("gpt-oss.attention.head_count", nil) }, "metadata gpt-oss.attention.head_count is missing: convert the model with a current llama.cpp"},
+		{"WrongType", func(f *rawGGUF) { f.set("gpt-oss.attention.head_count", []int32{1, 2}) }, "metadata gpt-oss.attention.head_count is missing: convert the model with a current llama.cpp"},
+		{"Text", func(f *rawGGUF) { f.set("gpt-oss.expert_count", "many") }, "metadata gpt-oss.expert_count is many: convert the model with a current llama.cpp"},
+		{"Rope", func(f *rawGGUF) { f.set("gpt-oss.rope.scaling.type", "linear") }, "metadata gpt-oss.rope.scaling.type is linear, only yarn is supported"},
+		{"ValueLength", func(f *rawGGUF) { f.set("gpt-oss.attention.value_length", uint32(128)) }, "heads have … elements in keys and 128 in values: this is not gpt-oss"},
+		{"Layers", func(f *rawGGUF) { f.set("gpt-oss.block_count", uint32(1<<31)) }, "gptoss: config.json: num_hidden_layers is 2147483648, want 1 to 1024"},
+		{"Deeper", func(f *rawGGUF) { f.set("gpt-oss.block_count", uint32(3)) }, `tensor "blk.2.attn_norm.weight" is missing: the file is incomplete`},
+		{"Alignment", func(f *rawGGUF) { f.set("general.alignment", uint32(0)) }, "general.alignment is 0"},
+		{"NoEmbedding", func(f *rawGGUF) { f.tensor("token_embd.weight").name = "x" }, `tensor "token_embd.weight" is missing or no matrix: the file is incomplete`},
+		{"Shape", func(f *rawGGUF) { slices.Reverse(f.tensor("blk.0.attn_k.weight").dims) }, `tensor "blk.0.attn_k.weight" has dimensions [128 64], the metadata asks for [64 128]`},
+		{"Quantised", func(f *rawGGUF) { f.tensor("blk.0.attn_k.weight").typ = 12 }, `tensor "blk.0.attn_k.weight" is ggml type 12: only F32, F16, BF16 and Q8_0 can be used here`},
+		{"ExpertsQuantised", func(f *rawGGUF) { f.tensor("blk.0.ffn_down_exps.weight").typ = 14 }, `tensor "blk.0.ffn_down_exps.weight" is ggml type 14: only files with MXFP4 experts can be used`},
+		{"GateUnlikeUp", func(f *rawGGUF) { f.tensor("blk.0.ffn_up_exps.weight").typ = 14 }, "gate is MXFP4 and up is ggml type 14: they must be alike"},
+		{"BiasInBlocks", func(f *rawGGUF) {
+			for _, name := range []string{"blk.0.ffn_gate_exps.bias", "blk.0.ffn_up_exps.bias"} {
+				x := f.tensor(name)
+				x.typ, x.data = ggufQ8_0, x.data[:len(x.data)/128*34]
+			}
+		}, `tensor "blk.0.ffn_gate_exps.bias" is Q8_0: only F32, F16, BF16 and Q8_0 can be used here`},
+		{"Twice", func(f *rawGGUF) { f.tensor("blk.0.attn_k.bias").name = "blk.0.attn_v.bias" }, `tensor "blk.0.attn_v.bias" appears twice`},
+		{"Dimensions", func(f *rawGGUF) { f.tensor("blk.0.attn_k.bias").dims = make([]int64, 5) }, `tensor "blk.0.attn_k.bias": 5 dimensions, at most 4 are possible: the file is damaged, download it again`},
+		{"Zero", func(f *rawGGUF) { f.tensor("blk.0.attn_k.bias").dims = []int64{0} }, `tensor "blk.0.attn_k.bias": dimension 0 is impossible: the file is damaged, download it again`},
+		{"Huge", func(f *rawGGUF) { f.tensor("blk.0.attn_k.bias").dims = []int64{1 << 40, 1 << 40} }, `tensor "blk.0.attn_k.bias": dimension 1099511627776 is impossible: the file is damaged, download it again`},
+		{"NoBlocks", func(f *rawGGUF) { f.tensor("blk.0.ffn_up_exps.weight").dims[0] = 33 }, `tensor "blk.0.ffn_up_exps.weight": dimensions [33 …] are no whole blocks of MXFP4`},
+		{"Overlap", func(f *rawGGUF) { f.tensor("blk.0.attn_k.bias").dims = []int64{1 << 10} }, `tensor "…" overlaps "blk.0.attn_k.bias": the file is damaged, download it again`},
+		{"Version", func(f *rawGGUF) { f.version = 1 }, "GGUF version is 1, want 2 or 3: convert the model with a current llama.cpp"},
+		{"BigEndian", func(f *rawGGUF) { f.version = 3 << 24 }, "the file is big-endian: convert it on a little-endian machine"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := readRawGGUF(t)
+			c.change(f)
+			_, err := openRaw(t, f)
+			checkpointtest.WantError(t, err, "checkpoint: …/model.gguf: "+c.want)
+		})
+	}
+	data := readRawGGUF(t).encode()
+	for _, c := range []struct {
+		name string
+		data []byte
+		want string
+	}{
+		{"Empty", nil, "the file ends inside its header: the download is incomplete, fetch it again"},
+		{"NotGGUF", []byte("PK\x03\x04and so on"), "this is not a GGUF file"},
+		{"Truncated", data[:len(data)-1000], `tensor "…" ends at byte …, the file has …: the download is incomplete, fetch it again`},
+		{"TruncatedHeader", data[:1000], "the file ends inside its header: the download is incomplete, fetch it again"},
+		{"Counts", append(slices.Clone(data[:8]), bytes.Repeat([]byte{255}, 16)...), "18446744073709551615 tensors and 18446744073709551615 values: the file is damaged, download it again"},
+		{"StringLength", append(slices.Clone(data[:24]), bytes.Repeat([]byte{255}, 8)...), `value "": a string has 18446744073709551615 bytes, at most 1024 are expected: the file is damaged, download it again`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "model.gguf")
+			if err := os.WriteFile(path, c.data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Open(path)
+			checkpointtest.WantError(t, err, "checkpoint: "+path+": "+c.want)
+		})
+	}
+}
+
+// FuzzGGUF: no header makes the reader panic or claim bytes outside the file.
+func FuzzGGUF(f *testing.F) {
+	data := readRawGGUF(f).encode()
+	header := data[:4096]
+	f.Add(header, int64(len(data)))
+	f.Add(data[:24], int64(24))
+	f.Add(fmt.Appendf(nil, "GGUF\x03\x00\x00\x00%s", make([]byte, 16)), int64(100))
+	f.Fuzz(func(t *testing.T, data []byte, size int64) {
+		size = max(size, int64(len(data)))
+		h, err := readGGUF(bytes.NewReader(data), size)
+		if err != nil {
+			return
+		}
+		for _, g := range h.tensors {
+			if g.off < 0 || g.n < 0 || g.off+g.n > size {
+				t.Errorf("%+v in a file of %d bytes", g, size)
+			}
+		}
+		config, err := h.config()
+		if err != nil {
+			return
+		}
+		for _, s := range config.Tensors() {
+			if _, err := h.recipe(config, s, map[string]bool{}); err != nil {
+				return
+			}
+		}
+	})
+}

@@ -1,0 +1,56 @@
+package checkpoint
+
+import (
+	"math"
+	"time"
+)
+
+// Phases of work, as Progress names them.
+const (
+	PhaseWeights  = "weights"  // bytes go from the disk, or out of the program, to where they are used
+	PhaseDownload = "download" // the same, and some of them come from a server first
+	PhasePack     = "pack"     // tensors become chunks
+	PhaseVerify   = "verify"   // chunks are compared with their hashes
+)
+
+// Progress says how far a long piece of work is.
+type Progress struct {
+	Phase      string
+	BytesDone  int64
+	BytesTotal int64
+	Rate       float64       // bytes per second, recently; 0 if not yet known
+	ETA        time.Duration // until the end at this rate; 0 if not yet known
+}
+
+// Meter counts bytes and fills in rates. Its zero value is ready once Phase and BytesTotal are set.
+type Meter struct {
+	Progress
+	last  time.Time
+	bytes int64 // since last
+}
+
+// rateTime is how far back a rate looks: the weight of older bytes falls to 1/e.
+const rateTime = 5 * time.Second
+
+// Add counts n bytes and calls report, if not nil.
+func (m *Meter) Add(n int64, report func(Progress)) {
+	m.BytesDone += n
+	if report == nil {
+		return
+	}
+	m.bytes += n
+	now := time.Now()
+	if m.last.IsZero() {
+		m.last = now
+	} else if d := now.Sub(m.last); d > rateTime/20 {
+		rate := float64(m.bytes) / d.Seconds()
+		if m.Rate > 0 {
+			rate = m.Rate + (rate-m.Rate)*(1-math.Exp(-d.Seconds()/rateTime.Seconds()))
+		}
+		m.last, m.bytes, m.Rate = now, 0, rate
+	}
+	if m.Rate > 0 {
+		m.ETA = time.Duration(float64(m.BytesTotal-m.BytesDone) / m.Rate * float64(time.Second)).Round(time.Second)
+	}
+	report(m.Progress)
+}
