@@ -5,20 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"gossamer/runtime/gptoss"
 )
 
 // PieceBytes is the size of the pieces in which Load delivers tensors; the last piece of a segment may be shorter.
 const PieceBytes = 16 << 20
-
-// Sink takes the weights of a model as they arrive.
-type Sink interface {
-	// Put takes the bytes of t from off to off+len(p). The pieces of a tensor arrive in order and without gaps; those of several
-	// tensors may alternate, because a packed model keeps what belongs to one expert together. p is at most PieceBytes long, a
-	// multiple of 16 except at a tensor's end, and valid only during the call. Put is never called concurrently.
-	Put(ctx context.Context, t gptoss.TensorSpec, off int64, p []byte) error
-}
 
 // piece is some bytes of a tensor.
 type piece struct {

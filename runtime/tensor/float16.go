@@ -1,6 +1,6 @@
 // Package tensor converts between the number formats of a checkpoint and float32 on the CPU. Encoded numbers are little-endian
 // bytes, as files hold them. Functions fill dst and panic if the lengths of dst and src do not belong together: lengths come
-// from tensor shapes, which package weights has checked.
+// from tensor shapes, which package checkpoint has checked.
 package tensor
 
 import (

@@ -220,7 +220,7 @@ func (g *ggufReader) header() (*ggufHeader, error) {
 			return nil, fmt.Errorf("general.alignment is %v", v)
 		}
 	}
-	return h, g.place(h, order, alignment)
+	return h, g.checkData(h, order, alignment)
 }
 
 // value reads a value of the metadata; nil for an array.
@@ -311,8 +311,8 @@ func (g *ggufReader) info() (t ggufTensor, err error) {
 	return t, g.err
 }
 
-// place makes offsets relative to the file and checks that tensors lie inside it, apart from each other.
-func (g *ggufReader) place(h *ggufHeader, order []ggufTensor, alignment int64) error {
+// checkData makes offsets relative to the file and checks that tensors lie inside it, apart from each other.
+func (g *ggufReader) checkData(h *ggufHeader, order []ggufTensor, alignment int64) error {
 	data := (g.pos + alignment - 1) / alignment * alignment
 	slices.SortStableFunc(order, func(a, b ggufTensor) int { return int(max(-1, min(1, a.off-b.off))) })
 	end := int64(0)

@@ -94,7 +94,7 @@ type Decoder struct{ zstd *zstd.Decoder }
 
 // NewDecoder returns a Decoder.
 func NewDecoder() (*Decoder, error) {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(Parallel), zstd.WithDecoderMaxMemory(MaxChunkBytes))
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(Parallel), zstd.WithDecoderMaxMemory(maxChunkBytes))
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: zstd: %w", err)
 	}

@@ -16,7 +16,7 @@ func isExpert(k gptoss.Kind) bool { return k >= gptoss.GateUpBlocks && k <= gpto
 func unit(t gptoss.TensorSpec) int64 {
 	switch {
 	case isExpert(t.Kind):
-		if n := t.Bytes() / int64(t.Shape[0]); n <= MaxChunkBytes {
+		if n := t.Bytes() / int64(t.Shape[0]); n <= maxChunkBytes {
 			return n
 		}
 		return rows(t)
@@ -94,10 +94,10 @@ func (l *layouter) add(segments ...checkpoint.Segment) {
 	for _, s := range segments {
 		size += s.N
 	}
-	if l.bytes+size > MaxChunkBytes {
+	if l.bytes+size > maxChunkBytes {
 		l.flush()
 	}
-	if size <= MaxChunkBytes {
+	if size <= maxChunkBytes {
 		for _, s := range segments {
 			s.File, s.Off = len(l.chunks), l.bytes
 			l.current = append(l.current, s)
@@ -106,12 +106,12 @@ func (l *layouter) add(segments ...checkpoint.Segment) {
 		return
 	}
 	for _, s := range segments {
-		if len(segments) > 1 && s.N <= MaxChunkBytes {
+		if len(segments) > 1 && s.N <= maxChunkBytes {
 			l.add(s)
 			continue
 		}
 		u := rows(l.tensors[s.Tensor])
-		blocks := (s.N + MaxChunkBytes/u*u - 1) / (MaxChunkBytes / u * u)
+		blocks := (s.N + maxChunkBytes/u*u - 1) / (maxChunkBytes / u * u)
 		n := (s.N/u + blocks - 1) / blocks * u
 		for off := int64(0); off < s.N; off += n {
 			l.add(checkpoint.Segment{Tensor: s.Tensor, At: s.At + off, N: min(n, s.N-off)})
@@ -127,13 +127,13 @@ func inPlace(d checkpoint.Description) (chunks []Chunk, segments []checkpoint.Se
 	for _, s := range checkpoint.ByFile(d.Segments) {
 		u := unit(tensors[s.Tensor])
 		for done := int64(0); done < s.N; {
-			if c := len(chunks) - 1; file != s.File || chunks[c].Start()+chunks[c].Bytes != s.Off+done || chunks[c].Bytes+min(u, s.N-done) > MaxChunkBytes {
+			if c := len(chunks) - 1; file != s.File || chunks[c].Start()+chunks[c].Bytes != s.Off+done || chunks[c].Bytes+min(u, s.N-done) > maxChunkBytes {
 				off := s.Off + done
 				chunks = append(chunks, Chunk{URL: d.Files[s.File], Offset: &off})
 				file = s.File
 			}
 			c := &chunks[len(chunks)-1]
-			n := min(s.N-done, max(1, (MaxChunkBytes-c.Bytes)/u)*u)
+			n := min(s.N-done, max(1, (maxChunkBytes-c.Bytes)/u)*u)
 			segments = append(segments, checkpoint.Segment{Tensor: s.Tensor, At: s.At + done, File: len(chunks) - 1, Off: c.Bytes, N: n})
 			c.Bytes += n
 			done += n

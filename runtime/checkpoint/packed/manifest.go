@@ -21,15 +21,15 @@ import (
 // ManifestName is the file that makes a directory, or a place on a web server, a packed model.
 const ManifestName = "manifest.json"
 
-// ManifestFormat and ManifestVersion open every manifest. A reader refuses other versions; a new one is needed as soon as an
+// manifestFormat and manifestVersion open every manifest. A reader refuses other versions; a new one is needed as soon as an
 // old reader would misread a file.
 const (
-	ManifestFormat  = "gossamer-manifest"
-	ManifestVersion = 1
+	manifestFormat  = "gossamer-manifest"
+	manifestVersion = 1
 )
 
-// MaxChunkBytes bounds a chunk, as stored and unpacked: static hosts take files of this size, and a few of them fit any memory.
-const MaxChunkBytes = 24 << 20
+// maxChunkBytes bounds a chunk, as stored and unpacked: static hosts take files of this size, and a few of them fit any memory.
+const maxChunkBytes = 24 << 20
 
 // Manifest says what a packed model is made of. Its JSON form:
 //
@@ -82,7 +82,7 @@ type Chunk struct {
 	URL string `json:"url"`
 	// Offset is where the chunk begins in a larger file; nil if it is a file.
 	Offset   *int64 `json:"offset,omitempty"`
-	Bytes    int64  `json:"bytes"` // as stored, 1 to MaxChunkBytes
+	Bytes    int64  `json:"bytes"` // as stored, 1 to maxChunkBytes
 	Codec    Codec  `json:"codec,omitempty"`
 	RawBytes int64  `json:"rawBytes,omitempty"` // unpacked, with a codec
 	// SHA256 is the hash of the stored bytes in hexadecimal. Only manifests that were derived from an unpacked repository lack it.
@@ -173,11 +173,11 @@ func decodeManifest(data []byte) (*Manifest, error) {
 	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("%w: this is not a packed model, or it is damaged", err)
 	}
-	if head.Format != ManifestFormat {
-		return nil, fmt.Errorf("format is %q, want %q: %w", head.Format, ManifestFormat, ErrOtherFormat)
+	if head.Format != manifestFormat {
+		return nil, fmt.Errorf("format is %q, want %q: %w", head.Format, manifestFormat, ErrOtherFormat)
 	}
-	if head.Version != ManifestVersion {
-		return nil, fmt.Errorf("version is %d, this program reads %d: use the release that packed the model, or a newer one", head.Version, ManifestVersion)
+	if head.Version != manifestVersion {
+		return nil, fmt.Errorf("version is %d, this program reads %d: use the release that packed the model, or a newer one", head.Version, manifestVersion)
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -247,8 +247,8 @@ func (c *Chunk) check(hashed bool) error {
 		return fmt.Errorf("codec is %q, want none or %q", c.Codec, Zstd)
 	}
 	for _, n := range []int64{c.Bytes, c.raw()} {
-		if n < 1 || n > MaxChunkBytes {
-			return fmt.Errorf("size is %d bytes, want 1 to %d", n, MaxChunkBytes)
+		if n < 1 || n > maxChunkBytes {
+			return fmt.Errorf("size is %d bytes, want 1 to %d", n, maxChunkBytes)
 		}
 	}
 	if c.SHA256 == "" && !hashed {
@@ -343,7 +343,7 @@ func newManifest(config *gptoss.Config, segments []checkpoint.Segment, chunks []
 	if err != nil {
 		return nil, err
 	}
-	m := &Manifest{Format: ManifestFormat, Version: ManifestVersion, Config: text, Chunks: chunks, config: config}
+	m := &Manifest{Format: manifestFormat, Version: manifestVersion, Config: text, Chunks: chunks, config: config}
 	if config.Vocab == checkpoint.HarmonyRows {
 		v := harmonyVocab
 		m.Tokenizer = &v

@@ -173,7 +173,7 @@ func FuzzManifest(f *testing.F) {
 		}
 		at := make([]int64, len(m.Tensors))
 		for _, g := range c.Description().Segments {
-			if g.Off < 0 || g.N <= 0 || g.Off+g.N > MaxChunkBytes || g.At != at[g.Tensor] {
+			if g.Off < 0 || g.N <= 0 || g.Off+g.N > maxChunkBytes || g.At != at[g.Tensor] {
 				t.Errorf("%s: segment %+v", m.Tensors[g.Tensor].Name, g)
 			}
 			at[g.Tensor] += g.N

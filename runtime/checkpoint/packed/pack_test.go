@@ -165,7 +165,7 @@ func TestLayout(t *testing.T) {
 					t.Errorf("%s: chunk %d mixes experts with %s", name, i, s.Name)
 				}
 			}
-			if size > MaxChunkBytes {
+			if size > maxChunkBytes {
 				t.Errorf("%s: chunk %d has %d bytes", name, i, size)
 			}
 			if len(experts) > 0 {
@@ -203,7 +203,7 @@ func checkRanges(t *testing.T, c *gptoss.Config) {
 		off += s.Bytes()
 	}
 	chunks, segments := inPlace(d)
-	if len(chunks) > int(off/MaxChunkBytes)*5/4+4 {
+	if len(chunks) > int(off/maxChunkBytes)*5/4+4 {
 		t.Errorf("%d chunks for %d bytes", len(chunks), off)
 	}
 	for i := range chunks {
@@ -402,7 +402,7 @@ func TestUnpackBounds(t *testing.T) {
 		{1000, 1000, ""},
 		{1000, 999, "checkpoint: chunk x: has 1000 bytes when unpacked, want 999: pack the model again"},
 		{1000, 1001, "checkpoint: chunk x: has 1000 bytes when unpacked, want 1001: pack the model again"},
-		{256 << 20, 1000, "checkpoint: chunk x: unpack: …"}, // never in memory: the limit is MaxChunkBytes
+		{256 << 20, 1000, "checkpoint: chunk x: unpack: …"}, // never in memory: the limit is maxChunkBytes
 	} {
 		_, err := d.Unpack(&Chunk{URL: "x", Codec: Zstd, RawBytes: c.raw}, e.EncodeAll(make([]byte, c.bytes), nil), nil)
 		if c.want != "" {

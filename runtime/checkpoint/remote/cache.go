@@ -24,9 +24,9 @@ import (
 )
 
 // A cache directory has a folder for each model: originName says where it comes from, manifest.json is its manifest, chunks
-// are files named by their hash. A chunk of a repository without hashes is named by its place and the hash that it had when it
+// are files named by their hash. A chunk of a repository without hashes is named by its key and the hash that it had when it
 // was first seen. A chunk in the making ends with ".part". Chunks are checked whenever they are read, so several programs may
-// use a cache at a time: they write the same bytes to the same places.
+// use a cache at a time: they write the same bytes to the same files.
 const originName = "origin.json"
 
 // origin says where a cached model comes from.
@@ -53,7 +53,7 @@ func modelDir(cache, url string) string {
 // cacheStore has chunks on a web server, and keeps them in a directory.
 type cacheStore struct {
 	client *client
-	base   string            // URL of the manifest's place, with a slash at its end
+	base   string            // URL of the manifest's directory, with a slash at its end
 	dir    string            // "": keep nothing
 	etags  map[string]string // by Chunk.URL
 	log    *slog.Logger
@@ -61,7 +61,7 @@ type cacheStore struct {
 	full atomic.Bool // the disk has no room: go on without it
 
 	mu   sync.Mutex
-	pins map[string]string // hashes at first sight, by place
+	pins map[string]string // hashes at first sight, by key
 }
 
 // openCache prepares the folder of a model.
@@ -78,8 +78,8 @@ func openCache(c *client, base, dir string, etags map[string]string) (*cacheStor
 		return nil, fmt.Errorf("checkpoint: cache: %w", err)
 	}
 	for _, e := range entries {
-		if place, hash, ok := strings.Cut(e.Name(), "-"); ok && isHash(hash) {
-			s.pins[place] = hash
+		if key, hash, ok := strings.Cut(e.Name(), "-"); ok && isHash(hash) {
+			s.pins[key] = hash
 		}
 	}
 	return s, nil
@@ -95,8 +95,8 @@ func (s *cacheStore) url(c *packed.Chunk) string {
 	return s.base + c.URL
 }
 
-// place names a chunk without a hash.
-func (s *cacheStore) place(c *packed.Chunk) string {
+// key names a chunk without a hash: by where it comes from.
+func (s *cacheStore) key(c *packed.Chunk) string {
 	return packed.HashOf(fmt.Appendf(nil, "%s\n%s\n%d\n%d", s.url(c), s.etags[c.URL], c.Start(), c.Bytes))[:32]
 }
 
@@ -106,11 +106,11 @@ func (s *cacheStore) expect(c *packed.Chunk) (hash, path, part string) {
 		path = filepath.Join(s.dir, c.SHA256)
 		return c.SHA256, path, path + checkpoint.PartExt
 	}
-	place := s.place(c)
+	key := s.key(c)
 	s.mu.Lock()
-	hash = s.pins[place]
+	hash = s.pins[key]
 	s.mu.Unlock()
-	return hash, filepath.Join(s.dir, place+"-"+hash), filepath.Join(s.dir, place+checkpoint.PartExt)
+	return hash, filepath.Join(s.dir, key+"-"+hash), filepath.Join(s.dir, key+checkpoint.PartExt)
 }
 
 // Missing says whether any of these chunks must be downloaded.
@@ -228,7 +228,7 @@ func (s *cacheStore) discard(part string) {
 func (s *cacheStore) commit(c *packed.Chunk, hash, part string) error {
 	if c.SHA256 == "" {
 		s.mu.Lock()
-		s.pins[s.place(c)] = hash
+		s.pins[s.key(c)] = hash
 		s.mu.Unlock()
 	}
 	if s.dir == "" {
@@ -359,5 +359,5 @@ func (s *cacheStore) saveModel(m *packed.Manifest, o origin) error {
 	return checkpoint.RemoveFiles(s.dir, func(name string) bool { return !used[name] && cachedChunk.MatchString(name) })
 }
 
-// cachedChunk matches the names of chunks: by hash, by place and hash, and in the making.
+// cachedChunk matches the names of chunks: by hash, by key and hash, and in the making.
 var cachedChunk = regexp.MustCompile(`^([0-9a-f]{64}|[0-9a-f]{32}(-[0-9a-f]{64})?)(\.part)?$`)

@@ -24,16 +24,15 @@ type Options struct {
 	CacheDir string
 	// NoCache keeps nothing on disk; every Load downloads the model.
 	NoCache bool
-	// Client sends requests. nil: one that honours the environment's proxies.
-	Client *http.Client
-	// StallTimeout is how long a connection may bring nothing before another is made. 0: 30 s.
-	StallTimeout time.Duration
 	// Logger hears of retries and of what could not be kept; nil: nobody does.
 	Logger *slog.Logger
+
+	http  *http.Client  // nil: one that honours the environment's proxies
+	stall time.Duration // how long a connection may bring nothing before another is made; 0: 30 s
 }
 
 func (o *Options) client() *client {
-	c := &client{http: o.Client, stall: cmp.Or(o.StallTimeout, 30*time.Second), log: o.Logger, sleep: sleep}
+	c := &client{http: o.http, stall: cmp.Or(o.stall, 30*time.Second), log: o.Logger, sleep: sleep}
 	if c.http == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = packed.Parallel

@@ -492,7 +492,7 @@ func TestURLCancel(t *testing.T) {
 		have := cachedBytes(t, cache)
 		s.answer(nil)
 		count := &countingTransport{}
-		c = mustOpenAt(t, s.URL+"/model", Options{CacheDir: cache, Client: &http.Client{Transport: count}})
+		c = mustOpenAt(t, s.URL+"/model", Options{CacheDir: cache, http: &http.Client{Transport: count}})
 		if !maps.EqualFunc(collect(t, local), collect(t, c), bytes.Equal) {
 			t.Error("other bytes")
 		}
@@ -550,7 +550,7 @@ func TestURLStall(t *testing.T) {
 		}
 		return stalled
 	})
-	c := mustOpenAt(t, s.URL+"/model", Options{StallTimeout: 50 * time.Millisecond})
+	c := mustOpenAt(t, s.URL+"/model", Options{stall: 50 * time.Millisecond})
 	if !maps.EqualFunc(collect(t, local), collect(t, c), bytes.Equal) {
 		t.Error("other bytes")
 	}

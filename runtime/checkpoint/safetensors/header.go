@@ -56,7 +56,7 @@ func readHeader(r io.Reader, fileBytes int64) ([]entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("header: %w: this is not a safetensors file or it is damaged", err)
 	}
-	return entries, place(entries, 8+int64(n), fileBytes)
+	return entries, checkData(entries, 8+int64(n), fileBytes)
 }
 
 // parseHeader reads the JSON of a header; offsets are still relative to its end. Every tensor's own numbers are checked.
@@ -136,8 +136,8 @@ func parseEntry(name string, raw []byte) (entry, error) {
 	return entry{name: name, dtype: *j.DType, shape: *j.Shape, off: begin, n: end - begin}, nil
 }
 
-// place sorts entries by their data, makes offsets relative to the file and checks that the data fills the file exactly.
-func place(entries []entry, dataStart, fileBytes int64) error {
+// checkData sorts entries by their data, makes offsets relative to the file and checks that the data fills the file exactly.
+func checkData(entries []entry, dataStart, fileBytes int64) error {
 	// Tensors without data share an offset with a neighbour, so the sizes and the names take part in the order.
 	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.off, b.off), cmp.Compare(a.n, b.n), cmp.Compare(a.name, b.name))

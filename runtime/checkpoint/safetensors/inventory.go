@@ -13,6 +13,12 @@ import (
 	"gossamer/runtime/gptoss"
 )
 
+const (
+	singleName = "model.safetensors"
+	indexName  = "model.safetensors.index.json"
+	suffix     = ".safetensors"
+)
+
 // fileList says which safetensors files make up a checkpoint.
 type fileList struct {
 	names []string          // sorted

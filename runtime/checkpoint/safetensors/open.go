@@ -20,10 +20,7 @@ const ConfigName = "config.json"
 
 const (
 	generationName = "generation_config.json"
-	singleName     = "model.safetensors"
-	indexName      = "model.safetensors.index.json"
 	originalDir    = "original"
-	suffix         = ".safetensors"
 )
 
 // ErrNone says that there are no safetensors files.
