@@ -28,27 +28,27 @@ const golden = "../../../testdata/golden"
 
 const goldenGGUF = golden + "/gqa_window8/model.gguf"
 
-// rawGGUF is a GGUF file under test.
-type rawGGUF struct {
+// raw is a GGUF file under test.
+type raw struct {
 	version uint32
 	values  []any // key, value, key, value...
-	tensors []rawGGUFTensor
+	tensors []rawTensor
 }
 
-type rawGGUFTensor struct {
-	ggufTensor
+type rawTensor struct {
+	tensorInfo
 	data []byte
 }
 
-func (f *rawGGUF) encode() []byte {
-	h := ggufEncoder{}
+func (f *raw) encode() []byte {
+	h := headerEncoder{}
 	for i := 0; i < len(f.values); i += 2 {
 		h.value(f.values[i].(string), f.values[i+1])
 	}
 	var data []byte
 	for _, t := range f.tensors {
 		t.n = int64(len(t.data))
-		h.tensor(t.ggufTensor)
+		h.tensor(t.tensorInfo)
 		data = append(data, t.data...)
 		data = append(data, make([]byte, int(h.data)-len(data))...)
 	}
@@ -59,12 +59,12 @@ func (f *rawGGUF) encode() []byte {
 	return append(out, data...)
 }
 
-func (f *rawGGUF) tensor(name string) *rawGGUFTensor {
-	return &f.tensors[slices.IndexFunc(f.tensors, func(t rawGGUFTensor) bool { return t.name == name })]
+func (f *raw) tensor(name string) *rawTensor {
+	return &f.tensors[slices.IndexFunc(f.tensors, func(t rawTensor) bool { return t.name == name })]
 }
 
 // set changes a value; nil removes it.
-func (f *rawGGUF) set(key string, v any) {
+func (f *raw) set(key string, v any) {
 	i := slices.Index(f.values, any(key))
 	switch {
 	case i < 0:
@@ -76,18 +76,18 @@ func (f *rawGGUF) set(key string, v any) {
 	}
 }
 
-// readRawGGUF takes the golden file apart.
-func readRawGGUF(t testing.TB) *rawGGUF {
+// readRaw takes the golden file apart.
+func readRaw(t testing.TB) *raw {
 	t.Helper()
 	data, err := os.ReadFile(goldenGGUF)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := readGGUF(bytes.NewReader(data), int64(len(data)))
+	h, err := readHeader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &rawGGUF{}
+	f := &raw{}
 	for _, key := range slices.Sorted(maps.Keys(h.values)) {
 		switch v := h.values[key].(type) {
 		case int64:
@@ -98,14 +98,14 @@ func readRawGGUF(t testing.TB) *rawGGUF {
 			f.values = append(f.values, key, v)
 		}
 	}
-	for _, g := range slices.SortedFunc(maps.Values(h.tensors), func(a, b ggufTensor) int { return int(a.off - b.off) }) {
-		f.tensors = append(f.tensors, rawGGUFTensor{g, data[g.off : g.off+g.n]})
+	for _, g := range slices.SortedFunc(maps.Values(h.tensors), func(a, b tensorInfo) int { return int(a.off - b.off) }) {
+		f.tensors = append(f.tensors, rawTensor{g, data[g.off : g.off+g.n]})
 	}
 	return f
 }
 
 // openRaw writes and opens a file.
-func openRaw(t testing.TB, f *rawGGUF) (*checkpoint.Checkpoint, error) {
+func openRaw(t testing.TB, f *raw) (*checkpoint.Checkpoint, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "model.gguf")
 	if err := os.WriteFile(path, f.encode(), 0o644); err != nil {
@@ -149,8 +149,8 @@ func hashes(t testing.TB, c *checkpoint.Checkpoint) (hs []string) {
 	return hs
 }
 
-// TestGGUFGolden: the reference's GGUF file has the tensors of its Hugging Face model, bit for bit.
-func TestGGUFGolden(t *testing.T) {
+// TestGolden: the reference's GGUF file has the tensors of its Hugging Face model, bit for bit.
+func TestGolden(t *testing.T) {
 	hf := openDir(t, filepath.Join(golden, "gqa_window8/model"))
 	c := openFile(t, goldenGGUF)
 	if !maps.EqualFunc(checkpointtest.Load(t, hf), checkpointtest.Load(t, c), bytes.Equal) {
@@ -167,8 +167,8 @@ func TestGGUFGolden(t *testing.T) {
 	}
 }
 
-// TestGGUFReadAt reads small parts that begin and end inside rows, at elements.
-func TestGGUFReadAt(t *testing.T) {
+// TestReadAt reads small parts that begin and end inside rows, at elements.
+func TestReadAt(t *testing.T) {
 	c := openFile(t, goldenGGUF)
 	for _, s := range c.Config().Tensors() {
 		all, err := checkpointtest.ReadTensor(t.Context(), c, s.Name)
@@ -187,8 +187,8 @@ func TestGGUFReadAt(t *testing.T) {
 	}
 }
 
-// TestGGUFWrite writes files from both layouts and reads them back; tensors are those of the reference's file.
-func TestGGUFWrite(t *testing.T) {
+// TestWrite writes files from both layouts and reads them back; tensors are those of the reference's file.
+func TestWrite(t *testing.T) {
 	small, err := checkpointtest.Preset("default")
 	if err != nil {
 		t.Fatal(err)
@@ -223,11 +223,11 @@ func TestGGUFWrite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := readGGUF(bytes.NewReader(data), int64(len(data)))
+		h, err := readHeader(bytes.NewReader(data), int64(len(data)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		reference := readRawGGUF(t)
+		reference := readRaw(t)
 		for _, r := range reference.tensors {
 			g := h.tensors[r.name]
 			if g.typ != r.typ || !slices.Equal(g.dims, r.dims) || !bytes.Equal(data[g.off:g.off+g.n], r.data) {
@@ -240,7 +240,7 @@ func TestGGUFWrite(t *testing.T) {
 	}
 }
 
-func TestGGUFWriteErrors(t *testing.T) {
+func TestWriteErrors(t *testing.T) {
 	src := openDir(t, filepath.Join(golden, "gqa_window8/model"))
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -270,10 +270,10 @@ func TestGGUFWriteErrors(t *testing.T) {
 	}
 }
 
-// TestGGUFTypes stores the same numbers in other types, and gate and up in one tensor.
-func TestGGUFTypes(t *testing.T) {
+// TestTypes stores the same numbers in other types, and gate and up in one tensor.
+func TestTypes(t *testing.T) {
 	want := checkpointtest.Load(t, openFile(t, goldenGGUF))
-	f := readRawGGUF(t)
+	f := readRaw(t)
 
 	// F16: powers of two and small integers fit both.
 	q := f.tensor("blk.0.attn_q.weight")
@@ -281,7 +281,7 @@ func TestGGUFTypes(t *testing.T) {
 	for i := range values {
 		values[i] = float32(math.Ldexp(float64(i%7-3), i%9-4))
 	}
-	q.typ, q.data = ggufF16, make([]byte, 2*len(values))
+	q.typ, q.data = typeF16, make([]byte, 2*len(values))
 	tensor.F32ToF16(q.data, values)
 	wantQ := make([]byte, 2*len(values))
 	tensor.F32ToBF16(wantQ, values)
@@ -290,7 +290,7 @@ func TestGGUFTypes(t *testing.T) {
 	// Q8_0: a scale and 32 bytes.
 	o := f.tensor("blk.1.attn_output.weight")
 	n := len(o.data) / 2
-	o.typ, o.data = ggufQ8_0, nil
+	o.typ, o.data = typeQ8_0, nil
 	wantO := make([]byte, 2*n)
 	for b := range n / 32 {
 		scale := float32(math.Ldexp(1+float64(b%16)/16, -b%10))
@@ -305,7 +305,7 @@ func TestGGUFTypes(t *testing.T) {
 
 	// BF16 where usually F32 is.
 	norm := f.tensor("output_norm.weight")
-	norm.typ, norm.data = ggufBF16, want["model.norm.weight"]
+	norm.typ, norm.data = typeBF16, want["model.norm.weight"]
 
 	// Gate and up of layer 1 in one tensor.
 	for _, suffix := range []string{".weight", ".bias"} {
@@ -319,9 +319,9 @@ func TestGGUFTypes(t *testing.T) {
 		gate.name, gate.data = "blk.1.ffn_gate_up_exps"+suffix, fused
 		gate.dims = slices.Clone(gate.dims)
 		gate.dims[len(gate.dims)-2] *= 2
-		f.tensors = slices.DeleteFunc(f.tensors, func(t rawGGUFTensor) bool { return t.name == up.name })
+		f.tensors = slices.DeleteFunc(f.tensors, func(t rawTensor) bool { return t.name == up.name })
 	}
-	f.tensors = append(f.tensors, rawGGUFTensor{ggufTensor: ggufTensor{name: "rope_freqs.weight", dims: []int64{8}, typ: ggufF32}, data: make([]byte, 32)})
+	f.tensors = append(f.tensors, rawTensor{tensorInfo: tensorInfo{name: "rope_freqs.weight", dims: []int64{8}, typ: typeF32}, data: make([]byte, 32)})
 	f.set("tokenizer.ggml.eos_token_id", uint32(7))
 	f.set("tokenizer.ggml.padding_token_id", uint32(9))
 	f.set("tokenizer.ggml.tokens", []string{"a", "bc"})
@@ -350,52 +350,52 @@ func TestGGUFTypes(t *testing.T) {
 	}
 }
 
-func TestGGUFErrors(t *testing.T) {
+func TestErrors(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		change func(f *rawGGUF)
+		change func(f *raw)
 		want   string
 	}{
-		{"OtherArchitecture", func(f *rawGGUF) { f.set("general.architecture", "llama") }, "general.architecture is llama, only gpt-oss is supported"},
-		{"Ollama", func(f *rawGGUF) { f.set("general.architecture", "gptoss") }, "the file is in Ollama's form: use one in llama.cpp's, or the published safetensors"},
-		{"NoArchitecture", func(f *rawGGUF) { f.set("general.architecture", nil) }, "general.architecture is <nil>, only gpt-oss is supported"},
-		{"Split", func(f *rawGGUF) { f.set("split.count", uint32(3)) }, "the model is split into 3 files: merge them with llama-gguf-split --merge"},
-		{"Missing", func(f *rawGGUF) { f.set("gpt-oss.attention.head_count", nil) }, "metadata gpt-oss.attention.head_count is missing: convert the model with a current llama.cpp"},
-		{"WrongType", func(f *rawGGUF) { f.set("gpt-oss.attention.head_count", []int32{1, 2}) }, "metadata gpt-oss.attention.head_count is missing: convert the model with a current llama.cpp"},
-		{"Text", func(f *rawGGUF) { f.set("gpt-oss.expert_count", "many") }, "metadata gpt-oss.expert_count is many: convert the model with a current llama.cpp"},
-		{"Rope", func(f *rawGGUF) { f.set("gpt-oss.rope.scaling.type", "linear") }, "metadata gpt-oss.rope.scaling.type is linear, only yarn is supported"},
-		{"ValueLength", func(f *rawGGUF) { f.set("gpt-oss.attention.value_length", uint32(128)) }, "heads have … elements in keys and 128 in values: this is not gpt-oss"},
-		{"Layers", func(f *rawGGUF) { f.set("gpt-oss.block_count", uint32(1<<31)) }, "gptoss: config.json: num_hidden_layers is 2147483648, want 1 to 1024"},
-		{"Deeper", func(f *rawGGUF) { f.set("gpt-oss.block_count", uint32(3)) }, `tensor "blk.2.attn_norm.weight" is missing: the file is incomplete`},
-		{"Alignment", func(f *rawGGUF) { f.set("general.alignment", uint32(0)) }, "general.alignment is 0"},
-		{"NoEmbedding", func(f *rawGGUF) { f.tensor("token_embd.weight").name = "x" }, `tensor "token_embd.weight" is missing or no matrix: the file is incomplete`},
-		{"Shape", func(f *rawGGUF) { slices.Reverse(f.tensor("blk.0.attn_k.weight").dims) }, `tensor "blk.0.attn_k.weight" has dimensions [128 64], the metadata asks for [64 128]`},
-		{"Quantised", func(f *rawGGUF) { f.tensor("blk.0.attn_k.weight").typ = 12 }, `tensor "blk.0.attn_k.weight" is ggml type 12: only F32, F16, BF16 and Q8_0 can be used here`},
-		{"ExpertsQuantised", func(f *rawGGUF) { f.tensor("blk.0.ffn_down_exps.weight").typ = 14 }, `tensor "blk.0.ffn_down_exps.weight" is ggml type 14: only files with MXFP4 experts can be used`},
-		{"GateUnlikeUp", func(f *rawGGUF) { f.tensor("blk.0.ffn_up_exps.weight").typ = 14 }, "gate is MXFP4 and up is ggml type 14: they must be alike"},
-		{"BiasInBlocks", func(f *rawGGUF) {
+		{"OtherArchitecture", func(f *raw) { f.set("general.architecture", "llama") }, "general.architecture is llama, only gpt-oss is supported"},
+		{"Ollama", func(f *raw) { f.set("general.architecture", "gptoss") }, "the file is in Ollama's form: use one in llama.cpp's, or the published safetensors"},
+		{"NoArchitecture", func(f *raw) { f.set("general.architecture", nil) }, "general.architecture is <nil>, only gpt-oss is supported"},
+		{"Split", func(f *raw) { f.set("split.count", uint32(3)) }, "the model is split into 3 files: merge them with llama-gguf-split --merge"},
+		{"Missing", func(f *raw) { f.set("gpt-oss.attention.head_count", nil) }, "metadata gpt-oss.attention.head_count is missing: convert the model with a current llama.cpp"},
+		{"WrongType", func(f *raw) { f.set("gpt-oss.attention.head_count", []int32{1, 2}) }, "metadata gpt-oss.attention.head_count is missing: convert the model with a current llama.cpp"},
+		{"Text", func(f *raw) { f.set("gpt-oss.expert_count", "many") }, "metadata gpt-oss.expert_count is many: convert the model with a current llama.cpp"},
+		{"Rope", func(f *raw) { f.set("gpt-oss.rope.scaling.type", "linear") }, "metadata gpt-oss.rope.scaling.type is linear, only yarn is supported"},
+		{"ValueLength", func(f *raw) { f.set("gpt-oss.attention.value_length", uint32(128)) }, "heads have … elements in keys and 128 in values: this is not gpt-oss"},
+		{"Layers", func(f *raw) { f.set("gpt-oss.block_count", uint32(1<<31)) }, "gptoss: config.json: num_hidden_layers is 2147483648, want 1 to 1024"},
+		{"Deeper", func(f *raw) { f.set("gpt-oss.block_count", uint32(3)) }, `tensor "blk.2.attn_norm.weight" is missing: the file is incomplete`},
+		{"Alignment", func(f *raw) { f.set("general.alignment", uint32(0)) }, "general.alignment is 0"},
+		{"NoEmbedding", func(f *raw) { f.tensor("token_embd.weight").name = "x" }, `tensor "token_embd.weight" is missing or no matrix: the file is incomplete`},
+		{"Shape", func(f *raw) { slices.Reverse(f.tensor("blk.0.attn_k.weight").dims) }, `tensor "blk.0.attn_k.weight" has dimensions [128 64], the metadata asks for [64 128]`},
+		{"Quantised", func(f *raw) { f.tensor("blk.0.attn_k.weight").typ = 12 }, `tensor "blk.0.attn_k.weight" is ggml type 12: only F32, F16, BF16 and Q8_0 can be used here`},
+		{"ExpertsQuantised", func(f *raw) { f.tensor("blk.0.ffn_down_exps.weight").typ = 14 }, `tensor "blk.0.ffn_down_exps.weight" is ggml type 14: only files with MXFP4 experts can be used`},
+		{"GateUnlikeUp", func(f *raw) { f.tensor("blk.0.ffn_up_exps.weight").typ = 14 }, "gate is MXFP4 and up is ggml type 14: they must be alike"},
+		{"BiasInBlocks", func(f *raw) {
 			for _, name := range []string{"blk.0.ffn_gate_exps.bias", "blk.0.ffn_up_exps.bias"} {
 				x := f.tensor(name)
-				x.typ, x.data = ggufQ8_0, x.data[:len(x.data)/128*34]
+				x.typ, x.data = typeQ8_0, x.data[:len(x.data)/128*34]
 			}
 		}, `tensor "blk.0.ffn_gate_exps.bias" is Q8_0: only F32, F16, BF16 and Q8_0 can be used here`},
-		{"Twice", func(f *rawGGUF) { f.tensor("blk.0.attn_k.bias").name = "blk.0.attn_v.bias" }, `tensor "blk.0.attn_v.bias" appears twice`},
-		{"Dimensions", func(f *rawGGUF) { f.tensor("blk.0.attn_k.bias").dims = make([]int64, 5) }, `tensor "blk.0.attn_k.bias": 5 dimensions, at most 4 are possible: the file is damaged, download it again`},
-		{"Zero", func(f *rawGGUF) { f.tensor("blk.0.attn_k.bias").dims = []int64{0} }, `tensor "blk.0.attn_k.bias": dimension 0 is impossible: the file is damaged, download it again`},
-		{"Huge", func(f *rawGGUF) { f.tensor("blk.0.attn_k.bias").dims = []int64{1 << 40, 1 << 40} }, `tensor "blk.0.attn_k.bias": dimension 1099511627776 is impossible: the file is damaged, download it again`},
-		{"NoBlocks", func(f *rawGGUF) { f.tensor("blk.0.ffn_up_exps.weight").dims[0] = 33 }, `tensor "blk.0.ffn_up_exps.weight": dimensions [33 …] are no whole blocks of MXFP4`},
-		{"Overlap", func(f *rawGGUF) { f.tensor("blk.0.attn_k.bias").dims = []int64{1 << 10} }, `tensor "…" overlaps "blk.0.attn_k.bias": the file is damaged, download it again`},
-		{"Version", func(f *rawGGUF) { f.version = 1 }, "GGUF version is 1, want 2 or 3: convert the model with a current llama.cpp"},
-		{"BigEndian", func(f *rawGGUF) { f.version = 3 << 24 }, "the file is big-endian: convert it on a little-endian machine"},
+		{"Twice", func(f *raw) { f.tensor("blk.0.attn_k.bias").name = "blk.0.attn_v.bias" }, `tensor "blk.0.attn_v.bias" appears twice`},
+		{"Dimensions", func(f *raw) { f.tensor("blk.0.attn_k.bias").dims = make([]int64, 5) }, `tensor "blk.0.attn_k.bias": 5 dimensions, at most 4 are possible: the file is damaged, download it again`},
+		{"Zero", func(f *raw) { f.tensor("blk.0.attn_k.bias").dims = []int64{0} }, `tensor "blk.0.attn_k.bias": dimension 0 is impossible: the file is damaged, download it again`},
+		{"Huge", func(f *raw) { f.tensor("blk.0.attn_k.bias").dims = []int64{1 << 40, 1 << 40} }, `tensor "blk.0.attn_k.bias": dimension 1099511627776 is impossible: the file is damaged, download it again`},
+		{"NoBlocks", func(f *raw) { f.tensor("blk.0.ffn_up_exps.weight").dims[0] = 33 }, `tensor "blk.0.ffn_up_exps.weight": dimensions [33 …] are no whole blocks of MXFP4`},
+		{"Overlap", func(f *raw) { f.tensor("blk.0.attn_k.bias").dims = []int64{1 << 10} }, `tensor "…" overlaps "blk.0.attn_k.bias": the file is damaged, download it again`},
+		{"Version", func(f *raw) { f.version = 1 }, "GGUF version is 1, want 2 or 3: convert the model with a current llama.cpp"},
+		{"BigEndian", func(f *raw) { f.version = 3 << 24 }, "the file is big-endian: convert it on a little-endian machine"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := readRawGGUF(t)
+			f := readRaw(t)
 			c.change(f)
 			_, err := openRaw(t, f)
 			checkpointtest.WantError(t, err, "checkpoint: …/model.gguf: "+c.want)
 		})
 	}
-	data := readRawGGUF(t).encode()
+	data := readRaw(t).encode()
 	for _, c := range []struct {
 		name string
 		data []byte
@@ -419,16 +419,16 @@ func TestGGUFErrors(t *testing.T) {
 	}
 }
 
-// FuzzGGUF: no header makes the reader panic or claim bytes outside the file.
-func FuzzGGUF(f *testing.F) {
-	data := readRawGGUF(f).encode()
+// FuzzHeader: no header makes the reader panic or claim bytes outside the file.
+func FuzzHeader(f *testing.F) {
+	data := readRaw(f).encode()
 	header := data[:4096]
 	f.Add(header, int64(len(data)))
 	f.Add(data[:24], int64(24))
 	f.Add(fmt.Appendf(nil, "GGUF\x03\x00\x00\x00%s", make([]byte, 16)), int64(100))
 	f.Fuzz(func(t *testing.T, data []byte, size int64) {
 		size = max(size, int64(len(data)))
-		h, err := readGGUF(bytes.NewReader(data), size)
+		h, err := readHeader(bytes.NewReader(data), size)
 		if err != nil {
 			return
 		}

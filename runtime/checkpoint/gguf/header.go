@@ -14,91 +14,91 @@ import (
 // The GGUF container (github.com/ggml-org/ggml, docs/gguf.md): "GGUF", u32 version, u64 number of tensors, u64 number of
 // key-values; key-values; tensor infos; padding; data. Everything is little-endian, dimensions are listed fastest first.
 const (
-	ggufMagic     = "GGUF"
-	ggufVersion   = 3
-	ggufAlignment = 32 // unless general.alignment says otherwise
+	magic            = "GGUF"
+	version          = 3
+	defaultAlignment = 32 // unless general.alignment says otherwise
 )
 
-// ggufType is how a GGUF tensor is stored.
-type ggufType uint32
+// ggmlType is how a GGUF tensor is stored.
+type ggmlType uint32
 
 const (
-	ggufF32   ggufType = 0
-	ggufF16   ggufType = 1
-	ggufQ8_0  ggufType = 8 // blocks of 32: f16 scale, 32 int8
-	ggufBF16  ggufType = 30
-	ggufMXFP4 ggufType = 39 // blocks of 32: E8M0 scale, 16 bytes of codes
+	typeF32   ggmlType = 0
+	typeF16   ggmlType = 1
+	typeQ8_0  ggmlType = 8 // blocks of 32: f16 scale, 32 int8
+	typeBF16  ggmlType = 30
+	typeMXFP4 ggmlType = 39 // blocks of 32: E8M0 scale, 16 bytes of codes
 )
 
-// ggufBlocks gives the types that gpt-oss files have: block sizes in elements and in bytes.
-var ggufBlocks = map[ggufType]struct {
+// blockSizes gives the types that gpt-oss files have: block sizes in elements and in bytes.
+var blockSizes = map[ggmlType]struct {
 	name            string
 	elements, bytes int64
 }{
-	ggufF32: {"F32", 1, 4}, ggufF16: {"F16", 1, 2}, ggufQ8_0: {"Q8_0", 32, 34}, ggufBF16: {"BF16", 1, 2}, ggufMXFP4: {"MXFP4", 32, 17},
+	typeF32: {"F32", 1, 4}, typeF16: {"F16", 1, 2}, typeQ8_0: {"Q8_0", 32, 34}, typeBF16: {"BF16", 1, 2}, typeMXFP4: {"MXFP4", 32, 17},
 }
 
-func (t ggufType) String() string {
-	if b, ok := ggufBlocks[t]; ok {
+func (t ggmlType) String() string {
+	if b, ok := blockSizes[t]; ok {
 		return b.name
 	}
 	return fmt.Sprintf("ggml type %d", uint32(t))
 }
 
 // bytes is the size of n elements, which must be whole blocks.
-func (t ggufType) bytes(n int64) int64 {
-	b := ggufBlocks[t]
+func (t ggmlType) bytes(n int64) int64 {
+	b := blockSizes[t]
 	return n / b.elements * b.bytes
 }
 
-// ggufValueType is the type of a value of the metadata.
-type ggufValueType uint32
+// valueType is the type of a value of the metadata.
+type valueType uint32
 
 const (
-	ggufUint8 ggufValueType = iota
-	ggufInt8
-	ggufUint16
-	ggufInt16
-	ggufUint32
-	ggufInt32
-	ggufFloat32
-	ggufBool
-	ggufString
-	ggufArray
-	ggufUint64
-	ggufInt64
-	ggufFloat64
+	valueUint8 valueType = iota
+	valueInt8
+	valueUint16
+	valueInt16
+	valueUint32
+	valueInt32
+	valueFloat32
+	valueBool
+	valueString
+	valueArray
+	valueUint64
+	valueInt64
+	valueFloat64
 )
 
-// ggufSizes are the bytes of a value; 0 where they vary.
-var ggufSizes = [...]int64{1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8}
+// valueSizes are the bytes of a value; 0 where they vary.
+var valueSizes = [...]int64{1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8}
 
-// ggufTensor is a tensor of a GGUF file.
-type ggufTensor struct {
+// tensorInfo is a tensor of a GGUF file.
+type tensorInfo struct {
 	name string
 	dims []int64 // fastest first
-	typ  ggufType
+	typ  ggmlType
 	off  int64 // in the file
 	n    int64 // bytes; 0 of an unknown type
 }
 
-// ggufHeader is a GGUF file without its data.
-type ggufHeader struct {
+// header is a GGUF file without its data.
+type header struct {
 	values  map[string]any // int64, float64, string or bool; arrays are left out
-	tensors map[string]ggufTensor
+	tensors map[string]tensorInfo
 }
 
 // Limits of what is read into memory; the longest string of a real file is a chat template.
 const (
-	maxGGUFString = 1 << 20
-	maxGGUFName   = 1 << 10
-	maxGGUFKeys   = 1 << 16
-	maxGGUFInfos  = 1 << 20
+	maxString = 1 << 20
+	maxName   = 1 << 10
+	maxKeys   = 1 << 16
+	maxInfos  = 1 << 20
 )
 
-// readGGUF reads everything before the data of a file of fileBytes bytes. Errors do not name the file.
-func readGGUF(r io.Reader, fileBytes int64) (*ggufHeader, error) {
-	g := &ggufReader{r: bufio.NewReaderSize(r, 1<<16), size: fileBytes}
+// readHeader reads everything before the data of a file of fileBytes bytes. Errors do not name the file.
+func readHeader(r io.Reader, fileBytes int64) (*header, error) {
+	g := &headerReader{r: bufio.NewReaderSize(r, 1<<16), size: fileBytes}
 	h, err := g.header()
 	if err == nil {
 		err = g.err
@@ -109,15 +109,15 @@ func readGGUF(r io.Reader, fileBytes int64) (*ggufHeader, error) {
 	return h, err
 }
 
-// ggufReader reads the header. The first error stays in err, after which every method returns zero.
-type ggufReader struct {
+// headerReader reads the header. The first error stays in err, after which every method returns zero.
+type headerReader struct {
 	r    *bufio.Reader
 	pos  int64
 	size int64 // of the file
 	err  error
 }
 
-func (g *ggufReader) fail(format string, args ...any) error {
+func (g *headerReader) fail(format string, args ...any) error {
 	if g.err == nil {
 		g.err = fmt.Errorf(format, args...)
 	}
@@ -125,9 +125,9 @@ func (g *ggufReader) fail(format string, args ...any) error {
 }
 
 // left is how many bytes can still follow.
-func (g *ggufReader) left() int64 { return g.size - g.pos }
+func (g *headerReader) left() int64 { return g.size - g.pos }
 
-func (g *ggufReader) bytes(n int64) []byte {
+func (g *headerReader) bytes(n int64) []byte {
 	if g.err == nil && n > g.left() {
 		g.err = io.ErrUnexpectedEOF
 	}
@@ -142,7 +142,7 @@ func (g *ggufReader) bytes(n int64) []byte {
 	return p
 }
 
-func (g *ggufReader) skip(n int64) {
+func (g *headerReader) skip(n int64) {
 	if g.err == nil && n > g.left() {
 		g.err = io.ErrUnexpectedEOF
 	}
@@ -152,21 +152,21 @@ func (g *ggufReader) skip(n int64) {
 	}
 }
 
-func (g *ggufReader) uint32() uint32 {
+func (g *headerReader) uint32() uint32 {
 	if p := g.bytes(4); p != nil {
 		return binary.LittleEndian.Uint32(p)
 	}
 	return 0
 }
 
-func (g *ggufReader) uint64() uint64 {
+func (g *headerReader) uint64() uint64 {
 	if p := g.bytes(8); p != nil {
 		return binary.LittleEndian.Uint64(p)
 	}
 	return 0
 }
 
-func (g *ggufReader) string(limit uint64) string {
+func (g *headerReader) string(limit uint64) string {
 	n := g.uint64()
 	if n > limit {
 		g.fail("a string has %d bytes, at most %d are expected: the file is damaged, download it again", n, limit)
@@ -174,27 +174,27 @@ func (g *ggufReader) string(limit uint64) string {
 	return string(g.bytes(int64(n)))
 }
 
-func (g *ggufReader) header() (*ggufHeader, error) {
-	if magic := g.bytes(4); g.err == nil && string(magic) != ggufMagic {
+func (g *headerReader) header() (*header, error) {
+	if first := g.bytes(4); g.err == nil && string(first) != magic {
 		return nil, errors.New("this is not a GGUF file")
 	}
 	switch v := g.uint32(); {
 	case g.err != nil:
 		return nil, g.err
-	case v == 2 || v == ggufVersion:
+	case v == 2 || v == version:
 	case v<<16 == 0:
 		return nil, errors.New("the file is big-endian: convert it on a little-endian machine")
 	default:
 		return nil, fmt.Errorf("GGUF version is %d, want 2 or 3: convert the model with a current llama.cpp", v)
 	}
 	nTensors, nValues := g.uint64(), g.uint64()
-	if g.err == nil && (nTensors > maxGGUFInfos || nValues > maxGGUFKeys) {
+	if g.err == nil && (nTensors > maxInfos || nValues > maxKeys) {
 		return nil, fmt.Errorf("%d tensors and %d values: the file is damaged, download it again", nTensors, nValues)
 	}
-	h := &ggufHeader{values: map[string]any{}, tensors: map[string]ggufTensor{}}
+	h := &header{values: map[string]any{}, tensors: map[string]tensorInfo{}}
 	for range nValues {
-		key := g.string(maxGGUFName)
-		v := g.value(ggufValueType(g.uint32()))
+		key := g.string(maxName)
+		v := g.value(valueType(g.uint32()))
 		if g.err != nil {
 			return nil, fmt.Errorf("value %q: %w", key, g.err)
 		}
@@ -202,7 +202,7 @@ func (g *ggufReader) header() (*ggufHeader, error) {
 			h.values[key] = v
 		}
 	}
-	var order []ggufTensor
+	var order []tensorInfo
 	for range nTensors {
 		t, err := g.info()
 		if err != nil {
@@ -214,7 +214,7 @@ func (g *ggufReader) header() (*ggufHeader, error) {
 		h.tensors[t.name] = t
 		order = append(order, t)
 	}
-	alignment := int64(ggufAlignment)
+	alignment := int64(defaultAlignment)
 	if v, ok := h.values["general.alignment"]; ok {
 		if alignment, ok = v.(int64); !ok || alignment < 1 || alignment > 1<<20 {
 			return nil, fmt.Errorf("general.alignment is %v", v)
@@ -224,19 +224,19 @@ func (g *ggufReader) header() (*ggufHeader, error) {
 }
 
 // value reads a value of the metadata; nil for an array.
-func (g *ggufReader) value(t ggufValueType) any {
+func (g *headerReader) value(t valueType) any {
 	switch t {
-	case ggufString:
-		return g.string(maxGGUFString)
-	case ggufArray:
+	case valueString:
+		return g.string(maxString)
+	case valueArray:
 		g.array()
 		return nil
 	}
-	if t > ggufFloat64 {
+	if t > valueFloat64 {
 		g.fail("type %d is unknown", t)
 		return nil
 	}
-	p := g.bytes(ggufSizes[t])
+	p := g.bytes(valueSizes[t])
 	if p == nil {
 		return nil
 	}
@@ -245,17 +245,17 @@ func (g *ggufReader) value(t ggufValueType) any {
 		u |= uint64(b) << (8 * i)
 	}
 	switch t {
-	case ggufBool:
+	case valueBool:
 		return u != 0
-	case ggufFloat32: // as a decimal number the value that was meant: 1e-05, not 9.99999974737875e-06
+	case valueFloat32: // as a decimal number the value that was meant: 1e-05, not 9.99999974737875e-06
 		f, err := strconv.ParseFloat(strconv.FormatFloat(float64(math.Float32frombits(uint32(u))), 'g', -1, 32), 64)
 		if err != nil {
 			g.fail("%w", err)
 		}
 		return f
-	case ggufFloat64:
+	case valueFloat64:
 		return math.Float64frombits(u)
-	case ggufInt8, ggufInt16, ggufInt32:
+	case valueInt8, valueInt16, valueInt32:
 		shift := 64 - 8*len(p)
 		return int64(u<<shift) >> shift
 	}
@@ -263,26 +263,26 @@ func (g *ggufReader) value(t ggufValueType) any {
 }
 
 // array skips an array.
-func (g *ggufReader) array() {
-	t, n := ggufValueType(g.uint32()), g.uint64()
+func (g *headerReader) array() {
+	t, n := valueType(g.uint32()), g.uint64()
 	switch {
 	case g.err != nil:
-	case t == ggufString:
+	case t == valueString:
 		for i := uint64(0); i < n && g.err == nil; i++ {
 			g.skip(int64(min(g.uint64(), math.MaxInt64)))
 		}
-	case t == ggufArray || t > ggufFloat64:
+	case t == valueArray || t > valueFloat64:
 		g.fail("an array of type %d is unknown", t)
 	case n > uint64(g.left()):
 		g.err = io.ErrUnexpectedEOF
 	default:
-		g.skip(int64(n) * ggufSizes[t])
+		g.skip(int64(n) * valueSizes[t])
 	}
 }
 
 // info reads a tensor info; the offset is still relative to the data.
-func (g *ggufReader) info() (t ggufTensor, err error) {
-	t.name = g.string(maxGGUFName)
+func (g *headerReader) info() (t tensorInfo, err error) {
+	t.name = g.string(maxName)
 	n := g.uint32()
 	if n > 4 {
 		return t, g.fail("%d dimensions, at most 4 are possible: the file is damaged, download it again", n)
@@ -296,13 +296,13 @@ func (g *ggufReader) info() (t ggufTensor, err error) {
 		t.dims = append(t.dims, int64(d))
 		elements *= int64(d)
 	}
-	t.typ = ggufType(g.uint32())
+	t.typ = ggmlType(g.uint32())
 	off := g.uint64()
 	if off > 1<<60 {
 		return t, g.fail("offset %d is impossible: the file is damaged, download it again", off)
 	}
 	t.off = int64(off)
-	if b, ok := ggufBlocks[t.typ]; ok {
+	if b, ok := blockSizes[t.typ]; ok {
 		if len(t.dims) == 0 || t.dims[0]%b.elements != 0 {
 			return t, g.fail("dimensions %v are no whole blocks of %s", t.dims, t.typ)
 		}
@@ -312,9 +312,9 @@ func (g *ggufReader) info() (t ggufTensor, err error) {
 }
 
 // checkData makes offsets relative to the file and checks that tensors lie inside it, apart from each other.
-func (g *ggufReader) checkData(h *ggufHeader, order []ggufTensor, alignment int64) error {
+func (g *headerReader) checkData(h *header, order []tensorInfo, alignment int64) error {
 	data := (g.pos + alignment - 1) / alignment * alignment
-	slices.SortStableFunc(order, func(a, b ggufTensor) int { return int(max(-1, min(1, a.off-b.off))) })
+	slices.SortStableFunc(order, func(a, b tensorInfo) int { return int(max(-1, min(1, a.off-b.off))) })
 	end := int64(0)
 	for i, t := range order {
 		if t.off%alignment != 0 {

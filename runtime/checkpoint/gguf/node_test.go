@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestGGUFNode: Hugging Face's own reader finds the tensors of a file, read or written by us, where we have them.
-func TestGGUFNode(t *testing.T) {
+// TestNode: Hugging Face's own reader finds the tensors of a file, read or written by us, where we have them.
+func TestNode(t *testing.T) {
 	module := filepath.Join("..", "..", "..", "build", "gguf", "node_modules", "@huggingface", "gguf", "dist", "index.mjs")
 	skip := func(reason string) {
 		if os.Getenv("CI") != "" {
@@ -47,7 +47,7 @@ func TestGGUFNode(t *testing.T) {
 		type tensor struct {
 			Name   string
 			Dims   []int64
-			Type   ggufType
+			Type   ggmlType
 			Offset int64
 		}
 		var theirs struct {
@@ -61,7 +61,7 @@ func TestGGUFNode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := readGGUF(bytes.NewReader(data), int64(len(data)))
+		h, err := readHeader(bytes.NewReader(data), int64(len(data)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,13 +33,13 @@ type Vocabulary struct {
 	BOS, EOS, Pad int32
 }
 
-// ggufFileType says "mostly MXFP4", as llama.cpp numbers it.
-const ggufFileType = 38
+// fileType says "mostly MXFP4", as llama.cpp numbers it.
+const fileType = 38
 
 // Write writes a checkpoint as a GGUF file for llama.cpp: matrices BF16, vectors and the router F32, experts MXFP4, all
 // without loss. It fails if the file cannot say what the configuration says. An incomplete file is never left.
 func Write(ctx context.Context, c *checkpoint.Checkpoint, path string, o Options, progress func(checkpoint.Progress)) (err error) {
-	w := &ggufWriter{c: c, path: path}
+	w := &writer{c: c, path: path}
 	if err := w.plan(o); err != nil {
 		return err
 	}
@@ -83,42 +83,42 @@ func Write(ctx context.Context, c *checkpoint.Checkpoint, path string, o Options
 }
 
 // write puts p at an offset of the file.
-func (w *ggufWriter) write(f *os.File, p []byte, off int64) error {
+func (w *writer) write(f *os.File, p []byte, off int64) error {
 	_, err := f.WriteAt(p, off)
 	return checkpoint.WriteError(w.path, err)
 }
 
-// ggufWriter lays out a file.
-type ggufWriter struct {
+// writer lays out a file.
+type writer struct {
 	c         *checkpoint.Checkpoint
 	path      string
 	header    []byte
 	dataBytes int64
-	jobs      []ggufJob
+	jobs      []job
 }
 
-// ggufJob reads a part of the model and writes it. It returns how many bytes it read.
-type ggufJob func(ctx context.Context, f *os.File) (int64, error)
+// job reads a part of the model and writes it. It returns how many bytes it read.
+type job func(ctx context.Context, f *os.File) (int64, error)
 
 // plan makes the header and the jobs.
-func (w *ggufWriter) plan(o Options) error {
+func (w *writer) plan(o Options) error {
 	config := w.c.Config()
-	if err := checkGGUF(config, o.Vocabulary); err != nil {
+	if err := checkConfig(config, o.Vocabulary); err != nil {
 		return err
 	}
-	h := ggufEncoder{}
+	h := headerEncoder{}
 	h.config(config, o)
 	at := map[string]int64{} // in the data
 	tensors := config.Tensors()
 	for _, t := range tensors {
-		for _, g := range ggufTensors(config, t) {
+		for _, g := range infosOf(config, t) {
 			at[g.name] = h.tensor(g)
 		}
 	}
 	w.header, w.dataBytes = h.encode(), h.data
 	start := int64(len(w.header))
 	for i, t := range tensors {
-		gs := ggufTensors(config, t)
+		gs := infosOf(config, t)
 		switch {
 		case t.Kind == gptoss.GateUpScales || t.Kind == gptoss.DownScales: // go with their blocks
 		case t.Kind == gptoss.GateUpBlocks || t.Kind == gptoss.DownBlocks:
@@ -132,13 +132,13 @@ func (w *ggufWriter) plan(o Options) error {
 	return nil
 }
 
-// checkGGUF refuses what a GGUF file would silently lose.
-func checkGGUF(c *gptoss.Config, v Vocabulary) error {
-	if c.SwiGLULimit != ggufSwiGLULimit || c.SwiGLUAlpha != ggufSwiGLUAlpha {
-		return fmt.Errorf("checkpoint: gguf: swiglu_limit is %v and swiglu_alpha %v, llama.cpp has %v and %v built in", c.SwiGLULimit, c.SwiGLUAlpha, ggufSwiGLULimit, ggufSwiGLUAlpha)
+// checkConfig refuses what a GGUF file would silently lose.
+func checkConfig(c *gptoss.Config, v Vocabulary) error {
+	if c.SwiGLULimit != swigluLimit || c.SwiGLUAlpha != swigluAlpha {
+		return fmt.Errorf("checkpoint: gguf: swiglu_limit is %v and swiglu_alpha %v, llama.cpp has %v and %v built in", c.SwiGLULimit, c.SwiGLUAlpha, swigluLimit, swigluAlpha)
 	}
-	if c.Rope.BetaFast != ggufBetaFast || c.Rope.BetaSlow != ggufBetaSlow {
-		return fmt.Errorf("checkpoint: gguf: rope_scaling has beta_fast %v and beta_slow %v, llama.cpp has %v and %v built in", c.Rope.BetaFast, c.Rope.BetaSlow, ggufBetaFast, ggufBetaSlow)
+	if c.Rope.BetaFast != betaFast || c.Rope.BetaSlow != betaSlow {
+		return fmt.Errorf("checkpoint: gguf: rope_scaling has beta_fast %v and beta_slow %v, llama.cpp has %v and %v built in", c.Rope.BetaFast, c.Rope.BetaSlow, betaFast, betaSlow)
 	}
 	for n, sliding := range c.Sliding {
 		if sliding != (n%2 == 0) {
@@ -151,14 +151,14 @@ func checkGGUF(c *gptoss.Config, v Vocabulary) error {
 	return nil
 }
 
-// ggufTensors are the GGUF tensors that t goes to, without offsets; none for scales, which go with their blocks.
-func ggufTensors(c *gptoss.Config, t gptoss.TensorSpec) []ggufTensor {
+// infosOf are the GGUF tensors that t goes to, without offsets; none for scales, which go with their blocks.
+func infosOf(c *gptoss.Config, t gptoss.TensorSpec) []tensorInfo {
 	prefix := ""
 	if t.Layer >= 0 {
 		prefix = fmt.Sprintf("blk.%d.", t.Layer)
 	}
-	make := func(name string, typ ggufType, shape ...int) ggufTensor {
-		g := ggufTensor{name: prefix + name, typ: typ}
+	make := func(name string, typ ggmlType, shape ...int) tensorInfo {
+		g := tensorInfo{name: prefix + name, typ: typ}
 		elements := int64(1)
 		for i := range shape {
 			g.dims = append(g.dims, int64(shape[len(shape)-1-i]))
@@ -171,20 +171,20 @@ func ggufTensors(c *gptoss.Config, t gptoss.TensorSpec) []ggufTensor {
 	case gptoss.GateUpScales, gptoss.DownScales:
 		return nil
 	case gptoss.GateUpBlocks:
-		return []ggufTensor{make(ggufGate+".weight", ggufMXFP4, c.Experts, c.Intermediate, c.Hidden), make(ggufUp+".weight", ggufMXFP4, c.Experts, c.Intermediate, c.Hidden)}
+		return []tensorInfo{make(gateName+".weight", typeMXFP4, c.Experts, c.Intermediate, c.Hidden), make(upName+".weight", typeMXFP4, c.Experts, c.Intermediate, c.Hidden)}
 	case gptoss.GateUpBias:
-		return []ggufTensor{make(ggufGate+".bias", ggufF32, c.Experts, c.Intermediate), make(ggufUp+".bias", ggufF32, c.Experts, c.Intermediate)}
+		return []tensorInfo{make(gateName+".bias", typeF32, c.Experts, c.Intermediate), make(upName+".bias", typeF32, c.Experts, c.Intermediate)}
 	case gptoss.DownBlocks:
-		return []ggufTensor{make(ggufNames[t.Kind], ggufMXFP4, c.Experts, c.Hidden, c.Intermediate)}
+		return []tensorInfo{make(tensorNames[t.Kind], typeMXFP4, c.Experts, c.Hidden, c.Intermediate)}
 	case gptoss.Embedding, gptoss.QWeight, gptoss.KWeight, gptoss.VWeight, gptoss.OWeight, gptoss.Unembedding:
-		return []ggufTensor{make(ggufNames[t.Kind], ggufBF16, t.Shape...)}
+		return []tensorInfo{make(tensorNames[t.Kind], typeBF16, t.Shape...)}
 	}
-	return []ggufTensor{make(ggufNames[t.Kind], ggufF32, t.Shape...)}
+	return []tensorInfo{make(tensorNames[t.Kind], typeF32, t.Shape...)}
 }
 
 // numbers are the jobs for a bf16 tensor, which stays so, or becomes F32 and is perhaps taken apart.
-func (w *ggufWriter) numbers(t gptoss.TensorSpec, gs []ggufTensor, at map[string]int64, start int64) []ggufJob {
-	var jobs []ggufJob
+func (w *writer) numbers(t gptoss.TensorSpec, gs []tensorInfo, at map[string]int64, start int64) []job {
+	var jobs []job
 	ways := int64(len(gs)) // element i goes to tensor i%ways
 	step := min(t.Bytes(), checkpoint.PieceBytes)
 	for off := int64(0); off < t.Bytes(); off += step {
@@ -195,7 +195,7 @@ func (w *ggufWriter) numbers(t gptoss.TensorSpec, gs []ggufTensor, at map[string
 			}
 			for i, g := range gs {
 				out, size := p, int64(2)
-				if g.typ == ggufF32 {
+				if g.typ == typeF32 {
 					size = 4
 					out = make([]byte, 0, 2*len(p)/int(ways))
 					for j := 2 * i; j < len(p); j += 2 * int(ways) {
@@ -213,7 +213,7 @@ func (w *ggufWriter) numbers(t gptoss.TensorSpec, gs []ggufTensor, at map[string
 }
 
 // expert is the job for an expert's blocks and scales: row r goes to tensor r%len(gs).
-func (w *ggufWriter) expert(blocks, scales gptoss.TensorSpec, e int64, gs []ggufTensor, at map[string]int64, start int64) ggufJob {
+func (w *writer) expert(blocks, scales gptoss.TensorSpec, e int64, gs []tensorInfo, at map[string]int64, start int64) job {
 	experts := int64(blocks.Shape[0])
 	rows, ways := int64(blocks.Shape[1]), int64(len(gs))
 	return func(ctx context.Context, f *os.File) (int64, error) {
@@ -237,52 +237,52 @@ func (w *ggufWriter) expert(blocks, scales gptoss.TensorSpec, e int64, gs []gguf
 	}
 }
 
-// ggufEncoder collects a header.
-type ggufEncoder struct {
+// headerEncoder collects a header.
+type headerEncoder struct {
 	values, infos     bytes.Buffer
 	nValues, nTensors uint64
 	data              int64 // bytes of the tensors so far
 }
 
-func (h *ggufEncoder) u32(b *bytes.Buffer, v uint32) {
+func (h *headerEncoder) u32(b *bytes.Buffer, v uint32) {
 	b.Write(binary.LittleEndian.AppendUint32(nil, v))
 }
-func (h *ggufEncoder) u64(b *bytes.Buffer, v uint64) {
+func (h *headerEncoder) u64(b *bytes.Buffer, v uint64) {
 	b.Write(binary.LittleEndian.AppendUint64(nil, v))
 }
 
-func (h *ggufEncoder) text(b *bytes.Buffer, s string) {
+func (h *headerEncoder) text(b *bytes.Buffer, s string) {
 	h.u64(b, uint64(len(s)))
 	b.WriteString(s)
 }
 
 // value adds a key-value: uint32, float32, string, []string or []int32.
-func (h *ggufEncoder) value(key string, v any) {
+func (h *headerEncoder) value(key string, v any) {
 	b := &h.values
 	h.nValues++
 	h.text(b, key)
-	array := func(t ggufValueType, n int) {
-		h.u32(b, uint32(ggufArray))
+	array := func(t valueType, n int) {
+		h.u32(b, uint32(valueArray))
 		h.u32(b, uint32(t))
 		h.u64(b, uint64(n))
 	}
 	switch v := v.(type) {
 	case uint32:
-		h.u32(b, uint32(ggufUint32))
+		h.u32(b, uint32(valueUint32))
 		h.u32(b, v)
 	case float32:
-		h.u32(b, uint32(ggufFloat32))
+		h.u32(b, uint32(valueFloat32))
 		h.u32(b, math.Float32bits(v))
 	case string:
-		h.u32(b, uint32(ggufString))
+		h.u32(b, uint32(valueString))
 		h.text(b, v)
 	case []string:
-		array(ggufString, len(v))
+		array(valueString, len(v))
 		for _, s := range v {
 			h.text(b, s)
 		}
 	case []int32:
-		array(ggufInt32, len(v))
+		array(valueInt32, len(v))
 		for _, x := range v {
 			h.u32(b, uint32(x))
 		}
@@ -292,12 +292,12 @@ func (h *ggufEncoder) value(key string, v any) {
 }
 
 // config adds what describes the model.
-func (h *ggufEncoder) config(c *gptoss.Config, o Options) {
+func (h *headerEncoder) config(c *gptoss.Config, o Options) {
 	h.value("general.architecture", "gpt-oss")
 	if o.Name != "" {
 		h.value("general.name", o.Name)
 	}
-	h.value("general.file_type", uint32(ggufFileType))
+	h.value("general.file_type", uint32(fileType))
 	h.value("general.quantization_version", uint32(2))
 	for _, kv := range []struct {
 		key   string
@@ -340,7 +340,7 @@ func (h *ggufEncoder) config(c *gptoss.Config, o Options) {
 }
 
 // tensor adds an info and returns the tensor's place in the data.
-func (h *ggufEncoder) tensor(t ggufTensor) (off int64) {
+func (h *headerEncoder) tensor(t tensorInfo) (off int64) {
 	off = h.data
 	h.nTensors++
 	h.text(&h.infos, t.name)
@@ -350,19 +350,19 @@ func (h *ggufEncoder) tensor(t ggufTensor) (off int64) {
 	}
 	h.u32(&h.infos, uint32(t.typ))
 	h.u64(&h.infos, uint64(off))
-	h.data += (t.n + ggufAlignment - 1) / ggufAlignment * ggufAlignment
+	h.data += (t.n + defaultAlignment - 1) / defaultAlignment * defaultAlignment
 	return off
 }
 
 // encode is the file up to its data.
-func (h *ggufEncoder) encode() []byte {
+func (h *headerEncoder) encode() []byte {
 	var b bytes.Buffer
-	b.WriteString(ggufMagic)
-	h.u32(&b, ggufVersion)
+	b.WriteString(magic)
+	h.u32(&b, version)
 	h.u64(&b, h.nTensors)
 	h.u64(&b, h.nValues)
 	b.Write(h.values.Bytes())
 	b.Write(h.infos.Bytes())
-	b.Write(make([]byte, (ggufAlignment-b.Len()%ggufAlignment)%ggufAlignment))
+	b.Write(make([]byte, (defaultAlignment-b.Len()%defaultAlignment)%defaultAlignment))
 	return b.Bytes()
 }

@@ -1,0 +1,104 @@
+package gguf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"gossamer/runtime/checkpoint"
+)
+
+// source reads a GGUF file: files are tensors of Hugging Face's layout, made while they are read.
+type source struct {
+	fsys    fs.FS
+	name    string
+	recipes map[string]recipe
+}
+
+func (s *source) open(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	f, err := s.fsys.Open(s.name)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	at, ok := f.(io.ReaderAt)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("checkpoint: %s: the file system cannot read at an offset", s.name), f.Close())
+	}
+	return &tensorReader{file: f, at: at, recipe: s.recipes[name], pos: off, end: off + n}, nil
+}
+
+// tensorReader makes a tensor's bytes from pos to end.
+type tensorReader struct {
+	file     fs.File
+	at       io.ReaderAt
+	recipe   recipe
+	pos, end int64
+	made     []byte // rows that are not yet taken, from pos on
+	rows     []byte // memory of made
+	in, out  []byte // of makeRows
+}
+
+func (r *tensorReader) Close() error { return r.file.Close() }
+
+func (r *tensorReader) Read(p []byte) (int, error) {
+	if r.pos == r.end {
+		return 0, io.EOF
+	}
+	if len(r.made) == 0 {
+		if err := r.makeRows(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.made[:min(int64(len(r.made)), r.end-r.pos)])
+	r.made = r.made[n:]
+	r.pos += int64(n)
+	return n, nil
+}
+
+// makeRows makes about a megabyte of rows, beginning with the one that holds pos.
+func (r *tensorReader) makeRows() error {
+	k, ways := &r.recipe, int64(len(r.recipe.rows))
+	first := r.pos / k.outRow / ways // of each rowSource
+	last := (r.end + k.outRow*ways - 1) / (k.outRow * ways)
+	last = min(last, first+max(1, 1<<20/(k.outRow*ways)))
+	count := last - first
+	r.rows = checkpoint.Sized(r.rows, count*ways*k.outRow)
+	for w, s := range k.rows {
+		r.in = checkpoint.Sized(r.in, count*s.rowBytes)
+		if err := s.read(r.at, first, last, r.in); err != nil {
+			return err
+		}
+		if ways == 1 {
+			k.convert(r.rows, r.in)
+			break
+		}
+		r.out = checkpoint.Sized(r.out, count*k.outRow)
+		k.convert(r.out, r.in)
+		for i := range count {
+			copy(r.rows[(i*ways+int64(w))*k.outRow:][:k.outRow], r.out[i*k.outRow:])
+		}
+	}
+	r.made = r.rows[r.pos-first*ways*k.outRow:]
+	return nil
+}
+
+// read reads rows first to last-1.
+func (s *rowSource) read(at io.ReaderAt, first, last int64, dst []byte) error {
+	for first < last {
+		expert := first / s.per
+		n := min(last, (expert+1)*s.per) - first
+		row := expert*s.stride + s.base + first%s.per
+		p := dst[:n*s.rowBytes]
+		if got, err := at.ReadAt(p, s.tensor.off+row*s.rowBytes); got < len(p) {
+			return err
+		}
+		dst = dst[len(p):]
+		first += n
+	}
+	return nil
+}
