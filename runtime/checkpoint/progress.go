@@ -7,7 +7,7 @@ import (
 
 // Phases of work, as Progress names them.
 const (
-	PhaseWeights  = "weights"  // bytes go from the disk, or out of the program, to where they are used
+	phaseWeights  = "weights"  // bytes go from the disk, or out of the program, to where they are used
 	PhaseDownload = "download" // the same, and some of them come from a server first
 	PhasePack     = "pack"     // tensors become chunks
 	PhaseVerify   = "verify"   // chunks are compared with their hashes

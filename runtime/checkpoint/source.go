@@ -37,7 +37,7 @@ func (s *Source) phase() string {
 	if s.Fetches != nil && s.Fetches() {
 		return PhaseDownload
 	}
-	return PhaseWeights
+	return phaseWeights
 }
 
 // FromFS reads from a file system, a directory on disk or files inside the program.

@@ -227,7 +227,7 @@ func TestURL(t *testing.T) {
 		}
 		wantPhase := map[string]bool{checkpoint.PhaseDownload: true}
 		if i > 0 {
-			wantPhase = map[string]bool{checkpoint.PhaseWeights: true}
+			wantPhase = map[string]bool{"weights": true}
 		}
 		if d := cmp.Diff(wantPhase, phases); d != "" {
 			t.Errorf("%s: phases (-want +got):\n%s", suffix, d)
