@@ -150,7 +150,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 // The second turn computes the first answer and the new message, and nothing else, though the window of the sliding layers has
-// left the pages of the first prompt: its end is a checkpoint. Its reply is the one that a fresh engine gives.
+// left the pages of the first prompt: its end is a resume point. Its reply is the one that a fresh engine gives.
 func TestSecondTurn(t *testing.T) {
 	dir, err := writeModel()
 	if err != nil {

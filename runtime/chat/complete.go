@@ -156,15 +156,15 @@ func (c *Completer) request(r *Request, p *prompt) engine.Request {
 		sampling.PenaltyVocab = tokenizer.StartOfText // markers have to repeat
 	}
 	return engine.Request{
-		Tokens:      p.tokens,
-		Checkpoints: []int{p.shared},
-		Sampling:    sampling,
-		MaxTokens:   r.MaxTokens,
-		Stop:        stopIDs(),
-		Allowed:     c.allowed,
-		Logprobs:    r.Logprobs,
-		TopLogprobs: r.TopLogprobs,
-		Progress:    r.Progress,
+		Tokens:       p.tokens,
+		ResumePoints: []int{p.shared},
+		Sampling:     sampling,
+		MaxTokens:    r.MaxTokens,
+		Stop:         stopIDs(),
+		Allowed:      c.allowed,
+		Logprobs:     r.Logprobs,
+		TopLogprobs:  r.TopLogprobs,
+		Progress:     r.Progress,
 	}
 }
 

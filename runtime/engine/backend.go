@@ -35,8 +35,8 @@ type Sequence interface {
 	// Truncate keeps at most the first n tokens and returns how many it kept: fewer than n where computing the difference again
 	// is cheaper than resuming exactly at n. Logits are not available until the next Extend.
 	Truncate(ctx context.Context, n int) (kept int, err error)
-	// Checkpoint marks the present length as a place where Truncate resumes at no cost.
-	Checkpoint() error
+	// MarkResume makes the present length a resume point, where Truncate resumes at no cost.
+	MarkResume() error
 	// Logits writes the row that follows the last token to dst, [Vocab].
 	Logits(ctx context.Context, dst []float32) error
 	// Close frees the sequence's memory.

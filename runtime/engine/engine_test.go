@@ -304,8 +304,8 @@ func TestGenerateRefuses(t *testing.T) {
 		{"MaxTokens", engine.Request{Tokens: prompt, MaxTokens: -1}, "MaxTokens"},
 		{"Allowed", engine.Request{Tokens: prompt, Allowed: []uint32{1}}, "Allowed has 1 words, want 8"},
 		{"TopLogprobs", engine.Request{Tokens: prompt, TopLogprobs: 21}, "TopLogprobs"},
-		{"Checkpoints", engine.Request{Tokens: prompt, Checkpoints: []int{2, 1}}, "Checkpoints"},
-		{"CheckpointsBeyond", engine.Request{Tokens: []int32{1, 2}, Checkpoints: []int{3}}, "Checkpoints"},
+		{"ResumePoints", engine.Request{Tokens: prompt, ResumePoints: []int{2, 1}}, "ResumePoints"},
+		{"ResumePointsBeyond", engine.Request{Tokens: []int32{1, 2}, ResumePoints: []int{3}}, "ResumePoints"},
 		{"Sampling", engine.Request{Tokens: prompt, Sampling: sample.Params{TopP: 2}}, "TopP"},
 		{"NothingAllowed", engine.Request{Tokens: prompt, Allowed: make([]uint32, 8)}, "no token has a finite logit"},
 	} {

@@ -14,9 +14,9 @@ import (
 type Request struct {
 	// Tokens is the whole prompt, at least one token. What an earlier request left in memory is found and not computed again.
 	Tokens []int32
-	// Checkpoints are lengths of the prompt, ascending, at which other prompts may go on differently, such as the end of the
+	// ResumePoints are lengths of the prompt, ascending, at which other prompts may go on differently, such as the end of the
 	// instructions. The end of the prompt and of the reply are always among them.
-	Checkpoints []int
+	ResumePoints []int
 	// Sampling chooses the tokens; the zero value is greedy.
 	Sampling sample.Params
 	// MaxTokens ends the reply. 0: it may fill the context.
@@ -148,8 +148,8 @@ func (e *Engine) check(r *Request) (*sample.Sampler, error) {
 	if r.TopLogprobs < 0 || r.TopLogprobs > maxTopLogprobs {
 		return nil, fmt.Errorf("engine: TopLogprobs is %d, want 0 to %d", r.TopLogprobs, maxTopLogprobs)
 	}
-	if n := len(r.Checkpoints); !slices.IsSorted(r.Checkpoints) || n > 0 && (r.Checkpoints[0] < 0 || r.Checkpoints[n-1] > len(r.Tokens)) {
-		return nil, fmt.Errorf("engine: Checkpoints are %v, want ascending lengths of a prompt of %d tokens", r.Checkpoints, len(r.Tokens))
+	if n := len(r.ResumePoints); !slices.IsSorted(r.ResumePoints) || n > 0 && (r.ResumePoints[0] < 0 || r.ResumePoints[n-1] > len(r.Tokens)) {
+		return nil, fmt.Errorf("engine: ResumePoints are %v, want ascending lengths of a prompt of %d tokens", r.ResumePoints, len(r.Tokens))
 	}
 	return sample.New(r.Sampling, vocab, r.Tokens)
 }
@@ -250,10 +250,10 @@ func (g *generation) truncate(n int) error {
 	return err
 }
 
-// prefill computes the rest of the prompt in pieces, which end at checkpoints.
+// prefill computes the rest of the prompt in pieces, which end at resume points.
 func (g *generation) prefill() error {
 	s, total := g.slot, len(g.Tokens)
-	stops := append(slices.Clone(g.Checkpoints), total)
+	stops := append(slices.Clone(g.ResumePoints), total)
 	for len(s.tokens) < total {
 		for stops[0] <= len(s.tokens) {
 			stops = stops[1:]
@@ -268,7 +268,7 @@ func (g *generation) prefill() error {
 			return err
 		}
 		if len(s.tokens) == stops[0] {
-			if err := s.seq.Checkpoint(); err != nil {
+			if err := s.seq.MarkResume(); err != nil {
 				return err
 			}
 		}
@@ -296,7 +296,7 @@ func (g *generation) extend(tokens []int32) error {
 	}
 }
 
-// decode generates the reply and leaves a checkpoint at its end.
+// decode generates the reply and leaves a resume point at its end.
 func (g *generation) decode(emit func(Token) bool) error {
 	limit := g.backend.Context() - len(g.Tokens)
 	if g.MaxTokens > 0 {
@@ -321,7 +321,7 @@ func (g *generation) decode(emit func(Token) bool) error {
 			return err
 		}
 	}
-	return g.slot.seq.Checkpoint()
+	return g.slot.seq.MarkResume()
 }
 
 // decodeOnDevice generates with the backend's own sampler.

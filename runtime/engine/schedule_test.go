@@ -33,11 +33,11 @@ type hashing struct {
 }
 
 type hashSequence struct {
-	b           *hashing
-	tokens      []int32
-	checkpoints []int
-	ready       bool
-	using       sync.Mutex // locked while in use; never contended if the engine keeps its promise
+	b            *hashing
+	tokens       []int32
+	resumePoints []int
+	ready        bool
+	using        sync.Mutex // locked while in use; never contended if the engine keeps its promise
 }
 
 // hashDecoder is a sequence with all abilities.
@@ -103,27 +103,27 @@ func (s *hashSequence) Extend(ctx context.Context, tokens []int32) error {
 	return nil
 }
 
-// Truncate resumes at checkpoints only.
+// Truncate resumes at resume points only.
 func (s *hashSequence) Truncate(_ context.Context, n int) (int, error) {
 	defer s.lock()()
 	if n >= len(s.tokens) {
 		return len(s.tokens), nil
 	}
 	kept := 0
-	for _, c := range s.checkpoints {
+	for _, c := range s.resumePoints {
 		if c <= n {
 			kept = max(kept, c)
 		}
 	}
 	s.b.reserve(kept - len(s.tokens))
 	s.tokens, s.ready = s.tokens[:kept], false
-	s.checkpoints = slices.DeleteFunc(s.checkpoints, func(c int) bool { return c > kept })
+	s.resumePoints = slices.DeleteFunc(s.resumePoints, func(c int) bool { return c > kept })
 	return kept, nil
 }
 
-func (s *hashSequence) Checkpoint() error {
+func (s *hashSequence) MarkResume() error {
 	defer s.lock()()
-	s.checkpoints = append(s.checkpoints, len(s.tokens))
+	s.resumePoints = append(s.resumePoints, len(s.tokens))
 	return nil
 }
 
@@ -176,10 +176,10 @@ func (s *hashDecoder) Fork(n int) (engine.Sequence, error) {
 		return nil, err
 	}
 	f := made.(*hashDecoder)
-	for _, c := range s.checkpoints {
+	for _, c := range s.resumePoints {
 		if c <= n && c > len(f.tokens) && s.b.reserve(c-len(f.tokens)) == nil {
 			f.tokens = slices.Clone(s.tokens[:c])
-			f.checkpoints = append(f.checkpoints, c)
+			f.resumePoints = append(f.resumePoints, c)
 		}
 	}
 	return f, nil
@@ -253,7 +253,7 @@ func TestRepliesDoNotDependOnTheCache(t *testing.T) {
 			if len(r.Tokens) >= window {
 				continue
 			}
-			r.Checkpoints = []int{min(2, len(r.Tokens))}
+			r.ResumePoints = []int{min(2, len(r.Tokens))}
 			cancelAfter := rapid.IntRange(0, 20).Draw(t, "cancelAfter")
 			ctx, cancel := context.WithCancel(context.Background())
 			var got []int32
@@ -443,11 +443,11 @@ func TestIdleSequencesAreClosedForMemory(t *testing.T) {
 func TestForkReusesTheSharedPrefix(t *testing.T) {
 	e := newEngine(t, &hashing{vocab: 40, context: 100}, engine.Options{})
 	instructions := slices.Repeat([]int32{1}, 20)
-	_, result := generate(t, e, engine.Request{Tokens: append(slices.Clone(instructions), 2, 3), Checkpoints: []int{20}, MaxTokens: 5})
+	_, result := generate(t, e, engine.Request{Tokens: append(slices.Clone(instructions), 2, 3), ResumePoints: []int{20}, MaxTokens: 5})
 	if got := counts(result); got != "22 = 0 cached + 22 prefilled" {
 		t.Errorf("first: %s", got)
 	}
-	_, result = generate(t, e, engine.Request{Tokens: append(slices.Clone(instructions), 4, 5), Checkpoints: []int{20}, MaxTokens: 5})
+	_, result = generate(t, e, engine.Request{Tokens: append(slices.Clone(instructions), 4, 5), ResumePoints: []int{20}, MaxTokens: 5})
 	if got := counts(result); got != "22 = 20 cached + 2 prefilled" {
 		t.Errorf("other question: %s", got)
 	}

@@ -3,7 +3,7 @@
 //
 // A page holds PageTokens positions of every layer of one class. Full-attention layers keep all pages of a sequence; sliding
 // layers only those that the window still reaches. A sequence can therefore go back to an earlier length only where the sliding
-// pages before it still exist: at its end, or at a checkpoint, which holds on to them.
+// pages before it still exist: at its end, or at a resume point, which holds on to them.
 package kv
 
 import (
@@ -30,8 +30,8 @@ type Cache struct {
 	window  int // keys that a sliding layer sees, the token itself included
 	full    pool
 	sliding pool
-	// checkpoints of all sequences, least recently used first: the first one is dropped when sliding pages run out.
-	checkpoints []*checkpoint
+	// resumePoints of all sequences, least recently used first: the first one is dropped when sliding pages run out.
+	resumePoints []*resumePoint
 }
 
 // New returns the page allocator for arenas of fullPages and slidingPages pages.
@@ -79,9 +79,9 @@ func (p *pool) release(id int32) {
 	}
 }
 
-// checkpoint holds the sliding pages that position n needs. They serve earlier positions too, if their windows begin in the same
+// resumePoint holds the sliding pages that position n needs. They serve earlier positions too, if their windows begin in the same
 // pages.
-type checkpoint struct {
+type resumePoint struct {
 	seq   *Sequence
 	n     int
 	exact int     // the pages hold the data of positions from here on
@@ -90,20 +90,20 @@ type checkpoint struct {
 }
 
 // holds reports whether the pages are all that position n needs.
-func (cp *checkpoint) holds(n int) bool {
-	c := cp.seq.cache
+func (rp *resumePoint) holds(n int) bool {
+	c := rp.seq.cache
 	first, _ := c.windowPages(n)
-	return n <= cp.n && first >= cp.first && c.windowStart(n) >= cp.exact
+	return n <= rp.n && first >= rp.first && c.windowStart(n) >= rp.exact
 }
 
 // Sequence is the page table of one text.
 type Sequence struct {
-	cache       *Cache
-	n           int     // positions held
-	full        []int32 // [ceil(n/PageTokens)] or more: pages of full layers
-	sliding     []int32 // the same for sliding layers; none where the window has left
-	exact       int     // sliding pages in the table hold the data of positions from here on (Rewind)
-	checkpoints []*checkpoint
+	cache        *Cache
+	n            int     // positions held
+	full         []int32 // [ceil(n/PageTokens)] or more: pages of full layers
+	sliding      []int32 // the same for sliding layers; none where the window has left
+	exact        int     // sliding pages in the table hold the data of positions from here on (Rewind)
+	resumePoints []*resumePoint
 }
 
 // Copy asks for the contents of one page to be copied, in every layer of its class, before the next write.
@@ -157,10 +157,10 @@ func (s *Sequence) reserve(n int, full bool) ([]Copy, error) {
 		if need <= len(c.sliding.free) {
 			break
 		}
-		if len(c.checkpoints) == 0 {
+		if len(c.resumePoints) == 0 {
 			return nil, fmt.Errorf("%w: sliding layers need %d pages, %d are free", ErrFull, need, len(c.sliding.free))
 		}
-		c.checkpoints[0].drop() // that frees pages, or leaves one to s alone
+		c.resumePoints[0].drop() // that frees pages, or leaves one to s alone
 	}
 	var copies []Copy
 	s.sliding, copies = c.sliding.fill(s.sliding, first, last, s.n, true, copies)
@@ -215,54 +215,54 @@ func (s *Sequence) releaseBefore(page int) {
 	}
 }
 
-// Checkpoint keeps the sliding pages of the present length, so that Truncate can come back to it.
-func (s *Sequence) Checkpoint() {
+// MarkResume keeps the sliding pages of the present length, so that Truncate can come back to it.
+func (s *Sequence) MarkResume() {
 	c := s.cache
-	if cp := s.checkpointAt(s.n); cp != nil || s.n == 0 {
-		c.use(cp)
+	if rp := s.resumePointAt(s.n); rp != nil || s.n == 0 {
+		c.use(rp)
 		return
 	}
 	first, end := c.windowPages(s.n)
-	cp := &checkpoint{seq: s, n: s.n, exact: s.exact, first: first}
+	rp := &resumePoint{seq: s, n: s.n, exact: s.exact, first: first}
 	for _, id := range s.sliding[first:end] {
-		cp.pages = append(cp.pages, c.sliding.retain(id))
+		rp.pages = append(rp.pages, c.sliding.retain(id))
 	}
-	s.checkpoints = append(s.checkpoints, cp)
-	c.checkpoints = append(c.checkpoints, cp)
+	s.resumePoints = append(s.resumePoints, rp)
+	c.resumePoints = append(c.resumePoints, rp)
 }
 
-func (s *Sequence) checkpointAt(n int) *checkpoint {
-	for _, cp := range s.checkpoints {
-		if cp.n == n {
-			return cp
+func (s *Sequence) resumePointAt(n int) *resumePoint {
+	for _, rp := range s.resumePoints {
+		if rp.n == n {
+			return rp
 		}
 	}
 	return nil
 }
 
-func (cp *checkpoint) drop() {
-	for _, id := range cp.pages {
-		cp.seq.cache.sliding.release(id)
+func (rp *resumePoint) drop() {
+	for _, id := range rp.pages {
+		rp.seq.cache.sliding.release(id)
 	}
-	same := func(o *checkpoint) bool { return o == cp }
-	cp.seq.checkpoints = slices.DeleteFunc(cp.seq.checkpoints, same)
-	cp.seq.cache.checkpoints = slices.DeleteFunc(cp.seq.cache.checkpoints, same)
+	same := func(o *resumePoint) bool { return o == rp }
+	rp.seq.resumePoints = slices.DeleteFunc(rp.seq.resumePoints, same)
+	rp.seq.cache.resumePoints = slices.DeleteFunc(rp.seq.cache.resumePoints, same)
 }
 
-// holding returns a checkpoint that can resume at n; nil if there is none.
-func (s *Sequence) holding(n int) *checkpoint {
-	for _, cp := range s.checkpoints {
-		if cp.holds(n) {
-			return cp
+// holding returns a resume point that can resume at n; nil if there is none.
+func (s *Sequence) holding(n int) *resumePoint {
+	for _, rp := range s.resumePoints {
+		if rp.holds(n) {
+			return rp
 		}
 	}
 	return nil
 }
 
-// use makes cp the most recently used checkpoint.
-func (c *Cache) use(cp *checkpoint) {
-	if i := slices.Index(c.checkpoints, cp); i >= 0 {
-		c.checkpoints = append(slices.Delete(c.checkpoints, i, i+1), cp)
+// use makes rp the most recently used resume point.
+func (c *Cache) use(rp *resumePoint) {
+	if i := slices.Index(c.resumePoints, rp); i >= 0 {
+		c.resumePoints = append(slices.Delete(c.resumePoints, i, i+1), rp)
 	}
 }
 
@@ -286,9 +286,9 @@ func (s *Sequence) Resume(n int) int {
 	if s.resumable(n) {
 		return n
 	}
-	best := 0 // a shorter length needs earlier pages still, so only checkpoints are left
-	for _, cp := range s.checkpoints {
-		if m := min(n, cp.n); cp.holds(m) {
+	best := 0 // a shorter length needs earlier pages still, so only resume points are left
+	for _, rp := range s.resumePoints {
+		if m := min(n, rp.n); rp.holds(m) {
 			best = max(best, m)
 		}
 	}
@@ -298,28 +298,28 @@ func (s *Sequence) Resume(n int) int {
 // Truncate keeps the first n positions, where n is a result of Resume.
 func (s *Sequence) Truncate(n int) {
 	c := s.cache
-	cp := s.holding(n)
-	c.use(cp)
+	rp := s.holding(n)
+	c.use(rp)
 	if !s.resumable(n) {
-		if cp == nil {
+		if rp == nil {
 			panic(fmt.Sprintf("kv: truncate to %d, which cannot be resumed", n))
 		}
 		s.dropSliding()
-		for len(s.sliding) < cp.first+len(cp.pages) {
+		for len(s.sliding) < rp.first+len(rp.pages) {
 			s.sliding = append(s.sliding, none)
 		}
-		for i, id := range cp.pages {
-			s.sliding[cp.first+i] = c.sliding.retain(id)
+		for i, id := range rp.pages {
+			s.sliding[rp.first+i] = c.sliding.retain(id)
 		}
-		s.exact = cp.exact
+		s.exact = rp.exact
 	}
 	pages := (n + PageTokens - 1) / PageTokens
 	s.full = c.full.cut(s.full, pages)
 	s.sliding = c.sliding.cut(s.sliding, pages)
 	s.n, s.exact = n, min(s.exact, n)
-	for _, cp := range slices.Clone(s.checkpoints) {
-		if cp.n > n {
-			cp.drop()
+	for _, rp := range slices.Clone(s.resumePoints) {
+		if rp.n > n {
+			rp.drop()
 		}
 	}
 }
@@ -339,9 +339,9 @@ func (s *Sequence) Rewind(start, n int) {
 	if start > 0 {
 		s.exact = s.cache.windowStart(n)
 	}
-	for _, cp := range slices.Clone(s.checkpoints) {
-		if cp.n > n {
-			cp.drop()
+	for _, rp := range slices.Clone(s.resumePoints) {
+		if rp.n > n {
+			rp.drop()
 		}
 	}
 }
@@ -372,13 +372,13 @@ func (s *Sequence) Fork(n int) *Sequence {
 	for _, id := range s.sliding {
 		f.sliding = append(f.sliding, c.sliding.retain(id))
 	}
-	for _, cp := range s.checkpoints {
-		own := &checkpoint{seq: f, n: cp.n, exact: cp.exact, first: cp.first}
-		for _, id := range cp.pages {
+	for _, rp := range s.resumePoints {
+		own := &resumePoint{seq: f, n: rp.n, exact: rp.exact, first: rp.first}
+		for _, id := range rp.pages {
 			own.pages = append(own.pages, c.sliding.retain(id))
 		}
-		f.checkpoints = append(f.checkpoints, own)
-		c.checkpoints = append(c.checkpoints, own)
+		f.resumePoints = append(f.resumePoints, own)
+		c.resumePoints = append(c.resumePoints, own)
 	}
 	f.Truncate(f.Resume(n))
 	return f
@@ -386,8 +386,8 @@ func (s *Sequence) Fork(n int) *Sequence {
 
 // Close releases every page.
 func (s *Sequence) Close() {
-	for _, cp := range slices.Clone(s.checkpoints) {
-		cp.drop()
+	for _, rp := range slices.Clone(s.resumePoints) {
+		rp.drop()
 	}
 	s.dropSliding()
 	s.full = s.cache.full.cut(s.full, 0)

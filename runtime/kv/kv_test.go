@@ -86,7 +86,7 @@ func TestSequencesKeepTheirValues(t *testing.T) {
 			}
 			i := rapid.IntRange(0, len(texts)-1).Draw(t, "sequence")
 			x := texts[i]
-			switch rapid.SampledFrom([]string{"write", "write", "write", "checkpoint", "truncate", "rebuild", "fork", "close"}).Draw(t, "op") {
+			switch rapid.SampledFrom([]string{"write", "write", "write", "resume point", "truncate", "rebuild", "fork", "close"}).Draw(t, "op") {
 			case "write":
 				values := make([]int, rapid.IntRange(1, 300).Draw(t, "n"))
 				for j := range values {
@@ -96,10 +96,10 @@ func TestSequencesKeepTheirValues(t *testing.T) {
 				if err := x.write(d, values); err != nil && !errors.Is(err, ErrFull) {
 					t.Fatal(err)
 				}
-			case "checkpoint":
-				x.Checkpoint()
+			case "resume point":
+				x.MarkResume()
 				if n := x.Len(); x.Resume(n) != n {
-					t.Fatalf("cannot resume at the checkpoint %d", n)
+					t.Fatalf("cannot resume at the resume point %d", n)
 				}
 			case "truncate":
 				n := rapid.IntRange(0, x.Len()).Draw(t, "to")
@@ -160,8 +160,8 @@ func TestSequencesKeepTheirValues(t *testing.T) {
 		if full, sliding := c.free(); full != fullPages || sliding != slidingPages {
 			t.Fatalf("%d full and %d sliding pages are free after closing all, want %d and %d", full, sliding, fullPages, slidingPages)
 		}
-		if len(c.checkpoints) != 0 {
-			t.Fatalf("%d checkpoints outlive their sequences", len(c.checkpoints))
+		if len(c.resumePoints) != 0 {
+			t.Fatalf("%d resume points outlive their sequences", len(c.resumePoints))
 		}
 	})
 }
@@ -184,8 +184,8 @@ func TestSlidingLayersKeepTheWindowOnly(t *testing.T) {
 	}
 }
 
-// TestCheckpointResumesExactly is the turn of a chat: a prompt, a checkpoint, a long reply, back to the prompt.
-func TestCheckpointResumesExactly(t *testing.T) {
+// TestResumePointResumesExactly is the turn of a chat: a prompt, a resume point, a long reply, back to the prompt.
+func TestResumePointResumesExactly(t *testing.T) {
 	c := New(128, 100, 100)
 	x := text{Sequence: c.NewSequence()}
 	d := newDevice(100, 100)
@@ -195,12 +195,12 @@ func TestCheckpointResumesExactly(t *testing.T) {
 		}
 	}
 	write(300)
-	x.Checkpoint()
+	x.MarkResume()
 	write(1000)
 	for _, k := range []struct{ n, want int }{
 		{1300, 1300},                       // the end
 		{1290, 1290},                       // the window before it is still there
-		{301, 300}, {300, 300}, {900, 300}, // the checkpoint
+		{301, 300}, {300, 300}, {900, 300}, // the resume point
 		{299, 299}, {255, 255}, // a window that begins in the same pages
 		{254, 0},
 	} {
@@ -210,12 +210,12 @@ func TestCheckpointResumesExactly(t *testing.T) {
 	}
 	x.Truncate(300)
 	if x.Len() != 300 || x.Resume(300) != 300 {
-		t.Errorf("length %d after truncation to the checkpoint", x.Len())
+		t.Errorf("length %d after truncation to the resume point", x.Len())
 	}
 }
 
-// TestLeastRecentlyUsedCheckpointsAreDropped: running out of sliding pages costs the oldest checkpoint, not the write.
-func TestLeastRecentlyUsedCheckpointsAreDropped(t *testing.T) {
+// TestLeastRecentlyUsedResumePointsAreDropped: running out of sliding pages costs the oldest resume point, not the write.
+func TestLeastRecentlyUsedResumePointsAreDropped(t *testing.T) {
 	c := New(128, 100, 6)
 	x := text{Sequence: c.NewSequence()}
 	d := newDevice(100, 6)
@@ -223,15 +223,15 @@ func TestLeastRecentlyUsedCheckpointsAreDropped(t *testing.T) {
 		if err := x.write(d, make([]int, 200)); err != nil {
 			t.Fatal(err)
 		}
-		x.Checkpoint()
+		x.MarkResume()
 	}
 	if x.Resume(400) != 0 || x.Resume(1870) != 1800 {
 		t.Errorf("Resume(400) = %d and Resume(1870) = %d, want 0 and 1800", x.Resume(400), x.Resume(1870))
 	}
 }
 
-// TestRecentlyUsedCheckpointsAreKept: of two checkpoints the one that was resumed last stays, though it is older.
-func TestRecentlyUsedCheckpointsAreKept(t *testing.T) {
+// TestRecentlyUsedResumePointsAreKept: of two resume points the one that was resumed last stays, though it is older.
+func TestRecentlyUsedResumePointsAreKept(t *testing.T) {
 	c := New(128, 100, 8)
 	d := newDevice(100, 8)
 	write := func(x *text, n int) {
@@ -243,16 +243,16 @@ func TestRecentlyUsedCheckpointsAreKept(t *testing.T) {
 	x, y, z := &text{Sequence: c.NewSequence()}, &text{Sequence: c.NewSequence()}, &text{Sequence: c.NewSequence()}
 	for _, s := range []*text{x, y} {
 		write(s, 128)
-		s.Checkpoint()
+		s.MarkResume()
 	}
 	write(x, 172)
 	x.Truncate(x.Resume(200))
 	x.want = x.want[:128]
-	write(x, 300) // a page for the checkpoint, two for the window
+	write(x, 300) // a page for the resume point, two for the window
 	write(y, 300) // as many
 	write(z, 300) // three, one more than there is
 	if x.Resume(200) != 128 || y.Resume(200) != 0 {
-		t.Errorf("Resume(200) = %d of the used checkpoint and %d of the other, want 128 and 0", x.Resume(200), y.Resume(200))
+		t.Errorf("Resume(200) = %d of the used resume point and %d of the other, want 128 and 0", x.Resume(200), y.Resume(200))
 	}
 }
 

@@ -37,8 +37,8 @@ type Options struct {
 	Rows int
 	// Sequences is how many sequences may be alive, at least Rows; each takes a few pages of the sliding layers. 0: 4, or Rows.
 	Sequences int
-	// Checkpoints is how many places to resume from are kept over all sequences; beyond that the least recently used is dropped. 0: 16.
-	Checkpoints int
+	// ResumePoints is how many places to resume from are kept over all sequences; beyond that the least recently used is dropped. 0: 16.
+	ResumePoints int
 	// WarmUp records what a first prompt needs before weights are loaded, so that a compiler that works beside everything else, as
 	// in browsers, is done when they are there. Model.WarmUp does the rest.
 	WarmUp bool
@@ -48,11 +48,11 @@ type Options struct {
 
 // Defaults and bounds of Options.
 const (
-	maxRows            = 8
-	maxContext         = 131072
-	leastContext       = 8192 // below it a model that could hold more is refused
-	defaultChunk       = 512
-	defaultChunkCPU    = 64
-	defaultSequences   = 4
-	defaultCheckpoints = 16
+	maxRows             = 8
+	maxContext          = 131072
+	leastContext        = 8192 // below it a model that could hold more is refused
+	defaultChunk        = 512
+	defaultChunkCPU     = 64
+	defaultSequences    = 4
+	defaultResumePoints = 16
 )

@@ -33,7 +33,7 @@ func TestCloseReleasesEverything(t *testing.T) {
 	extend(t, a, text(m, 300, 1))
 	extend(t, b, text(m, 3, 1))
 	decodeRows(t, m, []*Sequence{a, b}, 3, make([]engine.DeviceSampling, 2))
-	if err := errors.Join(a.Checkpoint(), b.Close(), b.Close()); err != nil {
+	if err := errors.Join(a.MarkResume(), b.Close(), b.Close()); err != nil {
 		t.Error(err)
 	}
 	if err := b.Extend(t.Context(), []int32{1}); err == nil || err.Error() != "model: the sequence is closed" {
@@ -52,7 +52,7 @@ func TestCloseReleasesEverything(t *testing.T) {
 		"Extend":     a.Extend(t.Context(), []int32{1}),
 		"ExtendRows": a.ExtendRows(t.Context(), []int32{1}, nil, nil),
 		"Truncate":   second(a.Truncate(t.Context(), 1)),
-		"Checkpoint": a.Checkpoint(),
+		"MarkResume": a.MarkResume(),
 		"Logits":     a.Logits(t.Context(), make([]float32, m.cfg.Vocab)),
 		"Decode":     a.Decode(t.Context(), 1, engine.DeviceSampling{}, emit),
 		"Fork":       second(a.Fork(1)),
@@ -114,7 +114,7 @@ func TestMemoryIsConstantOverManyTurns(t *testing.T) {
 		extend(t, s, tokens[:1+rng.IntN(len(tokens))])
 		switch rng.IntN(4) {
 		case 0:
-			if err := s.Checkpoint(); err != nil {
+			if err := s.MarkResume(); err != nil {
 				t.Fatal(err)
 			}
 		case 1:
@@ -237,13 +237,13 @@ func TestLoadRefuses(t *testing.T) {
 		want    string
 	}{
 		{"Context", small, 0, Options{Context: 200000}, "model: a context of 200000 positions: the model was made for 131072"},
-		{"NegativeContext", small, 0, Options{Context: -1, Chunk: 64}, "model: 4 sequences, chunks of 64 tokens, context -1, 0 checkpoints: want"},
+		{"NegativeContext", small, 0, Options{Context: -1, Chunk: 64}, "model: 4 sequences, chunks of 64 tokens, context -1, 0 resume points: want"},
 		{"Rows", small, 0, Options{Rows: 3}, "model: 3 rows, want 1, 2, 4 or 8"},
 		{"TooManyRows", small, 0, Options{Rows: 16}, "model: 16 rows, want 1, 2, 4 or 8"},
 		{"NegativeRows", small, 0, Options{Rows: -1}, "model: -1 rows, want 1, 2, 4 or 8"},
-		{"Sequences", small, 0, Options{Rows: 8, Sequences: 7, Chunk: 64}, "model: 7 sequences, chunks of 64 tokens, context 0, 0 checkpoints: want at least 8 sequences"},
+		{"Sequences", small, 0, Options{Rows: 8, Sequences: 7, Chunk: 64}, "model: 7 sequences, chunks of 64 tokens, context 0, 0 resume points: want at least 8 sequences"},
 		{"Chunk", small, 0, Options{Chunk: -5}, "model: 4 sequences, chunks of -5 tokens"},
-		{"Checkpoints", small, 0, Options{Checkpoints: -2, Chunk: 64}, "model: 4 sequences, chunks of 64 tokens, context 0, -2 checkpoints"},
+		{"ResumePoints", small, 0, Options{ResumePoints: -2, Chunk: 64}, "model: 4 sequences, chunks of 64 tokens, context 0, -2 resume points"},
 		{"Arena", small, 1 << 20, Options{Context: 131072}, "model: a context of 131072 positions: the device's bindings of 1048576 bytes hold 16384"},
 		{"DefaultArena", small, 256 << 10, Options{}, "model: the device's bindings of 262144 bytes hold a context of 4096 positions, want at least 8192: ask for a smaller context"},
 		{"SlidingArena", small, 24 << 10, Options{Context: 128, Chunk: 4}, "model: the device's bindings hold 3 pages of a layer's keys, a prefill chunk needs 4: take a smaller chunk"},

@@ -57,14 +57,14 @@ func (s *Sequence) Close() error {
 	return nil
 }
 
-// Checkpoint marks the present length as a place where Truncate resumes at no cost.
-func (s *Sequence) Checkpoint() error {
+// MarkResume makes the present length a resume point, where Truncate resumes at no cost.
+func (s *Sequence) MarkResume() error {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	if err := s.usable(); err != nil {
 		return err
 	}
-	s.kv.Checkpoint()
+	s.kv.MarkResume()
 	return nil
 }
 
@@ -115,7 +115,7 @@ func (s *Sequence) Truncate(ctx context.Context, n int) (int, error) {
 	s.kv.Rewind(start, n)
 	s.tokens = tokens[:start]
 	if _, err := m.prefill(ctx, s.state, tokens[start:], kernel.StepKeepFull); err != nil {
-		// Only where the pass began at 0 is what it did exact; else the last checkpoint is left.
+		// Only where the pass began at 0 is what it did exact; else the last resume point is left.
 		at = s.kv.Resume(s.kv.Len())
 		s.kv.Truncate(at)
 		s.tokens = s.tokens[:at]

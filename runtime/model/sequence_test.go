@@ -80,7 +80,7 @@ func TestTruncateResumesLikeAFreshRun(t *testing.T) {
 	tokens := text(m, 500, 4)
 	parent := newSequence(t, m)
 	extend(t, parent, tokens[:150])
-	if err := parent.Checkpoint(); err != nil {
+	if err := parent.MarkResume(); err != nil {
 		t.Fatal(err)
 	}
 	extend(t, parent, tokens[150:])
@@ -96,10 +96,10 @@ func TestTruncateResumesLikeAFreshRun(t *testing.T) {
 		{"BeforeThePage", 384 + 15, 384 + 15, 0},
 		{"Rebuilt", 384 + 14, 384 + 14, 0},
 		{"RebuiltAcrossPages", 270, 270, 0},
-		{"Checkpoint", 150, 150, 0},
-		{"BehindTheCheckpoint", 180, 150, 0},
-		{"RebuiltBehindTheCheckpoint", 181, 181, 0},
-		{"BeforeTheCheckpoint", 31, 31, 0},
+		{"ResumePoint", 150, 150, 0},
+		{"BehindTheResumePoint", 180, 150, 0},
+		{"RebuiltBehindTheResumePoint", 181, 181, 0},
+		{"BeforeTheResumePoint", 31, 31, 0},
 		{"NearTheStart", 30, 0, 0},
 		{"ToTheStart", 0, 0, 0},
 		{"AfterDecoding", 502, 502, 5},
@@ -141,14 +141,14 @@ func TestTruncateResumesLikeAFreshRun(t *testing.T) {
 	}
 }
 
-// TestLeastRecentlyUsedCheckpointsAreDropped: with no room for all of them the least recently used one is dropped, and Truncate still works.
-func TestLeastRecentlyUsedCheckpointsAreDropped(t *testing.T) {
-	m := loadSmall(t, Options{Context: 1024, Chunk: 64, Sequences: 1, Checkpoints: 1})
+// TestLeastRecentlyUsedResumePointsAreDropped: with no room for all of them the least recently used one is dropped, and Truncate still works.
+func TestLeastRecentlyUsedResumePointsAreDropped(t *testing.T) {
+	m := loadSmall(t, Options{Context: 1024, Chunk: 64, Sequences: 1, ResumePoints: 1})
 	s := newSequence(t, m)
 	tokens := text(m, 1000, 6)
 	for i := 0; i < 1000; i += 100 {
 		extend(t, s, tokens[i:i+100])
-		if err := s.Checkpoint(); err != nil {
+		if err := s.MarkResume(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -178,7 +178,7 @@ func TestForksAreIndependent(t *testing.T) {
 	tokens := text(m, 300, 7)
 	s := newSequence(t, m)
 	extend(t, s, tokens[:140])
-	if err := s.Checkpoint(); err != nil {
+	if err := s.MarkResume(); err != nil {
 		t.Fatal(err)
 	}
 	extend(t, s, tokens[140:])

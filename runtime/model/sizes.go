@@ -42,7 +42,7 @@ func newSizes(c *gptoss.Config, caps gpu.Caps, o Options) (*sizes, error) {
 	if err := s.setContext(o.Context, defaultContext); err != nil {
 		return nil, err
 	}
-	return s, s.setPages(orDefault(o.Checkpoints, defaultCheckpoints))
+	return s, s.setPages(orDefault(o.ResumePoints, defaultResumePoints))
 }
 
 func orDefault(v, def int) int {
@@ -65,9 +65,9 @@ func (s *sizes) setRows(cpu bool, o Options) error {
 	if s.rows < 1 || s.rows > maxRows || s.rows&(s.rows-1) != 0 {
 		return fmt.Errorf("model: %d rows, want 1, 2, 4 or 8", s.rows)
 	}
-	if s.sequences < s.rows || s.chunk < 1 || o.Context < 0 || o.Checkpoints < 0 {
-		return fmt.Errorf("model: %d sequences, chunks of %d tokens, context %d, %d checkpoints: want at least %d sequences and positive numbers",
-			s.sequences, s.chunk, o.Context, o.Checkpoints, s.rows)
+	if s.sequences < s.rows || s.chunk < 1 || o.Context < 0 || o.ResumePoints < 0 {
+		return fmt.Errorf("model: %d sequences, chunks of %d tokens, context %d, %d resume points: want at least %d sequences and positive numbers",
+			s.sequences, s.chunk, o.Context, o.ResumePoints, s.rows)
 	}
 	// The widest buffer of a prefill chunk has a row for each expert of each token.
 	widest := int64(max(c.TopK*max(c.Hidden, c.Intermediate), c.QDim()+2*c.KVDim(), c.Experts)) * 4
@@ -104,11 +104,11 @@ func (s *sizes) setContext(asked, most int) error {
 }
 
 // setPages decides on the pages of the key/value cache.
-func (s *sizes) setPages(checkpoints int) error {
+func (s *sizes) setPages(resumePoints int) error {
 	window := kv.WindowPages(s.cfg.Window)
 	limit := s.limits.most() / s.pageBytes()
 	running := window + (s.chunk+kv.PageTokens-1)/kv.PageTokens + 1
-	s.slidingPages = int(min(int64(s.sequences*running+checkpoints*window), limit))
+	s.slidingPages = int(min(int64(s.sequences*running+resumePoints*window), limit))
 	if s.slidingPages < running {
 		return fmt.Errorf("model: the device's bindings hold %d pages of a layer's keys, a prefill chunk needs %d: take a smaller chunk", limit, running)
 	}

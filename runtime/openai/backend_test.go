@@ -97,7 +97,7 @@ func (b scripted) Context() int                          { return 10000 }
 func (b scripted) Close() error                          { return nil }
 func (b scripted) NewSequence() (engine.Sequence, error) { return &scriptedSequence{scripts: b}, nil }
 func (s *scriptedSequence) Len() int                     { return len(s.tokens) }
-func (s *scriptedSequence) Checkpoint() error            { return nil }
+func (s *scriptedSequence) MarkResume() error            { return nil }
 func (s *scriptedSequence) Close() error                 { return nil }
 
 func (s *scriptedSequence) Extend(ctx context.Context, tokens []int32) error {

@@ -167,8 +167,8 @@ func (s *Sequence) Fork(n int) (engine.Sequence, error) {
 	return fork, nil
 }
 
-// Checkpoint does nothing: Truncate is free everywhere.
-func (s *Sequence) Checkpoint() error { return nil }
+// MarkResume does nothing: Truncate is free everywhere.
+func (s *Sequence) MarkResume() error { return nil }
 
 // Logits computes the row that follows the last token: dst [Vocab].
 func (s *Sequence) Logits(ctx context.Context, dst []float32) error {

@@ -70,7 +70,7 @@ func TestRefusals(t *testing.T) {
 		t.Error(err)
 	}
 	wantError(t, s.Logits(ctx, row), "extend the sequence first")
-	if err := s.Checkpoint(); err != nil {
+	if err := s.MarkResume(); err != nil {
 		t.Error(err)
 	}
 }

@@ -200,7 +200,7 @@ func (b *bencher) atDepth(depth, prompt, tokens int) error {
 	if err := s.Extend(b.ctx, b.text(0, depth)); err != nil {
 		return err
 	}
-	if err := s.Checkpoint(); err != nil {
+	if err := s.MarkResume(); err != nil {
 		return err
 	}
 	var prefill, decode []float64
