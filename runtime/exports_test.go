@@ -33,7 +33,6 @@ var unusedExports = map[string]string{
 	"runtime/openai.NewModelList": server,
 	"runtime/openai.WriteSSE":     server,
 
-	"runtime/gpu.Buffer.Bytes":            tests,
 	"runtime/sample.Noise":                tests,
 	"runtime/tensor.BF16ToF32":            tests,
 	"runtime/tensor.F16ToF32":             tests,

@@ -10,6 +10,7 @@ import (
 
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gpu"
+	"gossamer/runtime/kernel"
 )
 
 // batch owns the rows in flight. Each row of the decode buffers is bound to a sequence, whose hidden state and logits it holds, or to
@@ -27,9 +28,6 @@ type batch struct {
 
 // maxRun is the number of tokens that are chosen between two readbacks: few enough that a stop or a cancellation wastes little.
 const maxRun = 8
-
-// noToken is what the sampler writes where it finds no finite logit that may be chosen: kernel.NoToken as an id.
-const noToken = int32(-1)
 
 // decode samples up to n tokens of each sequence, all in one program a token. It returns once every sequence has n more, or after emit has
 // returned false for a row; the other rows may then have up to a run of tokens more. Each sequence holds exactly the tokens that were
@@ -152,7 +150,7 @@ func (b *batch) run(ctx context.Context, seqs []*state, k int, d []engine.Device
 		if err != nil {
 			return nil, err
 		}
-		if i := slices.Index(tokens, noToken); i >= 0 {
+		if i := slices.IndexFunc(tokens, func(id int32) bool { return uint32(id) == kernel.NoToken }); i >= 0 {
 			what, why := "logit", "the weights or the device are faulty"
 			if d[r].Allowed != nil {
 				what, why = "allowed logit", "the mask allows nothing, or the weights or the device are faulty"

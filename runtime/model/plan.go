@@ -62,8 +62,8 @@ func (p Plan) Footprint() Footprint {
 	return Footprint{n[weightsPart], n[kvPart], n[scratchPart], fullLayers * 2 * p.pageBytes() / kv.PageTokens}
 }
 
-// Total is the sum of what is allocated.
-func (f Footprint) Total() int64 { return f.Weights + f.KV + f.Scratch }
+// total is the sum of what is allocated.
+func (f Footprint) total() int64 { return f.Weights + f.KV + f.Scratch }
 
 func (f Footprint) String() string {
 	return fmt.Sprintf("weights %s, key/value cache %s (%d KiB a token), scratch %s", mib(f.Weights), mib(f.KV), f.PerToken>>10, mib(f.Scratch))
@@ -75,7 +75,7 @@ func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 func (f Footprint) explain(err error) error {
 	if errors.Is(err, gpu.ErrOutOfMemory) {
 		return fmt.Errorf("model: the device's memory doesn't hold the model (%s, %s in all): close other programs, take a smaller context or another adapter: %w",
-			f, mib(f.Total()), err)
+			f, mib(f.total()), err)
 	}
 	return err
 }
@@ -114,7 +114,7 @@ func allocate[M memory](p Plan, newBuffer func(label string, nBytes int64, usage
 	for _, b := range made {
 		taken += b.Bytes()
 	}
-	if want := p.Footprint().Total(); taken != want {
+	if want := p.Footprint().total(); taken != want {
 		release(0)
 		return nil, p, fmt.Errorf("model: %d bytes were allocated, the plan says %d", taken, want)
 	}

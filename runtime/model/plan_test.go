@@ -141,13 +141,13 @@ func TestPlanIsWhatIsAllocated(t *testing.T) {
 		f := p.Footprint()
 		device := &counter{free: 1 << 40}
 		made, _, err := allocate(p, device.newBuffer)
-		if err != nil || device.taken != f.Total() || len(made) != len(p.list) {
-			t.Errorf("%+v: %d bytes in %d buffers are taken, the plan has %d in %d; error %v", *c, device.taken, len(made), f.Total(), len(p.list), err)
+		if err != nil || device.taken != f.total() || len(made) != len(p.list) {
+			t.Errorf("%+v: %d bytes in %d buffers are taken, the plan has %d in %d; error %v", *c, device.taken, len(made), f.total(), len(p.list), err)
 		}
 		pages := (c.Context + kv.PageTokens - 1) / kv.PageTokens
 		c.Plan = &planned{
 			Weights: f.Weights, KV: f.KV, KVPerToken: f.PerToken, KVFixed: f.KV - int64(pages)*kv.PageTokens*f.PerToken,
-			Scratch: f.Scratch, Total: f.Total(), ReadPerToken: weightBytesRead(config),
+			Scratch: f.Scratch, Total: f.total(), ReadPerToken: weightBytesRead(config),
 		}
 	}
 	data, err := json.MarshalIndent(got, "", " ")
@@ -183,8 +183,8 @@ func TestLoadTakesWhatThePlanSays(t *testing.T) {
 	extend(t, s, text(m, 100, 1))
 	m.programs.release() // with the parameters of their dispatches, which are not planned
 	after := dev.Stats()
-	if got := after.LiveBytes - before.LiveBytes; got != plan.Footprint().Total() || m.Footprint() != plan.Footprint() {
-		t.Errorf("%d bytes are taken, the plan says %d (%s), the model %s", got, plan.Footprint().Total(), plan.Footprint(), m.Footprint())
+	if got := after.LiveBytes - before.LiveBytes; got != plan.Footprint().total() || m.Footprint() != plan.Footprint() {
+		t.Errorf("%d bytes are taken, the plan says %d (%s), the model %s", got, plan.Footprint().total(), plan.Footprint(), m.Footprint())
 	}
 	if got := after.LiveBuffers - before.LiveBuffers; got != int64(len(plan.list)) {
 		t.Errorf("%d buffers are made, the plan has %d", got, len(plan.list))
@@ -206,11 +206,11 @@ func TestContextIsHalvedWhereMemoryIsShort(t *testing.T) {
 		return p
 	}
 	for _, k := range []struct{ asked, free, want int }{
-		{0, int(plan(131072).Footprint().Total()), 131072},
-		{0, int(plan(131072).Footprint().Total()) - 4, 65536},
-		{0, int(plan(8192).Footprint().Total()), 8192},
-		{0, int(plan(8192).Footprint().Total()) - 4, 0},
-		{16384, int(plan(16384).Footprint().Total()) - 4, 0},
+		{0, int(plan(131072).Footprint().total()), 131072},
+		{0, int(plan(131072).Footprint().total()) - 4, 65536},
+		{0, int(plan(8192).Footprint().total()), 8192},
+		{0, int(plan(8192).Footprint().total()) - 4, 0},
+		{16384, int(plan(16384).Footprint().total()) - 4, 0},
 		{0, 1 << 30, 0},
 	} {
 		device := &counter{free: int64(k.free)}
@@ -221,8 +221,8 @@ func TestContextIsHalvedWhereMemoryIsShort(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || p.context != k.want || device.taken != p.Footprint().Total() {
-			t.Errorf("%+v: context %d, %d bytes are taken of %d; error %v", k, p.context, device.taken, p.Footprint().Total(), err)
+		if err != nil || p.context != k.want || device.taken != p.Footprint().total() {
+			t.Errorf("%+v: context %d, %d bytes are taken of %d; error %v", k, p.context, device.taken, p.Footprint().total(), err)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func TestCloseReleasesEverything(t *testing.T) {
 	dev := gputest.Open(t, gpu.Options{})
 	before := dev.Stats()
 	m := loadDir(t, dev, writeTiny(t), Options{Context: 1024, Chunk: 64, Rows: 2})
-	if dev.Stats().LiveBytes < before.LiveBytes+m.Footprint().Total() {
+	if dev.Stats().LiveBytes < before.LiveBytes+m.Footprint().total() {
 		t.Errorf("%d bytes are live, the footprint says %s", dev.Stats().LiveBytes-before.LiveBytes, m.Footprint())
 	}
 	a, b := newSequence(t, m), newSequence(t, m)
