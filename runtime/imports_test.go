@@ -52,6 +52,7 @@ var testOnly = map[string][]string{
 	"runtime/gpu/gputest":               {},
 	"runtime/checkpoint/checkpointtest": {"tools/randmodel"}, // the generator as a command
 	"runtime/goldentest":                {},
+	"runtime/testenv":                   {},
 }
 
 // only lists packages outside this module that belong to few of ours.

@@ -18,6 +18,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gossamer/runtime/testenv"
 )
 
 // Models are the names of all cases.
@@ -119,20 +121,7 @@ type caseJSON struct {
 // Dir is testdata/golden of the repository that the test runs in.
 func Dir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return filepath.Join(dir, "testdata", "golden")
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			t.Fatal("goldentest: no go.mod above the test's directory")
-		}
-		dir = parent
-	}
+	return filepath.Join(testenv.Root(t), "testdata", "golden")
 }
 
 // Load reads the case of that name.

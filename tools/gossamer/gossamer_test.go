@@ -19,6 +19,7 @@ import (
 
 	"gossamer/runtime/goldentest"
 	"gossamer/runtime/gpu"
+	"gossamer/runtime/testenv"
 )
 
 // result is what a command line did.
@@ -50,8 +51,8 @@ func backends(t *testing.T, f func(t *testing.T, backend string)) {
 	for _, b := range []string{"cpu", "webgpu"} {
 		t.Run(b, func(t *testing.T) {
 			if b == "webgpu" {
-				if _, err := gpu.Adapters(t.Context()); errors.Is(err, gpu.ErrNoAdapter) && os.Getenv("CI") == "" {
-					t.Skip(err)
+				if _, err := gpu.Adapters(t.Context()); errors.Is(err, gpu.ErrNoAdapter) {
+					testenv.Missing(t, err)
 				}
 			}
 			f(t, b)

@@ -15,6 +15,7 @@ import (
 	"gossamer/runtime/chat"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/nano"
+	"gossamer/runtime/testenv"
 )
 
 // plainQuestions are 50 things that the built-in model may be asked.
@@ -36,22 +37,8 @@ func plainQuestions() []string {
 // which moves the likeliest logits by 0.01 to 0.02 of their standard deviation. So where it takes another token, the two must be nearly
 // tied in our logits, and that must be rare. (Its YaRN frequencies are rounded too, which matters little to prompts below 100 tokens.)
 func TestLlamaAnswersAlike(t *testing.T) {
-	module, err := filepath.Abs("../../build/llama/node_modules/node-llama-cpp/dist/index.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	skip := func(reason string) {
-		if os.Getenv("CI") != "" {
-			t.Fatal(reason)
-		}
-		t.Skip(reason)
-	}
-	if _, err := exec.LookPath("node"); err != nil {
-		skip("there is no node")
-	}
-	if _, err := os.Stat(module); err != nil {
-		skip("there is no node-llama-cpp: run make setup-test")
-	}
+	const library = "build/llama/node_modules/node-llama-cpp/dist/index.js"
+	module := filepath.Join(testenv.Node(t, library), library)
 
 	dir := t.TempDir()
 	fsys, err := nano.FS()

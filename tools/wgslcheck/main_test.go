@@ -2,18 +2,21 @@ package main
 
 import (
 	"errors"
-	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"gossamer/runtime/testenv"
 )
 
 // TestTintCompilesEveryKernel is the browser's half of the front ends; runtime/kernel has the native half.
 func TestTintCompilesEveryKernel(t *testing.T) {
 	for _, p := range passes() {
 		t.Run(p.name, func(t *testing.T) {
-			r, err := check(t.Context(), "../../build/dawn/node_modules/webgpu", p)
-			if errors.Is(err, errMissing) && os.Getenv("CI") == "" {
-				t.Skip(err)
+			const dawn = "build/dawn/node_modules/webgpu"
+			r, err := check(t.Context(), filepath.Join(testenv.Node(t, dawn), dawn), p)
+			if errors.Is(err, errMissing) {
+				testenv.Missing(t, err)
 			}
 			if err != nil {
 				t.Fatal(err)

@@ -13,23 +13,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gossamer/runtime/testenv"
 )
 
 // TestNode: Hugging Face's own reader finds the tensors of a file, read or written by us, where we have them.
 func TestNode(t *testing.T) {
-	module := filepath.Join("..", "..", "..", "build", "gguf", "node_modules", "@huggingface", "gguf", "dist", "index.mjs")
-	skip := func(reason string) {
-		if os.Getenv("CI") != "" {
-			t.Fatal(reason)
-		}
-		t.Skip(reason)
-	}
-	if _, err := exec.LookPath("node"); err != nil {
-		skip("there is no node")
-	}
-	if _, err := os.Stat(module); err != nil {
-		skip("there is no @huggingface/gguf: run make setup-test")
-	}
+	const file = "build/gguf/node_modules/@huggingface/gguf/dist/index.mjs"
+	module := filepath.Join(testenv.Node(t, file), file)
 	written := filepath.Join(t.TempDir(), "written.gguf")
 	vocabulary := Vocabulary{Pre: "gpt-4o", Tokens: make([]string, 256), Types: slices.Repeat([]int32{1}, 256), Merges: []string{"a b", "ab c"}, EOS: 255}
 	for i := range vocabulary.Tokens {

@@ -4,11 +4,11 @@ package gputest
 import (
 	"encoding/binary"
 	"errors"
-	"os"
 	"sync"
 	"testing"
 
 	"gossamer/runtime/gpu"
+	"gossamer/runtime/testenv"
 )
 
 // devices are those that tests of this process have opened. They stay open: opening costs more than many a test, and NVIDIA's driver
@@ -30,8 +30,8 @@ func Open(t testing.TB, o gpu.Options) *gpu.Device {
 	}
 	d, err := gpu.Open(t.Context(), o)
 	switch {
-	case errors.Is(err, gpu.ErrNoAdapter) && os.Getenv("CI") == "":
-		t.Skip(err)
+	case errors.Is(err, gpu.ErrNoAdapter):
+		testenv.Missing(t, err)
 	case err != nil:
 		t.Fatal(err)
 	}
