@@ -1,4 +1,4 @@
-// Command wasm is the engine in a browser's worker. It provides web/src/bridge.ts with functions that open a model and answer
+// Command wasm is the engine in a browser's worker. It provides web/src/worker/bridge.ts with functions that open a model and answer
 // requests, and lives until the worker ends.
 //
 // The page's side puts a global object gossamer in place before the program starts, with gpu and openDevice for runtime/gpu, and
@@ -15,7 +15,7 @@
 //	          stats() => Promise<string>, JSON
 //	          close() => Promise<void>}
 //
-// A promise is rejected with an Error that has code, param, hint and details where they are known (web/src/errors.ts), or with what
+// A promise is rejected with an Error that has code, param, hint and details where they are known (web/src/shared/errors.ts), or with what
 // aborted the signal.
 package main
 

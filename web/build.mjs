@@ -13,7 +13,7 @@ import { build, transform } from 'esbuild';
 const web = dirname(fileURLToPath(import.meta.url));
 const root = dirname(web);
 const dist = join(web, 'dist');
-const demo = join(web, 'demo');
+const app = join(web, 'app');
 mkdirSync(dist, { recursive: true });
 
 const run = (command, args, env = {}) =>
@@ -41,7 +41,7 @@ async function buildPackage() {
 
   // The program and its starter belong to the same release of Go.
   const starter = join(run('go', ['env', 'GOROOT']).trim(), 'lib/wasm/wasm_exec.js');
-  await build({ ...options, entryPoints: [join(web, 'src/worker.ts')], inject: [starter], outfile: join(dist, 'worker.js') });
+  await build({ ...options, entryPoints: [join(web, 'src/worker/worker.ts')], inject: [starter], outfile: join(dist, 'worker.js') });
 
   const define = { BUILD: JSON.stringify(release()) };
   await build({ ...options, define, entryPoints: [join(web, 'src/index.ts')], outfile: join(dist, 'gossamer.js') });
@@ -66,22 +66,22 @@ async function buildApp() {
   };
   const { metafile } = await build({
     ...options, plugins: [library], splitting: true, metafile: true, outdir: join(dist, 'app'), absWorkingDir: web,
-    entryPoints: ['demo/index.ts', 'demo/bench.ts', 'demo/style.css', 'demo/theme.ts', 'demo/markdown.ts'],
+    entryPoints: ['app/index.ts', 'app/bench.ts', 'app/style.css', 'app/theme.ts', 'app/markdown.ts'],
     entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', assetNames: '[name]-[hash]',
   });
   writeFileSync(join(dist, 'app/meta.json'), JSON.stringify(metafile));
   const built = (entry) => Object.entries(metafile.outputs).find(([, o]) => o.entryPoint === entry)[0].replace('dist/', '');
   for (const page of ['index.html', 'bench.html']) {
-    const html = readFileSync(join(demo, page), 'utf8').replace(/app\/(\w+)\.(js|css)/g, (_, name, ext) => built(`demo/${name}.${ext === 'js' ? 'ts' : ext}`));
+    const html = readFileSync(join(app, page), 'utf8').replace(/app\/(\w+)\.(js|css)/g, (_, name, ext) => built(`app/${name}.${ext === 'js' ? 'ts' : ext}`));
     writeFileSync(join(dist, page), html);
   }
   for (const file of ['icon.svg', 'app.webmanifest']) {
-    copyFileSync(join(demo, file), join(dist, file));
+    copyFileSync(join(app, file), join(dist, file));
   }
   // The sandbox may load nothing, not even its own script: that is inline, and known by its hash.
-  const { code } = await transform(readFileSync(join(demo, 'sandbox.ts'), 'utf8'), { loader: 'ts', minify: true, target: 'es2022' });
+  const { code } = await transform(readFileSync(join(app, 'sandbox.ts'), 'utf8'), { loader: 'ts', minify: true, target: 'es2022' });
   const hash = sha256(code).digest('base64');
-  const html = readFileSync(join(demo, 'sandbox.html'), 'utf8').replace('SCRIPT_HASH', () => `sha256-${hash}`).replace('SCRIPT', () => code);
+  const html = readFileSync(join(app, 'sandbox.html'), 'utf8').replace('SCRIPT_HASH', () => `sha256-${hash}`).replace('SCRIPT', () => code);
   writeFileSync(join(dist, 'sandbox.html'), html);
 }
 
@@ -103,7 +103,7 @@ async function buildServiceWorker() {
     ...readdirSync(join(dist, 'app')).filter((f) => /\.(js|css)$/.test(f)).map((f) => `app/${f}`)].sort();
   const hash = sha256(...files.flatMap((f) => [f, readFileSync(join(dist, f))])).digest('hex').slice(0, 16);
   await build({
-    ...options, entryPoints: [join(demo, 'service-worker.ts')], outfile: join(dist, 'service-worker.js'),
+    ...options, entryPoints: [join(app, 'service-worker.ts')], outfile: join(dist, 'service-worker.js'),
     define: { APP_BUILD: JSON.stringify(hash), APP_FILES: JSON.stringify(files), PACKAGE_BUILD: JSON.stringify(release()) },
   });
 }

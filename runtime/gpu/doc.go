@@ -9,5 +9,5 @@
 //
 // Two native bindings sit below native.go: github.com/oliverbestmann/webgpu by default, and github.com/cogentcore/webgpu
 // with the build tag cogentcore. Without cgo there is no native WebGPU, and Open says so. In a browser the page makes the device
-// and web/src/gpu.ts replays the programs; see web_js.go.
+// and web/src/worker/gpu.ts replays the programs; see web_js.go.
 package gpu

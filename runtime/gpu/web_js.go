@@ -18,7 +18,7 @@ import (
 // In a browser the page makes the device, because it alone can ask for limits and features, and hands it over through the global
 // object gossamer:
 //
-//	gossamer.gpu           the table of GPU objects, web/src/gpu.ts
+//	gossamer.gpu           the table of GPU objects, web/src/worker/gpu.ts
 //	gossamer.openDevice()  a promise of {device: GPUDevice, info: GPUAdapterInfo}, a new device each time
 
 // Imports of gpu.ts: each is one call from WebAssembly to JavaScript, of a few nanoseconds. 0 means an error.

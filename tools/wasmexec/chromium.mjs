@@ -17,7 +17,7 @@ const { chromium } = require('playwright-core');
 const { transform } = require('esbuild');
 
 const goroot = process.env.GOROOT || execFileSync('go', ['env', 'GOROOT'], { encoding: 'utf8' }).trim();
-const { code: gpu } = await transform(readFileSync(join(root, 'web/src/gpu.ts'), 'utf8'), { loader: 'ts', format: 'esm' });
+const { code: gpu } = await transform(readFileSync(join(root, 'web/src/worker/gpu.ts'), 'utf8'), { loader: 'ts', format: 'esm' });
 const [program, ...args] = process.argv.slice(2);
 const start = { args, env: { ...process.env, TMPDIR: tmpdir() }, cwd: process.cwd(), pid: process.pid };
 const javascript = 'text/javascript';

@@ -14,16 +14,16 @@
  * @module
  */
 
-export { localFetch } from './answer.ts';
-export type { Completions, Gossamer, RequestOptions, StreamPromise } from './client.ts';
-export { create, type CreateOptions } from './create.ts';
-export { canRun, deleteModel, environment, listModels, type Environment, type ModelVerdict, type Verdict } from './environment.ts';
-export { RuntimeError, type RuntimeErrorCode, type RuntimeErrorDetails } from './errors.ts';
-export type { AdapterInfo } from './device.ts';
-export type { EngineStats } from './engine.ts';
-export type { LocalFiles } from './files.ts';
-export type { Bill, BillOptions } from './plan.ts';
-export type { ModelInfo, Notice, Phase, Progress } from './protocol.ts';
-export type { StoredModel } from './storage.ts';
-export type { Stream } from './stream.ts';
-export type * from './types.ts';
+export { localFetch } from './page/answer.ts';
+export type { Completions, Gossamer, RequestOptions, StreamPromise } from './page/client.ts';
+export { create, type CreateOptions } from './page/create.ts';
+export { canRun, deleteModel, environment, listModels, type Environment, type ModelVerdict, type Verdict } from './shared/environment.ts';
+export { RuntimeError, type RuntimeErrorCode, type RuntimeErrorDetails } from './shared/errors.ts';
+export type { AdapterInfo } from './shared/device.ts';
+export type { EngineStats } from './shared/engine.ts';
+export type { LocalFiles } from './shared/files.ts';
+export type { Bill, BillOptions } from './shared/plan.ts';
+export type { ModelInfo, Notice, Phase, Progress } from './shared/protocol.ts';
+export type { StoredModel } from './shared/storage.ts';
+export type { Stream } from './page/stream.ts';
+export type * from './shared/types.ts';

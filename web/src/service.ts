@@ -1,7 +1,7 @@
 // For a site's service worker: pages of its scope reach OpenAI's API at v1/ below the scope, answered by the engine of a tab that
 // has opened a model with share: true. In a service worker that is not bundled: importScripts('.../gossamer/dist/service.js').
 
-import { Answerer } from './answer.ts';
+import { Answerer } from './page/answer.ts';
 
 /** What the library's declarations have only for service workers. */
 interface FetchEvent extends Event {

@@ -6,11 +6,11 @@ import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { calculate, formatNumber } from '../demo/calculator.ts';
-import { append, branch, defaultOptions, fit, newConversation, openCalls, show, siblings, toParams, toRequest, type Conversation } from '../demo/conversation.ts';
-import { checkAnswer, checkSchema, validate } from '../demo/schema.ts';
-import { builtIns, checkFunction, runCall, toolsFor } from '../demo/tools.ts';
-import { read, toJSON, toMarkdown } from '../demo/transfer.ts';
+import { calculate, formatNumber } from '../app/calculator.ts';
+import { append, branch, defaultOptions, fit, newConversation, openCalls, show, siblings, toParams, toRequest, type Conversation } from '../app/conversation.ts';
+import { checkAnswer, checkSchema, validate } from '../app/schema.ts';
+import { builtIns, checkFunction, runCall, toolsFor } from '../app/tools.ts';
+import { read, toJSON, toMarkdown } from '../app/transfer.ts';
 
 describe('the calculator', () => {
   const right: [string, number][] = [

@@ -4,11 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { patience, type Patience } from '../src/download.ts';
-import type { Chunk } from '../src/engine.ts';
-import { RuntimeError } from '../src/errors.ts';
-import { chunkKey, Loader, type LoaderOptions } from '../src/loader.ts';
-import type { Notice } from '../src/protocol.ts';
+import { patience, type Patience } from '../src/shared/download.ts';
+import type { Chunk } from '../src/shared/engine.ts';
+import { RuntimeError } from '../src/shared/errors.ts';
+import { chunkKey, Loader, type LoaderOptions } from '../src/worker/loader.ts';
+import type { Notice } from '../src/shared/protocol.ts';
 import { Directory, serve, type Server } from './server.ts';
 
 const never = new AbortController().signal;

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { RuntimeError } from '../src/errors.ts';
-import { manifestURL, modelName, parseManifest, type Config } from '../src/manifest.ts';
-import { bill, formatBytes, needs } from '../src/plan.ts';
+import { RuntimeError } from '../src/shared/errors.ts';
+import { manifestURL, modelName, parseManifest, type Config } from '../src/shared/manifest.ts';
+import { bill, formatBytes, needs } from '../src/shared/plan.ts';
 
 /** A manifest of the published models' shape; the chunks are made up. */
 function published(layers: number, experts: number) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { Meter } from '../src/progress.ts';
-import type { Progress } from '../src/protocol.ts';
+import { Meter } from '../src/worker/progress.ts';
+import type { Progress } from '../src/shared/protocol.ts';
 
 test('progress is reported at times, with rate and eta, and never left out at the end', () => {
   let now = 0;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RuntimeError } from '../src/errors.ts';
-import { Replay } from '../src/replay.ts';
-import type { ChatCompletionChunk } from '../src/types.ts';
+import { RuntimeError } from '../src/shared/errors.ts';
+import { Replay } from '../src/page/replay.ts';
+import type { ChatCompletionChunk } from '../src/shared/types.ts';
 
 type Choice = ChatCompletionChunk['choices'][number];
 

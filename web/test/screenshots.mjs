@@ -1,5 +1,5 @@
 // Pictures of the page, to be looked at: node test/screenshots.mjs [NAME...] writes them to dist/screenshots. Needs `make web` and
-// Chromium; takes minutes where a processor plays the GPU. The one in the README is demo/screenshot.png: readme.
+// Chromium; takes minutes where a processor plays the GPU. The one in the README is app/screenshot.png: readme.
 
 import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';

@@ -6,7 +6,7 @@ import { mkdir, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/pr
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
-import type { Record, Storage } from '../src/storage.ts';
+import type { Record, Storage } from '../src/shared/storage.ts';
 
 /** What goes wrong with one request. */
 export interface Fault {

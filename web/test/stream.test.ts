@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromWire, RuntimeError, toWire } from '../src/errors.ts';
-import { Stream } from '../src/stream.ts';
+import { fromWire, RuntimeError, toWire } from '../src/shared/errors.ts';
+import { Stream } from '../src/page/stream.ts';
 
 const stream = () => new Stream<number>(new AbortController());
 

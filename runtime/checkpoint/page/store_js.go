@@ -13,7 +13,7 @@ import (
 	"gossamer/runtime/promise"
 )
 
-// Open opens a packed model whose chunks a web page brings: store is a ChunkStore of web/src/engine.ts, which fetches, keeps and
+// Open opens a packed model whose chunks a web page brings: store is a ChunkStore of web/src/shared/engine.ts, which fetches, keeps and
 // verifies them. Chunks without a published hash are the store's to judge.
 func Open(manifest []byte, store js.Value) (*checkpoint.Checkpoint, error) {
 	m, err := packed.ParseDerived(manifest)

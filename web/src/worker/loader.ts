@@ -1,10 +1,10 @@
 // The store of chunks: from the browser's storage if they are there, else from their host; verified in either case.
 
-import { download, patience, type Patience } from './download.ts';
-import type { Chunk, ChunkStore } from './engine.ts';
-import { RuntimeError } from './errors.ts';
-import type { Notice } from './protocol.ts';
-import { free, hashText, isFull, sha256, type Storage, type Writer } from './storage.ts';
+import { download, patience, type Patience } from '../shared/download.ts';
+import type { Chunk, ChunkStore } from '../shared/engine.ts';
+import { RuntimeError } from '../shared/errors.ts';
+import type { Notice } from '../shared/protocol.ts';
+import { free, hashText, isFull, sha256, type Storage, type Writer } from '../shared/storage.ts';
 
 export interface LoaderOptions {
   /** Of the manifest; chunks are relative to it. */

@@ -2,9 +2,9 @@
 // look like the engine knows (runtime/openai).
 
 import { Client, Completions, randomSeed } from './client.ts';
-import { isAbort, RuntimeError, type APIError } from './errors.ts';
-import { modelName } from './manifest.ts';
-import { names, type Progress } from './protocol.ts';
+import { isAbort, RuntimeError, type APIError } from '../shared/errors.ts';
+import { modelName } from '../shared/manifest.ts';
+import { names, type Progress } from '../shared/protocol.ts';
 import { SharedLine } from './share.ts';
 
 /**

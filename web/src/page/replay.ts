@@ -1,5 +1,5 @@
-import { RuntimeError } from './errors.ts';
-import type { ChatCompletionChunk } from './types.ts';
+import { RuntimeError } from '../shared/errors.ts';
+import type { ChatCompletionChunk } from '../shared/types.ts';
 
 /** What one attempt at a reply has said. */
 interface Said {

@@ -10,9 +10,9 @@
 // The lock is never stolen from a tab that is suspended: it still has its GPU memory and files open, so that opening the model a
 // second time would mostly fail. The error says which tab to look for.
 
-import { RuntimeError, toWire } from './errors.ts';
+import { RuntimeError, toWire } from '../shared/errors.ts';
 import type { Ears, Line, Loss } from './line.ts';
-import { names, type Call, type JoinOptions, type Request, type Response } from './protocol.ts';
+import { names, type Call, type JoinOptions, type Request, type Response } from '../shared/protocol.ts';
 
 /**
  * Milliseconds between two questions whether the engine's tab is alive, how many may go unanswered before the client is told, and

@@ -2,20 +2,20 @@
 // One worker opens one model, once; where the device is lost the page starts another worker. Other tabs may use its engine (host.ts).
 
 import { startEngine } from './bridge.ts';
-import { describe, openDevice } from './device.ts';
-import { fetchText } from './download.ts';
-import type { Engine, Program } from './engine.ts';
-import { roomFor, storedBytes } from './environment.ts';
-import { isAbort, RuntimeError, toWire } from './errors.ts';
-import { addFiles } from './files.ts';
+import { describe, openDevice } from '../shared/device.ts';
+import { fetchText } from '../shared/download.ts';
+import type { Engine, Program } from '../shared/engine.ts';
+import { roomFor, storedBytes } from '../shared/environment.ts';
+import { isAbort, RuntimeError, toWire } from '../shared/errors.ts';
+import { addFiles } from '../shared/files.ts';
 import { Host } from './host.ts';
 import { chunkKey, Loader } from './loader.ts';
-import { modelName, parseManifest, type Manifest } from './manifest.ts';
-import { contextFor, formatBytes, needs } from './plan.ts';
+import { modelName, parseManifest, type Manifest } from '../shared/manifest.ts';
+import { contextFor, formatBytes, needs } from '../shared/plan.ts';
 import { Meter } from './progress.ts';
-import type { JoinOptions, ModelInfo, Notice, OpenMessage, Progress, Request, Response } from './protocol.ts';
-import { fileReader } from './repository.ts';
-import { FileStorage } from './storage.ts';
+import type { JoinOptions, ModelInfo, Notice, OpenMessage, Progress, Request, Response } from '../shared/protocol.ts';
+import { fileReader } from '../shared/repository.ts';
+import { FileStorage } from '../shared/storage.ts';
 import { hasPassed, setPassed } from './verdict.ts';
 
 const global = globalThis as unknown as { postMessage(message: Response): void };

@@ -1,12 +1,12 @@
 // The page's side: sends requests to an engine, and to the next one where that is lost.
 
-import type { EngineStats } from './engine.ts';
-import { abortError, fromWire, RuntimeError } from './errors.ts';
+import type { EngineStats } from '../shared/engine.ts';
+import { abortError, fromWire, RuntimeError } from '../shared/errors.ts';
 import type { Line, Loss } from './line.ts';
-import type { ModelInfo, Notice, OpenMessage, Progress, Request, Response } from './protocol.ts';
+import type { ModelInfo, Notice, OpenMessage, Progress, Request, Response } from '../shared/protocol.ts';
 import { Replay } from './replay.ts';
 import { Stream } from './stream.ts';
-import type { ChatCompletion, ChatCompletionChunk, ChatParams, ChatParamsNonStreaming, ChatParamsStreaming, Model } from './types.ts';
+import type { ChatCompletion, ChatCompletionChunk, ChatParams, ChatParamsNonStreaming, ChatParamsStreaming, Model } from '../shared/types.ts';
 
 /** Options of one request. */
 export interface RequestOptions {

@@ -1,4 +1,4 @@
-import type { Phase, Progress } from './protocol.ts';
+import type { Phase, Progress } from '../shared/protocol.ts';
 
 /** Milliseconds between two reports of the same phase, and of the past that the rate is measured over. */
 const reportEvery = 100;

@@ -4,7 +4,7 @@ import { describe, findAdapter, limitError, missingLimit, offered, type AdapterI
 import { fetchText } from './download.ts';
 import { addFiles, type LocalFiles } from './files.ts';
 import { RuntimeError, type RuntimeErrorCode } from './errors.ts';
-import { chunkKey } from './loader.ts';
+import { chunkKey } from '../worker/loader.ts';
 import { isConfig, manifestURL, parseManifest, type Manifest } from './manifest.ts';
 import { bill, formatBytes, leastLimits, needs, type Bill, type BillOptions, type Limits } from './plan.ts';
 import { fileReader } from './repository.ts';

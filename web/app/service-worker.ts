@@ -1,5 +1,5 @@
 // The service worker. It keeps the files that the app consists of, so that the app works without a network after the first visit;
-// weights are kept by the library (web/src/storage.ts).
+// weights are kept by the library (web/src/shared/storage.ts).
 //
 // One version of the app is one cache: a page never gets files of two versions. A new version waits until no page uses the old one,
 // or until the visitor asks for it.

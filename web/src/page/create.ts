@@ -1,11 +1,11 @@
 // create: where the package's files are, and the line to the engine.
 
 import { Client, Gossamer } from './client.ts';
-import { findAdapter } from './device.ts';
-import { addFiles, type LocalFiles } from './files.ts';
+import { findAdapter } from '../shared/device.ts';
+import { addFiles, type LocalFiles } from '../shared/files.ts';
 import { OwnLine } from './line.ts';
-import { manifestURL } from './manifest.ts';
-import type { Notice, Progress } from './protocol.ts';
+import { manifestURL } from '../shared/manifest.ts';
+import type { Notice, Progress } from '../shared/protocol.ts';
 import { SharedLine } from './share.ts';
 
 /** Options of create. They cannot be changed later. */

@@ -1,7 +1,7 @@
 // Starts the engine, a Go program in WebAssembly (wasm/), and gives it the types of engine.ts.
 
-import type { EngineInfo, EngineStats, OpenOptions, ReadFile, StartEngine } from './engine.ts';
-import { RuntimeError } from './errors.ts';
+import type { EngineInfo, EngineStats, OpenOptions, ReadFile, StartEngine } from '../shared/engine.ts';
+import { RuntimeError } from '../shared/errors.ts';
 import { GPUTable } from './gpu.ts';
 
 /** Go's class of wasm_exec.js, which is bundled with the worker. */

@@ -1,6 +1,6 @@
 // The worker's side of an engine that tabs share: other tabs' clients (share.ts) as guests.
 
-import { names, type Call, type Request, type Response } from './protocol.ts';
+import { names, type Call, type Request, type Response } from '../shared/protocol.ts';
 
 /** What a guest sends its requests to. */
 export interface Guest {

@@ -1,7 +1,7 @@
 // The way from a client to an engine: to a worker of its own (OwnLine), or to one that tabs share (share.ts).
 
-import { RuntimeError } from './errors.ts';
-import type { OpenMessage, Request, Response } from './protocol.ts';
+import { RuntimeError } from '../shared/errors.ts';
+import type { OpenMessage, Request, Response } from '../shared/protocol.ts';
 
 /** What a client hears by its line. */
 export interface Ears {
