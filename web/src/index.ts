@@ -17,7 +17,7 @@
 export { localFetch } from './page/answer.ts';
 export type { Completions, Gossamer, RequestOptions, StreamPromise } from './page/client.ts';
 export { create, type CreateOptions } from './page/create.ts';
-export { canRun, deleteModel, environment, listModels, type Environment, type ModelVerdict, type Verdict } from './shared/environment.ts';
+export { canRun, deleteModel, environment, listModels, type Environment, type ModelVerdict, type Verdict } from './page/environment.ts';
 export { RuntimeError, type RuntimeErrorCode, type RuntimeErrorDetails } from './shared/errors.ts';
 export type { AdapterInfo } from './shared/device.ts';
 export type { EngineStats } from './shared/engine.ts';

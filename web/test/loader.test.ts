@@ -7,7 +7,8 @@ import { test, type TestContext } from 'node:test';
 import { patience, type Patience } from '../src/shared/download.ts';
 import type { Chunk } from '../src/shared/engine.ts';
 import { RuntimeError } from '../src/shared/errors.ts';
-import { chunkKey, Loader, type LoaderOptions } from '../src/worker/loader.ts';
+import { chunkKey } from '../src/shared/storage.ts';
+import { Loader, type LoaderOptions } from '../src/worker/loader.ts';
 import type { Notice } from '../src/shared/protocol.ts';
 import { Directory, serve, type Server } from './server.ts';
 

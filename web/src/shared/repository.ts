@@ -1,10 +1,45 @@
-// Files of a repository that nobody packed, as far as its headers need them: the engine makes a manifest of those.
+// Where a model's manifest comes from: its host, or the files of a repository that nobody packed, or an earlier visit.
 
+import { fetchText } from './download.ts';
 import type { ReadFile } from './engine.ts';
 import { isAbort, RuntimeError } from './errors.ts';
 import { fetchFile } from './files.ts';
+import { parseManifest, type Manifest } from './manifest.ts';
+import type { FileStorage } from './storage.ts';
 
-/** Reads files below a URL. */
+/** Whether an HTTP status says that there is no such file: some hosts call what is missing forbidden. */
+const isMissing = (status: number | undefined) => status === 403 || status === 404;
+
+/**
+ * Reads the manifest at a URL. If the host has none, fromRepository makes it of the other files there; missing is the error that it
+ * throws if it cannot. If the host cannot be reached, the manifest of the last visit is returned, if storage has one, and onOffline
+ * is called.
+ */
+export async function readManifest(
+  url: string, storage: FileStorage | undefined, fromRepository: (missing: RuntimeError) => Promise<Manifest>, signal: AbortSignal,
+  onOffline: () => void = () => {},
+): Promise<Manifest> {
+  let text: string;
+  try {
+    text = await fetchText(url, signal);
+  } catch (error) {
+    if (!(error instanceof RuntimeError) || error.code !== 'download') {
+      throw error;
+    }
+    if (isMissing(error.details.status)) {
+      return fromRepository(error);
+    }
+    const stored = error.details.status === undefined ? await storage?.model(url) : undefined;
+    if (!stored) {
+      throw error;
+    }
+    onOffline();
+    text = stored.manifest;
+  }
+  return parseManifest(text, url);
+}
+
+/** Reads files of a repository, given the URL of its manifest or directory. */
 export function fileReader(base: string, signal: AbortSignal): ReadFile {
   return async (name, offset, bytes) => {
     const url = new URL(name, base).href;
@@ -15,8 +50,8 @@ export function fileReader(base: string, signal: AbortSignal): ReadFile {
     } catch (error) {
       throw isAbort(error) ? error : refuse((error as Error).message);
     }
-    if (response.status === 403 || response.status === 404) {
-      return undefined; // some hosts call what is missing forbidden
+    if (isMissing(response.status)) {
+      return undefined;
     }
     if (!response.ok) {
       throw refuse(`the host answers ${response.status}`, response.status);

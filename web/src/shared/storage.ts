@@ -6,6 +6,9 @@
 //
 // KEY is the chunk's SHA-256 where one is published: models share what they have in common, whatever the URL.
 
+import type { Chunk } from './engine.ts';
+import type { Manifest } from './manifest.ts';
+
 /** What is known of a complete chunk. */
 export interface Record {
   bytes: number;
@@ -268,6 +271,26 @@ async function writeJSON(dir: FileSystemDirectoryHandle, key: string, value: unk
   } finally {
     handle.close();
   }
+}
+
+/** The name under which a chunk is kept; base is the manifest's URL. */
+export async function chunkKey(chunk: Chunk, base: string): Promise<string> {
+  // Without a published hash the chunk is known only by where it is.
+  return chunk.sha256 ?? `at-${await hashText(`${new URL(chunk.url, base).href} ${chunk.offset ?? 0} ${chunk.bytes}`)}`;
+}
+
+/** Bytes of a model's chunks that are stored. */
+export async function storedBytes(storage: Storage, manifest: Manifest): Promise<number> {
+  const sizes = await Promise.all(
+    manifest.chunks.map(async (c) => ((await storage.record(await chunkKey(c, manifest.url))) ? c.bytes : 0)),
+  );
+  return sizes.reduce((n, b) => n + b, 0);
+}
+
+/** Bytes that the browser's storage has left once so many more are stored; negative: it has not enough. */
+export async function roomFor(bytes: number): Promise<number> {
+  const { quota = Infinity, usage = 0 } = await navigator.storage.estimate();
+  return quota - usage - bytes;
 }
 
 /** SHA-256 in hexadecimal. */

@@ -4,7 +4,7 @@ import { download, patience, type Patience } from '../shared/download.ts';
 import type { Chunk, ChunkStore } from '../shared/engine.ts';
 import { RuntimeError } from '../shared/errors.ts';
 import type { Notice } from '../shared/protocol.ts';
-import { free, hashText, isFull, sha256, type Storage, type Writer } from '../shared/storage.ts';
+import { chunkKey, free, isFull, sha256, type Storage, type Writer } from '../shared/storage.ts';
 
 export interface LoaderOptions {
   /** Of the manifest; chunks are relative to it. */
@@ -17,12 +17,6 @@ export interface LoaderOptions {
   /** Told of bytes that came over the network. */
   onFetched?: (bytes: number) => void;
   patience?: Patience;
-}
-
-/** The name under which a chunk is kept. */
-export async function chunkKey(chunk: Chunk, base: string): Promise<string> {
-  // Without a hash there is only the place to go by.
-  return chunk.sha256 ?? `at-${await hashText(`${new URL(chunk.url, base).href} ${chunk.offset ?? 0} ${chunk.bytes}`)}`;
 }
 
 /** The pieces in which bytes reach the storage while they arrive: what a crash costs at most, for each connection. */

@@ -3,19 +3,17 @@
 
 import { startEngine } from './bridge.ts';
 import { describe, openDevice } from '../shared/device.ts';
-import { fetchText } from '../shared/download.ts';
 import type { Engine, Program } from '../shared/engine.ts';
-import { roomFor, storedBytes } from '../shared/environment.ts';
 import { isAbort, RuntimeError, toWire } from '../shared/errors.ts';
 import { addFiles } from '../shared/files.ts';
 import { Host } from './host.ts';
-import { chunkKey, Loader } from './loader.ts';
+import { Loader } from './loader.ts';
 import { modelName, parseManifest, type Manifest } from '../shared/manifest.ts';
 import { contextFor, formatBytes, needs } from '../shared/plan.ts';
 import { Meter } from './progress.ts';
 import type { JoinOptions, ModelInfo, Notice, OpenMessage, Progress, Request, Response } from '../shared/protocol.ts';
-import { fileReader } from '../shared/repository.ts';
-import { FileStorage } from '../shared/storage.ts';
+import { fileReader, readManifest } from '../shared/repository.ts';
+import { chunkKey, FileStorage, roomFor, storedBytes } from '../shared/storage.ts';
 import { hasPassed, setPassed } from './verdict.ts';
 
 const global = globalThis as unknown as { postMessage(message: Response): void };
@@ -164,7 +162,10 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
   }
   const starting = compile(m.wasmURL, signal).then(startEngine);
   const [manifest, program, vocabulary] = await Promise.all([
-    readManifest(m.manifestURL, starting, storage, notify, signal), starting, readVocabulary(m.vocabularyURL, signal),
+    readManifest(m.manifestURL, storage, (missing) => deriveManifest(m.manifestURL, starting, missing, signal), signal, () =>
+      notify({ kind: 'offline', message: 'The host of the model cannot be reached: what is stored is used.' })),
+    starting,
+    readVocabulary(m.vocabularyURL, signal),
   ]);
   const gpu = await openDevice(needs(manifest.config, m), m.limits);
   device = gpu.device;
@@ -213,38 +214,15 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
   return { ...engine.info, url: manifest.url, adapter, verified: !loader.unverified, stored };
 }
 
-/** Fetches the manifest, or makes one for a repository that has none. */
-async function manifestText(url: string, program: Promise<Program>, signal: AbortSignal): Promise<string> {
+/** Has the engine make a manifest, without hashes, for a repository that has none. */
+async function deriveManifest(url: string, program: Promise<Program>, missing: RuntimeError, signal: AbortSignal): Promise<Manifest> {
+  let text: string;
   try {
-    return await fetchText(url, signal);
+    text = await (await program).derive(fileReader(url, signal), signal);
   } catch (error) {
-    const missing = error instanceof RuntimeError && (error.details.status === 403 || error.details.status === 404);
-    if (!missing) {
-      throw error;
-    }
-    try {
-      return await (await program).derive(fileReader(url, signal), signal);
-    } catch (why) {
-      throw isAbort(why) ? why : new RuntimeError('download', `${error.message}, nor is there a repository: ${(why as Error).message}`, error.details);
-    }
+    throw isAbort(error) ? error : new RuntimeError('download', `${missing.message}, nor is there a repository: ${(error as Error).message}`, missing.details);
   }
-}
-
-/** Gets the manifest; without a network the one of the last visit does. */
-async function readManifest(
-  url: string, program: Promise<Program>, storage: FileStorage | undefined, notify: (n: Notice) => void, signal: AbortSignal,
-): Promise<Manifest> {
-  try {
-    return parseManifest(await manifestText(url, program, signal), url);
-  } catch (error) {
-    const unreachable = error instanceof RuntimeError && error.code === 'download' && error.details.status === undefined;
-    const known = unreachable ? await storage?.model(url) : undefined;
-    if (!known) {
-      throw error;
-    }
-    notify({ kind: 'offline', message: 'The host of the model cannot be reached: what is stored is used.' });
-    return parseManifest(known.manifest, url);
-  }
+  return parseManifest(text, url);
 }
 
 /** Fetches and compiles the program. */

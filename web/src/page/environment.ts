@@ -1,14 +1,12 @@
 // Whether this browser can run a model, and why not, before anything is downloaded.
 
-import { describe, findAdapter, limitError, missingLimit, offered, type AdapterInfo } from './device.ts';
-import { fetchText } from './download.ts';
-import { addFiles, type LocalFiles } from './files.ts';
-import { RuntimeError, type RuntimeErrorCode } from './errors.ts';
-import { chunkKey } from '../worker/loader.ts';
-import { isConfig, manifestURL, parseManifest, type Manifest } from './manifest.ts';
-import { bill, formatBytes, leastLimits, needs, type Bill, type BillOptions, type Limits } from './plan.ts';
-import { fileReader } from './repository.ts';
-import { FileStorage, type StoredModel } from './storage.ts';
+import { describe, findAdapter, limitError, missingLimit, offered, type AdapterInfo } from '../shared/device.ts';
+import { addFiles, type LocalFiles } from '../shared/files.ts';
+import { RuntimeError, type RuntimeErrorCode } from '../shared/errors.ts';
+import { isConfig, manifestURL, parseManifest, type Manifest } from '../shared/manifest.ts';
+import { bill, formatBytes, leastLimits, needs, type Bill, type BillOptions, type Limits } from '../shared/plan.ts';
+import { fileReader, readManifest } from '../shared/repository.ts';
+import { FileStorage, roomFor, storedBytes, type StoredModel } from '../shared/storage.ts';
 
 /** An answer with its reason. */
 export interface Verdict {
@@ -92,7 +90,7 @@ export async function canRun(model: string | LocalFiles, options: BillOptions & 
     const adapter = await findAdapter();
     const storage = await FileStorage.open();
     const signal = options.signal ?? new AbortController().signal;
-    const manifest = await outline(url, storage, signal);
+    const manifest = await readManifest(url, storage, (missing) => outline(url, storage, missing, signal), signal);
     const limits = offered(adapter, { maxStorageBufferBindingSize: 0, maxBufferSize: 0 });
     const total = bill(manifest, options, { limits, software: describe(adapter).software });
     const stored = storage ? await storedBytes(storage, manifest) : 0;
@@ -105,44 +103,36 @@ export async function canRun(model: string | LocalFiles, options: BillOptions & 
 /** Whether every chunk has a published hash; a repository's outline has no chunks. */
 const isVerified = (m: Manifest) => m.chunks.length > 0 && m.chunks.every((c) => c.sha256 !== undefined);
 
-/** The manifest. Where there is none: the one of an earlier visit, or what a repository in Hugging Face's layout tells of itself. */
-async function outline(url: string, storage: FileStorage | undefined, signal: AbortSignal): Promise<Manifest> {
-  try {
-    return parseManifest(await fetchText(url, signal), url);
-  } catch (error) {
-    const { status, code } = error instanceof RuntimeError ? { status: error.details.status, code: error.code } : {};
-    if (code !== 'download' || (status !== undefined && status !== 403 && status !== 404)) {
-      throw error;
-    }
-    const known = await storage?.model(url);
-    if (known) {
-      return parseManifest(known.manifest, url);
-    }
-    if (status === undefined) {
-      throw error;
-    }
-    const read = fileReader(url, signal);
-    const text = async (name: string) => {
-      const file = await read(name, 0, 1 << 20);
-      return file && new TextDecoder().decode(file.data);
-    };
-    const config = await text('config.json');
-    if (config === undefined) {
-      throw error;
-    }
-    const parsed = json(config, url);
-    if (!isConfig(parsed)) {
-      throw new RuntimeError('bad-model', `${new URL('config.json', url).href}: this is not the configuration of a gpt-oss`, { url });
-    }
-    const index = await text('model.safetensors.index.json');
-    const bytes = index ? (json(index, url) as { metadata?: { total_size?: number } }).metadata?.total_size : (await read('model.safetensors', 0, 8))?.size;
-    if (!bytes) {
-      throw new RuntimeError('bad-model', `${url}: there is a configuration, but no model.safetensors beside it`, {
-        url, hint: 'GGUF files and other layouts must be packed first: gossamer pack.',
-      });
-    }
-    return { url, text: '', config: parsed, chunks: [], bytes, vocabulary: true };
+/**
+ * What a repository in Hugging Face's layout, which has no manifest, says of its size: a manifest without chunks, or the complete one
+ * that the engine made on an earlier visit. missing: the error if there is no repository.
+ */
+async function outline(url: string, storage: FileStorage | undefined, missing: RuntimeError, signal: AbortSignal): Promise<Manifest> {
+  const stored = await storage?.model(url);
+  if (stored) {
+    return parseManifest(stored.manifest, url);
   }
+  const read = fileReader(url, signal);
+  const text = async (name: string) => {
+    const file = await read(name, 0, 1 << 20);
+    return file && new TextDecoder().decode(file.data);
+  };
+  const config = await text('config.json');
+  if (config === undefined) {
+    throw missing;
+  }
+  const parsed = json(config, url);
+  if (!isConfig(parsed)) {
+    throw new RuntimeError('bad-model', `${new URL('config.json', url).href}: this is not the configuration of a gpt-oss`, { url });
+  }
+  const index = await text('model.safetensors.index.json');
+  const bytes = index ? (json(index, url) as { metadata?: { total_size?: number } }).metadata?.total_size : (await read('model.safetensors', 0, 8))?.size;
+  if (!bytes) {
+    throw new RuntimeError('bad-model', `${url}: there is a configuration, but no model.safetensors beside it`, {
+      url, hint: 'GGUF files and other layouts must be packed first: gossamer pack.',
+    });
+  }
+  return { url, text: '', config: parsed, chunks: [], bytes, vocabulary: true };
 }
 
 function json(text: string, url: string): Record<string, unknown> {
@@ -177,20 +167,6 @@ async function judge(adapter: GPUAdapter, total: Bill, stored: number, want: Lim
     );
   }
   return fine;
-}
-
-/** Bytes that the browser's storage has left after another so many; negative if it has not enough. */
-export async function roomFor(bytes: number): Promise<number> {
-  const { quota = Infinity, usage = 0 } = await navigator.storage.estimate();
-  return quota - usage - bytes;
-}
-
-/** Bytes of a model's chunks that are stored. */
-export async function storedBytes(storage: FileStorage, manifest: Manifest): Promise<number> {
-  const sizes = await Promise.all(
-    manifest.chunks.map(async (c) => ((await storage.record(await chunkKey(c, manifest.url))) ? c.bytes : 0)),
-  );
-  return sizes.reduce((n, b) => n + b, 0);
 }
 
 /** Lists the models in the browser's storage, the one used last first. */
