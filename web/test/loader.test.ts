@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { patience, type Patience } from '../src/shared/download.ts';
+import { defaultRetryPolicy, type RetryPolicy } from '../src/shared/download.ts';
 import type { Chunk } from '../src/shared/engine.ts';
 import { RuntimeError } from '../src/shared/errors.ts';
 import { chunkKey } from '../src/shared/storage.ts';
@@ -24,7 +24,7 @@ interface Fixture {
   /** Milliseconds that were waited, instead of waiting. */
   waits: number[];
   fetched: () => number;
-  loader(options?: Partial<LoaderOptions>, patience?: Partial<Patience>): Loader;
+  loader(options?: Partial<LoaderOptions>, retryPolicy?: Partial<RetryPolicy>): Loader;
 }
 
 /** A file of nBytes on a server, and an empty store. */
@@ -48,7 +48,7 @@ async function fixture(t: TestContext, nBytes: number, room?: number): Promise<F
       new Loader({
         base: `${server.url}model/manifest.json`, storage: directory, parallel: 4,
         onNotice: (n) => notices.push(n), onFetched: (n) => (fetched += n),
-        patience: { ...patience, sleep: async (ms) => void waits.push(ms), ...p }, ...options,
+        retryPolicy: { ...defaultRetryPolicy, sleep: async (ms) => void waits.push(ms), ...p }, ...options,
       }),
   };
 }
@@ -197,16 +197,26 @@ test('a file longer than the manifest says is refused', async (t) => {
   assert.equal(f.server.requests.length, 1);
 });
 
-test('a busy host is asked again when it says, with growing patience otherwise', async (t) => {
+test('a busy host is asked again when it says, with growing pauses otherwise', async (t) => {
   const f = await fixture(t, 1000);
-  const faults = [{ status: 503, retryAfter: '7' }, { status: 503 }, { status: 429, retryAfter: '1000' }, { status: 500 }];
+  const faults = [{ status: 503, retryAfter: '7' }, { status: 503 }, { status: 429, retryAfter: '290' }, { status: 500 }];
   f.server.fault = (_, i) => faults[i];
   assert.deepEqual(await f.loader().get(f.chunk, never), f.data);
   const [first, second, third, fourth] = f.waits;
   assert.equal(first, 7000);
   assert.ok(second! >= 500 && second! <= 1000, `${second}`);
-  assert.equal(third, patience.longestDelay);
+  assert.equal(third, 290_000);
   assert.ok(fourth! >= 2000 && fourth! <= 4000, `${fourth}`);
+});
+
+test('a host that asks to wait for too long is not waited for, and the error says how long', async (t) => {
+  const f = await fixture(t, 1000);
+  f.server.fault = () => ({ status: 429, retryAfter: '3600' });
+  const error = await fails(f.loader().get(f.chunk, never), 'download');
+  assert.match(error.message, /429 and asks to wait for 60 minutes/);
+  assert.match(error.hint, /after that time/);
+  assert.equal(error.details.status, 429);
+  assert.deepEqual([f.server.requests.length, f.waits], [1, []]);
 });
 
 test('a host that asks to wait until a date is obeyed', async (t) => {
@@ -222,7 +232,7 @@ test('a host that stays busy is given up', async (t) => {
   f.server.fault = () => ({ status: 503 });
   const error = await fails(f.loader().get(f.chunk, never), 'download');
   assert.equal(error.details.status, 503);
-  assert.equal(f.server.requests.length, patience.attempts);
+  assert.equal(f.server.requests.length, defaultRetryPolicy.attempts);
 });
 
 test('a host that cannot be reached is given up', async (t) => {
@@ -230,7 +240,7 @@ test('a host that cannot be reached is given up', async (t) => {
   const loader = f.loader();
   await f.server.close();
   await fails(loader.get(f.chunk, never), 'download');
-  assert.equal(f.waits.length, patience.attempts - 1);
+  assert.equal(f.waits.length, defaultRetryPolicy.attempts - 1);
 });
 
 test('a connection that falls silent is replaced', async (t) => {
@@ -309,7 +319,7 @@ test('abort ends waiting, queueing and downloading', async (t) => {
   const f = await fixture(t, 50_000);
   f.server.fault = (_, i) => (i === 0 ? { stall: 10_000 } : { status: 503 });
   const abort = new AbortController();
-  const { sleep } = patience;
+  const { sleep } = defaultRetryPolicy;
   const loader = f.loader({ parallel: 2 }, { sleep });
   const parts = [0, 10_000, 20_000].map((offset) => loader.get({ url: 'chunk.bin', offset, bytes: 10_001 }, abort.signal));
   setTimeout(() => abort.abort(), 50);

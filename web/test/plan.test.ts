@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { RuntimeError } from '../src/shared/errors.ts';
-import { manifestURL, modelName, parseManifest, type Config } from '../src/shared/manifest.ts';
+import { parseManifest, type Config } from '../src/shared/manifest.ts';
 import { bill, formatBytes, needs } from '../src/shared/plan.ts';
 
 /** A manifest of the published models' shape; the chunks are made up. */
@@ -87,17 +87,6 @@ test('published models need no more than the limits that every adapter has', () 
   assert.ok(n.maxBufferSize! <= 256 << 20);
   assert.equal(needs(parse(published(24, 32)).config, { context: 131072 }).maxStorageBufferBindingSize, 128 << 20);
   assert.equal(needs(parse(published(24, 32)).config, { context: 131072, kv: 'f32' }).maxStorageBufferBindingSize, 256 << 20);
-});
-
-test('a model is the URL of a manifest or of its directory', () => {
-  const base = 'https://site/app/page.html';
-  assert.equal(manifestURL('https://host/20b', base), 'https://host/20b/manifest.json');
-  assert.equal(manifestURL('https://host/20b/?key=1', base), 'https://host/20b/manifest.json?key=1');
-  assert.equal(manifestURL('models/20b/', base), 'https://site/app/models/20b/manifest.json');
-  assert.equal(manifestURL('/m/other.json', base), 'https://site/m/other.json');
-  assert.equal(modelName('https://host/models/gpt-oss-20b/manifest.json'), 'gpt-oss-20b');
-  assert.equal(modelName('https://host/manifest.json'), 'host');
-  assert.throws(() => manifestURL('http://[', base), RuntimeError);
 });
 
 test('what is not a manifest is refused with a reason', () => {

@@ -4,13 +4,16 @@ import { Client, Gossamer } from './client.ts';
 import { findAdapter } from '../shared/device.ts';
 import { addFiles, type LocalFiles } from '../shared/files.ts';
 import { OwnLine } from './line.ts';
-import { manifestURL } from '../shared/manifest.ts';
+import { baseURL, manifestURL } from '../shared/manifest.ts';
 import type { Notice, Progress } from '../shared/protocol.ts';
 import { SharedLine } from './share.ts';
 
 /** Options of create. They cannot be changed later. */
 export interface CreateOptions {
-  /** URL of a manifest.json, or of its directory, as `gossamer pack` writes it; relative to the page. Or the visitor's own files. */
+  /**
+   * URL of a directory that `gossamer pack` wrote, or of its manifest.json, relative to the page; or of a repository on Hugging Face.
+   * Or the visitor's own files.
+   */
   model: string | LocalFiles;
   /** Positions that a conversation can have, in tokens. Default: 32,768, or as many as the model has; canRun gives the memory that they take. */
   context?: number;
@@ -72,10 +75,6 @@ declare const BUILD: string;
 const defaultWorkerURL = new URL('./worker.js', import.meta.url);
 const defaultWasmURL = new URL('./gossamer.wasm', import.meta.url);
 const defaultVocabularyURL = new URL('./o200k.bin.gz', import.meta.url);
-
-function baseURL(): string {
-  return globalThis.document?.baseURI ?? location.href;
-}
 
 function assetURL(given: string | URL | undefined, otherwise: URL): URL {
   if (given !== undefined) {

@@ -3,7 +3,7 @@
 import { describe, findAdapter, limitError, missingLimit, offered, type AdapterInfo } from '../shared/device.ts';
 import { addFiles, type LocalFiles } from '../shared/files.ts';
 import { RuntimeError, type RuntimeErrorCode } from '../shared/errors.ts';
-import { isConfig, manifestURL, parseManifest, type Manifest } from '../shared/manifest.ts';
+import { baseURL, isConfig, manifestURL, parseManifest, type Manifest } from '../shared/manifest.ts';
 import { bill, formatBytes, leastLimits, needs, type Bill, type BillOptions, type Limits } from '../shared/plan.ts';
 import { fileReader, readManifest } from '../shared/repository.ts';
 import { FileStorage, roomFor, storedBytes, type StoredModel } from '../shared/storage.ts';
@@ -85,8 +85,7 @@ export async function environment(): Promise<Environment> {
  */
 export async function canRun(model: string | LocalFiles, options: BillOptions & { signal?: AbortSignal } = {}): Promise<ModelVerdict> {
   try {
-    const base = globalThis.document?.baseURI ?? location.href;
-    const url = manifestURL(typeof model === 'string' ? model : await addFiles(model), base);
+    const url = manifestURL(typeof model === 'string' ? model : await addFiles(model), baseURL());
     const adapter = await findAdapter();
     const storage = await FileStorage.open();
     const signal = options.signal ?? new AbortController().signal;
@@ -177,6 +176,6 @@ export async function listModels(): Promise<StoredModel[]> {
 
 /** Removes a model from the browser's storage; weights that it shares with another model stay. Says whether it was there. */
 export async function deleteModel(model: string): Promise<boolean> {
-  const url = manifestURL(model, globalThis.document?.baseURI ?? location.href);
+  const url = manifestURL(model, baseURL());
   return (await (await FileStorage.open())?.deleteModel(url)) ?? false;
 }

@@ -2,23 +2,23 @@
 
 import { abortError, RuntimeError } from './errors.ts';
 import { fetchFile } from './files.ts';
+import { backoff, judge, maxFailures } from './retry.ts';
 
-/** How patiently a download is tried. */
-export interface Patience {
+/** How downloads are tried again, apart from the rules of retry.ts: tests choose other values. */
+export interface RetryPolicy {
   /** Attempts in a row that bring no byte before the download is given up. */
   attempts: number;
-  /** Milliseconds before the second attempt; doubled for each further one. */
-  delay: number;
-  /** Milliseconds that are waited at most, also where the host asks for more. */
-  longestDelay: number;
   /** Milliseconds without a byte after which an attempt is given up. */
   stall: number;
   /** Waits so many milliseconds; rejects with the signal's reason. */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** What a visitor bears: about a minute of an unreachable host. */
-export const patience: Patience = { attempts: 7, delay: 500, longestDelay: 30_000, stall: 30_000, sleep };
+/** About a minute of an unreachable host. */
+export const defaultRetryPolicy: RetryPolicy = { attempts: maxFailures, stall: 30_000, sleep };
+
+/** Attempts for a small text, after which an earlier visit's copy is used. */
+const textAttempts = 3;
 
 /** A range of bytes at a URL. */
 export interface Range {
@@ -48,12 +48,12 @@ class Interruption extends Error {
 }
 
 /** Fetches the bytes of range from position from on. Rejects with RuntimeError 'download', or with the signal's reason. */
-export async function download(range: Range, from: number, take: Take, signal: AbortSignal, p: Patience = patience): Promise<void> {
+export async function download(range: Range, from: number, take: Take, signal: AbortSignal, policy: RetryPolicy = defaultRetryPolicy): Promise<void> {
   let at = from;
   for (let failures = 0; at < range.bytes; ) {
     const before = at;
     try {
-      await attempt(range, at, signal, p.stall, (position, bytes) => {
+      await attempt(range, at, signal, policy.stall, (position, bytes) => {
         take(position, bytes);
         at = position + bytes.length;
       });
@@ -66,12 +66,10 @@ export async function download(range: Range, from: number, take: Take, signal: A
         throw error;
       }
       failures = at > before ? 1 : failures + 1;
-      if (failures >= p.attempts) {
-        throw failed(range, `${error.message} (${failures} attempts)`, error.status);
+      if (failures >= policy.attempts) {
+        throw failed(range.url, `${error.message} (${failures} attempts)`, error.status);
       }
-      // Half of the delay is drawn by lot, so that several connections do not come back at the same moment.
-      const delay = p.delay * 2 ** (failures - 1) * (0.5 + Math.random() / 2);
-      await p.sleep(Math.min(Math.max(delay, error.wait), p.longestDelay), signal);
+      await policy.sleep(pause(failures, error.wait), signal);
     }
   }
 }
@@ -118,7 +116,7 @@ async function attempt(range: Range, at: number, signal: AbortSignal, stall: num
       clearTimeout(timer);
       timer = setTimeout(giveUp, stall);
       if (position + piece.value.length > bytes) {
-        throw failed(range, `the host sends more than the ${bytes} bytes of the manifest`, response.status);
+        throw failed(range.url, `the host sends more than the ${bytes} bytes of the manifest`, response.status);
       }
       take(position, piece.value);
       position += piece.value.length;
@@ -136,21 +134,18 @@ async function attempt(range: Range, at: number, signal: AbortSignal, stall: num
 /** Refuses answers that do not bring the bytes asked for. */
 function checkResponse(range: Range, response: Response, first: number, partial: boolean): ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> {
   const { status } = response;
-  if ([408, 425, 429].includes(status) || status >= 500) {
-    throw new Interruption(`the host answers ${status}`, status, retryAfter(response));
-  }
   if (status === 416 || (status === 206 && !partial)) {
-    throw failed(range, `the host answers ${status}: the file is not as the manifest says`, status);
+    throw failed(range.url, `the host answers ${status}: the file is not as the manifest says`, status);
   }
   if (status !== 200 && status !== 206) {
-    throw failed(range, `the host answers ${status}`, status);
+    throw refused(range.url, response);
   }
   if (status === 200 && range.offset !== undefined) {
-    throw failed(range, 'the host does not serve ranges of files', status, 'Pack the model into chunks with `gossamer pack`, or use a host that honours Range.');
+    throw failed(range.url, 'the host does not serve ranges of files', status, 'Pack the model into chunks with `gossamer pack`, or use a host that honours Range.');
   }
   const begins = status === 206 ? /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1] : undefined;
   if (begins !== undefined && Number(begins) !== first) {
-    throw failed(range, `the host answers with bytes from ${begins} on instead of ${first}`, status);
+    throw failed(range.url, `the host answers with bytes from ${begins} on instead of ${first}`, status);
   }
   if (!response.body) {
     throw new Interruption('the answer is empty', status);
@@ -158,38 +153,45 @@ function checkResponse(range: Range, response: Response, first: number, partial:
   return response.body.getReader();
 }
 
-/** The wait that the host asks for, in milliseconds; seconds or a date in the header. */
-function retryAfter(response: Response): number {
-  const value = response.headers.get('retry-after');
-  if (!value) {
-    return 0;
+/** The error for a status that is none of success: an Interruption if another attempt may succeed. */
+function refused(url: string, response: Response): Interruption | RuntimeError {
+  const { status } = response;
+  const { retry, wait } = judge(status, response.headers.get('retry-after'));
+  const why = `the host answers ${status}`;
+  if (retry) {
+    return new Interruption(why, status, wait);
   }
-  const seconds = Number(value);
-  const wait = Number.isNaN(seconds) ? Date.parse(value) - Date.now() : seconds * 1000;
-  return Number.isNaN(wait) ? 0 : Math.max(0, wait);
+  if (wait > 0) {
+    const minutes = Math.ceil(wait / 60_000);
+    return failed(url, `${why} and asks to wait for ${minutes} minutes`, status, 'Load the model again after that time; what arrived is kept.');
+  }
+  return failed(url, why, status);
 }
 
-function failed(range: Range, why: string, status?: number, hint?: string): RuntimeError {
+/** Milliseconds until the next attempt. A part is drawn at random, so that several connections do not come back at the same moment. */
+function pause(failures: number, wait: number): number {
+  const { least, most } = backoff(failures);
+  return Math.max(least + Math.random() * (most - least), wait);
+}
+
+function failed(url: string, why: string, status?: number, hint?: string): RuntimeError {
   const gone = status === 404 || status === 410;
-  return new RuntimeError('download', `${range.url}: ${why}`, {
-    url: range.url,
+  return new RuntimeError('download', `${url}: ${why}`, {
+    url,
     status,
     hint: hint ?? (gone ? 'Check the model\'s URL: this file is not there.' : undefined),
   });
 }
 
 /** Fetches a small text, such as the manifest. */
-export async function fetchText(url: string, signal: AbortSignal, p: Patience = patience): Promise<string> {
+export async function fetchText(url: string, signal: AbortSignal, policy: RetryPolicy = defaultRetryPolicy): Promise<string> {
   for (let failures = 1; ; failures++) {
     try {
-      const response = await fetchFile(url, { cache: 'no-cache', signal: AbortSignal.any([signal, AbortSignal.timeout(p.stall)]) });
+      const response = await fetchFile(url, { cache: 'no-cache', signal: AbortSignal.any([signal, AbortSignal.timeout(policy.stall)]) });
       if (response.ok) {
         return await response.text();
       }
-      if (![408, 425, 429].includes(response.status) && response.status < 500) {
-        throw failed({ url, bytes: 0 }, `the host answers ${response.status}`, response.status);
-      }
-      throw new Interruption(`the host answers ${response.status}`, response.status, retryAfter(response));
+      throw refused(url, response);
     } catch (error) {
       if (signal.aborted) {
         throw abortError(signal);
@@ -197,11 +199,10 @@ export async function fetchText(url: string, signal: AbortSignal, p: Patience = 
       if (error instanceof RuntimeError) {
         throw error;
       }
-      if (failures >= 3) {
-        throw failed({ url, bytes: 0 }, error instanceof Interruption ? error.message : unreachable);
+      if (failures >= textAttempts) {
+        throw failed(url, error instanceof Interruption ? error.message : unreachable);
       }
-      const wait = error instanceof Interruption ? error.wait : 0;
-      await p.sleep(Math.min(Math.max(p.delay * 2 ** (failures - 1), wait), p.longestDelay), signal);
+      await policy.sleep(pause(failures, error instanceof Interruption ? error.wait : 0), signal);
     }
   }
 }

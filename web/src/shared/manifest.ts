@@ -37,28 +37,47 @@ const sizes = [
   'num_local_experts', 'num_experts_per_tok', 'vocab_size', 'sliding_window', 'max_position_embeddings',
 ] as const;
 
+/** What relative URLs of models are relative to. */
+export function baseURL(): string {
+  return globalThis.document?.baseURI ?? location.href;
+}
+
 /**
- * The manifest's URL for what the user calls the model: that of a manifest, or of the directory that holds one, or of a repository's
- * page on huggingface.co.
+ * The manifest's URL for what the user calls the model: the URL of its directory, its manifest.json or its config.json, or of a
+ * repository's page on Hugging Face. The engine takes the same URLs for models (runtime/weights/rules_native.go, testdata/rules),
+ * except that a page also has relative ones and its visitor's files (files.ts).
  */
 export function manifestURL(model: string, base: string): string {
+  const refuse = (why: string) => new RuntimeError('bad-model', `model ${JSON.stringify(model)} ${why}`);
   let url: URL;
   try {
     url = new URL(model, base);
   } catch {
-    throw new RuntimeError('bad-model', `model ${JSON.stringify(model)} is not a URL`);
+    throw refuse('is not a URL');
   }
-  const page = /^\/([^/]+\/[^/]+)(?:\/tree\/([^/]+))?\/?$/.exec(url.pathname);
+  if (!['https:', 'http:', 'local:', new URL(base).protocol].includes(url.protocol)) {
+    throw refuse('is not a URL of https or http');
+  }
+  if (/[?#]/.test(model)) { // the URLs of its files are made by appending to its own
+    throw refuse('has ? or # in its URL, which a directory has not');
+  }
+  const path = url.pathname.replace(/\/(manifest|config)\.json$/, '/');
+  if (path.endsWith('.json')) {
+    throw refuse('is a file: give the directory of the model, its manifest.json or its config.json');
+  }
+  url.pathname = path.endsWith('/') ? path : `${path}/`;
+  if (url.hostname === 'hf.co') { // it redirects, which a page may not be allowed to follow
+    url.hostname = 'huggingface.co';
+  }
+  const page = /^\/([^/]+\/[^/]+)(?:\/tree\/([^/]+))?\/$/.exec(url.pathname);
   if (url.hostname === 'huggingface.co' && page) {
     url.pathname = `/${page[1]}/resolve/${page[2] ?? 'main'}/`;
   }
-  if (!url.pathname.endsWith('.json')) {
-    url.pathname += url.pathname.endsWith('/') ? 'manifest.json' : '/manifest.json';
-  }
+  url.pathname += 'manifest.json';
   return url.href;
 }
 
-/** A name for the model: the directory of its manifest. */
+/** A name for the model with a manifest at this URL: its directory. */
 export function modelName(url: string): string {
   const { hostname, pathname } = new URL(url);
   return decodeURIComponent(pathname.replace(/\/resolve\/[^/]+\//, '/').split('/').at(-2) || hostname);

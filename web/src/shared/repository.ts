@@ -5,10 +5,8 @@ import type { ReadFile } from './engine.ts';
 import { isAbort, RuntimeError } from './errors.ts';
 import { fetchFile } from './files.ts';
 import { parseManifest, type Manifest } from './manifest.ts';
+import { isMissing } from './retry.ts';
 import type { FileStorage } from './storage.ts';
-
-/** Whether an HTTP status says that there is no such file: some hosts call what is missing forbidden. */
-const isMissing = (status: number | undefined) => status === 403 || status === 404;
 
 /**
  * Reads the manifest at a URL. If the host has none, fromRepository makes it of the other files there; missing is the error that it

@@ -1,6 +1,6 @@
 // The store of chunks: from the browser's storage if they are there, else from their host; verified in either case.
 
-import { download, patience, type Patience } from '../shared/download.ts';
+import { defaultRetryPolicy, download, type RetryPolicy } from '../shared/download.ts';
 import type { Chunk, ChunkStore } from '../shared/engine.ts';
 import { RuntimeError } from '../shared/errors.ts';
 import type { Notice } from '../shared/protocol.ts';
@@ -16,7 +16,7 @@ export interface LoaderOptions {
   onNotice: (notice: Notice) => void;
   /** Told of bytes that came over the network. */
   onFetched?: (bytes: number) => void;
-  patience?: Patience;
+  retryPolicy?: RetryPolicy;
 }
 
 /** The pieces in which bytes reach the storage while they arrive: what a crash costs at most, for each connection. */
@@ -117,7 +117,7 @@ export class Loader implements ChunkStore {
             at = position + bytes.length;
           },
           signal,
-          this.options.patience ?? patience,
+          this.options.retryPolicy ?? defaultRetryPolicy,
         );
       } catch (error) {
         onBytes(-at); // whoever shows progress may try again

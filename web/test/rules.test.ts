@@ -1,0 +1,66 @@
+// Rules that Go and TypeScript both have to know: Go writes examples of them to testdata/rules (TestRules in runtime/weights and
+// runtime/openai, with -update), and these tests compare them with what the page does.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { RuntimeError } from '../src/shared/errors.ts';
+import { manifestURL, modelName } from '../src/shared/manifest.ts';
+import { backoff, judge, maxFailures } from '../src/shared/retry.ts';
+
+// The bundled tests lie in web/dist/test.
+const rules = join(dirname(fileURLToPath(import.meta.url)), '../../../testdata/rules');
+const examples = <T>(name: string): T => JSON.parse(readFileSync(join(rules, name), 'utf8')) as T;
+
+test('the URLs of models', () => {
+  const base = 'https://site/app/page.html';
+  for (const { model, url, error } of examples<{ model: string; url: string; error: boolean }[]>('urls.json')) {
+    if (error) {
+      assert.throws(() => manifestURL(model, base), (e) => e instanceof RuntimeError && e.code === 'bad-model', model);
+    } else {
+      assert.equal(manifestURL(model, base), `${url}manifest.json`, model);
+      assert.equal(manifestURL(manifestURL(model, base), base), `${url}manifest.json`, `${model}, again`);
+    }
+  }
+});
+
+test('the URLs of models that only a page has', () => {
+  const base = 'https://site/app/page.html?model=x';
+  assert.equal(manifestURL('models/20b/', base), 'https://site/app/models/20b/manifest.json');
+  assert.equal(manifestURL('/20b', base), 'https://site/20b/manifest.json');
+  assert.equal(manifestURL('local:/1f2e3d4c/20b/manifest.json', base), 'local:/1f2e3d4c/20b/manifest.json');
+  assert.equal(manifestURL('models/20b', 'chrome-extension://abc/page.html'), 'chrome-extension://abc/models/20b/manifest.json');
+});
+
+test('a model is named after its directory', () => {
+  assert.equal(modelName('https://host/models/gpt-oss-20b/manifest.json'), 'gpt-oss-20b');
+  assert.equal(modelName('https://huggingface.co/openai/gpt-oss-20b/resolve/main/manifest.json'), 'gpt-oss-20b');
+  assert.equal(modelName('https://host/manifest.json'), 'host');
+});
+
+test('replies after which a download is tried again', () => {
+  const now = Date.UTC(2026, 10, 1); // as in Go's test
+  for (const { status, retryAfter, retry, waitMs, missing, why } of
+    examples<{ status: number; retryAfter: string; retry: boolean; waitMs: number; missing: boolean; why: string }[]>('retries.json')) {
+    assert.deepEqual(judge(status, retryAfter || null, now), { retry, wait: waitMs, missing }, `${status} ${retryAfter}: ${why}`);
+  }
+});
+
+test('a Retry-After that is a date is read against the clock', () => {
+  const now = Date.UTC(2026, 0, 2, 3, 4, 5);
+  for (const date of ['Fri, 02 Jan 2026 03:05:05 GMT', 'Friday, 02-Jan-26 03:05:05 GMT', 'Fri Jan  2 03:05:05 2026']) {
+    assert.deepEqual(judge(503, date, now), { retry: true, wait: 60_000, missing: false }, date);
+  }
+  assert.deepEqual(judge(503, 'Fri, 02 Jan 2026 04:04:05 GMT', now), { retry: false, wait: 3_600_000, missing: false });
+});
+
+test('the pauses between attempts', () => {
+  for (const { failures, leastMs, mostMs, giveUp } of examples<{ failures: number; leastMs: number; mostMs: number; giveUp: boolean }[]>('backoff.json')) {
+    assert.equal(failures >= maxFailures, giveUp, `${failures}`);
+    if (!giveUp) {
+      assert.deepEqual(backoff(failures), { least: leastMs, most: mostMs }, `${failures}`);
+    }
+  }
+});
