@@ -14,7 +14,7 @@
  * @module
  */
 
-export { localFetch } from './page/answer.ts';
+export { localFetch } from './page/http-api.ts';
 export type { Completions, Gossamer, RequestOptions, StreamPromise } from './page/client.ts';
 export { create, type CreateOptions } from './page/create.ts';
 export { canRun, deleteModel, environment, listModels, type Environment, type ModelVerdict, type Verdict } from './page/environment.ts';

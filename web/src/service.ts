@@ -1,9 +1,9 @@
 // For a site's service worker: pages of its scope reach OpenAI's API at v1/ below the scope, answered by the engine of a tab that
 // has opened a model with share: true. In a service worker that is not bundled: importScripts('.../gossamer/dist/service.js').
 
-import { Answerer } from './page/answer.ts';
+import { HTTPAPI } from './page/http-api.ts';
 
-/** What the library's declarations have only for service workers. */
+/** The part of the type FetchEvent that is used: TypeScript declares it only for service workers. */
 interface FetchEvent extends Event {
   readonly request: Request;
   respondWith(response: Promise<Response>): void;
@@ -15,16 +15,16 @@ interface FetchEvent extends Event {
  */
 export function serve(): void {
   const { scope } = (globalThis as unknown as { registration: { scope: string } }).registration;
-  const answerer = new Answerer(scope, scope);
+  const api = new HTTPAPI(scope, scope);
   globalThis.addEventListener('fetch', (e) => {
     const event = e as FetchEvent;
     const url = new URL(event.request.url);
-    const api = new URL('v1/', scope);
-    if (url.origin === api.origin && url.pathname.startsWith(api.pathname)) {
+    const root = new URL('v1/', scope);
+    if (url.origin === root.origin && url.pathname.startsWith(root.pathname)) {
       event.stopImmediatePropagation();
-      event.respondWith(answerer.answer(event.request, url.pathname.slice(api.pathname.length)));
+      event.respondWith(api.answer(event.request, url.pathname.slice(root.pathname.length)));
     }
   });
-  // The engine's tab sends these while a reply is on its way (client.ts). Being an event is enough.
+  // The engine's tab sends these during a reply (client.ts). Any event keeps the browser from stopping the service worker.
   globalThis.addEventListener('message', () => {});
 }

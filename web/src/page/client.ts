@@ -1,12 +1,13 @@
-// The page's side: sends requests to an engine, and to the next one where that is lost.
+// The page's side: sends requests to an engine, and repeats them with the next one if that is lost.
 
 import type { EngineStats } from '../shared/engine.ts';
 import { abortError, fromWire, RuntimeError } from '../shared/errors.ts';
-import type { Line, Loss } from './line.ts';
+import type { Connection, Loss } from './connection.ts';
 import type { ModelInfo, Notice, OpenMessage, Progress, Request, Response } from '../shared/protocol.ts';
+import { modelList, modelObject } from './openai.ts';
 import { Replay } from './replay.ts';
 import { Stream } from './stream.ts';
-import type { ChatCompletion, ChatCompletionChunk, ChatParams, ChatParamsNonStreaming, ChatParamsStreaming, Model } from '../shared/types.ts';
+import type { ChatCompletion, ChatCompletionChunk, ChatParams, ChatParamsNonStreaming, ChatParamsStreaming, ModelList } from '../shared/types.ts';
 
 /** Options of one request. */
 export interface RequestOptions {
@@ -22,15 +23,15 @@ export class Gossamer {
   /** OpenAI's chat.completions. */
   readonly chat: { readonly completions: Completions };
   /** OpenAI's models. */
-  readonly models: { list(): Promise<{ object: 'list'; data: Model[] }> };
+  readonly models: { list(): Promise<ModelList> };
   private readonly client: Client;
 
   /** @internal Use create. */
   constructor(client: Client, info: ModelInfo) {
     this.client = client;
     this.chat = { completions: new Completions(client, info.model) };
-    const model: Model = { id: info.model, object: 'model', created: Math.floor(Date.now() / 1000), owned_by: 'gossamer' };
-    this.models = { list: async () => ({ object: 'list', data: [model] }) };
+    const model = modelObject(info.model);
+    this.models = { list: async () => modelList([model]) };
   }
 
   /** What the model is and takes. Another tab that takes over may have opened it with another context. */
@@ -78,7 +79,7 @@ export class Completions {
   create(params: ChatParamsStreaming, options?: RequestOptions): StreamPromise<ChatCompletionChunk>;
   create(params: ChatParams, options?: RequestOptions): Promise<ChatCompletion> | StreamPromise<ChatCompletionChunk>;
   create(params: ChatParams, options: RequestOptions = {}): Promise<ChatCompletion> | StreamPromise<ChatCompletionChunk> {
-    // With a seed the reply can be repeated where the device is lost.
+    // With a seed the reply can be repeated if the device is lost.
     const body = JSON.stringify({ ...params, model: params.model ?? this.model, seed: params.seed ?? randomSeed() });
     return params.stream ? this.stream(body, options) : this.whole(body, options);
   }
@@ -117,7 +118,7 @@ export class Completions {
         },
       );
     });
-    begun.catch(() => {}); // who only loops hears of the error in the loop
+    begun.catch(() => {}); // callers that only loop get the error in the loop
     const iterate = async function* () {
       yield* await begun;
     };
@@ -130,52 +131,52 @@ export function randomSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0]! >>> 1;
 }
 
-/** Hears of a reply. */
-interface Listener {
+/** Receives the frames of a reply. */
+interface ReplyListener {
   frame(json: string): void;
   /** The reply begins again. */
   restart(): void;
 }
 
-/** What a client sends: connect is for the line. */
-type Sent = Exclude<Request, OpenMessage> | { kind: 'connect'; id: number };
+/** What a client asks for. connect is not sent, but makes the connection. */
+type ClientRequest = Exclude<Request, OpenMessage> | { kind: 'connect'; id: number };
 
 interface Pending {
-  message: Sent;
-  listener: Listener | undefined;
+  message: ClientRequest;
+  listener: ReplyListener | undefined;
   resolve(answer: Response): void;
   reject(error: unknown): void;
 }
 
-/** How often the device may be lost in a row without a word of any reply in between. */
-const lossesInARow = 2;
+/** How often in a row the device may be lost without a frame of any reply in between. After that the model is not loaded again. */
+const maxLosses = 2;
 
-/** Who is told of loading. */
-export interface Watcher {
+/** Callbacks for loading. */
+export interface LoadCallbacks {
   onProgress?: ((progress: Progress) => void) | undefined;
   onNotice?: ((notice: Notice) => void) | undefined;
 }
 
 /** Requests to an engine. */
 export class Client {
-  private readonly line: Line;
-  private readonly watcher: Watcher;
+  private readonly connection: Connection;
+  private readonly callbacks: LoadCallbacks;
   private readonly pending = new Map<number, Pending>();
   private lastID = 0;
   /** Of the model that was opened last. */
   info: ModelInfo | undefined;
-  /** Why nothing more is answered. */
+  /** Why requests are no longer answered. */
   private failure: RuntimeError | undefined;
   private end: () => void = () => {};
-  /** Resolves when nothing more is answered. */
+  /** Resolves when requests are no longer answered. */
   readonly ended = new Promise<void>((resolve) => (this.end = resolve));
   private losses = 0;
-  /** Whether the engine is there for requests. */
+  /** Whether the engine has the model open. */
   private ready = false;
 
-  constructor(line: Line, watcher: Watcher) {
-    this.line = line;
-    this.watcher = watcher;
+  constructor(connection: Connection, callbacks: LoadCallbacks) {
+    this.connection = connection;
+    this.callbacks = callbacks;
   }
 
   /** Opens the model. */
@@ -191,7 +192,7 @@ export class Client {
   }
 
   /** Sends a request and waits for its answer. */
-  request(make: (id: number) => Sent, signal?: AbortSignal, listener?: Listener): Promise<Response> {
+  request(make: (id: number) => ClientRequest, signal?: AbortSignal, listener?: ReplyListener): Promise<Response> {
     if (signal?.aborted) {
       return Promise.reject(abortError(signal));
     }
@@ -205,10 +206,10 @@ export class Client {
         signal?.removeEventListener('abort', abort);
         return this.pending.delete(id);
       };
-      // The page hears nothing more of an aborted request, whatever the worker still says.
+      // After an abort no message of the request is delivered, even if the worker still sends some.
       const abort = () => {
         if (settle()) {
-          this.line.send({ kind: 'abort', id });
+          this.connection.send({ kind: 'abort', id });
           reject(abortError(signal));
         }
       };
@@ -220,10 +221,10 @@ export class Client {
         reject: (error) => settle() && reject(error),
       });
       if (message.kind === 'connect') {
-        this.line.connect(id, { receive: (m) => this.receive(m), lost: (error, what) => this.lost(error, what) });
+        this.connection.connect(id, { receive: (m) => this.receive(m), lost: (error, loss) => this.lost(error, loss) });
       } else if (this.ready) {
-        this.line.send(message);
-      } // else it is sent when the next engine is ready
+        this.connection.send(message);
+      } // else it is sent when the next engine has opened the model
     });
   }
 
@@ -231,7 +232,7 @@ export class Client {
     const pending = this.pending.get(message.id);
     switch (message.kind) {
       case 'progress':
-        this.watcher.onProgress?.(message.progress);
+        this.callbacks.onProgress?.(message.progress);
         break;
       case 'notice':
         this.notify(message.notice);
@@ -240,21 +241,21 @@ export class Client {
         keepAwake(message.scope);
         break;
       case 'lost':
-        this.lost(fromWire(message.error) as RuntimeError, 'again');
+        this.lost(fromWire(message.error) as RuntimeError, 'failed');
         break;
       case 'frame':
         this.losses = 0;
         try {
           pending?.listener?.frame(message.json);
         } catch (error) {
-          this.line.send({ kind: 'abort', id: message.id });
+          this.connection.send({ kind: 'abort', id: message.id });
           pending?.reject(error);
         }
         break;
       case 'error': {
         const error = fromWire(message.error);
         if (error instanceof RuntimeError && error.code === 'device-lost') {
-          this.lost(error, 'again');
+          this.lost(error, 'failed');
         } else {
           pending?.reject(error);
         }
@@ -266,44 +267,44 @@ export class Client {
   }
 
   private notify(notice: Notice): void {
-    if (this.watcher.onNotice) {
-      this.watcher.onNotice(notice);
+    if (this.callbacks.onNotice) {
+      this.callbacks.onNotice(notice);
     } else {
       console.warn(`gossamer: ${notice.message}`);
     }
   }
 
-  /** The engine is gone: once another one is there, it takes over the requests. */
-  private lost(error: RuntimeError, what: Loss): void {
+  /** Handles the loss of the engine: the requests in progress are repeated with the next one. */
+  private lost(error: RuntimeError, loss: Loss): void {
     if (this.failure) {
       return;
     }
-    if (!this.ready || what === 'end' || (what === 'again' && this.losses >= lossesInARow)) {
+    if (!this.ready || loss === 'ended' || (loss === 'failed' && this.losses >= maxLosses)) {
       this.fail(error);
       return;
     }
     this.ready = false;
-    this.losses += what === 'again' ? 1 : 0;
+    this.losses += loss === 'failed' ? 1 : 0;
     this.notify({ kind: 'recovering', message: `${error.message}. The model is being loaded again.` });
     this.open().then(
       () => {
         for (const { message, listener } of this.pending.values()) {
           listener?.restart();
           if (message.kind !== 'connect') {
-            this.line.send(message);
+            this.connection.send(message);
           }
         }
       },
-      () => {}, // fail has told everybody
+      () => {}, // open has rejected every request
     );
   }
 
-  /** Ends everything. */
+  /** Rejects the requests in progress and all later ones. */
   private fail(error: RuntimeError): void {
     this.failure ??= error;
     this.end();
     this.ready = false;
-    this.line.close();
+    this.connection.close();
     for (const pending of [...this.pending.values()]) {
       pending.reject(this.failure);
     }
@@ -314,15 +315,15 @@ export class Client {
       return;
     }
     if (this.ready) {
-      // The memory of a GPU is given back sooner if the worker does it; one that is busy is not waited for.
-      const patience = new Promise((resolve) => setTimeout(resolve, 1000));
-      await Promise.race([this.request((id) => ({ kind: 'close', id })), patience]).catch(() => {});
+      // The GPU's memory is freed sooner if the worker does it. A worker that is busy is ended without it.
+      const timeout = new Promise((resolve) => setTimeout(resolve, 1000));
+      await Promise.race([this.request((id) => ({ kind: 'close', id })), timeout]).catch(() => {});
     }
     this.fail(new RuntimeError('closed', 'the model was closed'));
   }
 }
 
-/** Browsers stop a service worker that gets no events for half a minute, even where it is in the middle of an answer. */
+/** Sends an event to a service worker. Browsers stop one that gets no events for half a minute, even in the middle of an answer. */
 async function keepAwake(scope: string): Promise<void> {
   const registration = await globalThis.navigator?.serviceWorker?.getRegistration(scope).catch(() => undefined);
   registration?.active?.postMessage({ kind: 'gossamer-awake' });

@@ -1,12 +1,12 @@
-// create: where the package's files are, and the line to the engine.
+// create: finds the package's files and connects to the engine.
 
 import { Client, Gossamer } from './client.ts';
 import { findAdapter } from '../shared/device.ts';
 import { addFiles, type LocalFiles } from '../shared/files.ts';
-import { OwnLine } from './line.ts';
+import { WorkerConnection } from './connection.ts';
 import { baseURL, manifestURL } from '../shared/manifest.ts';
 import type { Notice, Progress } from '../shared/protocol.ts';
-import { SharedLine } from './share.ts';
+import { SharedConnection } from './shared-connection.ts';
 
 /** Options of create. They cannot be changed later. */
 export interface CreateOptions {
@@ -60,12 +60,12 @@ export async function create(options: CreateOptions): Promise<Gossamer> {
   const { model, context, kv, limits, store, parallel, share, workerURL, wasmURL, vocabularyURL } = options;
   const files = typeof model === 'string' ? undefined : model;
   const url = manifestURL(typeof model === 'string' ? model : await addFiles(model), baseURL());
-  const own = new OwnLine(assetURL(workerURL, defaultWorkerURL), {
+  const own = new WorkerConnection(assetURL(workerURL, defaultWorkerURL), {
     kind: 'open', manifestURL: url, files, context, kv, limits,
     wasmURL: assetURL(wasmURL, defaultWasmURL).href, vocabularyURL: assetURL(vocabularyURL, defaultVocabularyURL).href,
     store: store ?? true, parallel: parallel ?? 3, share,
   });
-  const client = new Client(share ? new SharedLine(url, { context, kv }, own) : own, options);
+  const client = new Client(share ? new SharedConnection(url, { context, kv }, own) : own, options);
   return new Gossamer(client, await client.open(options.signal));
 }
 

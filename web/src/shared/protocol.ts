@@ -1,5 +1,5 @@
 // Messages between page (client.ts) and worker (worker.ts). Each has the id of the request that it belongs to; the page counts ids.
-// Where tabs share a worker (share.ts, host.ts) the others' messages are the same, on channels.
+// Where tabs share a worker (shared-connection.ts, host.ts) the other tabs' messages are the same, on broadcast channels.
 
 import type { WireError } from './errors.ts';
 import type { EngineInfo, EngineStats } from './engine.ts';
@@ -63,19 +63,19 @@ export type Response =
   /** The service worker of this scope waits for an answer: the page keeps the browser from stopping it. */
   | { kind: 'awake'; id: number; scope: string };
 
-/** On a model's channel, by which tabs find the one that runs it. */
-export type Call =
-  /** An engine is there. */
-  | { kind: 'owner'; owner: string }
-  /** A client wants it. scope: of the service worker that it is in. */
-  | { kind: 'hello'; client: string; scope?: string | undefined }
-  /** The client is listened to on the channel of owner and client. */
-  | { kind: 'welcome'; client: string; owner: string };
+/** Messages on a model's discovery channel, by which tabs find the one that runs it. */
+export type Discovery =
+  /** An engine has started. */
+  | { kind: 'engine-started'; engine: string }
+  /** A client looks for the engine. scope: of the service worker that it is in. */
+  | { kind: 'connect'; client: string; scope?: string | undefined }
+  /** The engine listens to the client on the channel of the two. */
+  | { kind: 'accepted'; client: string; engine: string };
 
-/** Names of channels and locks. What they are about is the URL of a manifest, or ids of engines and clients. */
+/** Names of channels and locks. model is the URL of a manifest; engine and client are their random ids. */
 export const names = {
-  calls: (model: string) => `gossamer calls ${model}`,
-  channel: (owner: string, client: string) => `gossamer channel ${owner} ${client}`,
+  discovery: (model: string) => `gossamer discovery ${model}`,
+  channel: (engine: string, client: string) => `gossamer channel ${engine} ${client}`,
   /** Held by the tab that runs the model. */
   engine: (model: string) => `gossamer engine ${model}`,
   /** Held by a client as long as it lives. */

@@ -152,6 +152,12 @@ export interface ChatCompletionChunk {
 export interface Model {
   id: string;
   object: 'model';
+  /** Seconds since 1970. */
   created: number;
   owned_by: string;
+}
+
+export interface ModelList {
+  object: 'list';
+  data: Model[];
 }

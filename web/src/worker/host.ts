@@ -1,48 +1,51 @@
-// The worker's side of an engine that tabs share: other tabs' clients (share.ts) as guests.
+// The worker's side of an engine that tabs share: the connections of other tabs' clients (shared-connection.ts).
 
-import { names, type Call, type Request, type Response } from '../shared/protocol.ts';
+import { names, type Discovery, type Request, type Response } from '../shared/protocol.ts';
 
-/** What a guest sends its requests to. */
-export interface Guest {
+/** Answers the requests of one client. */
+export interface ClientSession {
   receive(request: Request): void;
-  /** The guest is gone. */
+  /** The client is gone. */
   end(): void;
 }
+
+/** Makes the session of a client, given how messages are sent to it. scope: of the service worker that the client is in. */
+type StartSession = (send: (message: Response) => void, scope: string | undefined) => ClientSession;
 
 /** Lets other tabs use this worker's engine. */
 export class Host {
   private readonly id = crypto.randomUUID();
-  private readonly calls: BroadcastChannel;
+  private readonly discovery: BroadcastChannel;
   private readonly channels = new Map<string, BroadcastChannel>();
-  private readonly admit: (send: (message: Response) => void, scope: string | undefined) => Guest;
+  private readonly startSession: StartSession;
 
-  /** model: URL of the manifest. admit makes a guest; scope is that of the service worker that it is in. */
-  constructor(model: string, admit: (send: (message: Response) => void, scope: string | undefined) => Guest) {
-    this.admit = admit;
-    this.calls = new BroadcastChannel(names.calls(model));
-    this.calls.onmessage = ({ data }: MessageEvent<Call>) => data.kind === 'hello' && this.welcome(data.client, data.scope);
-    this.calls.postMessage({ kind: 'owner', owner: this.id } satisfies Call);
+  /** model: URL of the manifest. */
+  constructor(model: string, startSession: StartSession) {
+    this.startSession = startSession;
+    this.discovery = new BroadcastChannel(names.discovery(model));
+    this.discovery.onmessage = ({ data }: MessageEvent<Discovery>) => data.kind === 'connect' && this.accept(data.client, data.scope);
+    this.discovery.postMessage({ kind: 'engine-started', engine: this.id } satisfies Discovery);
   }
 
-  private welcome(client: string, scope: string | undefined): void {
+  private accept(client: string, scope: string | undefined): void {
     if (!this.channels.has(client)) {
       const channel = new BroadcastChannel(names.channel(this.id, client));
       this.channels.set(client, channel);
-      const guest = this.admit((message) => this.channels.has(client) && channel.postMessage(message), scope);
-      channel.onmessage = ({ data }: MessageEvent<Request>) => guest.receive(data);
+      const session = this.startSession((message) => this.channels.has(client) && channel.postMessage(message), scope);
+      channel.onmessage = ({ data }: MessageEvent<Request>) => session.receive(data);
       // The client holds this lock as long as it lives.
       void navigator.locks.request(names.client(client), () => {
-        guest.end();
+        session.end();
         channel.close();
         this.channels.delete(client);
       });
     }
-    this.calls.postMessage({ kind: 'welcome', client, owner: this.id } satisfies Call);
+    this.discovery.postMessage({ kind: 'accepted', client, engine: this.id } satisfies Discovery);
   }
 
-  /** Leaves the guests to the tab that takes over: they hear nothing more. */
+  /** Stops listening, so that clients connect to the engine of the tab that takes over: they receive nothing more from here. */
   close(): void {
-    this.calls.close();
+    this.discovery.close();
     this.channels.forEach((channel) => channel.close());
     this.channels.clear();
   }

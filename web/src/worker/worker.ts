@@ -1,12 +1,12 @@
-// The worker: everything heavy. It opens the device, the storage and the engine, and answers the page's requests (protocol.ts).
-// One worker opens one model, once; where the device is lost the page starts another worker. Other tabs may use its engine (host.ts).
+// The worker: opens the device, the storage and the engine, and answers the page's requests (protocol.ts). One worker opens one
+// model, once; if the device is lost the page starts another worker. Other tabs may use its engine (host.ts).
 
 import { startEngine } from './bridge.ts';
 import { describe, openDevice } from '../shared/device.ts';
 import type { Engine, Program } from '../shared/engine.ts';
 import { isAbort, RuntimeError, toWire } from '../shared/errors.ts';
 import { addFiles } from '../shared/files.ts';
-import { Host } from './host.ts';
+import { Host, type ClientSession } from './host.ts';
 import { Loader } from './loader.ts';
 import { modelName, parseManifest, type Manifest } from '../shared/manifest.ts';
 import { contextFor, formatBytes, needs } from '../shared/plan.ts';
@@ -23,21 +23,21 @@ let device: GPUDevice | undefined;
 let closed = false;
 /** Resolves when the device is lost. */
 let lost: Promise<void> = new Promise(() => {});
-/** The model once it is open; never for guests, where it cannot be opened: they try themselves. */
+/** Resolves when the model is open, and never if it cannot be opened: clients of other tabs then open it themselves. */
 let opening: Promise<ModelInfo> = new Promise(() => {});
 let host: Host | undefined;
 
-/** Who waits for the model to be opened, by what name, and what they were told. */
+/** The sessions that wait for the model to be opened, with the ids of their requests, and what has been sent to them. */
 const waiting = new Map<Session, number>();
 const notices: Notice[] = [];
 let progress: Progress | undefined;
 
 type Answerable = Exclude<Request, { kind: 'abort' }>;
 
-/** Somebody who sends requests: the page, or another tab. */
-class Session {
+/** Answers the requests of one client: the page, or another tab. */
+class Session implements ClientSession {
   readonly send: (message: Response) => void;
-  /** Of the service worker that the other tab's requests come through. */
+  /** Of the service worker that the client is in. */
   readonly scope: string | undefined;
   /** Of the requests in progress. */
   private readonly aborts = new Map<number, AbortController>();
@@ -69,7 +69,7 @@ class Session {
     try {
       this.send(await perform(this, request, abort.signal));
     } catch (error) {
-      // What fails because the device is lost may be told before the loss itself. Then the page asks the next worker.
+      // A request that fails because the device is lost may fail before the loss is reported. The page repeats it with the next worker.
       if (isAbort(error) || !(await lostSoon())) {
         this.send({ kind: 'error', id, error: toWire(error) });
       }
@@ -100,7 +100,7 @@ async function perform(session: Session, request: Answerable, signal: AbortSigna
       if (progress) {
         session.send({ kind: 'progress', id, progress });
       }
-      return { kind: 'opened', id, info: suits(await opening, request) };
+      return { kind: 'opened', id, info: checkJoin(await opening, request) };
     case 'chat':
       await opened().chat(request.body, (json) => signal.aborted || session.send({ kind: 'frame', id, json }), signal);
       return { kind: 'done', id };
@@ -124,8 +124,8 @@ async function perform(session: Session, request: Answerable, signal: AbortSigna
   }
 }
 
-/** Refuses a guest who asks for more than the model was opened with. */
-function suits(info: ModelInfo, { context, kv }: JoinOptions): ModelInfo {
+/** Refuses a client that asks for more than the model was opened with. */
+function checkJoin(info: ModelInfo, { context, kv }: JoinOptions): ModelInfo {
   if (context !== undefined && context > info.context) {
     throw new RuntimeError('conflict', `another tab has opened the model with a context of ${info.context}, this one asks for ${context}`);
   }
@@ -264,7 +264,7 @@ async function readVocabulary(url: string, signal: AbortSignal): Promise<Uint8Ar
   return new Uint8Array(await new globalThis.Response(unpacked).arrayBuffer());
 }
 
-/** Writes down which chunks the model will have, and says so if the browser has no room for them. */
+/** Records which chunks the model will have, and sends a notice if the browser has no room for them. */
 async function announce(storage: FileStorage, manifest: Manifest, notify: (n: Notice) => void): Promise<void> {
   const room = await roomFor(manifest.bytes - (await storedBytes(storage, manifest)));
   if (room < 0) {
@@ -282,11 +282,11 @@ async function recordModel(storage: FileStorage, manifest: Manifest, complete: b
   try {
     await storage.setModel({ url, name: modelName(url), bytes, complete, lastUsed: Date.now(), manifest: text, chunks });
   } catch {
-    // Then the model is not listed; the chunks tell themselves whether they can be kept.
+    // Then the model is not listed. Whether chunks can be stored is noticed when they are.
   }
 }
 
-/** Tells the page when the device is gone, and resolves then. Closing it is no loss. */
+/** Tells the page when the device is lost, and resolves then. Closing the device is not a loss. */
 async function watch(device: GPUDevice, id: number): Promise<void> {
   const { reason, message } = await device.lost;
   // The engine closes the device where it cannot be opened.
@@ -297,7 +297,7 @@ async function watch(device: GPUDevice, id: number): Promise<void> {
   page.send({ kind: 'lost', id, error: toWire(error) });
 }
 
-/** Whether the device is lost, or will be in a moment. */
+/** Whether the device is lost, or is reported as lost within 100 ms. */
 function lostSoon(): Promise<boolean> {
   const moment = new Promise<false>((resolve) => setTimeout(() => resolve(false), 100));
   return Promise.race([lost.then(() => true), moment]);

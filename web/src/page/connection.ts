@@ -1,29 +1,32 @@
-// The way from a client to an engine: to a worker of its own (OwnLine), or to one that tabs share (share.ts).
+// Connections from a client to an engine: in a worker of its own (WorkerConnection), or one that tabs share (shared-connection.ts).
 
 import { RuntimeError } from '../shared/errors.ts';
 import type { OpenMessage, Request, Response } from '../shared/protocol.ts';
 
-/** What a client hears by its line. */
-export interface Ears {
+/** Receives what an engine sends. */
+export interface EngineListener {
   receive(message: Response): void;
-  /** The engine is gone, and with it what was asked of it. */
-  lost(error: RuntimeError, what: Loss): void;
+  /** The engine is gone, and with it the requests that it has not answered. */
+  lost(error: RuntimeError, loss: Loss): void;
 }
 
-/** What can be done about a loss: connect again, where the fault may be the same (again) or surely is not (moved), or nothing (end). */
-export type Loss = 'again' | 'moved' | 'end';
+/**
+ * What can be done about the loss of an engine. failed: connect again, though the fault may happen again. moved: connect again, to
+ * another tab's engine. ended: nothing.
+ */
+export type Loss = 'failed' | 'moved' | 'ended';
 
-/** A client's line to an engine, and to the next one when that is lost. */
-export interface Line {
-  /** Has an engine open the model. Its messages carry id, and the last is opened or error. Ends an earlier connection. */
-  connect(id: number, ears: Ears): void;
-  /** Sends a request to the engine; nothing if there is none. */
+/** A client's connection to an engine, and to the next one when that is lost. */
+export interface Connection {
+  /** Has an engine open the model. Its messages have this id, and the last is opened or error. Ends an earlier connection. */
+  connect(id: number, listener: EngineListener): void;
+  /** Sends a request to the engine; does nothing if there is none. */
   send(request: Exclude<Request, { kind: 'open' }>): void;
   close(): void;
 }
 
-/** A line to a worker of one's own, which opens the model. */
-export class OwnLine implements Line {
+/** A connection to a worker of this client alone, which opens the model. */
+export class WorkerConnection implements Connection {
   private readonly url: URL;
   private readonly open: Omit<OpenMessage, 'id'>;
   private worker: Worker | undefined;
@@ -33,11 +36,11 @@ export class OwnLine implements Line {
     this.open = open;
   }
 
-  connect(id: number, ears: Ears): void {
+  connect(id: number, listener: EngineListener): void {
     this.close();
     const worker = (this.worker = startWorker(this.url));
-    // What a replaced worker said last may still arrive.
-    worker.addEventListener('message', (event: MessageEvent<Response>) => worker === this.worker && ears.receive(event.data));
+    // The last messages of a worker that was replaced may still arrive.
+    worker.addEventListener('message', (event: MessageEvent<Response>) => worker === this.worker && listener.receive(event.data));
     worker.addEventListener('error', (event) => {
       event.preventDefault();
       if (worker !== this.worker) {
@@ -48,7 +51,7 @@ export class OwnLine implements Line {
       const error = event.message ? new RuntimeError('internal', `the worker failed: ${event.message}`) : new RuntimeError('download', `${where}: the worker cannot be loaded`, {
         url: where, hint: 'Serve the files of the package\'s dist directory beside each other, or give workerURL.',
       });
-      ears.lost(error, 'again');
+      listener.lost(error, 'failed');
     });
     worker.postMessage({ ...this.open, id } satisfies Request);
   }
