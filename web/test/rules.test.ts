@@ -6,7 +6,8 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { RuntimeError } from '../src/shared/errors.ts';
+import { modelList, modelObject, serverSentEvents } from '../src/page/openai.ts';
+import { RuntimeError, type APIError } from '../src/shared/errors.ts';
 import { manifestURL, modelName } from '../src/shared/manifest.ts';
 import { backoff, judge, maxFailures } from '../src/shared/retry.ts';
 
@@ -62,5 +63,37 @@ test('the pauses between attempts', () => {
     if (!giveUp) {
       assert.deepEqual(backoff(failures), { least: leastMs, most: mostMs }, `${failures}`);
     }
+  }
+});
+
+test('the list of models', () => {
+  for (const { models, json } of examples<{ models: { id: string; ownedBy: string; created: number }[]; json: string }[]>('models.json')) {
+    assert.equal(JSON.stringify(modelList(models.map((m) => modelObject(m.id, m.created, m.ownedBy)))), json);
+  }
+});
+
+test('the server-sent events of a streamed reply', async () => {
+  for (const { chunks, error, frames } of examples<{ chunks: unknown[]; error: APIError | null; frames: string[] }[]>('sse.json')) {
+    const reply = async function* () {
+      yield* chunks;
+      if (error) {
+        throw new RuntimeError('internal', error.message, { api: { status: 500, error } });
+      }
+    };
+    const got: string[] = [];
+    for await (const frame of serverSentEvents(reply())) {
+      got.push(frame);
+    }
+    assert.deepEqual(got, frames);
+  }
+});
+
+test('a reply that was aborted ends with the error of one that was cancelled', async () => {
+  const { frames } = examples<{ error: APIError | null; frames: string[] }[]>('sse.json').find(({ error }) => error?.type === 'cancelled')!;
+  const reply = async function* () {
+    throw new DOMException('stop', 'AbortError');
+  };
+  for await (const frame of serverSentEvents(reply())) {
+    assert.equal(frame, frames.at(-1));
   }
 });

@@ -70,7 +70,7 @@ function startWorker(url: URL): Worker {
   if (url.origin === location.origin || url.protocol === 'blob:' || url.protocol === 'data:') {
     return new Worker(url, { type: 'module', name: 'gossamer' });
   }
-  // Workers must come from the page's own origin; what they import need not.
+  // The script of a worker must come from the page's own origin, but what it imports need not.
   const script = new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' });
   const blob = URL.createObjectURL(script);
   const worker = new Worker(blob, { type: 'module', name: 'gossamer' });

@@ -25,12 +25,12 @@ export interface CreateOptions {
   parallel?: number;
   /**
    * Use the engine that another tab of this site has opened the model with, or be the tab whose engine the others use: weights are
-   * downloaded and uploaded once. What opened the model first decides on its options. Default: false.
+   * downloaded and uploaded once. The tab that opened the model first decides on its options. Default: false.
    */
   share?: boolean;
-  /** Told how far loading is, up to ten times a second. */
+  /** Called up to ten times a second during loading. */
   onProgress?: (progress: Progress) => void;
-  /** Told what is worth knowing and does not stop anything. Default: console.warn. */
+  /** Called with notices, which do not stop anything. Default: console.warn. */
   onNotice?: (notice: Notice) => void;
   /** Ends loading; what was downloaded is kept. */
   signal?: AbortSignal;
@@ -54,7 +54,7 @@ export async function create(options: CreateOptions): Promise<Gossamer> {
   options.signal?.throwIfAborted();
   await findAdapter(); // says what is wrong before a worker is started
   if (options.store !== false) {
-    // Asks that the weights survive when space gets scarce; browsers decide by themselves, or ask.
+    // Asks the browser not to delete the weights when space is short. It decides by itself or asks the user.
     navigator.storage?.persist?.().catch(() => {});
   }
   const { model, context, kv, limits, store, parallel, share, workerURL, wasmURL, vocabularyURL } = options;

@@ -55,7 +55,7 @@ function refused(error: unknown): Verdict {
   return { ok: false, severity: 'error', code: error.code, cause: error.message, fix: error.hint };
 }
 
-/** Looks at the browser and the GPU. Opens nothing, downloads nothing; never rejects. */
+/** Checks the browser and the GPU, without opening or downloading anything. Never rejects. */
 export async function environment(): Promise<Environment> {
   let adapter: GPUAdapter;
   try {
@@ -150,7 +150,7 @@ async function judge(adapter: GPUAdapter, total: Bill, stored: number, want: Lim
   if (describe(adapter).software) {
     return warning('WebGPU is emulated by the processor: replies are right, but slow', "Switch hardware acceleration on in the browser's settings.");
   }
-  // WebGPU does not tell how much memory a GPU has. One that offers no more than the least limits has little.
+  // WebGPU does not say how much memory a GPU has. One whose limits are the least allowed has little.
   const gib = 2 ** 30;
   if (total.total > 4 * gib && adapter.limits.maxBufferSize < gib) {
     return warning(

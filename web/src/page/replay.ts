@@ -1,32 +1,34 @@
 import { RuntimeError } from '../shared/errors.ts';
 import type { ChatCompletionChunk } from '../shared/types.ts';
 
-/** What one attempt at a reply has said. */
-interface Said {
-  chunks: boolean; // any
+/** What an attempt at a reply consists of so far. */
+interface Transcript {
+  begun: boolean; // the first chunk, with the role, is there
   texts: Map<string, string>; // reasoning, content and each call's arguments
-  calls: Set<number>; // that have begun
+  calls: Set<number>; // indices of the calls that have begun
   logprobs: number; // tokens
 }
 
-const nothing = (): Said => ({ chunks: false, texts: new Map(), calls: new Set(), logprobs: 0 });
+const empty = (): Transcript => ({ begun: false, texts: new Map(), calls: new Set(), logprobs: 0 });
 
 /**
- * Repeats a reply after the device was lost. The request runs again with the same seed and says the same; what the page has heard
- * already is taken out of it.
+ * Continues a reply after the device was lost. The request runs again with the same seed, so the reply is the same; the part that was
+ * delivered already is removed from it.
  */
 export class Replay {
-  private heard = nothing();
-  private said = nothing();
+  /** What the caller has received, of all attempts. */
+  private delivered = empty();
+  /** What has come from the present attempt. */
+  private received = empty();
   /** id and created of the first attempt. */
   private first: ChatCompletionChunk | undefined;
 
   /** Begins another attempt. */
   restart(): void {
-    this.said = nothing();
+    this.received = empty();
   }
 
-  /** What is new of a chunk; undefined: nothing. Throws 'device-lost' if the reply says something else than before. */
+  /** The part of a chunk that was not delivered yet; undefined: none. Throws 'device-lost' if the reply differs from the earlier one. */
   next(chunk: ChatCompletionChunk): ChatCompletionChunk | undefined {
     this.first ??= chunk;
     const { id, created } = this.first;
@@ -39,28 +41,28 @@ export class Replay {
     const delta = { ...choice.delta };
     let fresh = choice.finish_reason !== null;
     if (delta.role !== undefined) {
-      if (this.heard.chunks) {
+      if (this.delivered.begun) {
         return undefined;
       }
-      this.heard.chunks = fresh = true;
+      this.delivered.begun = fresh = true;
     }
     for (const field of ['reasoning', 'content'] as const) {
       const text = delta[field];
       if (text) {
-        const more = this.more(field, text);
-        fresh ||= more !== '';
-        delta[field] = more;
+        const rest = this.newText(field, text);
+        fresh ||= rest !== '';
+        delta[field] = rest;
       }
     }
     if (delta.tool_calls) {
       delta.tool_calls = delta.tool_calls.filter((call) => {
-        const begins = call.id !== undefined && !this.heard.calls.has(call.index);
+        const begins = call.id !== undefined && !this.delivered.calls.has(call.index);
         if (begins) {
-          this.heard.calls.add(call.index);
+          this.delivered.calls.add(call.index);
         }
         const text = call.function?.arguments;
         if (text) {
-          call.function!.arguments = this.more(`call ${call.index}`, text);
+          call.function!.arguments = this.newText(`call ${call.index}`, text);
         }
         return begins || (call.id === undefined && call.function?.arguments !== '');
       });
@@ -69,29 +71,29 @@ export class Replay {
     return fresh ? { ...choice, delta, ...this.logprobs(choice.logprobs) } : (this.logprobs(choice.logprobs), undefined);
   }
 
-  /** The part of a text that was not heard yet. */
-  private more(field: string, text: string): string {
-    const before = this.said.texts.get(field) ?? '';
-    const said = before + text;
-    const heard = this.heard.texts.get(field) ?? '';
-    this.said.texts.set(field, said);
-    if (said.length <= heard.length ? !heard.startsWith(said) : !said.startsWith(heard)) {
+  /** The part of a text that was not delivered yet. */
+  private newText(field: string, text: string): string {
+    const before = this.received.texts.get(field) ?? '';
+    const received = before + text;
+    const delivered = this.delivered.texts.get(field) ?? '';
+    this.received.texts.set(field, received);
+    if (received.length <= delivered.length ? !delivered.startsWith(received) : !received.startsWith(delivered)) {
       throw new RuntimeError('device-lost', 'the GPU was lost, and the reply could not be continued as it had begun', { hint: 'Ask again.' });
     }
-    if (said.length <= heard.length) {
+    if (received.length <= delivered.length) {
       return '';
     }
-    this.heard.texts.set(field, said);
-    return said.slice(Math.max(heard.length, before.length));
+    this.delivered.texts.set(field, received);
+    return received.slice(Math.max(delivered.length, before.length));
   }
 
   private logprobs(l: ChatCompletionChunk['choices'][number]['logprobs']): Pick<ChatCompletionChunk['choices'][number], 'logprobs'> | object {
     if (!l?.content) {
       return l === undefined ? {} : { logprobs: l };
     }
-    const known = Math.max(0, this.heard.logprobs - this.said.logprobs);
-    this.said.logprobs += l.content.length;
-    this.heard.logprobs = Math.max(this.heard.logprobs, this.said.logprobs);
+    const known = Math.max(0, this.delivered.logprobs - this.received.logprobs);
+    this.received.logprobs += l.content.length;
+    this.delivered.logprobs = Math.max(this.delivered.logprobs, this.received.logprobs);
     const content = l.content.slice(known);
     return { logprobs: content.length > 0 ? { ...l, content } : null };
   }

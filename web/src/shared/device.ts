@@ -3,13 +3,13 @@
 import { RuntimeError } from './errors.ts';
 import { formatBytes, type Limits } from './plan.ts';
 
-/** What the browser tells of a GPU. */
+/** What the browser says about a GPU. */
 export interface AdapterInfo {
   vendor: string;
   architecture: string;
   device: string;
   description: string;
-  /** A processor that plays a GPU: right, but slow. */
+  /** The GPU is emulated by the processor: right, but slow. */
   software: boolean;
 }
 
@@ -73,7 +73,7 @@ export async function openDevice(want: Limits, bounds?: Limits): Promise<{ devic
   if (missing) {
     throw limitError(missing);
   }
-  // The larger these two, the fewer pieces a tensor is cut into; of the others the need is enough.
+  // The larger these two are, the fewer parts a tensor is split into. Of the other limits no more is of use than the model needs.
   const requiredLimits = { ...want, maxStorageBufferBindingSize: have.maxStorageBufferBindingSize!, maxBufferSize: have.maxBufferSize! };
   const requiredFeatures = (['shader-f16', 'subgroups'] as GPUFeatureName[]).filter((f) => adapter.features.has(f));
   try {

@@ -1,10 +1,10 @@
-// Fetching a range of bytes until it is all there: every interruption is tried again from where it happened.
+// Downloads a range of bytes. After an interruption the download continues from the byte where it stopped.
 
 import { abortError, RuntimeError } from './errors.ts';
 import { fetchFile } from './files.ts';
 import { backoff, judge, maxFailures } from './retry.ts';
 
-/** How downloads are tried again, apart from the rules of retry.ts: tests choose other values. */
+/** What tests change of the way in which downloads are repeated. The rules are in retry.ts. */
 export interface RetryPolicy {
   /** Attempts in a row that bring no byte before the download is given up. */
   attempts: number;
@@ -14,7 +14,7 @@ export interface RetryPolicy {
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** About a minute of an unreachable host. */
+/** Gives up after about a minute without a connection. */
 export const defaultRetryPolicy: RetryPolicy = { attempts: maxFailures, stall: 30_000, sleep };
 
 /** Attempts for a small text, after which an earlier visit's copy is used. */
@@ -28,13 +28,12 @@ export interface Range {
   bytes: number;
 }
 
-/** Takes the bytes at a position of the range. Positions follow each other, except that all begins again at 0 where the host
- *  cannot resume. */
+/** Receives bytes at a position of the range. Positions follow each other, but start again at 0 if the host cannot resume. */
 export type Take = (at: number, bytes: Uint8Array<ArrayBuffer>) => void;
 
 const unreachable = 'the host cannot be reached, or does not allow this page (CORS)';
 
-/** A failure that another attempt may not have. */
+/** A failure after which another attempt may succeed. */
 class Interruption extends Error {
   readonly status: number | undefined;
   /** Milliseconds that the host asks to wait. */
@@ -85,20 +84,20 @@ async function attempt(range: Range, at: number, signal: AbortSignal, stall: num
   let body: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
   const giveUp = () => {
     stop.abort();
-    body?.cancel().catch(() => {}); // should the browser have forgotten the signal
+    body?.cancel().catch(() => {}); // in case the browser ignores the signal for the body
   };
   let timer = setTimeout(giveUp, stall);
   try {
     let response: Response;
     try {
       response = await fetchFile(url, {
-        // The store keeps the bytes; the HTTP cache would keep them again.
+        // The bytes are stored already, so the HTTP cache should not store them a second time.
         cache: 'no-store',
         signal: stop.signal,
         ...(partial && { headers: { Range: `bytes=${first}-${(range.offset ?? 0) + bytes - 1}` } }),
       });
     } catch {
-      // fetch tells no more than that: the network, DNS, a refused connection or CORS.
+      // fetch does not say which of these it was: the network, DNS, a refused connection or CORS.
       throw new Interruption(stop.signal.aborted ? `no answer for ${stall / 1000} s` : unreachable);
     }
     body = checkResponse(range, response, first, partial);
@@ -127,7 +126,7 @@ async function attempt(range: Range, at: number, signal: AbortSignal, stall: num
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', follow);
-    stop.abort(); // lets go of the connection after an error
+    stop.abort(); // closes the connection after an error
   }
 }
 
@@ -153,7 +152,7 @@ function checkResponse(range: Range, response: Response, first: number, partial:
   return response.body.getReader();
 }
 
-/** The error for a status that is none of success: an Interruption if another attempt may succeed. */
+/** The error for a status other than 200 and 206: an Interruption if another attempt may succeed. */
 function refused(url: string, response: Response): Interruption | RuntimeError {
   const { status } = response;
   const { retry, wait } = judge(status, response.headers.get('retry-after'));

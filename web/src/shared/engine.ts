@@ -1,5 +1,4 @@
-// The seam between the worker (worker.ts) and the engine in WebAssembly (bridge.ts): the worker makes the device and the store,
-// the engine computes.
+// The interface between the worker (worker.ts), which opens the device and the storage, and the engine in WebAssembly (bridge.ts).
 
 /** A part of the weights: a file, or a range of one. */
 export interface Chunk {
@@ -20,8 +19,8 @@ export interface ChunkStore {
   /** Resolves to the chunk's bytes, verified, to be released. onBytes is told of bytes as they arrive (negative where some had to be fetched again). */
   get(chunk: Chunk, signal: AbortSignal, onBytes?: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Frees the memory of a chunk's bytes at once. Without that it would stay as long as Go may still name it, which Go finds out at
-   * its next collection: it makes none while a model is loaded, because that takes hardly any of its own memory.
+   * Frees the memory of a chunk's bytes at once. Otherwise it would be freed when Go collects its reference to them, and Go collects
+   * nothing while a model is loaded, because loading allocates hardly any of its own memory.
    */
   release(bytes: Uint8Array<ArrayBuffer>): void;
 }
@@ -41,14 +40,14 @@ export interface OpenOptions {
   context?: number;
   /** How keys and values are stored. undefined: f16. */
   kv?: 'f16' | 'f32';
-  /** The adapter has passed the self-test before: it is not made again. */
+  /** Skip the self-test, which the adapter has passed before. */
   tested?: boolean;
-  /** Limits and features not to use, as on a lesser device: bytes of a storage binding, shader-f16, subgroups. */
+  /** Limits and features not to use, for tests: bytes of a storage binding, shader-f16, subgroups. */
   maxBindingBytes?: number;
   noF16?: boolean;
   noSubgroups?: boolean;
   signal: AbortSignal;
-  /** Told of the engine's own stages as they begin, after which it is ready: testing, bytes to the device, compiling. */
+  /** Called when a stage begins: self-test, transfer to the device, compilation. */
   onPhase?: (phase: 'test' | 'load' | 'compile') => void;
 }
 
@@ -62,7 +61,7 @@ export interface EngineInfo {
   memory: { weights: number; kv: number; scratch: number; kvPerToken: number };
   /** What the kernels use of the device. */
   device: { maxBindingBytes: number; f16: boolean; subgroups: boolean };
-  /** How far the self-test's logits were from right ones, over their spread; undefined: it was not made. */
+  /** Largest error of the self-test's logits, divided by their standard deviation; undefined: it was skipped. */
   deviation?: number;
 }
 

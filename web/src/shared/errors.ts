@@ -1,6 +1,6 @@
-// One class of error with a code; each code has a remedy. What the caller aborts is a DOMException named AbortError, as in fetch.
+// Errors: one class with a code, and a hint for each code. Aborts by the caller are DOMExceptions named AbortError, as with fetch.
 
-/** What went wrong, by what one can do about it. */
+/** Kinds of errors. Errors that a user can do the same about have the same code. */
 export type RuntimeErrorCode =
   | 'insecure-context' // the page is not served over https or from localhost
   | 'no-webgpu' // the browser or the machine has no WebGPU adapter
@@ -10,7 +10,7 @@ export type RuntimeErrorCode =
   | 'integrity' // a file has other bytes than published
   | 'quota' // the browser's storage is full; only ever a notice, since memory serves instead
   | 'bad-model' // the manifest cannot be understood
-  | 'device-lost' // the GPU was reset, again and again
+  | 'device-lost' // the GPU was reset several times in a row
   | 'out-of-memory' // the GPU or the tab has no memory left
   | 'bad-request' // a field of a request is wrong or not supported
   | 'conflict' // another tab has opened the model with other options
@@ -38,7 +38,7 @@ const hints: Record<RuntimeErrorCode, string> = {
 
 /** Facts about an error, where they apply. */
 export interface RuntimeErrorDetails {
-  /** What to do; undefined: the code's own. */
+  /** What the user can do; undefined: the hint of the code. */
   hint?: string | undefined;
   /** Of the file in question. */
   url?: string | undefined;
@@ -52,11 +52,11 @@ export interface RuntimeErrorDetails {
   limit?: string | undefined;
   /** The request's field in question. */
   param?: string | undefined;
-  /** What OpenAI's API answers in this case, where the engine says so. */
+  /** The answer of OpenAI's API to this error, if it comes from the engine. */
   api?: { status: number; error: APIError } | undefined;
 }
 
-/** What OpenAI's API says of a failure. */
+/** The error object of OpenAI's API. */
 export interface APIError {
   message: string;
   type: string;
@@ -80,7 +80,7 @@ export class RuntimeError extends Error {
   }
 }
 
-/** Says that an error is an abort. */
+/** Whether an error is an abort. */
 export function isAbort(error: unknown): boolean {
   return typeof error === 'object' && error !== null && (error as { name?: unknown }).name === 'AbortError';
 }
@@ -93,7 +93,7 @@ export function abortError(signal?: AbortSignal): unknown {
 /** An error between worker and page. */
 export type WireError = { code: RuntimeErrorCode; message: string; details: RuntimeErrorDetails } | { code: 'aborted'; message: string };
 
-/** Makes any error fit for a message; what has no code is a fault of ours. */
+/** Converts any error to one that can be sent. An error without a code of RuntimeError becomes 'internal'. */
 export function toWire(error: unknown): WireError {
   const e = (typeof error === 'object' && error !== null ? error : { message: String(error) }) as Error & {
     code?: unknown;
@@ -111,7 +111,7 @@ export function toWire(error: unknown): WireError {
   return { code: 'internal', message, details: {} };
 }
 
-/** Undoes toWire. */
+/** Converts an error that was sent. */
 export function fromWire(e: WireError): Error {
   return e.code === 'aborted' ? new DOMException(e.message, 'AbortError') : new RuntimeError(e.code, e.message, e.details);
 }

@@ -1,4 +1,4 @@
-// Models in the visitor's own files: read as if a host served them, at URLs such as local:/1f2e3d4c/gpt-oss-20b/manifest.json.
+// Models in the user's own files. They are read like those of a host, at URLs such as local:/1f2e3d4c/gpt-oss-20b/manifest.json.
 
 import { hashText } from './storage.ts';
 
@@ -8,7 +8,7 @@ export type LocalFiles = ReadonlyMap<string, Blob>;
 /** Files by URL. */
 const known = new Map<string, Blob>();
 
-/** Makes files readable and returns the URL of the model among them: the same for the same files. */
+/** Makes files readable by fetchFile and returns the URL of their model. The same files get the same URL. */
 export async function addFiles(files: LocalFiles): Promise<string> {
   const list = [...files].sort(([a], [b]) => (a < b ? -1 : 1));
   const about = list.map(([path, file]) => `${path} ${file.size} ${(file as File).lastModified ?? 0}`);
@@ -19,7 +19,7 @@ export async function addFiles(files: LocalFiles): Promise<string> {
   return urlOf(`${folder([...files.keys()])}manifest.json`, base);
 }
 
-/** The folder that holds the model, "" or with a slash at its end: the one that is least deep. */
+/** The uppermost folder with a model: "", or a path with a slash at its end. */
 function folder(paths: string[]): string {
   const depth = (path: string) => path.split('/').length;
   const found = paths.filter((p) => /(^|\/)(manifest|config)\.json$/.test(p)).sort((a, b) => depth(a) - depth(b))[0];
@@ -31,7 +31,7 @@ function urlOf(path: string, base: string): string {
   return new URL(encoded.includes('/') ? encoded : `files/${encoded}`, base).href;
 }
 
-/** fetch, also of local files. Those of a folder that is not open any more cannot be reached, like a host without a network. */
+/** Like fetch, but local: URLs are read from the files given to addFiles. Files of an earlier visit fail like an unreachable host. */
 export async function fetchFile(url: string, init: RequestInit = {}): Promise<Response> {
   if (!url.startsWith('local:')) {
     return fetch(url, init);

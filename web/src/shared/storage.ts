@@ -1,10 +1,10 @@
 // Where downloaded chunks are kept: files in the origin private file system (OPFS), in the directory "gossamer".
 //
-//	chunks/KEY         bytes of a chunk; as far as they have come, until the record says that they are all there
-//	records/KEY.json   Record: written after the bytes, so a crash leaves at worst bytes without a record
+//	chunks/KEY         bytes of a chunk; incomplete unless there is a record
+//	records/KEY.json   Record: written after the bytes, so a crash can only leave bytes without a record
 //	models/KEY.json    StoredModel: which chunks a model is made of
 //
-// KEY is the chunk's SHA-256 where one is published: models share what they have in common, whatever the URL.
+// KEY is the chunk's SHA-256 if one is published, so models with equal chunks share them, whatever their URLs.
 
 import type { Chunk } from './engine.ts';
 import type { Manifest } from './manifest.ts';
@@ -19,16 +19,16 @@ export interface Record {
 /** Writes a chunk's bytes. */
 export interface Writer {
   write(bytes: Uint8Array<ArrayBuffer>, at: number): void;
-  /** Makes what was written last, then releases the file. */
+  /** Flushes what was written to the disk and releases the file. */
   close(): void;
 }
 
 /** A place that keeps chunks. */
 export interface Storage {
   record(key: string): Promise<Record | undefined>;
-  /** The bytes that are there, complete or not; empty if none. */
+  /** The bytes that are stored, complete or not; empty if none. */
   read(key: string): Promise<Uint8Array<ArrayBuffer>>;
-  /** Opens a chunk for writing; keeps the first bytes that are there. */
+  /** Opens a chunk for writing. Of the bytes that are stored the first `keep` stay. */
   open(key: string, keep: number): Promise<Writer>;
   /** Says that a chunk's bytes are complete. */
   commit(key: string, record: Record): Promise<void>;
@@ -56,7 +56,7 @@ export interface ModelRecord extends StoredModel {
   chunks: string[];
 }
 
-// The library's own declaration belongs to workers, where alone the method exists.
+// Declared here, since TypeScript declares the method only for workers, where it exists.
 interface SyncAccessHandle {
   write(bytes: Uint8Array<ArrayBuffer>, options: { at: number }): number;
   truncate(size: number): void;
@@ -65,25 +65,26 @@ interface SyncAccessHandle {
 }
 type WorkerFileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncAccessHandle> };
 
-/** Seconds after which an operation is given up: better a storage less than a page that waits. */
-const patience = 10;
+/** Seconds after which an operation counts as failed: the model is then loaded without the storage, instead of never. */
+const operationTimeout = 10;
 
 /** How much of a file is read at a time. */
 const readBytes = 4 << 20;
 
-/** Operations in progress. Chromium never answers one whose handle was collected as garbage meanwhile. */
+/** Handles of the operations in progress. Chromium never completes an operation whose handle was garbage-collected meanwhile. */
 const inProgress = new Set<{ handle: FileSystemHandle }>();
 
 /**
- * The result of an operation of a handle, which may not be answered. Seconds are counted in which this thread was there to hear the
- * answer: it may have waited for the GPU for longer than that, and then hears the clock first.
+ * The result of an operation of a handle, or an error after operationTimeout without one. The time is counted in ticks of this
+ * thread's timer: a thread that was blocked for longer, waiting for the GPU, would find that the time is over before it gets to the
+ * result.
  */
 function answered<T>(handle: FileSystemHandle, operation: Promise<T>): Promise<T> {
   const use = { handle };
   inProgress.add(use);
   let ticks = 0, timer: ReturnType<typeof setInterval>;
   const silence = new Promise<never>((_, reject) => {
-    timer = setInterval(() => ++ticks >= 10 * patience && reject(new Error(`no answer for ${patience} s`)), 100);
+    timer = setInterval(() => ++ticks >= 10 * operationTimeout && reject(new Error(`no answer for ${operationTimeout} s`)), 100);
   });
   return Promise.race([operation, silence]).finally(() => {
     clearInterval(timer);
@@ -91,7 +92,7 @@ function answered<T>(handle: FileSystemHandle, operation: Promise<T>): Promise<T
   });
 }
 
-/** Opens a file for writing; only one tab at a time may. */
+/** Opens a file for writing. Only one tab at a time can have it open. */
 async function openForWriting(dir: FileSystemDirectoryHandle, name: string): Promise<SyncAccessHandle> {
   const file = (await answered(dir, dir.getFileHandle(name, { create: true }))) as WorkerFileHandle;
   const handle = file.createSyncAccessHandle();
@@ -103,7 +104,7 @@ async function openForWriting(dir: FileSystemDirectoryHandle, name: string): Pro
   }
 }
 
-/** Says that the browser's storage is full. */
+/** Whether an error says that the browser's storage is full. */
 export function isFull(error: unknown): boolean {
   return (error as { name?: unknown } | null)?.name === 'QuotaExceededError';
 }
@@ -145,7 +146,7 @@ export class FileStorage implements Storage {
     }
     const file = await answered<File>(handle, handle.getFile());
     const bytes = new Uint8Array(file.size);
-    for (let at = 0; at < bytes.length; at += readBytes) { // the browser takes the memory of what it reads twice
+    for (let at = 0; at < bytes.length; at += readBytes) { // the browser takes twice the memory of what it reads
       const piece = await answered<ArrayBuffer>(handle, file.slice(at, at + readBytes).arrayBuffer());
       bytes.set(new Uint8Array(piece), at);
       free(piece);
@@ -182,11 +183,11 @@ export class FileStorage implements Storage {
   }
 
   async remove(key: string): Promise<void> {
-    await remove(this.records, `${key}.json`); // first: bytes without a record do no harm
+    await remove(this.records, `${key}.json`); // first, since bytes without a record do no harm
     await remove(this.chunks, key);
   }
 
-  /** The models that were loaded, whole or in part. */
+  /** The models that were loaded, completely or in part, the one used last first. */
   async list(): Promise<ModelRecord[]> {
     const found: ModelRecord[] = [];
     for await (const name of (this.models as unknown as { keys(): AsyncIterable<string> }).keys()) {
@@ -204,7 +205,7 @@ export class FileStorage implements Storage {
 
   async setModel(model: ModelRecord): Promise<void> {
     const key = await hashText(model.url);
-    // Only one tab at a time may have a file open.
+    // Only one tab at a time can have a file open.
     await navigator.locks.request('gossamer models', () => writeJSON(this.models, key, model));
   }
 
@@ -246,7 +247,7 @@ async function remove(dir: FileSystemDirectoryHandle, name: string): Promise<voi
   }
 }
 
-/** Reads KEY.json; a damaged file, as a crash leaves it, counts as none. */
+/** Reads KEY.json; undefined if there is none or a crash left it damaged. */
 async function readJSON<T>(dir: FileSystemDirectoryHandle, key: string): Promise<T | undefined> {
   const file = await existing(dir, `${key}.json`);
   if (!file) {
@@ -299,9 +300,9 @@ export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return Array.from(digest, (b) => b.toString(16).padStart(2, '0')).join('');
 }
 
-/** Gives the memory of a buffer back at once, which the collector may be slow to do. */
+/** Frees the memory of a buffer at once, instead of at the next garbage collection. */
 export function free(buffer: ArrayBuffer): void {
-  structuredClone(buffer, { transfer: [buffer] }); // the clone, to which the memory has moved, is nobody's
+  structuredClone(buffer, { transfer: [buffer] }); // moves the memory to the clone, which is dropped
 }
 
 /** SHA-256 of a text. */

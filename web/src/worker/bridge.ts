@@ -37,7 +37,7 @@ export const startEngine: StartEngine = async (wasm) => {
   };
   const ready = new Promise<GoProgram>((resolve) => (host.ready = resolve));
   Object.assign(globalThis, { gossamer: host });
-  // The program only ends by a fault, of which it writes to the console. Nobody would answer the calls in progress, or later ones.
+  // The program ends only by a fault, which it writes to the console. The calls in progress and later ones would never be answered.
   let fault: RuntimeError | undefined;
   const pending = new Set<(fault: RuntimeError) => void>();
   const stop = (why: string) => {

@@ -1,13 +1,13 @@
-// The page's side of runtime/gpu. Go names GPU objects by numbers, their places in a table. What happens for every token are
-// imports of the WebAssembly module that take nothing but numbers: a recorded program is one call, however many dispatches it has.
-// Nothing throws into Go: an import returns 0 and leaves its message in `error`; making things is asynchronous and may reject.
+// The JavaScript side of runtime/gpu. Go refers to GPU objects by their index in a table. Everything that is called for each token
+// is an import of the WebAssembly module with numbers as arguments only: a recorded program is one call, however many dispatches it
+// has. Imports never throw: they return 0 and leave a message in `error`. Functions that make objects are asynchronous and may reject.
 
-/** A device as it stands in the table. */
+/** A device in the table. */
 interface Entry {
   device: GPUDevice;
-  /** Told when a read, a flush or a compilation is over; error is '' if it went well. */
+  /** Called at the end of a read, a flush or a compilation; error is '' if there was none. */
   done: (id: number, error: string) => void;
-  /** The first error that nobody caught: something was submitted that the device refused. */
+  /** The first uncaptured error: of a submission that the device refused. */
   failure: string;
   /** Why the device is lost, if it is. */
   lost: string;
@@ -21,10 +21,10 @@ const BINDING_TYPES: GPUBufferBindingType[] = ['uniform', 'read-only-storage', '
 
 const message = (e: unknown): string => (e instanceof Error || e instanceof DOMException ? e.message : '') || String(e);
 
-/** Tells `done` of the end of p. */
+/** Calls `done` at the end of p. */
 function settle(entry: Entry, token: number, p: Promise<unknown>): void {
   const done = (error: string) => entry.closed || entry.done(token, entry.lost || error);
-  // What is rejected because of a loss may be so a moment before the loss is told.
+  // A promise that is rejected because the device is lost may be so before device.lost is resolved.
   p.then(() => done(''), (e) => setTimeout(() => done(message(e)), 0));
 }
 
@@ -33,7 +33,7 @@ export class GPUTable {
   error = '';
   /** Go's memory, which is known once the program is instantiated. */
   memory!: WebAssembly.Memory;
-  // Objects by number. 0 is nobody's.
+  // Objects by number; 0 is not used.
   #objects: any[] = [undefined];
   #free: number[] = [];
 
@@ -43,7 +43,7 @@ export class GPUTable {
     return id;
   }
 
-  /** Forgets an object; buffers give their memory back. */
+  /** Removes an object; the memory of buffers is freed. */
   drop(id: number): void {
     const o = this.#objects[id];
     this.#objects[id] = undefined;
@@ -51,7 +51,7 @@ export class GPUTable {
     if (o instanceof GPUBuffer) o.destroy();
   }
 
-  /** Takes a device in. lost is called once, also after closeDevice. */
+  /** Adds a device. lost is called once, also after closeDevice. */
   addDevice(device: GPUDevice, done: Entry['done'], lost: (message: string) => void): number {
     const entry: Entry = { device, done, failure: '', lost: '', closed: false };
     device.addEventListener('uncapturederror', (e) => {
@@ -104,7 +104,7 @@ export class GPUTable {
       layout: device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
       compute: { module, entryPoint: 'main' },
     });
-    let refused: unknown; // what is wrong with the pipeline is told before the scope's answer comes
+    let refused: unknown; // the pipeline's error arrives before that of the error scope
     compiled.catch((e) => (refused = e));
     const [{ messages }, invalid] = await Promise.all([module.getCompilationInfo(), device.popErrorScope()]);
     const errors = messages.filter((m) => m.type === 'error').map((m) => `wgsl:${m.lineNum}:${m.linePos}: ${m.message}`);
@@ -130,9 +130,40 @@ export class GPUTable {
     }
   }
 
+  /**
+   * Runs the commands of a list of words: {pipeline, group, x, y, z}, or {0, source, word, destination, word, words} to copy. Copies
+   * end the compute pass.
+   */
+  #submit(device: GPUDevice, list: Uint32Array): void {
+    const objects = this.#objects;
+    const encoder = device.createCommandEncoder();
+    let pass: GPUComputePassEncoder | undefined;
+    let pipeline = 0;
+    for (let i = 0; i < list.length; ) {
+      const next = list[i]!;
+      if (next === 0) {
+        pass?.end();
+        pass = undefined;
+        encoder.copyBufferToBuffer(objects[list[i + 1]!], list[i + 2]! * 4, objects[list[i + 3]!], list[i + 4]! * 4, list[i + 5]! * 4);
+        i += 6;
+        continue;
+      }
+      if (!pass) {
+        pass = encoder.beginComputePass();
+        pipeline = 0;
+      }
+      if (next !== pipeline) pass.setPipeline(objects[(pipeline = next)]);
+      pass.setBindGroup(0, objects[list[i + 1]!]);
+      pass.dispatchWorkgroups(list[i + 2]!, list[i + 3]!, list[i + 4]!);
+      i += 5;
+    }
+    pass?.end();
+    device.queue.submit([encoder.finish()]);
+  }
+
   /** The imports of the module "gossamer_gpu"; see runtime/gpu/web_js.go. */
   imports(): Record<string, (...args: number[]) => number> {
-    // Runs f for a device; without an error, its own or one that nobody caught, the result is f's, or 1.
+    // Runs f for a device. The result is that of f, or 1; 0 if f throws, the device is lost or there was an uncaptured error.
     const attempt = (id: number, f: (entry: Entry) => number | void): number => {
       const entry: Entry = this.#objects[id];
       try {
@@ -146,36 +177,8 @@ export class GPUTable {
       return 0;
     };
     return {
-      // Runs the commands of a list of 32-bit words: {pipeline, group, x, y, z}, or {0, source, word, destination, word, words}
-      // to copy. Copies end the compute pass.
-      submit: (id, at, words) =>
-        attempt(id!, ({ device }) => {
-          const list = new Uint32Array(this.memory.buffer, at!, words);
-          const objects = this.#objects;
-          const encoder = device.createCommandEncoder();
-          let pass: GPUComputePassEncoder | undefined;
-          let pipeline = 0;
-          for (let i = 0; i < list.length; ) {
-            const next = list[i]!;
-            if (next === 0) {
-              pass?.end();
-              pass = undefined;
-              encoder.copyBufferToBuffer(objects[list[i + 1]!], list[i + 2]! * 4, objects[list[i + 3]!], list[i + 4]! * 4, list[i + 5]! * 4);
-              i += 6;
-              continue;
-            }
-            if (!pass) {
-              pass = encoder.beginComputePass();
-              pipeline = 0;
-            }
-            if (next !== pipeline) pass.setPipeline(objects[(pipeline = next)]);
-            pass.setBindGroup(0, objects[list[i + 1]!]);
-            pass.dispatchWorkgroups(list[i + 2]!, list[i + 3]!, list[i + 4]!);
-            i += 5;
-          }
-          pass?.end();
-          device.queue.submit([encoder.finish()]);
-        }),
+      // Runs a list of commands.
+      submit: (id, at, words) => attempt(id!, ({ device }) => this.#submit(device, new Uint32Array(this.memory.buffer, at!, words))),
 
       // Starts the writes that are queued, and tells `done` when they are over.
       flush: (id, token) =>
@@ -194,7 +197,7 @@ export class GPUTable {
         attempt(id!, (entry) => {
           const { device } = entry;
           const to: GPUBuffer = this.#objects[staging!];
-          if (to.mapState !== 'unmapped') to.unmap(); // nobody took what was read before
+          if (to.mapState !== 'unmapped') to.unmap(); // the result of the read before was not taken
           const encoder = device.createCommandEncoder();
           if (source) encoder.copyBufferToBuffer(this.#objects[source], offset!, to, 0, bytes!);
           else encoder.clearBuffer(to, 0, 4);

@@ -1,4 +1,4 @@
-// The store of chunks: from the browser's storage if they are there, else from their host; verified in either case.
+// Loads chunks from the browser's storage, or from their host if they are not stored. They are verified in either case.
 
 import { defaultRetryPolicy, download, type RetryPolicy } from '../shared/download.ts';
 import type { Chunk, ChunkStore } from '../shared/engine.ts';
@@ -19,7 +19,7 @@ export interface LoaderOptions {
   retryPolicy?: RetryPolicy;
 }
 
-/** The pieces in which bytes reach the storage while they arrive: what a crash costs at most, for each connection. */
+/** Bytes that are written to the storage at a time during a download: a crash loses at most so many for each connection. */
 const pieceBytes = 1 << 20;
 
 /** Loads chunks. */
