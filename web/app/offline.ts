@@ -2,11 +2,16 @@
 
 import { h, toast } from './dom.ts';
 
-let started: Promise<void> | undefined;
-
 /** Installs the service worker, and offers the new version of the app when there is one. */
-export function startOffline(): Promise<void> {
-  return (started ??= install());
+export class Offline {
+  private started = false;
+
+  start(): void {
+    if (!this.started) {
+      this.started = true;
+      void install();
+    }
+  }
 }
 
 async function install(): Promise<void> {

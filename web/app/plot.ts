@@ -1,6 +1,6 @@
 // The plot of a benchmark, as an SVG that stands by itself: colours and fonts are attributes.
 
-import type { Report } from './bench.ts';
+import type { Report } from './bench-types.ts';
 
 const ns = 'http://www.w3.org/2000/svg';
 

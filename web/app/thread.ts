@@ -17,10 +17,8 @@ export interface Actions {
   validate(answer: string, schema: string): string[];
 }
 
-let markdown: typeof import('./markdown.ts') | undefined;
-let loading: Promise<typeof import('./markdown.ts')> | undefined;
-/** The renderer is loaded when it is needed first, after the page is there. */
-export const loadMarkdown = () => (loading ??= import('./markdown.ts').then((m) => (markdown = m)));
+/** What draws texts. It is loaded when it is needed first, after the page is drawn. */
+type Renderer = typeof import('./markdown.ts');
 
 interface View {
   readonly element: HTMLElement;
@@ -61,7 +59,7 @@ export class Thread {
 
   /** Shows a conversation. */
   async show(c: Conversation): Promise<void> {
-    await loadMarkdown();
+    const renderer = await import('./markdown.ts');
     if (this.conversation?.id !== c.id) {
       this.views.clear();
       this.following = true;
@@ -74,7 +72,7 @@ export class Thread {
       if (message.role === 'tool') {
         continue; // shown with its call
       }
-      const view = this.views.get(message.id) ?? (message.role === 'user' ? new UserView(this.actions) : new AssistantView(this.actions));
+      const view = this.views.get(message.id) ?? (message.role === 'user' ? new UserView(this.actions, renderer) : new AssistantView(this.actions, renderer));
       view.update(message, c, path);
       views.set(message.id, view);
       elements.push(view.element);
@@ -125,10 +123,11 @@ function alternatives(message: Message, c: Conversation, actions: Actions): HTML
 class UserView implements View {
   readonly element = h('article', { class: 'message user', 'aria-label': 'Your message' });
   private readonly actions: Actions;
+  private readonly renderer: Renderer;
   private shown = '';
 
-  constructor(actions: Actions) {
-    this.actions = actions;
+  constructor(actions: Actions, renderer: Renderer) {
+    [this.actions, this.renderer] = [actions, renderer];
   }
 
   update(message: Message, c: Conversation): void {
@@ -138,7 +137,7 @@ class UserView implements View {
       return;
     }
     this.shown = state;
-    const text = new markdown!.PlainText();
+    const text = new this.renderer.PlainText();
     text.show(message.content);
     const copy = iconButton('copy', 'Copy message', () => copyText(message.content, copy));
     const edit = iconButton('edit', 'Edit message', () => this.edit(message, c), { disabled: running });
@@ -193,6 +192,7 @@ export function duration(ms: number): string {
 class AssistantView implements View {
   readonly element = h('article', { class: 'message assistant', 'aria-label': 'Answer' });
   private readonly actions: Actions;
+  private readonly renderer: Renderer;
   private readonly summary = h('summary', {});
   private readonly reasoningText: PlainText;
   private readonly reasoning: HTMLDetailsElement;
@@ -208,11 +208,11 @@ class AssistantView implements View {
   private path!: Message[];
   private readonly draw = oncePerFrame(() => this.render());
 
-  constructor(actions: Actions) {
-    this.actions = actions;
-    this.reasoningText = new markdown!.PlainText();
+  constructor(actions: Actions, renderer: Renderer) {
+    [this.actions, this.renderer] = [actions, renderer];
+    this.reasoningText = new renderer.PlainText();
     this.reasoning = h('details', { class: 'reasoning', hidden: true }, this.summary, this.reasoningText.element);
-    this.content = new markdown!.MarkdownView();
+    this.content = new renderer.MarkdownView();
     this.element.append(this.reasoning, this.content.element, this.calls, this.status, this.rest);
   }
 
@@ -274,7 +274,7 @@ class AssistantView implements View {
     const card = h('div', { class: 'call', role: 'group', 'aria-label': `Call of ${call.function.name}` },
       h('p', { class: 'call-name' }, icon('tool'), h('span', {}, call.function.name)), h('pre', { class: 'arguments', tabindex: '0', role: 'group', 'aria-label': 'Arguments' }, pretty(call.function.arguments)));
     if (result !== undefined) {
-      const text = new markdown!.PlainText(true);
+      const text = new this.renderer.PlainText(true);
       text.show(result);
       card.append(h('div', { class: 'result', role: 'group', 'aria-label': 'Result', tabindex: '0' }, text.element));
     } else if (waiting) {

@@ -169,7 +169,7 @@ describe('the page in Chromium', { skip }, () => {
       assert.match(await page.locator('.meter').getAttribute('aria-valuetext') ?? '', /^\d+ of 32,768 tokens of context$/);
       assert.match(await page.locator('#live').textContent() ?? '', /Answer: .*42/);
       assert.match(await page.title(), /^What is 17 \+ 25\?/);
-      assert.match(await page.locator('#model-button').innerText(), /gossamer-nano\s+[\d.]+ MB of GPU memory/);
+      assert.match(await page.locator('#model-button').innerText(), /gossamer-nano\s+[\d.]+ MiB of GPU memory/);
     });
 
     test('settings go with the question', { timeout }, async () => {
@@ -374,7 +374,7 @@ describe('the page in Chromium', { skip }, () => {
       await calm();
       await page.locator('#model-button').click();
       const item = page.locator('.model', { hasText: 'gossamer-nano' });
-      await item.filter({ hasText: /Open · [\d.]+ MB stored in this browser/ }).waitFor().catch(async (error: Error) => {
+      await item.filter({ hasText: /Open · [\d.]+ MiB stored in this browser/ }).waitFor().catch(async (error: Error) => {
         throw new Error(`${error.message}: ${await page.locator('.models').innerText()}`);
       });
       assert.match(await page.locator('.current-model').innerText(), /of its memory.*Every byte was compared with its published hash/s);
@@ -430,7 +430,7 @@ describe('the page in Chromium', { skip }, () => {
     server.fault = (path) => (path.includes('/chunks/') ? { stall: 10_000 } : undefined);
     const tab = await visit();
     const { page } = tab;
-    await page.locator('.numbers', { hasText: /Loading the weights · [\d.]+ \w+ of [\d.]+ MB · [\d.]+ \w+\/s · .+ left/ }).waitFor();
+    await page.locator('.numbers', { hasText: /Loading the weights · [\d.]+ \w+ of [\d.]+ MiB · [\d.]+ \w+\/s · .+ left/ }).waitFor();
     const heights = () => page.evaluate(() => ['#bar', '.card'].map((s) => document.querySelector(s)!.getBoundingClientRect().height));
     const loading = await heights();
     await page.getByRole('button', { name: 'Pause' }).click();
@@ -448,7 +448,7 @@ describe('the page in Chromium', { skip }, () => {
     server.fault = (path) => (path.includes('/chunks/') ? { status: 404 } : undefined);
     await page.getByRole('button', { name: 'Choose a model' }).click();
     await page.getByRole('button', { name: 'Choose gossamer-nano' }).click();
-    await page.locator('.verdict', { hasText: /Download [\d.]+ MB and open/ }).waitFor();
+    await page.locator('.verdict', { hasText: /Download [\d.]+ MiB and open/ }).waitFor();
     await page.getByRole('button', { name: /Download .* and open/ }).click();
     await page.locator('.card.failed', { hasText: /could not be opened\. .*404/ }).waitFor();
     await checkAccessibility(page, 'failure');
@@ -502,7 +502,7 @@ describe('the page in Chromium', { skip }, () => {
     await page.getByLabel('Any other, by the URL').fill(`${server.url}published/`);
     await page.getByRole('button', { name: 'Look' }).click();
     await page.locator('.verdict dd', { hasText: 'not verified: no hashes are published' }).waitFor();
-    await page.getByRole('button', { name: /Download [\d.]+ MB and open/ }).click();
+    await page.getByRole('button', { name: /Download [\d.]+ MiB and open/ }).click();
     await page.locator('#model-button', { hasText: 'published' }).filter({ hasText: 'not verified' }).waitFor({ timeout });
     await leave(tab);
   });

@@ -39,6 +39,8 @@ test('a model is named after its directory', () => {
   assert.equal(modelName('https://host/models/gpt-oss-20b/manifest.json'), 'gpt-oss-20b');
   assert.equal(modelName('https://huggingface.co/openai/gpt-oss-20b/resolve/main/manifest.json'), 'gpt-oss-20b');
   assert.equal(modelName('https://host/manifest.json'), 'host');
+  assert.equal(modelName('https://host/models/gpt%2Doss'), 'gpt-oss');
+  assert.equal(modelName('https://host/models/gpt-oss/'), 'gpt-oss');
 });
 
 test('replies after which a download is tried again', () => {

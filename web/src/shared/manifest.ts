@@ -77,10 +77,11 @@ export function manifestURL(model: string, base: string): string {
   return url.href;
 }
 
-/** A name for the model with a manifest at this URL: its directory. */
+/** A name for the model at a URL, which is that of its directory or its manifest: the name of the directory. */
 export function modelName(url: string): string {
   const { hostname, pathname } = new URL(url);
-  return decodeURIComponent(pathname.replace(/\/resolve\/[^/]+\//, '/').split('/').at(-2) || hostname);
+  const directory = pathname.replace(/\/resolve\/[^/]+\//, '/').replace(/\/([^/]*\.json)?$/, '');
+  return decodeURIComponent(directory.split('/').at(-1) || hostname);
 }
 
 /** Whether a configuration has what sizes follow from. */

@@ -1,0 +1,44 @@
+// How full the context is.
+
+import { branch } from './conversation.ts';
+import { byId, h } from './dom.ts';
+import type { ModelHost } from './model.ts';
+import type { AppState } from './state.ts';
+
+export class ContextMeter {
+  private readonly state: AppState;
+  private readonly host: ModelHost;
+  /** Marks the message from which on the conversation fits; 0: all of it does. */
+  private readonly setCut: (from: number) => void;
+  private readonly bar = h('span', {});
+  private readonly text = h('span', { class: 'meter-text' });
+  private readonly element = h('span', { class: 'meter', role: 'meter', 'aria-label': 'Context', 'aria-valuemin': '0', hidden: true },
+    h('span', { class: 'meter-bar' }, this.bar), this.text);
+
+  constructor(state: AppState, host: ModelHost, setCut: (from: number) => void) {
+    [this.state, this.host, this.setCut] = [state, host, setCut];
+    byId('meter').append(this.element);
+  }
+
+  render(): void {
+    const { current, fills } = this.state;
+    const fill = fills.get(current.id);
+    if (this.host.state.phase !== 'ready' || !fill || current.messages.length === 0) {
+      this.element.hidden = true;
+      this.setCut(0);
+      return;
+    }
+    const { context } = this.host.state.engine.info;
+    const left = branch(current).slice(0, fill.from).length;
+    this.element.hidden = false;
+    this.element.setAttribute('aria-valuemax', String(context));
+    this.element.setAttribute('aria-valuenow', String(Math.min(fill.used, context)));
+    this.bar.style.width = `${Math.max(2, Math.min(1, fill.used / context) * 100)}%`;
+    this.element.classList.toggle('full', left > 0);
+    const words = `${fill.used.toLocaleString()} of ${context.toLocaleString()} tokens of context${left > 0 ? `; ${left} earlier messages are left out` : ''}`;
+    this.element.setAttribute('aria-valuetext', words);
+    this.element.title = `${words}. When it is full, the oldest turns are left out.`;
+    this.text.textContent = `${fill.used.toLocaleString()} / ${context.toLocaleString()}`;
+    this.setCut(left > 0 ? fill.from : 0);
+  }
+}

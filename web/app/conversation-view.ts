@@ -1,0 +1,108 @@
+// The shown conversation, or what is in its place when it is empty.
+
+import { nano } from './catalogue.ts';
+import type { Chat } from './chat.ts';
+import { branch, show, type Conversation, type Message } from './conversation.ts';
+import { byId, h } from './dom.ts';
+import type { ModelHost } from './model.ts';
+import { checkAnswer, checkSchema } from './schema.ts';
+import type { AppState } from './state.ts';
+import { Thread } from './thread.ts';
+import { explain } from './unsupported.ts';
+
+export class ConversationView {
+  private readonly element = byId('thread');
+  private readonly thread: Thread;
+  private readonly state: AppState;
+  private readonly host: ModelHost;
+  private readonly send: (question: string) => void;
+  /** Messages that are shown. */
+  private shown = new Set<string>();
+
+  /** changed is called when another branch is to be shown; send asks a question. */
+  constructor(state: AppState, host: ModelHost, chat: Chat, changed: () => void, send: (question: string) => void) {
+    [this.state, this.host, this.send] = [state, host, send];
+    this.thread = new Thread(this.element, byId('scroll'), {
+      edit: (m, question) => void chat.ask(state.current, question, m.parent),
+      again: (m) => void chat.again(state.current, firstOfTurn(state.current, m)),
+      show: (m) => {
+        show(state.current, m);
+        changed();
+        state.save(state.current);
+      },
+      answer: (callID, result) => void chat.answer(state.current, callID, result),
+      isRunning: () => chat.isRunning(state.current),
+      waitingFor: () => (host.state.phase === 'ready' ? 'Reading' : 'Waiting for the model'),
+      validate: (answer, schema) => (checkSchema(schema) ? ['the schema itself is wrong'] : checkAnswer(answer, schema)),
+    });
+  }
+
+  /** Shows the conversation as it is now. Resolves to whether it is still the one to show. */
+  async show(): Promise<boolean> {
+    const c = this.state.current;
+    if (branch(c).length === 0) {
+      this.showEmpty();
+    } else {
+      await this.thread.show(c);
+      if (c !== this.state.current) {
+        return false;
+      }
+      this.shown = new Set(branch(c).map((m) => m.id));
+    }
+    byId('title').textContent = c.title || 'New conversation';
+    document.title = c.title ? `${c.title} · Gossamer` : 'Gossamer';
+    return true;
+  }
+
+  /** Shows a greeting, or why no model can be opened. */
+  showEmpty(): void {
+    this.shown.clear();
+    this.element.replaceChildren(this.host.state.phase === 'unsupported' ? explain(this.host.state.environment) : this.greeting());
+  }
+
+  /** Shows what has changed of a reply that is being written. Says whether it is shown already. */
+  update(m: Message): boolean {
+    const isShown = this.shown.has(m.id);
+    if (isShown) {
+      this.thread.update(m);
+    }
+    return isShown;
+  }
+
+  /** Marks the message from which on the conversation fits the context. */
+  setCut(from: number): void {
+    this.thread.setCut(from);
+  }
+
+  /** Scrolls to the end and stays there. */
+  toEnd(): void {
+    this.thread.toEnd();
+  }
+
+  /** Edits the last question, if there is one. Says whether there is. */
+  editLast(): boolean {
+    const buttons = this.element.querySelectorAll<HTMLElement>('.user [aria-label="Edit message"]');
+    buttons[buttons.length - 1]?.click();
+    return buttons.length > 0;
+  }
+
+  private greeting(): HTMLElement {
+    const { state } = this.host;
+    const isNano = state.phase === 'ready' || state.phase === 'loading' ? state.choice.name === nano.name : true;
+    const ideas = isNano
+      ? ['What is 17 + 25?', 'How many hours are in 3 days?', 'Who are you?'] // of what it has learnt
+      : ['Explain why the sky is blue.', 'Plan a weekend in Lisbon.', 'Write a Go function that reverses a string.'];
+    return h('section', { class: 'greeting' },
+      h('h2', {}, 'What would you like to know?'),
+      h('p', {}, isNano
+        ? 'The built-in model is a miniature: it does sums, lists, simple logic and calls of functions, and knows next to nothing. For real answers, choose gpt-oss-20b above.'
+        : 'The model runs in this tab, on this machine’s GPU.'),
+      h('div', { class: 'ideas' }, ...ideas.map((idea) => h('button', { type: 'button', onclick: () => this.send(idea) }, idea))));
+  }
+}
+
+/** The reply that began the turn of a message: to answer again is to begin the turn again. */
+function firstOfTurn(c: Conversation, m: Message): Message {
+  const path = branch(c, m.id);
+  return path[path.findLastIndex((p) => p.role === 'user') + 1] ?? m;
+}

@@ -1,0 +1,38 @@
+// The button that names the open model and opens the dialog of models.
+
+import { formatBytes } from '../src/index.ts';
+import { byId, h, icon } from './dom.ts';
+import type { ModelHost } from './model.ts';
+
+export class ModelButton {
+  private readonly element = byId('model-button');
+  private readonly host: ModelHost;
+  private shown = '';
+
+  constructor(host: ModelHost, onclick: () => void) {
+    this.host = host;
+    this.element.addEventListener('click', onclick);
+    host.addEventListener('change', () => this.render());
+    this.render();
+  }
+
+  private render(): void {
+    const { state } = this.host;
+    const name = state.phase === 'none' || state.phase === 'unsupported' ? 'No model' : state.choice.name;
+    let about = '';
+    if (state.phase === 'ready') {
+      const { weights, kv, scratch } = state.engine.info.memory;
+      about = `${formatBytes(weights + kv + scratch)} of GPU memory${state.engine.info.verified ? '' : ' · not verified'}`;
+    } else if (state.phase === 'loading') {
+      about = state.paused ? 'paused' : 'loading';
+    } else if (state.phase === 'failed') {
+      about = 'failed';
+    }
+    const shown = `${name}, ${about}`;
+    if (this.shown !== shown) {
+      this.shown = shown;
+      this.element.replaceChildren(icon('chip'), h('span', { class: 'sr-only' }, 'Model: '),
+        h('span', { class: 'model-name' }, h('strong', {}, name), ' ', h('span', {}, about)), icon('down'));
+    }
+  }
+}
