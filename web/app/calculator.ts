@@ -44,108 +44,132 @@ export function calculate(expression: string): number {
   if (expression.length > 1000) {
     throw new Error('the expression is longer than 1,000 characters');
   }
-  const source = expression.replace(/\*\*/g, '^').replace(/[×·]/g, '*').replace(/÷/g, '/').replace(/[−–]/g, '-').replace(/√/g, 'sqrt ').replace(/(\d),(?=\d{3}(\D|$))/g, '$1');
-  const words = source.match(/\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|[A-Za-zπ]\w*|\S/gi) ?? [];
-  let at = 0;
-  let depth = 0;
-  const fail = (): never => {
-    throw new Error(at < words.length ? `"${words[at]}" is not expected in "${expression}"` : `"${expression}" ends too early`);
-  };
-  const take = (...wanted: string[]) => (wanted.includes(words[at] ?? '') ? words[at++] : undefined);
+  const x = new Parser(expression).result();
+  if (!Number.isFinite(x)) {
+    throw new Error('the result is not a number, or too large');
+  }
+  return x;
+}
 
-  function sum(): number {
-    if (++depth > 100) {
+/** Computes while it parses, with a method for each rule of the grammar. */
+class Parser {
+  private readonly expression: string;
+  private readonly words: string[];
+  private at = 0;
+  private depth = 0;
+
+  constructor(expression: string) {
+    this.expression = expression;
+    const source = expression.replace(/\*\*/g, '^').replace(/[×·]/g, '*').replace(/÷/g, '/').replace(/[−–]/g, '-').replace(/√/g, 'sqrt ').replace(/(\d),(?=\d{3}(\D|$))/g, '$1');
+    this.words = source.match(/\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|[A-Za-zπ]\w*|\S/gi) ?? [];
+  }
+
+  result(): number {
+    const x = this.sum();
+    return this.at < this.words.length ? this.fail() : x;
+  }
+
+  private fail(): never {
+    throw new Error(this.at < this.words.length ? `"${this.words[this.at]}" is not expected in "${this.expression}"` : `"${this.expression}" ends too early`);
+  }
+
+  /** The next word, if it is one of those wanted. */
+  private take(...wanted: string[]): string | undefined {
+    return wanted.includes(this.words[this.at] ?? '') ? this.words[this.at++] : undefined;
+  }
+
+  private sum(): number {
+    if (++this.depth > 100) {
       throw new Error('the expression is nested too deeply');
     }
-    let x = product();
-    for (let op = take('+', '-'); op; op = take('+', '-')) {
-      x = op === '+' ? x + product() : x - product();
+    let x = this.product();
+    for (let op = this.take('+', '-'); op; op = this.take('+', '-')) {
+      x = op === '+' ? x + this.product() : x - this.product();
     }
-    depth--;
+    this.depth--;
     return x;
   }
-  function product(): number {
-    let x = signed();
+
+  private product(): number {
+    let x = this.signed();
     for (;;) {
-      const op = take('*', '/', '%', 'mod');
+      const op = this.take('*', '/', '%', 'mod');
       if (op) {
-        const y = signed();
+        const y = this.signed();
         if (y === 0 && op !== '*') {
           throw new Error('division by zero');
         }
         x = op === '*' ? x * y : op === '/' ? x / y : x % y;
-      } else if (/^[A-Za-zπ(]/.test(words[at] ?? '')) {
-        x *= power(); // 2 pi, 3 (4 + 5)
+      } else if (/^[A-Za-zπ(]/.test(this.words[this.at] ?? '')) {
+        x *= this.power(); // 2 pi, 3 (4 + 5)
       } else {
         return x;
       }
     }
   }
-  function signed(): number {
-    const op = take('+', '-');
-    return op ? (op === '-' ? -signed() : signed()) : power();
+
+  private signed(): number {
+    const op = this.take('+', '-');
+    return op ? (op === '-' ? -this.signed() : this.signed()) : this.power();
   }
-  function power(): number {
-    const x = postfix();
-    return take('^') ? x ** signed() : x;
+
+  private power(): number {
+    const x = this.postfix();
+    return this.take('^') ? x ** this.signed() : x;
   }
-  function postfix(): number {
-    let x = primary();
+
+  private postfix(): number {
+    let x = this.primary();
     for (;;) {
-      if (take('!')) {
+      if (this.take('!')) {
         x = factorial(x);
-      } else if (words[at] === '%' && !/^[\dA-Za-zπ(.]/.test(words[at + 1] ?? '')) {
-        at++;
+      } else if (this.words[this.at] === '%' && !/^[\dA-Za-zπ(.]/.test(this.words[this.at + 1] ?? '')) {
+        this.at++;
         x /= 100; // per cent, where it is no division
       } else {
         return x;
       }
     }
   }
-  function primary(): number {
-    const word = words[at] ?? '';
+
+  private primary(): number {
+    const word = this.words[this.at] ?? '';
     if (/^[\d.]/.test(word) && word !== '.') {
-      at++;
+      this.at++;
       return Number(word);
     }
-    if (take('(')) {
-      const x = sum();
-      return take(')') ? x : fail();
+    if (this.take('(')) {
+      const x = this.sum();
+      return this.take(')') ? x : this.fail();
     }
     const name = word.toLowerCase();
     if (Object.hasOwn(constants, name)) {
-      at++;
+      this.at++;
       return constants[name]!;
     }
     if (Object.hasOwn(functions, name)) {
-      at++;
-      const { arity, f } = functions[name]!;
-      if (!take('(')) {
-        return arity[0] === 1 ? f(power()) : fail(); // √2
-      }
-      const x = [sum()];
-      while (take(',', ';')) {
-        x.push(sum());
-      }
-      if (!take(')')) {
-        return fail();
-      }
-      if (x.length < arity[0] || x.length > arity[1]) {
-        throw new Error(`${name} takes ${arity[0]}${arity[1] > arity[0] ? ' or more' : ''} numbers, not ${x.length}`);
-      }
-      return f(...x);
+      this.at++;
+      return this.call(name, functions[name]!);
     }
-    return fail();
+    return this.fail();
   }
 
-  const x = sum();
-  if (at < words.length) {
-    fail();
+  private call(name: string, { arity, f }: (typeof functions)[string]): number {
+    if (!this.take('(')) {
+      return arity[0] === 1 ? f(this.power()) : this.fail(); // √2
+    }
+    const x = [this.sum()];
+    while (this.take(',', ';')) {
+      x.push(this.sum());
+    }
+    if (!this.take(')')) {
+      return this.fail();
+    }
+    if (x.length < arity[0] || x.length > arity[1]) {
+      throw new Error(`${name} takes ${arity[0]}${arity[1] > arity[0] ? ' or more' : ''} numbers, not ${x.length}`);
+    }
+    return f(...x);
   }
-  if (!Number.isFinite(x)) {
-    throw new Error('the result is not a number, or too large');
-  }
-  return x;
 }
 
 /** The result as people write it: without the noise of binary fractions. */

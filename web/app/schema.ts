@@ -111,7 +111,7 @@ export function validate(value: unknown, schema: Schema, root = schema, at = '',
   const errors: string[] = [];
   const fail = (text: string) => void errors.push(`${where} ${text}`);
   const sub = (v: unknown, s: unknown, path: string) => validate(v, s as Schema, root, path, depth + 1);
-  const s = schema as { [keyword: string]: any };
+  const s = schema as Keywords;
 
   if (s['$ref'] !== undefined) {
     errors.push(...sub(value, resolve(s['$ref'], root), at));
@@ -131,48 +131,13 @@ export function validate(value: unknown, schema: Schema, root = schema, at = '',
     fail(`is ${brief(value)}, want ${brief(s['const'])}`);
   }
   if (typeof value === 'number') {
-    if (value < s['minimum']) fail(`is ${value}, want at least ${s['minimum']}`);
-    if (value > s['maximum']) fail(`is ${value}, want at most ${s['maximum']}`);
-    if (value <= s['exclusiveMinimum']) fail(`is ${value}, want more than ${s['exclusiveMinimum']}`);
-    if (value >= s['exclusiveMaximum']) fail(`is ${value}, want less than ${s['exclusiveMaximum']}`);
-    if (s['multipleOf'] !== undefined && Math.abs(value / s['multipleOf'] - Math.round(value / s['multipleOf'])) > 1e-9) fail(`is ${value}, want a multiple of ${s['multipleOf']}`);
-  }
-  if (typeof value === 'string') {
-    const length = [...value].length;
-    if (length < s['minLength']) fail(`has ${length} characters, want at least ${s['minLength']}`);
-    if (length > s['maxLength']) fail(`has ${length} characters, want at most ${s['maxLength']}`);
-    if (s['pattern'] !== undefined && !new RegExp(s['pattern'], 'u').test(value)) fail(`does not match ${s['pattern']}`);
-  }
-  if (Array.isArray(value)) {
-    if (value.length < s['minItems']) fail(`has ${value.length} items, want at least ${s['minItems']}`);
-    if (value.length > s['maxItems']) fail(`has ${value.length} items, want at most ${s['maxItems']}`);
-    if (s['uniqueItems'] && value.some((v, i) => value.slice(0, i).some((o) => equal(o, v)))) fail('has an item twice');
-    const prefix: unknown[] = s['prefixItems'] ?? [];
-    value.forEach((v, i) => {
-      const itemSchema = prefix[i] ?? s['items'];
-      if (itemSchema !== undefined) {
-        errors.push(...sub(v, itemSchema, `${at}[${i}]`));
-      }
-    });
-  }
-  if (isObject(value)) {
-    const names = Object.keys(value);
-    if (names.length < s['minProperties']) fail(`has ${names.length} properties, want at least ${s['minProperties']}`);
-    if (names.length > s['maxProperties']) fail(`has ${names.length} properties, want at most ${s['maxProperties']}`);
-    for (const name of (s['required'] as string[] | undefined) ?? []) {
-      if (!Object.hasOwn(value, name)) fail(`lacks "${name}"`);
-    }
-    const properties: { [name: string]: unknown } = s['properties'] ?? {};
-    for (const name of names) {
-      const path = at ? `${at}.${name}` : name;
-      if (Object.hasOwn(properties, name)) {
-        errors.push(...sub(value[name], properties[name], path));
-      } else if (s['additionalProperties'] === false) {
-        fail(`has "${name}", which the schema does not know`);
-      } else if (s['additionalProperties'] !== undefined) {
-        errors.push(...sub(value[name], s['additionalProperties'], path));
-      }
-    }
+    checkNumber(value, s, fail);
+  } else if (typeof value === 'string') {
+    checkString(value, s, fail);
+  } else if (Array.isArray(value)) {
+    checkArray(value, s, fail, (i, schema) => errors.push(...sub(value[i], schema, `${at}[${i}]`)));
+  } else if (isObject(value)) {
+    checkObject(value, s, fail, (name, schema) => errors.push(...sub(value[name], schema, at ? `${at}.${name}` : name)));
   }
   for (const part of s['allOf'] ?? []) {
     errors.push(...sub(value, part, at));
@@ -182,6 +147,58 @@ export function validate(value: unknown, schema: Schema, root = schema, at = '',
   if (s['oneOf'] !== undefined && matches(s['oneOf']) !== 1) fail(`follows ${matches(s['oneOf'])} of oneOf, want one`);
   if (s['not'] !== undefined && matches([s['not']]) === 1) fail('is what "not" forbids');
   return errors;
+}
+
+/** The keywords of a schema. */
+type Keywords = { [keyword: string]: any };
+/** Adds a sentence about the value. */
+type Fail = (text: string) => void;
+
+function checkNumber(value: number, s: Keywords, fail: Fail): void {
+  if (value < s['minimum']) fail(`is ${value}, want at least ${s['minimum']}`);
+  if (value > s['maximum']) fail(`is ${value}, want at most ${s['maximum']}`);
+  if (value <= s['exclusiveMinimum']) fail(`is ${value}, want more than ${s['exclusiveMinimum']}`);
+  if (value >= s['exclusiveMaximum']) fail(`is ${value}, want less than ${s['exclusiveMaximum']}`);
+  if (s['multipleOf'] !== undefined && Math.abs(value / s['multipleOf'] - Math.round(value / s['multipleOf'])) > 1e-9) fail(`is ${value}, want a multiple of ${s['multipleOf']}`);
+}
+
+function checkString(value: string, s: Keywords, fail: Fail): void {
+  const length = [...value].length;
+  if (length < s['minLength']) fail(`has ${length} characters, want at least ${s['minLength']}`);
+  if (length > s['maxLength']) fail(`has ${length} characters, want at most ${s['maxLength']}`);
+  if (s['pattern'] !== undefined && !new RegExp(s['pattern'], 'u').test(value)) fail(`does not match ${s['pattern']}`);
+}
+
+function checkArray(value: unknown[], s: Keywords, fail: Fail, checkItem: (i: number, schema: unknown) => void): void {
+  if (value.length < s['minItems']) fail(`has ${value.length} items, want at least ${s['minItems']}`);
+  if (value.length > s['maxItems']) fail(`has ${value.length} items, want at most ${s['maxItems']}`);
+  if (s['uniqueItems'] && value.some((v, i) => value.slice(0, i).some((o) => equal(o, v)))) fail('has an item twice');
+  const prefix: unknown[] = s['prefixItems'] ?? [];
+  value.forEach((_, i) => {
+    const itemSchema = prefix[i] ?? s['items'];
+    if (itemSchema !== undefined) {
+      checkItem(i, itemSchema);
+    }
+  });
+}
+
+function checkObject(value: object, s: Keywords, fail: Fail, checkProperty: (name: string, schema: unknown) => void): void {
+  const names = Object.keys(value);
+  if (names.length < s['minProperties']) fail(`has ${names.length} properties, want at least ${s['minProperties']}`);
+  if (names.length > s['maxProperties']) fail(`has ${names.length} properties, want at most ${s['maxProperties']}`);
+  for (const name of (s['required'] as string[] | undefined) ?? []) {
+    if (!Object.hasOwn(value, name)) fail(`lacks "${name}"`);
+  }
+  const properties: { [name: string]: unknown } = s['properties'] ?? {};
+  for (const name of names) {
+    if (Object.hasOwn(properties, name)) {
+      checkProperty(name, properties[name]);
+    } else if (s['additionalProperties'] === false) {
+      fail(`has "${name}", which the schema does not know`);
+    } else if (s['additionalProperties'] !== undefined) {
+      checkProperty(name, s['additionalProperties']);
+    }
+  }
 }
 
 function brief(value: unknown): string {
