@@ -2,8 +2,11 @@
 
 import { h } from './dom.ts';
 
-/** Milliseconds that a program may take, and that the page may take to be there. */
-const patience = 5000;
+/** Milliseconds that a program may take, counted from when it begins. */
+const programTime = 5000;
+/** Milliseconds that the page in which it runs may take to be loaded. */
+const loadTime = 60_000;
+/** Characters of a result. */
 const longest = 20_000;
 
 /** What the page sandbox.html answers. */
@@ -20,9 +23,9 @@ export async function runInSandbox(code: string, signal: AbortSignal): Promise<s
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = (event: MessageEvent<SandboxResult>) => resolve(event.data);
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-    setTimeout(() => resolve({ printed: [], error: `it did not end within ${patience / 1000} seconds` }), patience + 2000);
-    // Its origin is opaque, so no other can be named; nothing secret is said.
-    frame.addEventListener('load', () => frame.contentWindow!.postMessage({ code, patience }, '*', [port2]));
+    setTimeout(() => resolve({ printed: [], error: 'the sandbox did not answer' }), programTime + loadTime);
+    // Its origin is opaque, so no other can be named as the receiver; the message holds nothing secret.
+    frame.addEventListener('load', () => frame.contentWindow!.postMessage({ code, programTime }, '*', [port2]));
   });
   document.body.append(frame);
   try {

@@ -1,6 +1,6 @@
 // The page in which programs of the model run: in a worker, so that one that never ends can be ended.
 
-addEventListener('message', ({ data, ports }: MessageEvent<{ code: string; patience: number }>) => {
+addEventListener('message', ({ data, ports }: MessageEvent<{ code: string; programTime: number }>) => {
   const port = ports[0]!;
   // Runs in the worker, which inherits the page's policy: no network, no files.
   const main = () => {
@@ -26,14 +26,18 @@ addEventListener('message', ({ data, ports }: MessageEvent<{ code: string; patie
         post({ printed, error: String(error) });
       }
     };
+    postMessage(undefined);
   };
   const worker = new Worker(URL.createObjectURL(new Blob([`(${main})()`], { type: 'text/javascript' })));
   const end = (message: unknown) => {
     port.postMessage(message);
     worker.terminate();
   };
-  worker.onmessage = (event) => end(event.data);
   worker.onerror = (event) => end({ printed: [], error: event.message || 'it could not be run' });
-  setTimeout(() => end({ printed: [], error: `it did not end within ${data.patience / 1000} seconds` }), data.patience);
-  worker.postMessage(data.code);
+  // The worker says when it is there, so that its start is not counted as the program's time.
+  worker.onmessage = () => {
+    worker.onmessage = (event) => end(event.data);
+    worker.postMessage(data.code);
+    setTimeout(() => end({ printed: [], error: `it did not end within ${data.programTime / 1000} seconds` }), data.programTime);
+  };
 });

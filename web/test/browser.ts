@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { build } from 'esbuild';
@@ -17,7 +18,7 @@ const root = dirname(dirname(dist));
 
 const flags = [
   '--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--host-resolver-rules=MAP insecure.test 127.0.0.1',
+  '--disable-sync', '--host-resolver-rules=MAP insecure.test 127.0.0.1, MAP *.localhost 127.0.0.1',
 ];
 const webgpuFlags = [
   '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader',
@@ -35,22 +36,75 @@ export function findChromium(): string | undefined {
   return found;
 }
 
+/** Milliseconds after which a test that hangs is ended. A processor that plays a GPU and is shared with others may compile for minutes. */
+export const timeout = 900_000;
+
+/** Why tests in Chromium are skipped; false: they are not. */
+export const skip = findChromium() ? false : 'Chromium is not installed: install it, or set CHROMIUM to its path';
+
 const profiles = mkdtempSync(join(tmpdir(), 'gossamer-'));
 process.on('exit', () => rmSync(profiles, { recursive: true, force: true, maxRetries: 5 }));
 
-/** A page of a visitor who was never here, with a profile of its own; script runs before everything else. */
-export async function visit(url: string, { args = webgpuFlags, script = '' } = {}): Promise<{ page: Page; context: BrowserContext }> {
-  const profile = mkdtempSync(join(profiles, 'profile-'));
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: findChromium()!, args: [...flags, ...args], ignoreDefaultArgs: ['--headless', '--enable-unsafe-swiftshader'],
-  });
-  try {
-    await context.addInitScript(script);
-    const page = context.pages()[0] ?? (await context.newPage());
+/** The browsers of this process, by their flags. */
+const browsers = new Map<string, Promise<BrowserContext>>();
+after(async () => {
+  await Promise.all([...browsers.values()].map(async (context) => (await context).close()));
+});
+
+/** Starts Chromium with flags, unless it runs already. */
+function browser(args: string[]): Promise<BrowserContext> {
+  const key = args.join(' ');
+  let context = browsers.get(key);
+  if (!context) {
+    // Its first page stays open, since it ends with its last one.
+    context = chromium.launchPersistentContext(mkdtempSync(join(profiles, 'profile-')), {
+      executablePath: findChromium()!, args: [...flags, ...args], ignoreDefaultArgs: ['--headless', '--enable-unsafe-swiftshader'], timeout,
+    });
+    browsers.set(key, context);
+  }
+  return context;
+}
+
+/** Pages of a visitor. */
+export interface Visit {
+  page: Page;
+  context: BrowserContext;
+  /** The root of the server for this visitor. */
+  url: string;
+  /** Opens another page of the same visitor. */
+  newPage(url: string): Promise<Page>;
+  /** Closes the visitor's pages. */
+  close(): Promise<void>;
+}
+
+let visits = 0;
+
+/**
+ * Opens a page for a visitor who was never here: at an origin of its own, which has nothing stored, in a browser that all visits with
+ * the same flags share. url is one of a server here; script runs in each page before everything else.
+ */
+export async function visit(url: string, { args = webgpuFlags, script = '' } = {}): Promise<Visit> {
+  const context = await browser(args);
+  const origin = new URL(url);
+  if (origin.hostname === '127.0.0.1') {
+    origin.hostname = `visit${++visits}.localhost`; // secure, as all below localhost
+  }
+  const pages: Page[] = [];
+  const newPage = async (url: string) => {
+    const page = await context.newPage();
+    pages.push(page);
+    page.setDefaultTimeout(timeout);
+    await page.addInitScript(script);
     await page.goto(url);
-    return { page, context };
+    return page;
+  };
+  const close = async () => {
+    await Promise.all(pages.map((page) => page.close()));
+  };
+  try {
+    return { page: await newPage(origin.href), context, url: `${origin.origin}/`, newPage, close };
   } catch (error) {
-    await context.close(); // else the test would never end
+    await close();
     throw error;
   }
 }
@@ -88,7 +142,7 @@ async function bundleApp(): Promise<string> {
     try {
       const ai = await create({ model: '../../packed/', context: 1024, onNotice() {} });
       const messages = [{ role: 'user' as const, content: 'Hello' }];
-      const answer: ChatCompletion = await ai.chat.completions.create({ messages, seed: 1, max_completion_tokens: 24 });
+      const answer: ChatCompletion = await ai.chat.completions.create({ messages, seed: 1, max_completion_tokens: 12 });
       document.body.dataset.answer = answer.choices[0]?.message.content ?? '';
       document.title = 'answered';
     } catch (error) {
@@ -114,6 +168,7 @@ export async function serveAll(): Promise<Server> {
     '/dist/': dist,
     '/app/deep/': await bundleApp(),
     '/model/': published,
+    '/other/manifest.json': Buffer.from('{}'),
     '/packed/': packed,
     '/nano/': join(dist, 'nano'),
   });
@@ -126,7 +181,6 @@ export async function serveNano(files: { [prefix: string]: string | Uint8Array }
 
 /** The library as a page imports it. */
 export type Gossamer = typeof gossamer;
-
 
 /** Where a file of the package's sources is. */
 export const sourceOf = (name: string) => join(dirname(dist), 'src', name);

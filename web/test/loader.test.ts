@@ -246,7 +246,7 @@ test('a host that cannot be reached is given up', async (t) => {
 test('a connection that falls silent is replaced', async (t) => {
   const f = await fixture(t, 300_000);
   f.server.fault = (_, i) => (i === 0 ? { stall: 100_000 } : undefined);
-  assert.deepEqual(await f.loader({}, { stall: 100 }).get(f.chunk, never), f.data);
+  assert.deepEqual(await f.loader({}, { stall: 2000 }).get(f.chunk, never), f.data);
   assert.equal(f.server.requests.length, 2);
 });
 

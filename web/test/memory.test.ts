@@ -7,14 +7,14 @@ import { dirname, join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Progress } from '../src/index.ts';
-import { findChromium, visit, type Gossamer } from './browser.ts';
+import { skip as noChromium, timeout, visit, type Gossamer } from './browser.ts';
 import { serve, type Server } from './server.ts';
 
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
 const root = dirname(dirname(dist));
 const big = join(dist, 'test/big');
 
-const skip = !findChromium() ? 'Chromium is not installed: install it, or set CHROMIUM to its path' : process.platform !== 'linux' && 'memory is read from /proc';
+const skip = noChromium || process.platform !== 'linux' && 'memory is read from /proc';
 
 /** Random weights of 1 GiB: the published vocabulary, and three layers of 32 experts. */
 function makeModel(): void {
@@ -79,8 +79,8 @@ after(async () => {
 // The heaps of JavaScript and WebAssembly, ArrayBuffers included, are anonymous memory of the page's renderer process. Counted is all
 // that this process takes beyond what it has with an empty page, which includes what is free already and not given back to the system.
 // The GPU's memory, which SwiftShader takes of the processor's, belongs to another process.
-test('a page takes at most 300 MB while 1 GiB of weights is loaded', { skip, timeout: 240_000 }, async (t) => {
-  const { page: empty, context } = await visit(`${server.url}page.html`);
+test('a page takes at most 300 MB while 1 GiB of weights is loaded', { skip, timeout }, async (t) => {
+  const { page: empty, url, newPage } = await visit(`${server.url}page.html`);
   const load = async () => {
     const { create } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;
     const abort = new AbortController();
@@ -96,8 +96,7 @@ test('a page takes at most 300 MB while 1 GiB of weights is loaded', { skip, tim
   };
   /** Loads in a page, and so in a process, of its own; returns the peak in bytes. */
   const measure = async (): Promise<number> => {
-    const page = await context.newPage();
-    await page.goto(`${server.url}page.html`);
+    const page = await newPage(`${url}page.html`);
     const before = rendererBytes();
     let peak = 0;
     const sampling = setInterval(() => (peak = Math.max(peak, rendererBytes())), 25);
@@ -111,7 +110,6 @@ test('a page takes at most 300 MB while 1 GiB of weights is loaded', { skip, tim
   const downloading = await measure();
   const reading = await measure();
   await empty.close();
-  await context.close();
   t.diagnostic(`at most ${Math.round(downloading / 1e6)} MB from the network, ${Math.round(reading / 1e6)} MB from the storage`);
   assert.ok(downloading <= 300e6 && reading <= 300e6, `${downloading} and ${reading} bytes`);
 });

@@ -8,13 +8,11 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { build } from 'esbuild';
-import type { BrowserContext, Page } from 'playwright-core';
-import { findChromium, visit as visitURL } from './browser.ts';
+import type { Page } from 'playwright-core';
+import { skip, timeout, visit as visitURL, type Visit } from './browser.ts';
 import type * as harness from './harness.ts';
 import { serve, type Server } from './server.ts';
 
-const timeout = 400_000; // milliseconds: a processor that plays a GPU, shared with others, may compile for minutes
-const skip = findChromium() ? false : 'Chromium is not installed: install it, or set CHROMIUM to its path';
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** What the page's worker is asked, and what the page's policy forbids. */
@@ -57,7 +55,6 @@ function publishedModel(): string {
 
 describe('the page in Chromium', { skip }, () => {
   let server: Server;
-  const open = new Set<BrowserContext>();
   const problems: string[] = [];
 
   before(async () => {
@@ -68,23 +65,19 @@ describe('the page in Chromium', { skip }, () => {
     await build({ entryPoints: [join(dirname(dist), 'test/harness.ts')], outfile: join(dist, 'test/harness.js'), bundle: true, format: 'esm', logLevel: 'warning', define: { BUILD: '"test"' } });
   });
   after(async () => {
-    await Promise.all([...open].map((context) => context.close()));
     await server?.close();
   });
 
-  const visit = async (path = '', options: Parameters<typeof visitURL>[1] = {}): Promise<{ page: Page; context: BrowserContext }> => {
+  const visit = async (path = '', options: Parameters<typeof visitURL>[1] = {}): Promise<Visit> => {
     const tab = await visitURL(`${server.url}some/where/${path}`, { ...options, script: `${spy};${options.script ?? ''}` });
-    open.add(tab.context);
-    tab.context.on('close', () => open.delete(tab.context));
     tab.page.on('pageerror', (e) => problems.push(e.message));
-    tab.page.setDefaultTimeout(120_000);
     return tab;
   };
   /** Ends a visit, in which nothing may have gone wrong unseen. */
-  const leave = async ({ page, context }: { page: Page; context: BrowserContext }) => {
+  const leave = async ({ page, close }: Visit) => {
     assert.deepEqual(await page.evaluate(() => globalThis.violations), []);
     assert.deepEqual(problems.splice(0), []);
-    await context.close();
+    await close();
   };
 
   const box = (page: Page) => page.getByLabel('Message', { exact: true });
@@ -97,12 +90,13 @@ describe('the page in Chromium', { skip }, () => {
     await page.keyboard.press('Enter');
   };
   const importFile = async (page: Page, name: string, text: string) => {
-    const listed = page.locator('#conversations li');
-    const before = await listed.count();
+    const before = await page.evaluate(() => document.querySelector('#conversations .current .title')?.id);
     const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Import', exact: true }).click()]);
     await chooser.setFiles({ name, mimeType: 'application/json', buffer: Buffer.from(text) });
-    await listed.nth(before).waitFor({ state: 'attached' }); // which comes after it is shown
-    await page.getByText('Imported.').last().waitFor();
+    await page.waitForFunction((before) => { // until it is shown
+      const id = document.querySelector('#conversations .current .title')?.id;
+      return id !== undefined && id !== before;
+    }, before);
   };
   const exportAs = async (page: Page, kind: 'Markdown' | 'JSON') => {
     await page.locator('#conversations .current .icon-button').click();
@@ -235,7 +229,15 @@ describe('the page in Chromium', { skip }, () => {
     test('conversations are kept, listed, renamed, deleted and brought back', { timeout }, async () => {
       await page.getByRole('button', { name: 'New conversation' }).click();
       await page.getByText('What would you like to know?').waitFor();
-      await page.waitForTimeout(1500);
+      await page.waitForFunction(() => new Promise((resolve) => { // until what is shown is saved
+        const open = indexedDB.open('gossamer-chat');
+        open.onsuccess = () => {
+          const all = open.result.transaction('conversations').objectStore('conversations').getAll();
+          all.onsuccess = () => resolve((all.result as { messages: { finish?: string; role: string }[] }[])
+            .some((c) => c.messages.length >= 8 && c.messages.every((m) => m.role !== 'assistant' || m.finish)));
+          open.result.close();
+        };
+      }));
       await page.reload();
       await page.locator('#conversations .title', { hasText: 'What is 17 + 25?' }).click();
       await page.locator('.assistant .markdown', { hasText: '42' }).first().waitFor();
@@ -269,7 +271,7 @@ describe('the page in Chromium', { skip }, () => {
       await page.evaluate(() => (globalThis.asked.length = 0));
       const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Import', exact: true }).click()]);
       await chooser.setFiles({ name: 'x.md', mimeType: 'text/markdown', buffer: Buffer.from('# No conversation') });
-      await page.getByText('x.md: This Markdown is not a conversation').waitFor();
+      await page.getByText('x.md: This Markdown is not a conversation').waitFor({ state: 'attached' });
     });
 
     test('the model calls the calculator, and its result goes back', { timeout }, async () => {
@@ -412,18 +414,17 @@ describe('the page in Chromium', { skip }, () => {
     await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
     server.fault = () => ({ cut: 0 });
     // Another tab uses the same engine, and opens the model from the storage when that is gone.
-    const other = await tab.context.newPage();
-    await other.goto(`${server.url}some/where/`);
+    const other = await tab.newPage(`${tab.url}some/where/`);
     await ready(other);
     assert.deepEqual([page.workers().length, other.workers().length], [1, 0]);
     await page.close();
     await other.getByRole('button', { name: 'What is 17 + 25?' }).click();
     await lastAnswer(other).locator('.stats').waitFor({ timeout });
     assert.match(await lastAnswer(other).locator('.markdown').innerText(), /42/);
-    await other.goto(`${server.url}some/where/bench.html`);
+    await other.goto(`${tab.url}some/where/bench.html`);
     await other.getByRole('heading', { name: 'Benchmark' }).waitFor();
     server.fault = () => undefined;
-    await leave({ page: other, context: tab.context });
+    await leave({ ...tab, page: other });
   });
 
   test('a download is paused, resumed and cancelled; what fails says why and is tried again', { timeout }, async () => {
@@ -462,7 +463,7 @@ describe('the page in Chromium', { skip }, () => {
     await page.locator('#model-button').click();
     await page.getByRole('button', { name: 'Delete gossamer-nano' }).click();
     await page.locator('.model', { hasText: 'gossamer-nano' }).filter({ hasText: 'not stored' }).waitFor();
-    await page.getByLabel('Any other, by the URL').fill(`${server.url}some/where/nothing/`);
+    await page.getByLabel('Any other, by the URL').fill(`${tab.url}some/where/nothing/`);
     await page.getByRole('button', { name: 'Look' }).click();
     await page.locator('.verdict .error', { hasText: '404' }).waitFor();
     await leave(tab);
@@ -492,14 +493,14 @@ describe('the page in Chromium', { skip }, () => {
     await close(page);
 
     await page.locator('#model-button').click();
-    await page.getByLabel('Any other, by the URL').fill(`${server.url}some/where/nano/manifest.json`);
+    await page.getByLabel('Any other, by the URL').fill(`${tab.url}some/where/nano/manifest.json`);
     await page.getByRole('button', { name: 'Look' }).click();
     await page.locator('.verdict dd', { hasText: 'against published SHA-256 hashes' }).waitFor();
-    await page.getByLabel('Any other, by the URL').fill(`${server.url}huge/`);
+    await page.getByLabel('Any other, by the URL').fill(`${tab.url}huge/`);
     await page.getByRole('button', { name: 'Look' }).click();
     await page.locator('.verdict .error', { hasText: /The GPU allows maxStorageBufferBindingSize [\d.]+ \w+, the model needs 128 GiB/ }).waitFor();
     assert.equal(await page.locator('.verdict').getByRole('button', { name: /open/i }).count(), 0);
-    await page.getByLabel('Any other, by the URL').fill(`${server.url}published/`);
+    await page.getByLabel('Any other, by the URL').fill(`${tab.url}published/`);
     await page.getByRole('button', { name: 'Look' }).click();
     await page.locator('.verdict dd', { hasText: 'not verified: no hashes are published' }).waitFor();
     await page.getByRole('button', { name: /Download [\d.]+ MiB and open/ }).click();
@@ -515,7 +516,7 @@ describe('the page in Chromium', { skip }, () => {
     await checkAccessibility(page, 'no WebGPU');
     await importFile(page, 'x.json', file([{ role: 'user', content: 'Hello' }, { role: 'assistant', content: '**Hi**', finish: 'stop' }]));
     await page.locator('.assistant strong', { hasText: 'Hi' }).waitFor();
-    await page.goto(`${server.url}some/where/bench.html`);
+    await page.goto(`${tab.url}some/where/bench.html`);
     await page.getByText('This browser cannot run the model').waitFor();
     await leave(tab);
   });
@@ -530,7 +531,7 @@ describe('the page in Chromium', { skip }, () => {
       await page.locator('.numbers', { hasText: 'Loading the weights' }).waitFor({ timeout });
       await page.evaluate(async (url) => {
         globalThis.harness = (await import(url)) as typeof harness;
-      }, `${server.url}some/where/test/harness.js`);
+      }, `${tab.url}some/where/test/harness.js`);
     });
     after(async () => {
       server.fault = () => undefined;
@@ -698,9 +699,9 @@ describe('the page in Chromium', { skip }, () => {
         assert.equal(got.scripts, 0, got.html);
         assert.equal(await page.evaluate(() => 'pwned' in globalThis), false);
         assert.deepEqual(got.links.filter((l) => l !== null && !/^(https?:|mailto:|#)/.test(l)), []);
-        // On a quiet machine these take a thirtieth; the bounds are for what would take minutes.
-        assert.ok(got.took < 60_000, `it took ${got.took.toFixed(0)} ms`);
-        assert.ok(got.longest < 15_000, `a frame took ${got.longest.toFixed(0)} ms`);
+        // On a quiet machine these take a hundredth; the bounds are for what would take many minutes, also while others compute.
+        assert.ok(got.took < 300_000, `it took ${got.took.toFixed(0)} ms`);
+        assert.ok(got.longest < 60_000, `a frame took ${got.longest.toFixed(0)} ms`);
         if (/1 MB|rows|brackets/.test(name)) {
           assert.ok(got.text.length > text.length * 0.6, 'all of it is there');
         }

@@ -1,14 +1,16 @@
-// Bundles the tests and runs them: node test/run.mjs [NAME...], by default all.
+// Bundles the tests and runs them: node test/run.mjs [NAME...] [--OPTION...], by default all, with options for node --test.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const test = dirname(fileURLToPath(import.meta.url));
 const out = join(test, '../dist/test');
-const names = process.argv.slice(2).filter((a) => !a.startsWith("--"));
+const names = process.argv.slice(2).filter((a) => !a.startsWith('--'));
+const options = process.argv.slice(2).filter((a) => a.startsWith('--'));
 const files = readdirSync(test).filter((f) => f.endsWith('.test.ts') && (names.length === 0 || names.includes(f.replace('.test.ts', ''))));
 
 await build({
@@ -17,5 +19,7 @@ await build({
   define: { BUILD: '"test"' },
 });
 const compiled = files.map((f) => join(out, f.replace('.ts', '.mjs')));
-const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=1', ...process.argv.slice(2).filter((a) => a.startsWith("--")), '--enable-source-maps', ...compiled], { stdio: 'inherit' });
+// At least two files at a time, since those in Chromium wait for pages and timers as well as for the processor.
+const concurrency = Math.max(2, Math.min(4, availableParallelism()));
+const { status } = spawnSync(process.execPath, ['--test', `--test-concurrency=${concurrency}`, ...options, '--enable-source-maps', ...compiled], { stdio: 'inherit' });
 process.exit(status ?? 1);

@@ -5,12 +5,9 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { build } from 'esbuild';
 import type OpenAI from 'openai';
-import type { BrowserContext, CDPSession, Page } from 'playwright-core';
-import { findChromium, serveNano, sourceOf, visit, type Gossamer } from './browser.ts';
+import type { CDPSession, Page } from 'playwright-core';
+import { serveNano, skip, sourceOf, timeout, visit, type Gossamer, type Visit } from './browser.ts';
 import type { Server } from './server.ts';
-
-const timeout = 400_000; // milliseconds, for what hangs: a processor that plays a GPU may take a minute to compile the shaders
-const skip = findChromium() ? false : 'Chromium is not installed: install it, or set CHROMIUM to its path';
 
 /** What the tests keep in a page. */
 interface Globals {
@@ -21,6 +18,8 @@ interface Globals {
   reply: Promise<{ text: string; finish: string; error?: string; after: number }>;
   said: string;
   OpenAI: typeof OpenAI;
+  abort: AbortController;
+  whole: Promise<'answered' | boolean>;
 }
 declare const globalThis: Globals & typeof window;
 
@@ -58,7 +57,7 @@ async function bundle(contents: string, format: 'esm' | 'iife'): Promise<Uint8Ar
 
 describe('the API of a service worker', { skip }, () => {
   let server: Server;
-  let context: BrowserContext;
+  let visitor: Visit;
   /** A page that uses the API, and the one that runs the model. */
   let page: Page, owner: Page;
   let devtools: CDPSession;
@@ -66,17 +65,17 @@ describe('the API of a service worker', { skip }, () => {
   before(async () => {
     const html = Buffer.from('<!doctype html><title>app</title><script type="module" src="app.js"></script>');
     server = await serveNano({ '/site/app.html': html, '/site/app.js': await bundle(app, 'esm'), '/site/service-worker.js': await bundle(worker, 'iife') });
-    ({ page, context } = await visit(`${server.url}site/app.html`));
+    visitor = await visit(`${server.url}site/app.html`);
+    page = visitor.page;
     await page.evaluate(async () => {
       await navigator.serviceWorker.register('service-worker.js');
       await navigator.serviceWorker.ready;
     });
     await page.waitForFunction(() => navigator.serviceWorker.controller !== null && globalThis.openai !== undefined);
-    devtools = await context.newCDPSession(page);
+    devtools = await visitor.context.newCDPSession(page);
     await devtools.send('ServiceWorker.enable');
   });
   after(async () => {
-    await context?.close();
     await server?.close();
   });
 
@@ -92,7 +91,7 @@ describe('the API of a service worker', { skip }, () => {
     const chat = await post(JSON.stringify(ask(8)));
     assert.equal(chat.status, 503);
     assert.deepEqual(chat.json.error, {
-      message: `No tab of this site has a model open. Open ${server.url}site/ and load one, then ask again.`, type: 'server_error', param: null, code: 'no_model',
+      message: `No tab of this site has a model open. Open ${visitor.url}site/ and load one, then ask again.`, type: 'server_error', param: null, code: 'no_model',
     });
     assert.equal((await post('', 'v1/models', 'GET')).status, 503);
     const thrown = await page.evaluate((ask) => globalThis.openai.chat.completions.create(ask).then(() => '', (e) => `${e.constructor === globalThis.OpenAI.InternalServerError} ${e.status} ${e.code}`), ask(8));
@@ -103,8 +102,7 @@ describe('the API of a service worker', { skip }, () => {
   });
 
   test('lists the models that are open, one that is being loaded not yet', { timeout }, async () => {
-    owner = await context.newPage();
-    await owner.goto(`${server.url}page.html`);
+    owner = await visitor.newPage(`${visitor.url}page.html`);
     // Weights come when all has been seen that there is to see without them.
     let go = () => {};
     const wait = new Promise<void>((resolve) => (go = resolve));
@@ -218,15 +216,16 @@ describe('the API of a service worker', { skip }, () => {
     assert.equal(thrown!.kind, true);
   });
 
+  const submits = () => owner.evaluate(async () => (await globalThis.ai.stats()).submits);
+
   /** Waits until the engine has nothing to do, so that its counters stand still for half a second: long before 900 tokens are there. */
   const idle = async () => {
-    const count = () => owner.evaluate(async () => (await globalThis.ai.stats()).submits);
-    const first = await count();
+    const first = await submits();
     for (let before = -1, now = first; now !== before; ) {
       assert.ok(now - first < 400, 'the reply goes on');
       before = now;
       await new Promise((resolve) => setTimeout(resolve, 500));
-      now = await count();
+      now = await submits();
     }
   };
 
@@ -243,12 +242,14 @@ describe('the API of a service worker', { skip }, () => {
     }, ask(900));
     assert.equal(streamed, 3);
     await idle();
-    const whole = await page.evaluate(async (ask) => {
-      const abort = new AbortController();
-      setTimeout(() => abort.abort(), 3000);
-      return globalThis.openai.chat.completions.create(ask, { signal: abort.signal }).then(() => 'answered', (e) => e.constructor === globalThis.OpenAI.APIUserAbortError);
+    const before = await submits();
+    await page.evaluate((ask) => {
+      globalThis.abort = new AbortController();
+      globalThis.whole = globalThis.openai.chat.completions.create(ask, { signal: globalThis.abort.signal })
+        .then(() => 'answered', (e) => e.constructor === globalThis.OpenAI.APIUserAbortError);
     }, ask(900));
-    assert.equal(whole, true);
+    while (await submits() === before) {} // the engine has begun it
+    assert.equal(await page.evaluate(() => (globalThis.abort.abort(), globalThis.whole)), true);
     await idle();
   });
 
@@ -293,8 +294,7 @@ describe('the API of a service worker', { skip }, () => {
   });
 
   test('goes on when another tab takes over', { timeout }, async () => {
-    const heir = await context.newPage();
-    await heir.goto(`${server.url}page.html`);
+    const heir = await visitor.newPage(`${visitor.url}page.html`);
     await heir.evaluate(async () => {
       const { create } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;
       globalThis.ai = await create({ model: '/nano/', context: 1024, share: true, onNotice() {} });
