@@ -11,8 +11,10 @@ import { runCall, toolsFor } from './tools.ts';
 /** Replies of one turn at most: a model that only calls tools has to come to an end. */
 const longestTurn = 12;
 
-/** What a turn tells of itself. */
+/** Is told of turns. */
 export interface Listener {
+  /** A turn has begun. */
+  began(c: Conversation): void;
   /** A message is there, or has changed. */
   changed(c: Conversation, message: Message): void;
   /** A reply has ended. */
@@ -99,6 +101,7 @@ export class Chat {
     }
     const abort = new AbortController();
     this.running.set(c.id, abort);
+    this.listener.began(c);
     try {
       for (let round = 0; round < longestTurn; round++) {
         const reply = await this.reply(c, round === 0 && branch(c).at(-1)?.role === 'user', abort.signal);

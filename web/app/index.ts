@@ -27,6 +27,7 @@ class App {
   private readonly host = new ModelHost();
   private readonly offline = new Offline();
   private readonly chat = new Chat(this.host, this.state.settings, {
+    began: (c) => c === this.state.current && this.composer.render(),
     changed: (c, m) => this.messageChanged(c, m),
     ended: (c, m) => this.replyEnded(c, m),
     filled: (c, fill) => {
