@@ -1,20 +1,11 @@
-// The worker: opens the device, the storage and the engine, and answers the page's requests (protocol.ts). One worker opens one
-// model, once; if the device is lost the page starts another worker. Other tabs may use its engine (host.ts).
+// The worker: opens a model (open.ts) and answers the page's requests (protocol.ts). One worker opens one model, once; if the device
+// is lost the page starts another worker. Other tabs may use its engine (host.ts).
 
-import { startEngine } from './bridge.ts';
-import { describe, openDevice } from '../shared/device.ts';
-import type { Engine, Program } from '../shared/engine.ts';
-import { isAbort, RuntimeError, toWire } from '../shared/errors.ts';
-import { addFiles } from '../shared/files.ts';
 import { Host, type ClientSession } from './host.ts';
-import { Loader } from './loader.ts';
-import { modelName, parseManifest, type Manifest } from '../shared/manifest.ts';
-import { contextFor, formatBytes, needs } from '../shared/plan.ts';
-import { Meter } from './progress.ts';
+import { openModel } from './open.ts';
+import type { Engine } from '../shared/engine.ts';
+import { isAbort, RuntimeError, toWire } from '../shared/errors.ts';
 import type { JoinOptions, ModelInfo, Notice, OpenMessage, Progress, Request, Response } from '../shared/protocol.ts';
-import { fileReader, readManifest } from '../shared/repository.ts';
-import { chunkKey, FileStorage, roomFor, storedBytes } from '../shared/storage.ts';
-import { hasPassed, setPassed } from './verdict.ts';
 
 const global = globalThis as unknown as { postMessage(message: Response): void };
 
@@ -143,147 +134,22 @@ function opened(): Engine {
 }
 
 async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
-  const meter = new Meter((p) => {
-    progress = p;
-    waiting.forEach((id, session) => session.send({ kind: 'progress', id, progress: p }));
-  });
-  const notify = (notice: Notice) => {
-    notices.push(notice);
-    waiting.forEach((id, session) => session.send({ kind: 'notice', id, notice }));
-  };
-  meter.begin('prepare');
-  if (m.files) {
-    await addFiles(m.files);
-  }
-
-  const storage = m.store ? await FileStorage.open() : undefined;
-  if (m.store && !storage) {
-    notify({ kind: 'not-stored', message: 'This browser or window keeps no files: the model is downloaded on each visit.' });
-  }
-  const starting = compile(m.wasmURL, signal).then(startEngine);
-  const [manifest, program, vocabulary] = await Promise.all([
-    readManifest(m.manifestURL, storage, (missing) => deriveManifest(m.manifestURL, starting, missing, signal), signal, () =>
-      notify({ kind: 'offline', message: 'The host of the model cannot be reached: what is stored is used.' })),
-    starting,
-    readVocabulary(m.vocabularyURL, signal),
-  ]);
-  const gpu = await openDevice(needs(manifest.config, m), m.limits);
-  device = gpu.device;
-  lost = watch(gpu.device, m.id);
-  const adapter = describe(gpu.adapter);
-  if (adapter.software) {
-    notify({ kind: 'software-adapter', message: 'WebGPU is emulated by the processor: replies are right, but slow.' });
-  }
-
-  const loader = new Loader({
-    base: manifest.url, storage, parallel: m.parallel, onNotice: notify, onFetched: (n) => meter.addFetched(n),
-  });
-  if (storage) {
-    await announce(storage, manifest, notify);
-  }
-  engine = await program.open({
-    manifest: manifest.text,
-    model: modelName(manifest.url),
-    vocabulary,
-    device: gpu.device,
-    adapterInfo: gpu.adapter.info,
-    store: {
-      parallel: loader.parallel,
-      get: (chunk, signal, onBytes) =>
-        loader.get(chunk, signal, (n) => {
-          meter.add(n);
-          onBytes?.(n);
-        }),
-      release: (bytes) => loader.release(bytes),
+  const opened = await openModel(m, {
+    onProgress: (p) => {
+      progress = p;
+      waiting.forEach((id, session) => session.send({ kind: 'progress', id, progress: p }));
     },
-    context: contextFor(manifest.config, m),
-    kv: m.kv,
-    // The processor's emulation of WebGPU computes rightly, and compiles for a minute.
-    tested: adapter.software || (await hasPassed(gpu.adapter.info, m.wasmURL)),
-    signal,
-    onPhase: (phase) => meter.begin(phase, manifest.bytes),
-  });
-  if (engine.info.deviation !== undefined) {
-    await setPassed(gpu.adapter.info, m.wasmURL);
-  }
-  const stored = storage !== undefined && !loader.full;
-  if (stored) {
-    await recordModel(storage, manifest, true);
-  }
-  meter.begin('ready');
-  return { ...engine.info, url: manifest.url, adapter, verified: !loader.unverified, stored };
-}
-
-/** Has the engine make a manifest, without hashes, for a repository that has none. */
-async function deriveManifest(url: string, program: Promise<Program>, missing: RuntimeError, signal: AbortSignal): Promise<Manifest> {
-  let text: string;
-  try {
-    text = await (await program).derive(fileReader(url, signal), signal);
-  } catch (error) {
-    throw isAbort(error) ? error : new RuntimeError('download', `${missing.message}, nor is there a repository: ${(error as Error).message}`, missing.details);
-  }
-  return parseManifest(text, url);
-}
-
-/** Fetches and compiles the program. */
-async function compile(url: string, signal: AbortSignal): Promise<WebAssembly.Module> {
-  let response: globalThis.Response;
-  try {
-    response = await fetch(url, { signal });
-  } catch (error) {
-    throw isAbort(error) ? error : new RuntimeError('download', `${url}: ${(error as Error).message}`, { url, hint: assetHint });
-  }
-  if (!response.ok) {
-    throw new RuntimeError('download', `${url}: the host answers ${response.status}`, { url, status: response.status, hint: assetHint });
-  }
-  // Some hosts do not know the type application/wasm, which streaming asks for.
-  return response.headers.get('content-type') === 'application/wasm'
-    ? WebAssembly.compileStreaming(response)
-    : WebAssembly.compile(await response.arrayBuffer());
-}
-
-const assetHint = 'Serve the files of the package\'s dist directory beside each other, or give wasmURL, workerURL and vocabularyURL.';
-
-/** Fetches and unpacks the vocabulary. */
-async function readVocabulary(url: string, signal: AbortSignal): Promise<Uint8Array> {
-  let packed: Uint8Array<ArrayBuffer>;
-  try {
-    const response = await fetch(url, { signal });
-    if (!response.ok) {
-      throw new Error(`the host answers ${response.status}`);
-    }
-    packed = new Uint8Array(await response.arrayBuffer());
-  } catch (error) {
-    throw isAbort(error) ? error : new RuntimeError('download', `${url}: ${(error as Error).message}`, { url, hint: assetHint });
-  }
-  // Some hosts send .gz files as something that the browser unpacks.
-  if (packed[0] !== 0x1f || packed[1] !== 0x8b) {
-    return packed;
-  }
-  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
-  return new Uint8Array(await new globalThis.Response(unpacked).arrayBuffer());
-}
-
-/** Records which chunks the model will have, and sends a notice if the browser has no room for them. */
-async function announce(storage: FileStorage, manifest: Manifest, notify: (n: Notice) => void): Promise<void> {
-  const room = await roomFor(manifest.bytes - (await storedBytes(storage, manifest)));
-  if (room < 0) {
-    notify({
-      kind: 'quota',
-      message: `The browser's storage lacks ${formatBytes(-room)}: a part of the weights will be downloaded again on the next visit.`,
-    });
-  }
-  await recordModel(storage, manifest, false);
-}
-
-async function recordModel(storage: FileStorage, manifest: Manifest, complete: boolean): Promise<void> {
-  const chunks = await Promise.all(manifest.chunks.map((c) => chunkKey(c, manifest.url)));
-  const { url, bytes, text } = manifest;
-  try {
-    await storage.setModel({ url, name: modelName(url), bytes, complete, lastUsed: Date.now(), manifest: text, chunks });
-  } catch {
-    // Then the model is not listed. Whether chunks can be stored is noticed when they are.
-  }
+    onNotice: (notice) => {
+      notices.push(notice);
+      waiting.forEach((id, session) => session.send({ kind: 'notice', id, notice }));
+    },
+    onDevice: (opened) => {
+      device = opened;
+      lost = watch(opened, m.id);
+    },
+  }, signal);
+  engine = opened.engine;
+  return opened.info;
 }
 
 /** Tells the page when the device is lost, and resolves then. Closing the device is not a loss. */
