@@ -127,7 +127,7 @@ const scenes = {
       await shot(page, `models-${name}`);
       await page.getByRole('button', { name: 'Close' }).click();
       if (stall) {
-        await page.locator('.numbers').filter({ hasText: /[kM]B of/ }).waitFor();
+        await page.locator('.numbers').filter({ hasText: /[KM]iB of/ }).waitFor();
         await shot(page, 'progress');
       }
       if (broken) {
