@@ -124,7 +124,7 @@ func adapterInfo(v js.Value) AdapterInfo {
 	return info
 }
 
-// softwareNames reports whether an adapter's names are those of a software renderer. web/src/device.ts knows the same ones.
+// softwareNames reports whether an adapter's names are those of a software renderer. web/src/shared/device.ts knows the same ones.
 func softwareNames(names string) bool {
 	names = strings.ToLower(names)
 	return strings.Contains(names, "swiftshader") || strings.Contains(names, "llvmpipe") || strings.Contains(names, "basic render")

@@ -16,7 +16,7 @@ import (
 	"gossamer/runtime/kv"
 )
 
-var update = flag.Bool("update", false, "write testdata/plans.json, which web/test/plan.test.ts compares with web/src/plan.ts")
+var update = flag.Bool("update", false, "write testdata/plans.json, which web/test/plan.test.ts compares with web/src/shared/plan.ts")
 
 const plansFile = "../../testdata/plans.json"
 
@@ -165,7 +165,7 @@ func TestPlanIsWhatIsAllocated(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(file, data) {
-		t.Errorf("%s holds other plans: run this test with -update, then the tests of web/src/plan.ts", plansFile)
+		t.Errorf("%s holds other plans: run this test with -update, then the tests of web/src/shared/plan.ts", plansFile)
 	}
 }
 

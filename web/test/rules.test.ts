@@ -1,5 +1,5 @@
-// Rules that Go and TypeScript both have to know: Go writes examples of them to testdata/rules (TestRules in runtime/weights and
-// runtime/openai, with -update), and these tests compare them with what the page does.
+// Rules that Go and TypeScript both have to know: Go writes examples of them to testdata/rules (TestRules in
+// runtime/checkpoint/remote and runtime/openai, with -update), and these tests compare them with what the page does.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// manifest.json, as far as the page needs it: the engine checks the rest (runtime/weights/manifest.go).
+// manifest.json, as far as the page needs it: the engine checks the rest (runtime/checkpoint/packed/manifest.go).
 
 import type { Chunk } from './engine.ts';
 import { RuntimeError } from './errors.ts';
@@ -44,7 +44,7 @@ export function baseURL(): string {
 
 /**
  * The manifest's URL for what the user calls the model: the URL of its directory, its manifest.json or its config.json, or of a
- * repository's page on Hugging Face. The engine takes the same URLs for models (runtime/weights/rules_native.go, testdata/rules),
+ * repository's page on Hugging Face. The engine takes the same URLs for models (runtime/checkpoint/remote/rules.go, testdata/rules),
  * except that a page also has relative ones and its visitor's files (files.ts).
  */
 export function manifestURL(model: string, base: string): string {

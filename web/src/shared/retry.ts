@@ -1,5 +1,5 @@
 // What is done about a reply that does not bring what was asked for. The engine's own downloads follow the same rules
-// (runtime/weights/rules_native.go), which writes examples to testdata/rules; the tests here read the same files.
+// (runtime/checkpoint/remote/rules.go), which writes examples to testdata/rules; the tests here read the same files.
 
 /** Failures in a row, without a byte of progress, after which a download is given up. */
 export const maxFailures = 8;
