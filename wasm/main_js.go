@@ -4,7 +4,8 @@
 // The page's side puts a global object gossamer in place before the program starts, with gpu and openDevice for runtime/gpu, and
 // ready, which is called with
 //
-//	{open(options: Options) => Promise<Model>,
+//	{version: string,
+//	 open(options: Options) => Promise<Model>,
 //	 derive(read: ReadFile, signal: AbortSignal) => Promise<string>, the manifest of a repository that has none}
 //
 //	Options  {manifest, model: string, vocabulary: Uint8Array, store: ChunkStore, context: number, kv: string,
@@ -24,6 +25,7 @@ import (
 	"errors"
 	"syscall/js"
 
+	gossamer "gossamer/runtime"
 	"gossamer/runtime/checkpoint/page"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/openai"
@@ -32,6 +34,7 @@ import (
 
 func main() {
 	js.Global().Get("gossamer").Call("ready", map[string]any{
+		"version": gossamer.Version,
 		"open": function(func(args []js.Value) any {
 			o := args[0]
 			return newPromise(o.Get("signal"), func(ctx context.Context) (any, error) {

@@ -41,9 +41,11 @@ async function buildPackage() {
 
   // The program and its starter belong to the same release of Go.
   const starter = join(run('go', ['env', 'GOROOT']).trim(), 'lib/wasm/wasm_exec.js');
-  await build({ ...options, entryPoints: [join(web, 'src/worker/worker.ts')], inject: [starter], outfile: join(dist, 'worker.js') });
+  const { version } = JSON.parse(readFileSync(join(web, 'package.json'), 'utf8'));
+  const VERSION = JSON.stringify(version);
+  await build({ ...options, define: { VERSION }, entryPoints: [join(web, 'src/worker/worker.ts')], inject: [starter], outfile: join(dist, 'worker.js') });
 
-  const define = { BUILD: JSON.stringify(release()) };
+  const define = { VERSION, BUILD: JSON.stringify(release()) };
   await build({ ...options, define, entryPoints: [join(web, 'src/index.ts')], outfile: join(dist, 'gossamer.js') });
   // For importScripts and import alike.
   const service = { contents: "import { serve } from './service.ts'; serve();", resolveDir: join(web, 'src') };

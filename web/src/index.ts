@@ -28,3 +28,4 @@ export type { ModelInfo, Notice, Phase, Progress } from './shared/protocol.ts';
 export type { StoredModel } from './shared/storage.ts';
 export type { Stream } from './page/stream.ts';
 export type * from './shared/types.ts';
+export { version } from './shared/version.ts';

@@ -1,10 +1,12 @@
 // The package in Chromium, with WebGPU by SwiftShader.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import type { ChatCompletion, ChatCompletionChunk, ChatParamsStreaming, ModelInfo, Notice, Progress, RuntimeError } from '../src/index.ts';
-import { serveAll, skip, timeout, visit, type Gossamer, type Visit } from './browser.ts';
+import { root, serveAll, skip, timeout, visit, type Gossamer, type Visit } from './browser.ts';
 import type { Server } from './server.ts';
 
 /** What the tests keep in the page between two calls. */
@@ -77,9 +79,10 @@ describe('gossamer in Chromium', { skip }, () => {
     page = first.page;
     server.requests.length = 0;
     const verdict = await page.evaluate(async (model) => {
-      const { canRun } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;
-      return canRun(model, { context: 1024 });
+      const { canRun, version } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;
+      return { version, ...(await canRun(model, { context: 1024 })) };
     }, model);
+    assert.equal(verdict.version, (JSON.parse(readFileSync(join(root, 'web/package.json'), 'utf8')) as { version: string }).version);
     assert.equal(weightBytes(), 0);
     assert.equal(verdict.ok, true);
     assert.equal(verdict.stored, 0);

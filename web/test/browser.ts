@@ -14,7 +14,7 @@ import { serve, type Server } from './server.ts';
 
 // The bundled tests lie in web/dist/test.
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
-const root = dirname(dirname(dist));
+export const root = dirname(dirname(dist));
 
 const flags = [
   '--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',

@@ -16,7 +16,7 @@ const files = readdirSync(test).filter((f) => f.endsWith('.test.ts') && (names.l
 await build({
   entryPoints: files.map((f) => join(test, f)), outdir: out, outExtension: { '.js': '.mjs' },
   bundle: true, platform: 'node', format: 'esm', target: 'node20', packages: 'external', sourcemap: 'inline', logLevel: 'warning',
-  define: { BUILD: '"test"' },
+  define: { BUILD: '"test"', VERSION: '"test"' },
 });
 const compiled = files.map((f) => join(out, f.replace('.ts', '.mjs')));
 // At least two files at a time, since those in Chromium wait for pages and timers as well as for the processor.

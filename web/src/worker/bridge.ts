@@ -2,6 +2,7 @@
 
 import type { EngineInfo, EngineStats, OpenOptions, ReadFile, StartEngine } from '../shared/engine.ts';
 import { RuntimeError } from '../shared/errors.ts';
+import { version } from '../shared/version.ts';
 import { GPUTable } from './gpu.ts';
 
 /** Go's class of wasm_exec.js, which is bundled with the worker. */
@@ -9,6 +10,7 @@ declare const Go: new () => { importObject: WebAssembly.Imports; run(instance: W
 
 /** What the program provides; see wasm/main_js.go. */
 interface GoProgram {
+  version: string;
   open(options: Record<string, unknown>): Promise<GoModel>;
   derive(read: ReadFile, signal: AbortSignal): Promise<string>;
 }
@@ -52,6 +54,11 @@ export const startEngine: StartEngine = async (wasm) => {
       call().then(resolve, reject).finally(() => pending.delete(reject));
     });
   const program = await guard(() => ready);
+  if (program.version !== version) {
+    throw new RuntimeError('internal', `gossamer.wasm is of version ${program.version}, worker.js of ${version}`, {
+      hint: 'Serve gossamer.js, worker.js and gossamer.wasm of one release.', want: version, got: program.version,
+    });
+  }
 
   return {
     open: async (o) => {
