@@ -59,9 +59,9 @@ type Options struct {
 	// Tokenizer is the vocabulary. nil: the one that the program carries; a browser's does not carry any.
 	Tokenizer *tokenizer.Tokenizer
 
-	// Progress is told how far loading is, often; may be nil.
+	// Progress is called often while the model is loaded; may be nil.
 	Progress func(checkpoint.Progress)
-	// Logger is told what was chosen and what was given up; nil: nobody.
+	// Logger receives what was chosen, such as the adapter, and what could not be used; nil: nothing is logged.
 	Logger *slog.Logger
 }
 

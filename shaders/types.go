@@ -1,12 +1,12 @@
 // Package shaders holds the WGSL kernels and builds them: Build turns a kernel's file, the library files that it uses and the
-// values of its constants into one module that old naga, new naga and Tint all accept.
+// values of its constants into one module that the front ends of all three dialects accept.
 //
 // A kernel is written in the common subset of the three, with a few directives in comments:
 //
 //	//const NAME meaning      NAME is a u32 constant of the kernel; Build wants a value for each, and no others
 //	//use name                include lib/name.wgsl, or the file that the variant or a constant chooses (see Build)
 //	//unroll i N              repeat the lines up to the matching //end, with $i replaced by 0, 1, ... N-1 (i is one letter,
-//	//end                     N a literal or a constant; blocks nest)
+//	//end                     N a literal, a constant, or a quotient A/B of such, rounded down; blocks nest)
 package shaders
 
 // Dialect is the WGSL front end that compiles a shader. They differ in what they accept beyond the common subset.

@@ -39,7 +39,7 @@ type faultyError struct{ reason string }
 
 func (e *faultyError) Error() string { return e.reason }
 
-// info is what bridge.ts calls EngineInfo.
+// info is EngineInfo of web/src/shared/engine.ts.
 type info struct {
 	Model   string `json:"model"`
 	Context int    `json:"context"` // positions

@@ -14,7 +14,7 @@ type reader struct {
 	names    *toolNames
 	callID   func() string
 	logprobs bool
-	send     func(Event) bool // false: nobody listens any more
+	send     func(Event) bool // false: the consumer has stopped
 
 	silent    bool // send has returned false
 	stopped   bool // a stop string was found

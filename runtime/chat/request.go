@@ -94,7 +94,7 @@ type Request struct {
 	Logprobs    bool
 	TopLogprobs int
 
-	// Progress is told how many tokens of the prompt are done; may be nil.
+	// Progress is called with the number of tokens of the prompt that are done; may be nil.
 	Progress func(done, total int)
 }
 

@@ -1,9 +1,9 @@
-// Package checkpoint is a published model's weights: what it consists of, and how its bytes are streamed, unchanged, to where they
-// are used. Tensors are known by their Hugging Face names throughout.
+// Package checkpoint describes a published model's weights: what they consist of, and how their bytes are streamed, unchanged, to where
+// they are used. Tensors have their Hugging Face names throughout.
 //
 // The packages below this one each know one format or one transport, and make a Checkpoint of what they find: safetensors and gguf
-// (published files), packed (a manifest and chunks), remote (a packed model or a repository on a web server), page (the same, brought
-// by a web page), random (made-up weights). Package detect chooses among them. None of them is known here.
+// (published files), packed (a manifest and chunks), remote (a packed model or a repository on a web server), page (the same, provided
+// by a web page), random (random weights). Package detect chooses among them. This package imports none of them.
 //
 // What the packages call parts of a model:
 //

@@ -30,7 +30,7 @@ type Options struct {
 	// MaxSequences is the number of texts that are held at a time, being generated or kept for their next turn. It bounds how
 	// many calls of Generate run at once; others wait in line. 0: 4.
 	MaxSequences int
-	// PrefillTokens is how many tokens of a prompt the backend is given at a time, between which progress is told. 0: 512.
+	// PrefillTokens is how many tokens of a prompt the backend is given at a time; Progress is called before each piece. 0: 512.
 	PrefillTokens int
 }
 

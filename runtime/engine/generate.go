@@ -29,7 +29,8 @@ type Request struct {
 	// own distribution: before sampling parameters and Allowed.
 	Logprobs    bool
 	TopLogprobs int
-	// Progress is told, now and then, how many tokens of the prompt are done, those found in memory included; may be nil.
+	// Progress is called from time to time with the number of tokens of the prompt that are done, those found in memory included;
+	// may be nil.
 	Progress func(done, total int)
 }
 

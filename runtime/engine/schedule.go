@@ -12,7 +12,7 @@ type slot struct {
 	prompt int      // length of the last prompt, which may not have been computed to its end
 }
 
-// waiter is a call in line for a slot.
+// waiter is a call that waits for a slot.
 type waiter struct {
 	prompt []int32
 	ready  chan place // of capacity 1
@@ -50,7 +50,7 @@ func (e *Engine) acquire(ctx context.Context, prompt []int32) (place, error) {
 	e.waiting = slices.DeleteFunc(e.waiting, func(o *waiter) bool { return o == w })
 	e.mu.Unlock()
 	select {
-	case p := <-w.ready: // a place came at the same time: the next in line shall have it
+	case p := <-w.ready: // a slot became free at the same time: the next call in line gets it
 		if p.source != nil {
 			e.release(p.source)
 		}
@@ -60,7 +60,7 @@ func (e *Engine) acquire(ctx context.Context, prompt []int32) (place, error) {
 	return place{}, context.Cause(ctx)
 }
 
-// release makes a slot idle, or gives it up if it holds nothing, and serves the line.
+// release makes a slot idle, or removes it if it holds nothing, and hands slots to the calls that wait.
 func (e *Engine) release(s *slot) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -79,12 +79,12 @@ func (e *Engine) release(s *slot) {
 	}
 }
 
-// choose takes the best place for a prompt; e.mu is held.
+// choose takes a slot for a prompt; e.mu is held. It returns false if all slots are in use.
 //
-// The idle slot that shares the longest beginning with the prompt is the best one where the prompt goes on with its text, or where
-// what is saved is at least what is lost: the tokens that it holds beyond. Otherwise its text may be another conversation, which
-// survives as long as there is room: the prompt gets a new slot, forked from that one if the backend can. With no room, the
-// text that was not used for the longest time goes.
+// The candidate is the idle slot with the longest prefix in common with the prompt. It is taken if the prompt continues its text, or if
+// the tokens that need not be computed again are at least as many as those that it would lose, those behind the common prefix. Otherwise
+// its text may belong to another conversation, which is kept while there are fewer slots than MaxSequences: the prompt gets a new slot,
+// forked from the candidate if the backend can fork. When all slots exist, the least recently used idle one is replaced.
 func (e *Engine) choose(prompt []int32) (place, bool) {
 	room := e.live < e.options.MaxSequences
 	if len(e.idle) == 0 {
@@ -126,8 +126,8 @@ func (e *Engine) takeIdle(s *slot) {
 	e.idle = slices.DeleteFunc(e.idle, func(o *slot) bool { return o == s })
 }
 
-// evict closes the sequence that was not used for the longest time, so that others get its memory; false if none is idle. Nobody
-// waits in line then, because idle slots are given away at once.
+// evict closes the least recently used idle sequence, so that others get its memory; false if none is idle. No call waits for a slot
+// while there is an idle one, because release hands it on at once.
 func (e *Engine) evict() (bool, error) {
 	e.mu.Lock()
 	if len(e.idle) == 0 {

@@ -2,7 +2,8 @@
 
 package gpu
 
-// Natively there is no border to cross, and no one who tells of a loss by himself; see web_js.go.
+// Natively there are no calls between Go and JavaScript to count, and a lost device is reported by the calls that fail rather than by a
+// callback; see web_js.go for both.
 
 func (*rawDevice) crossings() int64  { return 0 }
 func (*rawDevice) watch(func(error)) {}

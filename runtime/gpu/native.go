@@ -38,7 +38,7 @@ type rawPipeline struct {
 	pipeline wgpuPipeline
 }
 
-// rawDevice is a device of the binding with what it hangs on.
+// rawDevice is a device of the binding, with the instance that it comes from and its queue.
 type rawDevice struct {
 	instance wgpuInstance
 	device   wgpuDevice

@@ -70,7 +70,7 @@ type rawDevice struct {
 	waits map[uint32]*wait
 }
 
-// wait is something that JavaScript will tell the end of.
+// wait is an asynchronous operation of JavaScript.
 type wait struct {
 	done chan struct{}
 	err  error // valid once done is closed
@@ -198,7 +198,7 @@ func (d *rawDevice) watch(f func(error)) {
 // crossings is the number of calls between Go and JavaScript for programs, writes and reads.
 func (d *rawDevice) crossings() int64 { return d.calls }
 
-// newWait announces something that JavaScript will end with the token.
+// newWait registers an operation; JavaScript reports its end by the token.
 func (d *rawDevice) newWait() (token uint32, w *wait) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -208,7 +208,7 @@ func (d *rawDevice) newWait() (token uint32, w *wait) {
 	return d.token, w
 }
 
-// settle ends a wait.
+// settle is called at the end of an operation, with its error message or "".
 func (d *rawDevice) settle(token uint32, message string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -233,7 +233,7 @@ func (d *rawDevice) check(result uint32) error {
 	return pageError(d.table.Get("error").String())
 }
 
-// pageError is an error that gpu.ts tells in words.
+// pageError makes an error of a message of gpu.ts.
 func pageError(message string) error {
 	if reason, ok := strings.CutPrefix(message, "device lost: "); ok {
 		return fmt.Errorf("%w: %s", ErrLost, reason)
@@ -273,8 +273,8 @@ func (d *rawDevice) write(b rawBuffer, off int64, p []byte) error {
 	return d.check(jsWrite(d.device, b, float64(off), unsafe.Pointer(unsafe.SliceData(p)), uint32(len(p))))
 }
 
-// newPipeline begins to compile s. Its errors are known when it returns; the driver's compiler goes on, for several shaders at a
-// time, and who submits or waits also waits for it.
+// newPipeline begins to compile s. Errors in the shader are known when it returns. The driver goes on compiling in the background,
+// several shaders at a time; submitting a program that uses the pipeline, and waiting for the device, also wait for that.
 func (d *rawDevice) newPipeline(s shaders.Shader) (p rawPipeline, err error) {
 	defer caught(&err)
 	accesses := make([]any, len(s.Bindings))

@@ -3,7 +3,7 @@
 //
 // A message is <|start|>, a header, <|message|>, the content, and <|end|>, <|call|> or <|return|>. The markers are token ids,
 // never text: [Render] encodes whatever users, tools and files say as ordinary text, and [Parser] finds markers by their ids.
-// So nobody can type a marker, and a text that mentions one stays a text.
+// So no text can contain a marker: one that is spelled out is encoded as ordinary text.
 //
 //	messages := []harmony.Message{
 //		{Header: harmony.Header{Author: harmony.Author{Role: harmony.System}}, Content: []harmony.Content{harmony.DefaultSystem(harmony.Medium, "2025-06-28")}},

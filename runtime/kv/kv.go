@@ -3,7 +3,7 @@
 //
 // A page holds PageTokens positions of every layer of one class. Full-attention layers keep all pages of a sequence; sliding
 // layers only those that the window still reaches. A sequence can therefore go back to an earlier length only where the sliding
-// pages before it still exist: at its end, or at a resume point, which holds on to them.
+// pages before it still exist: at its end, or at a resume point, which keeps them.
 package kv
 
 import (

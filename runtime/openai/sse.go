@@ -9,7 +9,7 @@ import (
 )
 
 // WriteSSE writes a streamed reply as server-sent events, each with one call of Write followed by flush, which may be nil. It
-// returns the first error of the reply or of writing. Of an error of the reply the client is told in a last event, unless it comes
+// returns the first error of the reply or of writing. An error of the reply is sent to the client as a last event, unless it comes
 // first: then begun is false, nothing is written, and the caller can still answer with an HTTP status.
 func WriteSSE(w io.Writer, flush func() error, chunks iter.Seq2[Chunk, error]) (begun bool, err error) {
 	for chunk, failed := range chunks {

@@ -21,7 +21,7 @@ type Options struct {
 	Chunk int
 	// Workers is the number of goroutines that compute at a time for one sequence; 0 means GOMAXPROCS. Results don't depend on it.
 	Workers int
-	// Progress is told how far loading is; may be nil.
+	// Progress is called while the model is loaded; may be nil.
 	Progress func(checkpoint.Progress)
 	// Trace is shown intermediate values of each chunk, row-major with the chunk's tokens first; may be nil. It must not keep
 	// values. Names, by layer: attn_norm, q_rope, k_rope, v, attn_heads, after_attn, mlp_norm, router_logits, expert_index,

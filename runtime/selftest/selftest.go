@@ -1,4 +1,4 @@
-// Package selftest lets a device prove itself. Implementations of WebGPU have computed wrong numbers without any error, and a model
+// Package selftest tests whether a device computes correctly. Implementations of WebGPU have computed wrong numbers without any error, and a model
 // that is wrong by a little still writes fluent text. So a tiny model with the shapes of gpt-oss's heads and experts runs on the
 // device and in plain Go, and the logits must agree.
 package selftest
@@ -20,13 +20,13 @@ import (
 // Limit is the largest deviation that passes. Sums in another order leave 2e-6 in float32; a mistake in any kernel makes 3e-4 and more.
 const Limit = 2e-5
 
-// Result is what a device made of the test.
+// Result is the outcome of the test on a device.
 type Result struct {
-	Deviation float64 // root mean square of the logits' differences, over their standard deviation; the worst row. NaN: no numbers
+	Deviation float64 // root mean square of the logits' differences, over their standard deviation; the worst row. NaN: a result was not a number
 	Tokens    int     // rows compared
 }
 
-// Passed says that the device computes rightly.
+// Passed says that the device computes correctly.
 func (r Result) Passed() bool { return r.Deviation <= Limit }
 
 // Reason says what is wrong with a device that did not pass; "" if it did.

@@ -2,8 +2,8 @@
 //
 // Ids 0 to 199,997 are text tokens: byte strings that byte-level BPE finds in text with OpenAI's o200k ranks (the id is the
 // rank). Ids 199,998 to 201,087 are special tokens: the markers of the harmony format, and reserved ones. The two never meet:
-// [Tokenizer.Encode] yields text tokens only, whatever the text says, so that nobody can type a marker; who wants a marker
-// puts its id into the token sequence. Ids are the reference tokenizer's (OpenAI's tiktoken), character for character.
+// [Tokenizer.Encode] yields text tokens only, whatever the text says, so that no text can contain a marker; a caller that needs a
+// marker puts its id into the token sequence. Ids are the reference tokenizer's (OpenAI's tiktoken), character for character.
 //
 // A token's bytes need not be whole characters. [Tokenizer.Decode] gives bytes; [Stream] gives text while tokens arrive.
 //

@@ -9,7 +9,7 @@ import (
 )
 
 // Verify fetches every chunk, compares it with its hash and unpacks it. It goes on after bad chunks and returns all errors. report,
-// if not nil, hears of each chunk as it is done, never concurrently.
+// if not nil, is called for each chunk when it is done, never concurrently.
 func (m *Model) Verify(ctx context.Context, report func(Chunk, error), progress func(checkpoint.Progress)) error {
 	if !m.Verified() {
 		return ErrNoHashes

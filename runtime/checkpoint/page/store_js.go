@@ -1,4 +1,4 @@
-// Package page opens packed models whose bytes a web page brings. It exists in builds for browsers only.
+// Package page opens packed models whose bytes a web page provides. It exists in builds for browsers only.
 package page
 
 import (
@@ -13,7 +13,7 @@ import (
 	"gossamer/runtime/promise"
 )
 
-// Open opens a packed model whose chunks a web page brings: store is a ChunkStore of web/src/shared/engine.ts, which fetches, keeps and
+// Open opens a packed model whose chunks a web page provides: store is a ChunkStore of web/src/shared/engine.ts, which fetches, keeps and
 // verifies them. Chunks without a published hash are the store's to judge.
 func Open(manifest []byte, store js.Value) (*checkpoint.Checkpoint, error) {
 	m, err := packed.ParseDerived(manifest)
@@ -35,7 +35,7 @@ func Open(manifest []byte, store js.Value) (*checkpoint.Checkpoint, error) {
 	return checkpoint.New(d), nil
 }
 
-// pageStore has chunks that a ChunkStore brings.
+// pageStore has the chunks of a ChunkStore.
 type pageStore struct{ store js.Value }
 
 // get returns a chunk as it is stored, a Uint8Array, to be released.

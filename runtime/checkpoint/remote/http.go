@@ -60,7 +60,7 @@ func (e finalError) Unwrap() error { return e.error }
 
 func finalf(format string, args ...any) error { return finalError{fmt.Errorf(format, args...)} }
 
-// unreachableError says that trying again was of no use.
+// unreachableError is the error of a request that failed too often.
 type unreachableError struct {
 	attempts int
 	err      error
@@ -74,7 +74,8 @@ func (e *unreachableError) Unwrap() error { return e.err }
 
 var errStalled = errors.New("nothing arrived for too long")
 
-// retry calls try until it succeeds, fails for good, or does not get on. try returns how many bytes it brought.
+// retry calls try until it succeeds, fails with a finalError, or has failed too often without a byte of progress. try returns how many
+// bytes it received.
 func (c *client) retry(ctx context.Context, url string, failures int, try func(ctx context.Context) (int64, error)) error {
 	failed := 0
 	for attempt := 1; ; attempt++ {
@@ -119,7 +120,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// body is a reply, with a guard against silence.
+// body is a reply, with a timeout for a connection that stalls.
 type body struct {
 	*http.Response
 	cancel context.CancelCauseFunc

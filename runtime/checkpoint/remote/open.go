@@ -24,7 +24,7 @@ type Options struct {
 	CacheDir string
 	// NoCache keeps nothing on disk; every Load downloads the model.
 	NoCache bool
-	// Logger hears of retries and of what could not be kept; nil: nobody does.
+	// Logger receives retries and what could not be stored; nil: nothing is logged.
 	Logger *slog.Logger
 
 	http  *http.Client  // nil: one that honours the environment's proxies

@@ -39,7 +39,7 @@ func Open(t testing.TB, o gpu.Options) *gpu.Device {
 	return d
 }
 
-// Poison writes word to all of a buffer, which a kernel shall write.
+// Poison fills a buffer with word, so that elements that a kernel fails to write are found.
 func Poison(t testing.TB, b *gpu.Buffer, word uint32) {
 	t.Helper()
 	p := make([]byte, 0, b.Bytes())
