@@ -129,7 +129,7 @@ func (p *progress) weights(w checkpoint.Progress) {
 	}
 	rate := float64(w.BytesDone) / max(time.Since(p.start).Seconds(), 1e-3)
 	left := time.Duration(float64(w.BytesTotal-w.BytesDone) / max(rate, 1) * float64(time.Second))
-	p.show(fmt.Sprintf("loading %s: %d of %d MB, %.0f MB/s, %s left", w.Phase, w.BytesDone>>20, w.BytesTotal>>20, rate/(1<<20), left.Round(time.Second)))
+	p.show(fmt.Sprintf("%s: %d of %d MiB, %.0f MiB/s, %s left", w.Phase, w.BytesDone>>20, w.BytesTotal>>20, rate/(1<<20), left.Round(time.Second)))
 }
 
 // tokenFlags give token ids.
