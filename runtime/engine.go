@@ -120,7 +120,7 @@ func (e *Engine) Prompt(r chat.Request) ([]int32, error) {
 	return e.chat.Prompt(r)
 }
 
-// Generate continues tokens, without any idea of messages; see engine.Engine.Generate.
+// Generate continues tokens, which need not be messages; see engine.Engine.Generate.
 func (e *Engine) Generate(ctx context.Context, r engine.Request, emit func(engine.Token) bool) (engine.Result, error) {
 	return e.engine.Generate(ctx, r, emit)
 }

@@ -46,7 +46,7 @@ func (Done) isEvent()           {}
 type FinishReason string
 
 const (
-	FinishStop      FinishReason = "stop"       // the model had said everything, or a stop string was found
+	FinishStop      FinishReason = "stop"       // the model ended its answer, or a stop string was found
 	FinishLength    FinishReason = "length"     // MaxTokens were generated, or the context is full
 	FinishToolCalls FinishReason = "tool_calls" // the model waits for the results of its calls
 	FinishCancelled FinishReason = "cancelled"  // the context.Context ended

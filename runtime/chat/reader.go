@@ -78,7 +78,7 @@ func (r *reader) content() bool { return r.kind == harmony.Answer || r.kind == h
 func (r *reader) start(h *harmony.Header) {
 	r.inMessage, r.kind = true, h.Kind()
 	if r.kind == harmony.Other {
-		r.kind = harmony.Reasoning // the model plays somebody else's part: nothing that it says is lost
+		r.kind = harmony.Reasoning // the model writes in another role's name: the text is shown as reasoning
 	}
 	switch {
 	case r.kind == harmony.ToolCall:

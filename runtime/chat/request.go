@@ -30,11 +30,11 @@ type Message struct {
 	ToolCallID string     // of the call that a tool's message answers
 }
 
-// ToolCall is the assistant's wish that the caller runs a function and answers with a Tool message.
+// ToolCall is the assistant's request that the caller runs a function and answers with a Tool message.
 type ToolCall struct {
 	ID        string
 	Name      string
-	Arguments string // JSON as the model wrote it, an object if it did well; check it
+	Arguments string // JSON as the model wrote it, normally an object; not checked
 }
 
 // Function is a tool that the model may call.
@@ -55,7 +55,7 @@ type ToolMode int
 
 const (
 	ChoiceAuto     ToolMode = iota // the model decides
-	ChoiceNone                     // the model does not get to know the tools
+	ChoiceNone                     // the tools are not shown to the model
 	ChoiceRequired                 // it calls one of them, at once and without reasoning
 	ChoiceNamed                    // it calls this one
 )

@@ -12,7 +12,7 @@ import (
 
 // Request asks for the continuation of a prompt.
 type Request struct {
-	// Tokens is the whole prompt, at least one token. What an earlier request left in memory is found and not computed again.
+	// Tokens is the whole prompt, at least one token. A prefix that an earlier request left in memory is not computed again.
 	Tokens []int32
 	// ResumePoints are lengths of the prompt, ascending, at which other prompts may go on differently, such as the end of the
 	// instructions. The end of the prompt and of the reply are always among them.
@@ -100,8 +100,8 @@ func rate(n int, d time.Duration) float64 {
 }
 
 // Generate continues a prompt and passes each token to emit as soon as it is known; false ends the reply. emit runs on the
-// caller's goroutine. If ctx ends, the tokens so far stand, the Result tells so, and the error is the context's cause. With any
-// other error only the Stats of the Result are of use.
+// caller's goroutine. If ctx ends, the tokens so far are valid, Finish is FinishCancelled, and the error is the context's
+// cause. With any other error only the Stats of the Result are valid.
 func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) bool) (Result, error) {
 	start := time.Now()
 	sampler, err := e.check(&r)
@@ -196,7 +196,7 @@ func (g *generation) run(emit func(Token) bool) (err error) {
 	return err
 }
 
-// resume makes the slot hold as many leading tokens of the prompt as can be had without computing them.
+// resume makes the slot hold as many leading tokens of the prompt as are available without computing them.
 func (g *generation) resume(p place) error {
 	s := g.slot
 	if p.source != nil {
@@ -280,7 +280,7 @@ func (g *generation) prefill() error {
 	return nil
 }
 
-// extend appends tokens to the sequence. If memory is short, idle sequences give way.
+// extend appends tokens to the sequence. If memory is short, idle sequences are closed.
 func (g *generation) extend(tokens []int32) error {
 	s := g.slot
 	for {

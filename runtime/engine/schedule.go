@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// slot is a place for one text. It belongs to one call of Generate, or is idle and keeps what it holds for a later one.
+// slot holds one text in memory. It belongs to one call of Generate, or is idle and keeps what it holds for a later one.
 type slot struct {
 	seq    Sequence // nil until the first use
 	tokens []int32  // what seq holds
@@ -18,7 +18,7 @@ type waiter struct {
 	ready  chan place // of capacity 1
 }
 
-// place is where a prompt goes.
+// place is the slot that was chosen for a prompt.
 type place struct {
 	slot   *slot
 	source *slot // to fork from, or nil; reserved until then
@@ -81,9 +81,9 @@ func (e *Engine) release(s *slot) {
 
 // choose takes a slot for a prompt; e.mu is held. It returns false if all slots are in use.
 //
-// The candidate is the idle slot with the longest prefix in common with the prompt. It is taken if the prompt continues its text, or if
-// the tokens that need not be computed again are at least as many as those that it would lose, those behind the common prefix. Otherwise
-// its text may belong to another conversation, which is kept while there are fewer slots than MaxSequences: the prompt gets a new slot,
+// The candidate is the idle slot with the longest prefix in common with the prompt. It is taken if the prompt begins with the slot's
+// last prompt, or if the tokens that need not be computed again are at least as many as those behind the common prefix, which would be
+// lost. Otherwise its text may belong to another conversation, which is kept while there are fewer slots than MaxSequences: the prompt gets a new slot,
 // forked from the candidate if the backend can fork. When all slots exist, the least recently used idle one is replaced.
 func (e *Engine) choose(prompt []int32) (place, bool) {
 	room := e.live < e.options.MaxSequences

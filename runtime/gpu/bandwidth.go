@@ -27,8 +27,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 	Bindings:  []shaders.Access{shaders.Read, shaders.ReadWrite},
 }
 
-// CopyBandwidth measures how fast a shader copies one large buffer to another, in bytes per second, read and written bytes
-// counted both. It is the yardstick for kernels that are bound by memory. It takes a fraction of a second, and twice 256 MiB of
+// CopyBandwidth measures how fast a shader copies one large buffer to another, in bytes per second, counting
+// bytes read and bytes written. Kernels that are bound by memory are compared with it. It takes a fraction of a second, and twice 256 MiB of
 // the device's memory (32 MiB on a software renderer).
 func (d *Device) CopyBandwidth(ctx context.Context) (bytesPerSecond float64, err error) {
 	const groupBytes = 16 << 10

@@ -24,8 +24,8 @@ type Buffer struct {
 	freed bool
 }
 
-// flushBytes is how much may be written before the queue is told to begin. A queue write is staged until the next submit, so
-// loading a model without one would hold a second copy of it in memory.
+// flushBytes is how much may be written before an empty submit starts the writes. A queue write is staged until the next submit, so
+// that loading a model without submits would hold a second copy of it in memory.
 const flushBytes = 64 << 20
 
 // maxStagingBytes bounds the readback buffer: longer reads go in pieces.
@@ -266,8 +266,8 @@ func (d *Device) startRead(s *staging, b *Buffer, off, n int64) (at rawSubmissio
 	return at, nil
 }
 
-// poll waits until the submission has run, without holding mu. The device is open: who waits holds the staging buffer, which
-// Close waits for.
+// poll waits until the submission has run, without holding mu. The device stays open: the caller holds the staging buffer, for
+// which Close waits.
 func (d *Device) poll(at rawSubmission) {
 	d.mu.Lock()
 	raw := d.raw

@@ -17,9 +17,9 @@ var (
 	ErrNoAdapter = errors.New("no WebGPU adapter")
 	// errClosed is returned by every call on a closed Device, or on what was released.
 	errClosed = errors.New("closed")
-	// ErrLost is returned once the device is lost: reset by its driver, or removed. Everything on it is gone. Natively a call has
-	// to find out, and that is not certain: wgpu-native ends the process on a loss that it notices by itself, and neither binding
-	// can set its handler.
+	// ErrLost is returned once the device is lost: reset by its driver, or removed. Everything on it is gone. Natively a loss
+	// is only found by a call that fails, and not always: wgpu-native ends the process on a loss that it notices by itself, and neither
+	// binding can set its handler.
 	ErrLost error = lostError{}
 	// ErrOutOfMemory is returned where the device has no memory left for a buffer.
 	ErrOutOfMemory = errors.New("out of memory")
@@ -29,7 +29,7 @@ type lostError struct{}
 
 func (lostError) Error() string { return "device lost" }
 
-// DeviceLost tells packages that don't know this one.
+// DeviceLost identifies the error to packages that do not import this one.
 func (lostError) DeviceLost() bool { return true }
 
 // Options choose and restrict a device. The zero value takes the best adapter with all that it allows.

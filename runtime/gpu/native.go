@@ -56,7 +56,7 @@ func native(instance wgpuInstance) ([]wgpuAdapter, []AdapterInfo) {
 		if info.Vendor == "" {
 			info.Vendor = fmt.Sprintf("%#x", raw.VendorId)
 		}
-		// The binding says discrete-gpu, integrated-gpu, cpu or unknown, and nothing to what it does not know itself.
+		// The binding says discrete-gpu, integrated-gpu, cpu or unknown, and an empty string for other types.
 		if info.Type = strings.TrimSuffix(raw.AdapterType.String(), "-gpu"); info.Type == "" {
 			info.Type = "unknown"
 		}
@@ -136,7 +136,7 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 
 // close releases the device. Everything made from it is released before.
 func (d *rawDevice) close() {
-	d.device.Poll(true, nil) // releases are carried out where work is seen to be done
+	d.device.Poll(true, nil) // polling carries out the releases
 	d.queue.Release()
 	d.device.Release()
 	d.instance.Release()
@@ -230,7 +230,7 @@ func (d *rawDevice) submit(programs []*Program) (at rawSubmission, err error) {
 				return nil
 			}
 			err := endComputePass(pass)
-			pass.Release() // the binding wants it gone before the submit
+			pass.Release() // it must be released before the submit
 			pass = nil
 			return err
 		}

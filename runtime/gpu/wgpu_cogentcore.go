@@ -60,7 +60,7 @@ const (
 )
 
 func newInstance() *wgpu.Instance {
-	wgpu.SetLogLevel(wgpu.LogLevelOff) // what goes wrong is in our errors
+	wgpu.SetLogLevel(wgpu.LogLevelOff) // errors are returned instead
 	return wgpu.CreateInstance(nil)    // a descriptor has fields that the binding leaves uninitialised
 }
 

@@ -37,7 +37,7 @@ const (
 const backends wgpu.InstanceBackend = 1<<0 | 1<<2 | 1<<3
 
 func newInstance() *wgpu.Instance {
-	wgpu.SetLogLevel(wgpu.LogLevelOff) // what goes wrong is in our errors
+	wgpu.SetLogLevel(wgpu.LogLevelOff) // errors are returned instead
 	return wgpu.CreateInstance(&wgpu.InstanceDescriptor{Backends: backends})
 }
 

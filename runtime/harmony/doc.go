@@ -1,4 +1,4 @@
-// Package harmony speaks the format that gpt-oss was trained on: it turns a conversation into tokens, and the tokens that the
+// Package harmony implements the format that gpt-oss was trained on: it turns a conversation into tokens, and the tokens that the
 // model generates into messages.
 //
 // A message is <|start|>, a header, <|message|>, the content, and <|end|>, <|call|> or <|return|>. The markers are token ids,

@@ -133,7 +133,7 @@ func (p *Parser) Messages() []Message { return p.messages }
 type FinishReason string
 
 const (
-	FinishStop      FinishReason = "stop"       // the model had said everything
+	FinishStop      FinishReason = "stop"       // the model ended its answer
 	FinishToolCalls FinishReason = "tool_calls" // it waits for the results of calls
 	FinishLength    FinishReason = "length"     // it was cut off
 )

@@ -75,7 +75,7 @@ func (m *Model) newSequence() *Sequence {
 	}
 }
 
-// Close lets go of the weights. What is running finishes; everything after fails.
+// Close releases the weights. Calls in progress finish; later ones fail.
 func (m *Model) Close() error {
 	m.params.Store(nil)
 	return nil

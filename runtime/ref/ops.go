@@ -9,8 +9,8 @@ import (
 
 // This file holds the operations of the forward pass. Each works on plain slices, row-major, and allocates nothing.
 //
-// Activations are float64: on a CPU without vector instructions that costs the same as float32, and leaves nothing to argue
-// about when a kernel is compared with it. Parameters are float32, exact for every stored format.
+// Activations are float64: in scalar code that costs the same as float32, and the rounding of this package is negligible
+// when a kernel is compared with it. Parameters are float32, exact for every stored format.
 
 // rmsNorm divides x by its root mean square and multiplies by scale. y, x and scale are [width]; y may be x.
 // (gpt-oss/torch/model.py rmsNorm)
@@ -78,7 +78,7 @@ const (
 )
 
 // matMul computes the outputs lo to hi-1 of n tokens: y [n][Rows], x [n][Cols]. Each output is the sum over ascending columns,
-// then the bias, whatever n, lo and hi are: a token's result does not depend on its company.
+// then the bias, whatever n, lo and hi are: a token's result does not depend on the other tokens.
 func (l *linear) matMul(y, x []float64, n, lo, hi int) {
 	var w [tileRows][tileCols]float64
 	var sum [tileTokens][tileRows]float64

@@ -14,7 +14,7 @@ import (
 	"gossamer/runtime/checkpoint"
 )
 
-// Store brings chunks as they are stored, from a directory, a server, a cache or a web page.
+// Store provides chunks as they are stored, from a directory, a server, a cache or a web page.
 type Store interface {
 	// Fetch returns the bytes of c, checked against its size and, where it has one, its hash. It may use buf's memory.
 	Fetch(ctx context.Context, c *Chunk, buf []byte) ([]byte, error)

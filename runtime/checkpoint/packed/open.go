@@ -15,7 +15,7 @@ type Model struct {
 	source *chunkSource
 }
 
-// Open opens the model that a manifest describes, which a function of this package returned; s brings its chunks.
+// Open opens the model that a manifest describes, which a function of this package returned; s provides its chunks.
 func Open(m *Manifest, s Store) (*Model, error) {
 	decoder, err := NewDecoder()
 	if err != nil {

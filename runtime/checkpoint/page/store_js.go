@@ -74,10 +74,10 @@ func (s pageStore) Fetch(ctx context.Context, c *packed.Chunk, buf []byte) ([]by
 	return p, nil
 }
 
-// Missing says yes: the page knows what it has stored, and it is fast.
+// Missing is always true: only the page knows what it has stored.
 func (s pageStore) Missing([]packed.Chunk) bool { return true }
 
-// mover brings chunks to their places without looking at them.
+// mover writes chunks to their places. Only the bytes of chunks with a codec pass through Go.
 type mover struct {
 	chunks   []packed.Chunk
 	segments []checkpoint.Segment // by tensor

@@ -25,7 +25,7 @@ import (
 
 // A cache directory has a folder for each model: originName says where it comes from, manifest.json is its manifest, chunks
 // are files named by their hash. A chunk of a repository without hashes is named by its key and the hash that it had when it
-// was first seen. A chunk in the making ends with ".part". Chunks are checked whenever they are read, so several programs may
+// was first seen. The name of an incomplete chunk ends with ".part". Chunks are checked whenever they are read, so several programs may
 // use a cache at a time: they write the same bytes to the same files.
 const originName = "origin.json"
 
@@ -44,7 +44,7 @@ func DefaultCacheDir() (string, error) {
 	return filepath.Join(dir, "gossamer", "models"), nil
 }
 
-// modelDir is a model's folder in a cache directory: its name can be read, its hash tells it from others.
+// modelDir is a model's folder in a cache directory: a readable name, and a hash that makes it unique.
 func modelDir(cache, url string) string {
 	name := strings.Trim(regexp.MustCompile(`[^A-Za-z0-9._]+`).ReplaceAllString(path.Base(path.Clean(strings.TrimSuffix(url, "/resolve/main/"))), "-"), "-.")
 	return filepath.Join(cache, name+"-"+packed.HashOf([]byte(url))[:16])
@@ -359,5 +359,5 @@ func (s *cacheStore) saveModel(m *packed.Manifest, o origin) error {
 	return checkpoint.RemoveFiles(s.dir, func(name string) bool { return !used[name] && cachedChunk.MatchString(name) })
 }
 
-// cachedChunk matches the names of chunks: by hash, by key and hash, and in the making.
+// cachedChunk matches the names of chunks: by hash, by key and hash, and incomplete.
 var cachedChunk = regexp.MustCompile(`^([0-9a-f]{64}|[0-9a-f]{32}(-[0-9a-f]{64})?)(\.part)?$`)

@@ -53,7 +53,7 @@ func (e *statusError) Is(target error) bool {
 	return target == fs.ErrNotExist && e.missing
 }
 
-// finalError is an error that trying again does not cure.
+// finalError is an error that is not retried.
 type finalError struct{ error }
 
 func (e finalError) Unwrap() error { return e.error }
@@ -120,7 +120,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// body is a reply, with a timeout for a connection that stalls.
+// body is the body of a reply, with a timeout for a connection that stalls.
 type body struct {
 	*http.Response
 	cancel context.CancelCauseFunc
