@@ -83,8 +83,9 @@ func (e *Engine) release(s *slot) {
 //
 // The candidate is the idle slot with the longest prefix in common with the prompt. It is taken if the prompt begins with the slot's
 // last prompt, or if the tokens that need not be computed again are at least as many as those behind the common prefix, which would be
-// lost. Otherwise its text may belong to another conversation, which is kept while there are fewer slots than MaxSequences: the prompt gets a new slot,
-// forked from the candidate if the backend can fork. When all slots exist, the least recently used idle one is replaced.
+// lost. Otherwise its text may belong to another conversation, which is kept while there are fewer slots than MaxSequences: the prompt
+// gets a new slot, forked from the candidate if the backend can fork. When all slots exist, the least recently used idle one is
+// replaced.
 func (e *Engine) choose(prompt []int32) (place, bool) {
 	room := e.live < e.options.MaxSequences
 	if len(e.idle) == 0 {

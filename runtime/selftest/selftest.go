@@ -1,5 +1,5 @@
-// Package selftest tests whether a device computes correctly. Implementations of WebGPU have computed wrong numbers without any error, and a model
-// that is wrong by a little still writes fluent text. So a tiny model with the shapes of gpt-oss's heads and experts runs on the
+// Package selftest tests whether a device computes correctly. Implementations of WebGPU have computed wrong numbers without any error,
+// and a model with a small mistake still writes fluent text. So a tiny model with the shapes of gpt-oss's heads and experts runs on the
 // device and in plain Go, and the logits must agree.
 package selftest
 
@@ -22,7 +22,7 @@ const Limit = 2e-5
 
 // Result is the outcome of the test on a device.
 type Result struct {
-	Deviation float64 // root mean square of the logits' differences, over their standard deviation; the worst row. NaN: a result was not a number
+	Deviation float64 // root mean square of the logits' differences, over their standard deviation; the worst row; may be NaN
 	Tokens    int     // rows compared
 }
 
