@@ -69,9 +69,11 @@ var (
 	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	pathName = regexp.MustCompile(`^[\w.*/-]+$`)
 	// extensions of files that documents name. Names of a packed model's or a checkpoint's files are not the module's.
-	extension = regexp.MustCompile(`\.(go|ts|mjs|js|wgsl|md|sh|py|c|css|html|zip)$`)
-	heading   = regexp.MustCompile(`(?m)^#+ (.*)$`)
-	notAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	extension   = regexp.MustCompile(`\.(go|ts|mjs|js|wgsl|md|sh|py|c|css|html|zip)$`)
+	sourceFile  = regexp.MustCompile(`[\w*./-]+\.(?:go|ts|mjs|wgsl)\b`)
+	packagePath = regexp.MustCompile(`\./((?:runtime|shaders|tools|wasm|docs)/[\w/-]+)`)
+	heading     = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	notAnchor   = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
 // others are names of files that are made from the module's, and of files in examples.
@@ -110,8 +112,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestPaths: files and directories that documents name in backticks exist. A name may leave out the directories at its
-// beginning, and may have stars.
+// TestPaths: files and directories that documents name in backticks and in blocks of code exist. A name may leave out the directories
+// at its beginning, and may have stars.
 func TestPaths(t *testing.T) {
 	all := files(t)
 	exists := func(name string) bool {
@@ -126,10 +128,19 @@ func TestPaths(t *testing.T) {
 		})
 	}
 	for _, document := range documents {
-		for _, m := range code.FindAllStringSubmatch(fence.ReplaceAllString(read(t, document), ""), -1) {
-			name := m[1]
-			first, _, isPath := strings.Cut(strings.TrimPrefix(name, "../"), "/")
-			name = strings.TrimPrefix(name, "../")
+		text := read(t, document)
+		var candidates []string
+		for _, m := range code.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+			candidates = append(candidates, strings.TrimPrefix(m[1], "../"))
+		}
+		for _, block := range fence.FindAllString(text, -1) {
+			candidates = append(candidates, sourceFile.FindAllString(block, -1)...)
+			for _, m := range packagePath.FindAllStringSubmatch(block, -1) {
+				candidates = append(candidates, m[1])
+			}
+		}
+		for _, name := range candidates {
+			first, _, isPath := strings.Cut(name, "/")
 			switch {
 			case !pathName.MatchString(name) || slices.Contains(others, name) || strings.HasPrefix(name, "~"):
 				continue
@@ -141,7 +152,7 @@ func TestPaths(t *testing.T) {
 				continue
 			}
 			if !exists(name) {
-				t.Errorf("%s names `%s`, which does not exist", document, m[1])
+				t.Errorf("%s names `%s`, which does not exist", document, name)
 			}
 		}
 	}
