@@ -344,19 +344,26 @@ func TestKernelTables(t *testing.T) {
 	}
 }
 
-// TestBindings: what shaders/README.md says of bindings.
+// TestBindings: what shaders/README.md says of bindings, and RATIONALE of parameters.
 func TestBindings(t *testing.T) {
 	shaders, err := filepath.Glob(root + "shaders/*.wgsl")
 	if err != nil {
 		t.Fatal(err)
 	}
 	binding := regexp.MustCompile(`@group\((\d)\) @binding\((\d+)\) var<([^>]*)>`)
+	word := regexp.MustCompile(`\w+: ?[uf]32\b`)
 	order := map[string]int{"uniform": 0, "storage, read": 1, "storage, read_write": 2}
 	var none []string // kernels without a uniform
 	for _, file := range shaders {
 		name := strings.TrimSuffix(filepath.Base(file), ".wgsl")
+		source := read(t, "shaders/"+name+".wgsl")
+		_, params, _ := strings.Cut(source, "struct Params {")
+		params, _, _ = strings.Cut(params, "}")
+		if n := len(word.FindAllString(params, -1)); n > 4 {
+			t.Errorf("the parameters of %s have %d words, runtime/RATIONALE.md says at most 16 bytes", name, n)
+		}
 		last, uniforms, storage := 0, 0, 0
-		for i, m := range binding.FindAllStringSubmatch(read(t, "shaders/"+name+".wgsl"), -1) {
+		for i, m := range binding.FindAllStringSubmatch(source, -1) {
 			kind, ok := order[m[3]]
 			if !ok || m[1] != "0" || m[2] != fmt.Sprint(i) || kind < last {
 				t.Errorf("%s: binding %s of group %s is %q, against the order that shaders/README.md gives", name, m[2], m[1], m[3])
@@ -378,6 +385,7 @@ func TestBindings(t *testing.T) {
 			t.Errorf("qkv_decode has %d storage buffers, runtime/RATIONALE.md says 8", storage)
 		}
 	}
+	says(t, "runtime/RATIONALE.md", "Parameters of dispatches, 16 bytes each")
 	says(t, "shaders/README.md", "(three kernels have none: `%s`)", strings.Join(none, "`, `"))
 }
 
