@@ -13,6 +13,8 @@ LLAMA_VERSION := 3.21.1
 CGO_ENABLED ?= $(shell command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 && echo 1 || echo 0)
 export CGO_ENABLED
 GOFLAGS_BUILD := -trimpath
+# Tells of each test when it ends, and of those that failed again at the end. The limit is for a test that hangs, on a busy machine.
+GO_TEST := go tool gotestsum --format testname --format-hide-empty-pkg -- -timeout 60m
 
 .PHONY: build
 build: ## the command, bin/gossamer
@@ -49,13 +51,13 @@ nano: ## train the small model anew, hours on two cores; goes on where it was in
 
 .PHONY: test-go
 test-go: ## Go's tests, the inner loop: installs nothing, starts no browser and no Node; kernels on the Vulkan driver that is there
-	go test -short -timeout 20m ./...
+	$(GO_TEST) -short ./...
 
 .PHONY: test
 test: setup-test build ## all tests; missing hardware is a visible skip, in CI (CI=1) a failure
-	go test -timeout 20m ./...
-	go test -timeout 10m -tags cogentcore ./runtime/gpu/
-	go test -timeout 10m -tags cogentcore -run 'TestCompileAll|TestGolden$$/gqa_window8' ./runtime/kernel/ ./runtime/model/
+	$(GO_TEST) ./...
+	$(GO_TEST) -tags cogentcore ./runtime/gpu/
+	$(GO_TEST) -tags cogentcore -run 'TestCompileAll|TestGolden$$/gqa_window8' ./runtime/kernel/ ./runtime/model/
 	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
 	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/... ./wasm
 	@if [ -d web/node_modules ]; then $(MAKE) --no-print-directory web-tests; fi
