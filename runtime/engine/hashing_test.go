@@ -1,0 +1,213 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"gossamer/runtime/engine"
+	"gossamer/runtime/gptoss"
+	"gossamer/runtime/sample"
+)
+
+// hashing is a backend for what a real one does not show on demand: memory that runs out, a device's own sampler, places that
+// cannot be resumed. Its logits are a function of all tokens held, so that a wrong cache gives a wrong reply.
+type hashing struct {
+	vocab, context int
+	perSequence    bool // sequences neither fork nor sample
+	limit          int  // sequences that may be alive; 0: any number
+
+	mu     sync.Mutex
+	memory int // tokens that all sequences may hold together; 0: no bound
+	held   int
+	alive  int
+	most   int // the largest alive
+}
+
+type hashSequence struct {
+	b            *hashing
+	tokens       []int32
+	resumePoints []int
+	ready        bool
+	using        sync.Mutex // locked while in use; never contended if the engine keeps its promise
+}
+
+// hashDecoder is a sequence with all abilities.
+type hashDecoder struct{ *hashSequence }
+
+func (b *hashing) Config() *gptoss.Config { return &gptoss.Config{Vocab: b.vocab} }
+func (b *hashing) Context() int           { return b.context }
+func (b *hashing) Close() error {
+	if b.alive != 0 || b.held != 0 {
+		return fmt.Errorf("%d sequences are still alive and hold %d tokens", b.alive, b.held)
+	}
+	return nil
+}
+
+func (b *hashing) NewSequence() (engine.Sequence, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.limit > 0 && b.alive == b.limit {
+		return nil, errors.New("too many sequences")
+	}
+	b.alive++
+	b.most = max(b.most, b.alive)
+	s := &hashSequence{b: b}
+	if b.perSequence {
+		return s, nil
+	}
+	return &hashDecoder{s}, nil
+}
+
+// reserve takes memory for n tokens, which may be negative.
+func (b *hashing) reserve(n int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.memory > 0 && n > 0 && b.held+n > b.memory {
+		return fmt.Errorf("memory: %w", engine.ErrContextFull)
+	}
+	b.held += n
+	return nil
+}
+
+func (s *hashSequence) lock() func() {
+	if !s.using.TryLock() {
+		panic("a sequence is used by two calls at once")
+	}
+	return s.using.Unlock
+}
+
+func (s *hashSequence) Len() int { return len(s.tokens) }
+
+func (s *hashSequence) Extend(ctx context.Context, tokens []int32) error {
+	defer s.lock()()
+	for _, id := range tokens {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.ready = false
+		if err := s.b.reserve(1); err != nil {
+			return err
+		}
+		s.tokens = append(s.tokens, id)
+		s.ready = true
+	}
+	return nil
+}
+
+// Truncate resumes at resume points only.
+func (s *hashSequence) Truncate(_ context.Context, n int) (int, error) {
+	defer s.lock()()
+	if n >= len(s.tokens) {
+		return len(s.tokens), nil
+	}
+	kept := 0
+	for _, c := range s.resumePoints {
+		if c <= n {
+			kept = max(kept, c)
+		}
+	}
+	s.b.reserve(kept - len(s.tokens))
+	s.tokens, s.ready = s.tokens[:kept], false
+	s.resumePoints = slices.DeleteFunc(s.resumePoints, func(c int) bool { return c > kept })
+	return kept, nil
+}
+
+func (s *hashSequence) MarkResume() error {
+	defer s.lock()()
+	s.resumePoints = append(s.resumePoints, len(s.tokens))
+	return nil
+}
+
+func (s *hashSequence) Logits(_ context.Context, dst []float32) error {
+	defer s.lock()()
+	if !s.ready {
+		return errors.New("no logits")
+	}
+	hashLogits(dst, s.tokens)
+	return nil
+}
+
+func (s *hashSequence) Close() error {
+	defer s.lock()()
+	s.b.reserve(-len(s.tokens))
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	s.b.alive--
+	return nil
+}
+
+func (s *hashDecoder) Decode(ctx context.Context, n int, d engine.DeviceSampling, emit func(int32) bool) error {
+	row := make([]float32, s.b.vocab)
+	sampler, err := sample.New(sample.Params{Temperature: d.Temperature, Seed: d.Seed}, s.b.vocab, nil)
+	if err != nil {
+		return err
+	}
+	for range n {
+		if err := s.Logits(ctx, row); err != nil {
+			return err
+		}
+		id, err := sampler.Choose(row, len(s.tokens), d.Allowed)
+		if err != nil {
+			return err
+		}
+		if err := s.Extend(ctx, []int32{id}); err != nil {
+			return err
+		}
+		if !emit(id) {
+			s.ready = false
+			return nil
+		}
+	}
+	return nil
+}
+
+func (s *hashDecoder) Fork(n int) (engine.Sequence, error) {
+	made, err := s.b.NewSequence()
+	if err != nil {
+		return nil, err
+	}
+	f := made.(*hashDecoder)
+	for _, c := range s.resumePoints {
+		if c <= n && c > len(f.tokens) && s.b.reserve(c-len(f.tokens)) == nil {
+			f.tokens = slices.Clone(s.tokens[:c])
+			f.resumePoints = append(f.resumePoints, c)
+		}
+	}
+	return f, nil
+}
+
+func hashLogits(dst []float32, tokens []int32) {
+	h := uint64(len(tokens))
+	for _, id := range tokens {
+		h = h*0x9e3779b97f4a7c15 + uint64(id) + 1
+		h ^= h >> 29
+	}
+	random := rand.New(rand.NewPCG(h, 0))
+	for id := range dst {
+		dst[id] = random.Float32()*4 - 2
+	}
+}
+
+// continuation computes a reply from nothing but the request.
+func continuation(vocab, context int, r engine.Request) []int32 {
+	s, err := sample.New(r.Sampling, vocab, r.Tokens)
+	if err != nil {
+		panic(err)
+	}
+	tokens := slices.Clone(r.Tokens)
+	row := make([]float32, vocab)
+	for len(tokens) < context && len(tokens)-len(r.Tokens) < r.MaxTokens {
+		hashLogits(row, tokens)
+		id, err := s.Choose(row, len(tokens), nil)
+		if err != nil || slices.Contains(r.Stop, id) {
+			break
+		}
+		s.Accept(id)
+		tokens = append(tokens, id)
+	}
+	return tokens[len(r.Tokens):]
+}
