@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"gossamer/runtime/engine"
 	"gossamer/runtime/harmony"
 )
 
@@ -130,5 +131,52 @@ func TestArgumentStream(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 		check(t, pieces(t, string(data)+letters.Draw(t, "after")))
+	})
+}
+
+// Through tokens, characters and messages: the answer ends before the stop string that is completed first, and everything else is
+// as the model wrote it.
+func TestStopStringsInTheAnswerOnly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringOfN(rapid.SampledFrom([]rune("ab 🎉→ж\n.")), 1, 40, -1).Draw(t, "text")
+		runes := []rune(text)
+		from := rapid.IntRange(0, len(runes)-1).Draw(t, "from")
+		stop := string(runes[from:rapid.IntRange(from+1, min(from+4, len(runes))).Draw(t, "to")])
+		var reasoning, content strings.Builder
+		r := &reader{
+			tok:    vocabulary(),
+			parser: harmony.NewParser(vocabulary(), harmony.ParserOptions{}),
+			stop:   stopper{stops: []string{stop}},
+			send: func(e Event) bool {
+				switch e := e.(type) {
+				case ReasoningDelta:
+					reasoning.WriteString(e.Text)
+				case ContentDelta:
+					content.WriteString(e.Text)
+				}
+				return true
+			},
+		}
+		// One token for each byte or so, where text tokens allow it, so that characters are divided.
+		tokens := encode("<|channel|>analysis<|message|>" + text + "<|end|><|start|>assistant<|channel|>final<|message|>")
+		for _, b := range []byte(text) {
+			for id := int32(0); ; id++ {
+				if bytes := vocabulary().Bytes(id); len(bytes) == 1 && bytes[0] == b {
+					tokens = append(tokens, id)
+					break
+				}
+			}
+		}
+		for _, id := range tokens {
+			if !r.push(engine.Token{ID: id}) {
+				break
+			}
+		}
+		if want, _, _ := strings.Cut(text, stop); content.String() != want || !r.stopped {
+			t.Fatalf("answer %q before %q: got %q, stopped %v", text, stop, content.String(), r.stopped)
+		}
+		if reasoning.String() != text {
+			t.Fatalf("reasoning %q, want %q", reasoning.String(), text)
+		}
 	})
 }

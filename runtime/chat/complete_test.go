@@ -1,0 +1,195 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gossamer/runtime/engine"
+	"gossamer/runtime/gptoss"
+)
+
+func TestStream(t *testing.T) {
+	weather := Function{Name: "get-weather", Parameters: []byte(`{"type":"object","properties":{"city":{"type":"string"}}}`)}
+	for _, tt := range []struct {
+		name   string
+		script string
+		edit   func(*Request)
+		want   []Event
+	}{
+		{
+			"ReasoningThenAnswer", "<|channel|>analysis<|message|>Let me think 🤔.<|end|><|start|>assistant<|channel|>final<|message|>It is 4 🎉.", nil,
+			[]Event{ReasoningDelta{"Let me think 🤔."}, ContentDelta{Text: "It is 4 🎉."}, Done{Reason: FinishStop}},
+		},
+		{
+			"TwoReasonings", "<|channel|>analysis<|message|>A<|end|><|start|>assistant<|channel|>analysis<|message|>B<|end|><|start|>assistant<|channel|>final<|message|>C", nil,
+			[]Event{ReasoningDelta{"A\n\nB"}, ContentDelta{Text: "C"}, Done{Reason: FinishStop}},
+		},
+		{
+			"Call", "<|channel|>analysis<|message|>Ask.<|end|><|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{\"city\":\"Rome\"}<|call|>",
+			func(r *Request) { r.Tools = []Function{weather} },
+			[]Event{ReasoningDelta{"Ask."}, ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{"city":"Rome"}`}, Done{Reason: FinishToolCalls}},
+		},
+		{
+			"PreambleAndTwoCalls", "<|channel|>commentary<|message|>I'll look.<|end|><|start|>assistant to=functions.get_weather<|channel|>commentary json<|message|>{\"city\":\"A\"}<|end|><|start|>assistant to=functions.get_weather<|channel|>commentary json<|message|>[{\"city\":\"B\"}]<|call|>",
+			func(r *Request) { r.Tools = []Function{weather} },
+			[]Event{
+				ContentDelta{Text: "I'll look."},
+				ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{"city":"A"}`},
+				ToolCallStart{1, "call_2", "get-weather"}, ToolCallDelta{1, `{"city":"B"}`},
+				Done{Reason: FinishToolCalls},
+			},
+		},
+		{
+			"UndefinedTool", "<|channel|>analysis to=python code<|message|>print(1)<|call|>", nil,
+			[]Event{ToolCallStart{0, "call_1", "python"}, ToolCallDelta{0, "print(1)"}, Done{Reason: FinishToolCalls}},
+		},
+		{
+			"NamedCall", `{"city":"Rome"}<|call|>`,
+			func(r *Request) { r.Tools, r.ToolChoice = []Function{weather}, ToolChoice{ChoiceNamed, "get-weather"} },
+			[]Event{ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{"city":"Rome"}`}, Done{Reason: FinishToolCalls}},
+		},
+		{
+			"RequiredCallOfTheOnlyTool", `{}<|call|>`,
+			func(r *Request) { r.Tools, r.ToolChoice = []Function{weather}, ToolChoice{Mode: ChoiceRequired} },
+			[]Event{ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
+		},
+		{
+			"StopString", "<|channel|>analysis<|message|>END of thought<|end|><|start|>assistant<|channel|>final<|message|>one two END three",
+			func(r *Request) { r.Stop = []string{"wo three", " END"} },
+			[]Event{ReasoningDelta{"END of thought"}, ContentDelta{Text: "one two"}, Done{Reason: FinishStop}},
+		},
+		{
+			"StopStringNotCompleted", "<|channel|>final<|message|>one two EN",
+			func(r *Request) { r.Stop = []string{" END"} },
+			[]Event{ContentDelta{Text: "one two EN"}, Done{Reason: FinishStop}},
+		},
+		{
+			"Length", "<|channel|>final<|message|>one two three four",
+			func(r *Request) { r.MaxTokens = 5 }, // two markers and a word before the text
+			[]Event{ContentDelta{Text: "one two"}, Done{Reason: FinishLength}},
+		},
+		{
+			"LengthInTheReasoning", "<|channel|>analysis<|message|>one two three four",
+			func(r *Request) { r.MaxTokens = 5 },
+			[]Event{ReasoningDelta{"one two"}, Done{Reason: FinishLength}},
+		},
+		{
+			"NoHeader", "I cannot help with that.", nil,
+			[]Event{ContentDelta{Text: "I cannot help with that."}, Done{Reason: FinishStop}},
+		},
+		{
+			"SomebodyElsesPart", "<|channel|>final<|message|>Hi<|end|><|start|>user<|message|>And you?", nil,
+			[]Event{ContentDelta{Text: "Hi"}, ReasoningDelta{"And you?"}, Done{Reason: FinishStop}},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _ := script(t, tt.script)
+			r := ask("2 + 2?")
+			if tt.edit != nil {
+				tt.edit(&r)
+			}
+			if d := cmp.Diff(tt.want, read(t, c, r)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestUsageAndLogprobs(t *testing.T) {
+	c, _ := script(t, "<|channel|>analysis<|message|>Let me think.<|end|><|start|>assistant<|channel|>final<|message|>It is 4 🎉.")
+	r := ask("2 + 2?")
+	r.Logprobs, r.TopLogprobs = true, 2
+	got, err := Collect(c.Stream(t.Context(), r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompt, err := c.Prompt(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := got.Usage
+	answer := encode("It is 4 🎉.")
+	reasoning := encode("<|message|>Let me think.<|end|>")
+	if u.PromptTokens != len(prompt) || u.CachedTokens != 0 || u.ReasoningTokens != len(reasoning) ||
+		u.CompletionTokens != len(encode("<|channel|>analysis"))+len(reasoning)+len(encode("<|start|>assistant<|channel|>final<|message|>"))+len(answer) {
+		t.Errorf("usage %+v", u)
+	}
+	if u.TimeToFirstToken <= 0 || u.PrefillRate <= 0 || u.DecodeRate <= 0 {
+		t.Errorf("no times in %+v", u)
+	}
+	var ids []int32
+	for _, p := range got.Logprobs {
+		ids = append(ids, p.ID)
+		if len(p.Top) != 2 || p.Top[0].ID != p.ID || p.LogProb > 0 || p.LogProb < -1e-3 {
+			t.Errorf("token %d: %+v", p.ID, p)
+		}
+	}
+	if d := cmp.Diff(answer, ids); d != "" {
+		t.Errorf("tokens with log probabilities: %s", d)
+	}
+
+	r.Stop = []string{" 4"}
+	if got, err = Collect(c.Stream(t.Context(), r)); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Logprobs) != len(encode("It is")) {
+		t.Errorf("%d log probabilities for %q", len(got.Logprobs), got.Message.Content)
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	c, _ := script(t, "<|channel|>final<|message|>one two three four five")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var last Event
+	text := ""
+	for e, err := range c.Stream(ctx, ask("count")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, ok := e.(ContentDelta); ok {
+			if text += d.Text; text == "one two" {
+				cancel()
+			}
+		}
+		last = e
+	}
+	if done, ok := last.(Done); !ok || done.Reason != FinishCancelled || text != "one two" {
+		t.Errorf("%q, then %+v", text, last)
+	}
+	for range c.Stream(t.Context(), ask("count")) {
+		break // ends the reply, and nothing hangs
+	}
+	if r, err := Collect(c.Stream(t.Context(), ask("count"))); err != nil || r.Message.Content != "one two three four five" {
+		t.Errorf("afterwards: %+v, %v", r, err)
+	}
+}
+
+func TestErrorsOfTheEngine(t *testing.T) {
+	c, _ := script(t, "")
+	_, err := Collect(c.Stream(t.Context(), ask(strings.Repeat("word ", 10000))))
+	if _, ok := errors.AsType[*engine.PromptError](err); !ok {
+		t.Errorf("a prompt that is too long: %v", err)
+	}
+	if err := c.engine.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Collect(c.Stream(t.Context(), ask("hello"))); !errors.Is(err, engine.ErrClosed) {
+		t.Errorf("with a closed engine: %v", err)
+	}
+	small, err := engine.New(&small{}, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(small, vocabulary(), Options{}); err == nil {
+		t.Error("a model of 300 ids was accepted")
+	}
+}
+
+type small struct{ scripted }
+
+func (*small) Config() *gptoss.Config { return &gptoss.Config{Vocab: 300} }

@@ -1,0 +1,54 @@
+package chat
+
+import (
+	"errors"
+	"testing"
+
+	"gossamer/runtime/sample"
+)
+
+func TestRefusedFields(t *testing.T) {
+	c := completer(t, &scripted{})
+	for _, tt := range []struct {
+		field string
+		edit  func(*Request)
+	}{
+		{"Messages", func(r *Request) { r.Messages = nil }},
+		{"Messages[0].Role", func(r *Request) { r.Messages[0].Role = "function" }},
+		{"Messages[0].Role", func(r *Request) { r.Messages[0].Reasoning = "hm" }},
+		{"Messages[0].ToolCallID", func(r *Request) { r.Messages[0].ToolCallID = "x" }},
+		{"Messages[0].Name", func(r *Request) { r.Messages[0].Name = "a b" }},
+		{"Messages[1].Name", func(r *Request) { r.Messages = append(r.Messages, Message{Role: Assistant, Name: "a"}) }},
+		{"Messages[1].ToolCallID", func(r *Request) { r.Messages = append(r.Messages, Message{Role: Tool, ToolCallID: "x"}) }},
+		{"Messages[1].ToolCallID", func(r *Request) { r.Messages = append(r.Messages, Message{Role: Tool}) }},
+		{"Messages[1].ToolCalls[0].Name", func(r *Request) {
+			r.Messages = append(r.Messages, Message{Role: Assistant, ToolCalls: []ToolCall{{}}})
+		}},
+		{"Tools[0].Name", func(r *Request) { r.Tools = []Function{{Name: "a b"}} }},
+		{"Tools[1].Name", func(r *Request) { r.Tools = []Function{{Name: "a"}, {Name: "a"}} }},
+		{"ToolChoice.Mode", func(r *Request) { r.ToolChoice.Mode = ChoiceRequired }},
+		{"ToolChoice.Mode", func(r *Request) { r.ToolChoice.Mode = 9 }},
+		{"ToolChoice.Name", func(r *Request) { r.ToolChoice = ToolChoice{ChoiceNamed, "f"} }},
+		{"ToolChoice.Name", func(r *Request) { r.ToolChoice.Name = "f" }},
+		{"Format.Strict", func(r *Request) { r.Format = &ResponseFormat{Name: "a", Schema: []byte("{}"), Strict: true} }},
+		{"Format.Name", func(r *Request) { r.Format = &ResponseFormat{Schema: []byte("{}")} }},
+		{"Format.Schema", func(r *Request) { r.Format = &ResponseFormat{Name: "a"} }},
+		{"Effort", func(r *Request) { r.Effort = "huge" }},
+		{"Date", func(r *Request) { r.Date = "today" }},
+		{"MaxTokens", func(r *Request) { r.MaxTokens = -1 }},
+		{"Stop", func(r *Request) { r.Stop = make([]string, 17) }},
+		{"Stop[0]", func(r *Request) { r.Stop = []string{""} }},
+		{"Stop[1]", func(r *Request) { r.Stop = []string{"a", "\xff"} }},
+		{"TopLogprobs", func(r *Request) { r.TopLogprobs = 3 }},
+		{"TopLogprobs", func(r *Request) { r.Logprobs, r.TopLogprobs = true, 21 }},
+		{"Sampling", func(r *Request) { r.Sampling = &sample.Params{Temperature: -1} }},
+	} {
+		r := ask("hello")
+		tt.edit(&r)
+		_, err := Collect(c.Stream(t.Context(), r))
+		var refused *FieldError
+		if !errors.As(err, &refused) || refused.Field != tt.field {
+			t.Errorf("%v, want an error about %s", err, tt.field)
+		}
+	}
+}
