@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,7 +17,6 @@ import (
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/checkpoint/checkpointtest"
 	"gossamer/runtime/checkpoint/safetensors"
-	"gossamer/runtime/gptoss"
 )
 
 // packTo packs a checkpoint and opens the result.
@@ -123,104 +120,6 @@ func TestPackLarge(t *testing.T) {
 	}
 	err = packed.ReadAt(t.Context(), "lm_head.weight", p, int64(len(all)-len(p)+1))
 	checkpointtest.WantError(t, err, "checkpoint: bytes … of tensor \"lm_head.weight\": it has …")
-}
-
-// TestLayout checks the chunks of the published configurations, and of one whose experts are larger than a chunk.
-func TestLayout(t *testing.T) {
-	wide, err := checkpointtest.Preset("20b")
-	if err != nil {
-		t.Fatal(err)
-	}
-	wide.Hidden, wide.Intermediate, wide.Layers, wide.Experts = 8192+32, 8192, 2, 5
-	checkpointtest.SetLayers(wide, 2)
-	for _, name := range []string{"default", "20b", "120b", "wide"} {
-		c := wide
-		if name != "wide" {
-			if c, err = checkpointtest.Preset(name); err != nil {
-				t.Fatal(err)
-			}
-		}
-		specs := c.Tensors()
-		at := make([]int64, len(specs))
-		plan := layout(c)
-		expertChunks := 0
-		for i, segments := range plan {
-			size, experts := int64(0), map[string]bool{}
-			for _, it := range segments {
-				s := specs[it.Tensor]
-				if it.File != i || it.Off != size {
-					t.Errorf("%s: chunk %d has %s at %d of chunk %d, want %d", name, i, s.Name, it.Off, it.File, size)
-				}
-				if it.At != at[it.Tensor] || it.N <= 0 {
-					t.Fatalf("%s: chunk %d has %s at %d, want %d", name, i, s.Name, it.At, at[it.Tensor])
-				}
-				at[it.Tensor] += it.N
-				size += it.N
-				if at[it.Tensor] < s.Bytes() && it.N%16 != 0 {
-					t.Errorf("%s: chunk %d has %d bytes of %s, no multiple of 16", name, i, it.N, s.Name)
-				}
-				if isExpert(s.Kind) {
-					experts[fmt.Sprint(s.Layer, it.At/(s.Bytes()/int64(c.Experts)))] = true
-				} else if len(experts) > 0 {
-					t.Errorf("%s: chunk %d mixes experts with %s", name, i, s.Name)
-				}
-			}
-			if size > maxChunkBytes {
-				t.Errorf("%s: chunk %d has %d bytes", name, i, size)
-			}
-			if len(experts) > 0 {
-				expertChunks++
-			}
-			if strings.HasSuffix(name, "0b") && len(experts) > 1 {
-				t.Errorf("%s: chunk %d has %d experts", name, i, len(experts))
-			}
-		}
-		for i, s := range specs {
-			if at[i] != s.Bytes() {
-				t.Errorf("%s: %d bytes of %s, want %d", name, at[i], s.Name, s.Bytes())
-			}
-		}
-		// One expert of the published models fills half a chunk, so that each has its own.
-		want := map[string]int{"default": 3, "20b": 24 * 32, "120b": 36 * 128}[name]
-		if want > 0 && expertChunks != want {
-			t.Errorf("%s: %d chunks of experts, want %d", name, expertChunks, want)
-		}
-		t.Logf("%s: %d chunks", name, len(plan))
-		checkRanges(t, c)
-	}
-}
-
-// checkRanges divides a file with the tensors of c, one after the other and a gap in the middle.
-func checkRanges(t *testing.T, c *gptoss.Config) {
-	t.Helper()
-	d := checkpoint.Description{Config: c, Files: []string{"f"}}
-	off := int64(1000)
-	for i, s := range c.Tensors() {
-		if i == 20 {
-			off += 10
-		}
-		d.Segments = append(d.Segments, checkpoint.Segment{Tensor: i, Off: off, N: s.Bytes()})
-		off += s.Bytes()
-	}
-	chunks, segments := inPlace(d)
-	if len(chunks) > int(off/maxChunkBytes)*5/4+4 {
-		t.Errorf("%d chunks for %d bytes", len(chunks), off)
-	}
-	for i := range chunks {
-		chunks[i].SHA256 = strings.Repeat("0", 64)
-	}
-	m, err := newManifest(c, segments, chunks)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := m.check(true); err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range segments {
-		if got, want := chunks[s.File].Start()+s.Off, d.Segments[s.Tensor].Off+s.At; got != want {
-			t.Errorf("tensor %d: segment at %d of the file, want %d", s.Tensor, got, want)
-		}
-	}
 }
 
 // TestPackResumes: chunks that are there and right are kept, everything else is made.
@@ -341,92 +240,6 @@ func TestPackErrors(t *testing.T) {
 	checkpointtest.WantError(t, err, `checkpoint: model-00000-of-00001.safetensors: tensor "model.layers.1.self_attn.sinks" has a NaN or infinity at element 5: the file is damaged, download it again`)
 	if _, err := ReadManifest(os.DirFS(target)); err == nil {
 		t.Error("opened what could not be packed")
-	}
-}
-
-// TestPackedDamage: a packed model in which a chunk is missing, short, changed, no file, or no zstd.
-func TestPackedDamage(t *testing.T) {
-	src := openDir(t, checkpointtest.WriteSmall(t))
-	for _, c := range []struct {
-		name   string
-		change func(path string) error
-		want   string
-	}{
-		{"Missing", os.Remove, "checkpoint: chunk chunks/…: the file is missing: copy or download it again"},
-		{"Short", func(p string) error { return os.Truncate(p, 77) }, "checkpoint: chunk chunks/…: the file has 77 bytes, …are needed: copy or download it again"},
-		{"Directory", func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o777)) }, "checkpoint: chunk chunks/…: this is not a regular file"},
-		{"Changed", func(p string) error {
-			data, err := os.ReadFile(p)
-			data[5] ^= 0x40
-			return errors.Join(err, os.WriteFile(p, data, 0o644))
-		}, "checkpoint: chunk chunks/…: sha256 mismatch, want …, got …: copy or download the file again"},
-	} {
-		dir := t.TempDir()
-		packed, _ := packTo(t, src, dir)
-		k := packed.Manifest.Chunks[2]
-		if err := c.change(filepath.Join(dir, k.URL)); err != nil {
-			t.Fatal(err)
-		}
-		checkpointtest.WantError(t, packed.Load(t.Context(), checkpointtest.Discard(), nil), c.want)
-		results := map[bool]int{}
-		err := packed.Verify(t.Context(), func(_ Chunk, err error) { results[err == nil]++ }, nil)
-		checkpointtest.WantError(t, err, c.want)
-		if d := cmp.Diff(map[bool]int{true: len(packed.Manifest.Chunks) - 1, false: 1}, results); d != "" {
-			t.Errorf("%s: good and bad chunks (-want +got):\n%s", c.name, d)
-		}
-	}
-	// A manifest that says zstd of other bytes, hash and all.
-	dir := t.TempDir()
-	packed, _ := packTo(t, src, dir)
-	i := slices.IndexFunc(packed.Manifest.Chunks, func(k Chunk) bool { return k.Codec == None })
-	k := &packed.Manifest.Chunks[i]
-	k.Codec, k.RawBytes = Zstd, k.Bytes
-	checkpointtest.WantError(t, packed.Load(t.Context(), checkpointtest.Discard(), nil), "checkpoint: chunk chunks/…: unpack: …")
-}
-
-// TestUnpackBounds: a frame that unpacks to more, or less, than the manifest says.
-func TestUnpackBounds(t *testing.T) {
-	e, err := zstd.NewWriter(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	d, err := NewDecoder()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		bytes, raw int64
-		want       string
-	}{
-		{1000, 1000, ""},
-		{1000, 999, "checkpoint: chunk x: has 1000 bytes when unpacked, want 999: pack the model again"},
-		{1000, 1001, "checkpoint: chunk x: has 1000 bytes when unpacked, want 1001: pack the model again"},
-		{256 << 20, 1000, "checkpoint: chunk x: unpack: …"}, // never in memory: the limit is maxChunkBytes
-	} {
-		_, err := d.Unpack(&Chunk{URL: "x", Codec: Zstd, RawBytes: c.raw}, e.EncodeAll(make([]byte, c.bytes), nil), nil)
-		if c.want != "" {
-			checkpointtest.WantError(t, err, c.want)
-		} else if err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-func TestVerify(t *testing.T) {
-	hf := openDir(t, filepath.Join(golden, "gqa_window8/model"))
-	packed, _ := packTo(t, hf, t.TempDir())
-	var last checkpoint.Progress
-	if err := packed.Verify(t.Context(), nil, func(p checkpoint.Progress) { last = p }); err != nil {
-		t.Error(err)
-	}
-	if last.Phase != checkpoint.PhaseVerify || last.BytesDone == 0 || last.BytesDone != last.BytesTotal {
-		t.Errorf("last progress %+v", last)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := packed.Verify(ctx, nil, nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want context.Canceled", err)
 	}
 }
 
