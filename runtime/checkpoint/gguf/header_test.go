@@ -1,0 +1,37 @@
+package gguf
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+)
+
+// FuzzHeader: no header makes the reader panic or claim bytes outside the file.
+func FuzzHeader(f *testing.F) {
+	data := readRaw(f).encode()
+	header := data[:4096]
+	f.Add(header, int64(len(data)))
+	f.Add(data[:24], int64(24))
+	f.Add(fmt.Appendf(nil, "GGUF\x03\x00\x00\x00%s", make([]byte, 16)), int64(100))
+	f.Fuzz(func(t *testing.T, data []byte, size int64) {
+		size = max(size, int64(len(data)))
+		h, err := readHeader(bytes.NewReader(data), size)
+		if err != nil {
+			return
+		}
+		for _, g := range h.tensors {
+			if g.off < 0 || g.n < 0 || g.off+g.n > size {
+				t.Errorf("%+v in a file of %d bytes", g, size)
+			}
+		}
+		config, err := h.config()
+		if err != nil {
+			return
+		}
+		for _, s := range config.Tensors() {
+			if _, err := h.recipe(config, s, map[string]bool{}); err != nil {
+				return
+			}
+		}
+	})
+}
