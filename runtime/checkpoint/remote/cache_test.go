@@ -25,8 +25,8 @@ func cachedBytes(t *testing.T, cache string) (n int64) {
 	return n
 }
 
-// TestURLCacheDamage: chunks that were changed in the cache are fetched again.
-func TestURLCacheDamage(t *testing.T) {
+// TestDamagedCacheIsFetchedAgain: chunks that were changed in the cache are fetched again.
+func TestDamagedCacheIsFetchedAgain(t *testing.T) {
 	s, local := servePacked(t)
 	cache := t.TempDir()
 	c := mustOpenAt(t, s.URL+"/model", Options{CacheDir: cache})
@@ -49,8 +49,8 @@ func TestURLCacheDamage(t *testing.T) {
 	}
 }
 
-// TestConcurrentCaches: several programs load the same model into one cache at the same time.
-func TestConcurrentCaches(t *testing.T) {
+// TestConcurrentLoadsIntoOneCache: several programs load the same model into one cache at the same time.
+func TestConcurrentLoadsIntoOneCache(t *testing.T) {
 	s, local := servePacked(t)
 	want := collect(t, local)
 	cache := t.TempDir()

@@ -10,8 +10,8 @@ import (
 	"gossamer/runtime/checkpoint/checkpointtest"
 )
 
-// TestURLFullDisk: a model is loaded although the cache has no room for all of it.
-func TestURLFullDisk(t *testing.T) {
+// TestDownloadToFullDisk: a model is loaded although the cache has no room for all of it.
+func TestDownloadToFullDisk(t *testing.T) {
 	s, local := servePacked(t)
 	cache := checkpointtest.SmallDisk(t, "512k")
 	want := collect(t, local)

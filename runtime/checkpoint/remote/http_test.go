@@ -24,8 +24,8 @@ import (
 	"gossamer/runtime/gptoss"
 )
 
-// TestURLCuts breaks 20 connections after a random number of bytes; with and without ranges.
-func TestURLCuts(t *testing.T) {
+// TestBrokenConnections breaks 20 connections after a random number of bytes; with and without ranges.
+func TestBrokenConnections(t *testing.T) {
 	s, local := servePacked(t)
 	want := collect(t, local)
 	for _, ranges := range []bool{true, false} {
@@ -69,8 +69,8 @@ func TestURLCuts(t *testing.T) {
 	}
 }
 
-// TestURLWrongBytes: a chunk that is wrong once is fetched again, past caches; wrong twice, it is an error.
-func TestURLWrongBytes(t *testing.T) {
+// TestWrongBytesAreFetchedAgain: a chunk that is wrong once is fetched again, past caches; wrong twice, it is an error.
+func TestWrongBytesAreFetchedAgain(t *testing.T) {
 	s, local := servePacked(t)
 	bad := local.Manifest.Chunks[2]
 	for _, times := range []int{1, 2} {
@@ -111,8 +111,8 @@ func TestURLWrongBytes(t *testing.T) {
 	}
 }
 
-// TestURLStatus: what the server replies, how often it is asked, and what is waited for.
-func TestURLStatus(t *testing.T) {
+// TestRetriesByStatus: what the server replies, how often it is asked, and what is waited for.
+func TestRetriesByStatus(t *testing.T) {
 	s, local := servePacked(t)
 	k := local.Manifest.Chunks[0]
 	for _, c := range []struct {
@@ -174,8 +174,8 @@ func TestURLStatus(t *testing.T) {
 	}
 }
 
-// TestURLCancel cancels after every number of pieces; what has arrived is not fetched again.
-func TestURLCancel(t *testing.T) {
+// TestCancelledDownloadResumes cancels after every number of pieces; what has arrived is not fetched again.
+func TestCancelledDownloadResumes(t *testing.T) {
 	s, local := servePacked(t)
 	total := storedBytes(local.Manifest)
 	cache := t.TempDir()
@@ -244,8 +244,8 @@ func (b countingBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestURLStall: a connection that stays open and silent is given up.
-func TestURLStall(t *testing.T) {
+// TestStalledConnection: a connection that stays open and silent is given up.
+func TestStalledConnection(t *testing.T) {
 	s, local := servePacked(t)
 	k := local.Manifest.Chunks[1]
 	var once sync.Once
@@ -308,8 +308,8 @@ func TestContentRange(t *testing.T) {
 
 func pair(a, b int64) []int64 { return []int64{a, b} }
 
-// TestIgnoredRange: a server that sends whole files will do for the beginnings of files, and is refused for what lies far inside.
-func TestIgnoredRange(t *testing.T) {
+// TestServerIgnoresRange: a server that sends whole files will do for the beginnings of files, and is refused for what lies far inside.
+func TestServerIgnoresRange(t *testing.T) {
 	dir := checkpointtest.WriteSmall(t)
 	src := openDir(t, dir)
 	s := serve(t, dir)

@@ -107,8 +107,8 @@ func storedBytes(m *packed.Manifest) (n int64) {
 	return n
 }
 
-// TestURL loads a model from a server, then from the cache, then without the server, and removes it.
-func TestURL(t *testing.T) {
+// TestLoadFromServerThenCache loads a model from a server, then from the cache, then without the server, and removes it.
+func TestLoadFromServerThenCache(t *testing.T) {
 	s, local := servePacked(t)
 	want := collect(t, local)
 	cache := t.TempDir()
@@ -170,7 +170,7 @@ func TestURL(t *testing.T) {
 	}
 }
 
-func TestURLNoCache(t *testing.T) {
+func TestLoadWithoutCache(t *testing.T) {
 	s, local := servePacked(t)
 	c := mustOpenAt(t, s.URL+"/model", Options{NoCache: true})
 	if !maps.EqualFunc(collect(t, local), collect(t, c), bytes.Equal) {
@@ -181,8 +181,8 @@ func TestURLNoCache(t *testing.T) {
 	}
 }
 
-// TestURLOpenErrors: what cannot be opened.
-func TestURLOpenErrors(t *testing.T) {
+// TestOpenErrors: what cannot be opened.
+func TestOpenErrors(t *testing.T) {
 	s, _ := servePacked(t)
 	for url, want := range map[string]string{
 		"ftp://host/x":       `checkpoint: URL "ftp://host/x": want http:// or https:// and a host`,
@@ -225,8 +225,8 @@ func TestURLOpenErrors(t *testing.T) {
 	}
 }
 
-// TestRepository opens repositories that nobody has packed: chunks are ranges of their files, hashed at first sight.
-func TestRepository(t *testing.T) {
+// TestUnpackedRepository opens repositories that nobody has packed: chunks are ranges of their files, hashed at first sight.
+func TestUnpackedRepository(t *testing.T) {
 	for _, original := range []bool{false, true} {
 		root := t.TempDir()
 		dir := root
@@ -264,8 +264,8 @@ func TestRepository(t *testing.T) {
 	}
 }
 
-// TestRepositoryChanges: bytes that differ from those first seen, and files that change while they are in use.
-func TestRepositoryChanges(t *testing.T) {
+// TestUnpackedRepositoryChanges: bytes that differ from those first seen, and files that change while they are in use.
+func TestUnpackedRepositoryChanges(t *testing.T) {
 	dir := checkpointtest.WriteSmall(t)
 	s := serve(t, dir)
 	cache := t.TempDir()
@@ -305,8 +305,8 @@ func fileTime(t *testing.T, name string) string {
 	return fmt.Sprint(info.ModTime().UnixNano())
 }
 
-// TestManifestAway: a manifest in a directory, its chunks ranges of files on a server.
-func TestManifestAway(t *testing.T) {
+// TestManifestOfChunksOnServer: a manifest in a directory, its chunks ranges of files on a server.
+func TestManifestOfChunksOnServer(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	dir := checkpointtest.WriteSmall(t)
 	src := openDir(t, dir)
@@ -336,8 +336,8 @@ func TestManifestAway(t *testing.T) {
 	}
 }
 
-// TestOtherManifest: a manifest.json of something else does not hide a repository.
-func TestOtherManifest(t *testing.T) {
+// TestUnrelatedManifest: a manifest.json of something else does not hide a repository.
+func TestUnrelatedManifest(t *testing.T) {
 	dir := checkpointtest.WriteSmall(t)
 	want := checkpointtest.Collect(t, openDir(t, dir))
 	if err := os.WriteFile(filepath.Join(dir, packed.ManifestName), []byte(`{"name": "an app", "icons": []}`), 0o644); err != nil {
@@ -349,8 +349,8 @@ func TestOtherManifest(t *testing.T) {
 	}
 }
 
-// TestForbidden: object stores call files that are missing forbidden, and have repositories all the same.
-func TestForbidden(t *testing.T) {
+// TestMissingFilesReportedAsForbidden: object stores call files that are missing forbidden, and have repositories all the same.
+func TestMissingFilesReportedAsForbidden(t *testing.T) {
 	dir := checkpointtest.WriteSmall(t)
 	s := serve(t, dir)
 	s.answer(func(w http.ResponseWriter, r *http.Request) bool {
