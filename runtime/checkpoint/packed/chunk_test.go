@@ -8,8 +8,8 @@ import (
 	"gossamer/runtime/checkpoint/checkpointtest"
 )
 
-// TestUnpackBounds: a frame that unpacks to more, or less, than the manifest says.
-func TestUnpackBounds(t *testing.T) {
+// TestUnpackChecksSize: a frame that unpacks to more, or less, than the manifest says.
+func TestUnpackChecksSize(t *testing.T) {
 	e, err := zstd.NewWriter(nil)
 	if err != nil {
 		t.Fatal(err)

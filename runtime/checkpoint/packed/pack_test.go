@@ -63,8 +63,8 @@ func hashes(m *Manifest) []string {
 	return hs
 }
 
-// TestPackForms packs the same weights from every form: the chunks are the same, and loading them gives the tensors.
-func TestPackForms(t *testing.T) {
+// TestPackFromEveryLayout packs the same weights from every form: the chunks are the same, and loading them gives the tensors.
+func TestPackFromEveryLayout(t *testing.T) {
 	hf := openDir(t, filepath.Join(golden, "gqa_window8/model"))
 	want := checkpointtest.Load(t, hf)
 	packed, report := packTo(t, hf, t.TempDir())
@@ -93,8 +93,8 @@ func TestPackForms(t *testing.T) {
 	}
 }
 
-// TestPackLarge: tensors of several chunks, shards, and both codecs.
-func TestPackLarge(t *testing.T) {
+// TestPackSeveralChunksPerTensor: tensors of several chunks, shards, and both codecs.
+func TestPackSeveralChunksPerTensor(t *testing.T) {
 	src := openDir(t, checkpointtest.WriteLarge(t))
 	dir := t.TempDir()
 	packed, report := packTo(t, src, dir)

@@ -14,8 +14,8 @@ import (
 	"gossamer/runtime/checkpoint/checkpointtest"
 )
 
-// TestPackedDamage: a packed model in which a chunk is missing, short, changed, no file, or no zstd.
-func TestPackedDamage(t *testing.T) {
+// TestDamagedChunks: a packed model in which a chunk is missing, short, changed, no file, or no zstd.
+func TestDamagedChunks(t *testing.T) {
 	src := openDir(t, checkpointtest.WriteSmall(t))
 	for _, c := range []struct {
 		name   string
