@@ -146,8 +146,8 @@ func hashes(t testing.TB, c *checkpoint.Checkpoint) (hs []string) {
 	return hs
 }
 
-// TestGolden: the reference's GGUF file has the tensors of its Hugging Face model, bit for bit.
-func TestGolden(t *testing.T) {
+// TestOpenGolden: the reference's GGUF file has the tensors of its Hugging Face model, bit for bit.
+func TestOpenGolden(t *testing.T) {
 	hf := openDir(t, filepath.Join(golden, "gqa_window8/model"))
 	c := openFile(t, goldenGGUF)
 	if !maps.EqualFunc(checkpointtest.Load(t, hf), checkpointtest.Load(t, c), bytes.Equal) {
@@ -184,8 +184,8 @@ func TestReadAt(t *testing.T) {
 	}
 }
 
-// TestTypes stores the same numbers in other types, and gate and up in one tensor.
-func TestTypes(t *testing.T) {
+// TestTensorTypes stores the same numbers in other types, and gate and up in one tensor.
+func TestTensorTypes(t *testing.T) {
 	want := checkpointtest.Load(t, openFile(t, goldenGGUF))
 	f := readRaw(t)
 
@@ -264,7 +264,7 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-func TestErrors(t *testing.T) {
+func TestOpenErrors(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(f *raw)
