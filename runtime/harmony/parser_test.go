@@ -256,7 +256,7 @@ func TestParserBoundsHeaders(t *testing.T) {
 	}
 }
 
-func TestParserBegin(t *testing.T) {
+func TestParserBeginsInsideMessage(t *testing.T) {
 	tok := load(t)
 	h := Header{Recipient: "functions.f", Channel: Commentary, ContentType: ConstrainJSON}
 	p := NewParser(tok, ParserOptions{Begin: &h})
