@@ -93,6 +93,9 @@ func readRows(t testing.TB, name string, rows int) [][]float32 {
 	return out
 }
 
+// longBeginning is how much of the long reference text the command computes on a GPU: several chunks, far past the window.
+const longBeginning = 1200
+
 func TestLogitsEqualTheReference(t *testing.T) {
 	backends(t, func(t *testing.T, backend string) {
 		for _, name := range goldentest.Models {
@@ -112,12 +115,17 @@ func TestLogitsEqualTheReference(t *testing.T) {
 				continue
 			}
 			t.Run(name+"/long", func(t *testing.T) {
+				tokens, at := c.Long.Tokens, c.Long.Positions
+				if backend == "webgpu" { // runtime/model runs all of it, for which a processor that plays a GPU takes half a minute
+					n, _ := slices.BinarySearch(at, longBeginning)
+					tokens, at = tokens[:longBeginning], at[:n]
+				}
 				out := filepath.Join(t.TempDir(), "logits")
-				positions := strings.Trim(strings.ReplaceAll(fmt.Sprint(c.Long.Positions), " ", ","), "[]")
+				positions := strings.Trim(strings.ReplaceAll(fmt.Sprint(at), " ", ","), "[]")
 				mustRun(t, "", "logits", "--model", dir, "--backend", backend, "--kv", "f32",
-					"--tokens-file", tokensFile(t, c.Long.Tokens), "--positions", positions, "--out", out)
+					"--tokens-file", tokensFile(t, tokens), "--positions", positions, "--out", out)
 				var d goldentest.Difference
-				for i, row := range readRows(t, out, len(c.Long.Positions)) {
+				for i, row := range readRows(t, out, len(at)) {
 					d.Add(&c.Long.Want, i, row)
 				}
 				d.Check(t, goldentest.Float32Long)
