@@ -18,8 +18,11 @@ const PartExt = ".part"
 
 // ReadSmall reads a JSON file.
 func ReadSmall(fsys fs.FS, name string) ([]byte, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
+	f, _, err := OpenRegular(fsys, name)
+	if errors.Is(err, errNotRegular) {
+		return nil, fmt.Errorf("checkpoint: %s: %w", name, err)
+	}
+	if err != nil { // of the file system, which names the file
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
 	defer f.Close()
@@ -32,6 +35,33 @@ func ReadSmall(fsys fs.FS, name string) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// OpenRegular opens a file and returns its size in bytes. Directories, pipes and devices are refused, where the file system can tell
+// before it opens them, because opening a pipe waits for its writer.
+func OpenRegular(fsys fs.FS, name string) (fs.File, int64, error) {
+	if s, ok := fsys.(fs.StatFS); ok {
+		if info, err := s.Stat(name); err != nil {
+			return nil, 0, err
+		} else if !info.Mode().IsRegular() {
+			return nil, 0, errNotRegular
+		}
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNotRegular
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+var errNotRegular = errors.New("this is not a regular file")
 
 // SaveFile writes a file under another name first, so that it is never seen incomplete.
 func SaveFile(name string, data []byte) (err error) {

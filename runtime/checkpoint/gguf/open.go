@@ -39,19 +39,12 @@ func Open(path string) (*checkpoint.Checkpoint, error) {
 }
 
 func open(fsys fs.FS, name string) (*checkpoint.Checkpoint, error) {
-	f, err := fsys.Open(name)
+	f, size, err := checkpoint.OpenRegular(fsys, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("this is not a regular file")
-	}
-	h, err := readHeader(f, info.Size())
+	h, err := readHeader(f, size)
 	if err != nil {
 		return nil, err
 	}

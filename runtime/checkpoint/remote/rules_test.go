@@ -1,17 +1,12 @@
 package remote
 
 import (
-	"bytes"
-	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
-)
 
-var update = flag.Bool("update", false, "write testdata/rules")
+	"gossamer/runtime/testenv"
+)
 
 // urlExample is what a user calls a model and where it is.
 type urlExample struct {
@@ -54,7 +49,7 @@ func TestRules(t *testing.T) {
 		url, err := modelURL(model)
 		urls = append(urls, urlExample{model, url, err != nil})
 	}
-	compareRules(t, "urls.json", urls)
+	testenv.ExampleLines(t, "rules/urls.json", urls)
 
 	retries := []retryExample{
 		{Status: 400, Why: "the request is wrong and will stay so"},
@@ -92,42 +87,14 @@ func TestRules(t *testing.T) {
 		v := judge(r.Status, r.RetryAfter, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
 		r.Retry, r.WaitMS, r.Missing = v.retry, v.wait.Milliseconds(), v.missing
 	}
-	compareRules(t, "retries.json", retries)
+	testenv.ExampleLines(t, "rules/retries.json", retries)
 
 	pauses := []backoffExample{{Failures: maxFailures, GiveUp: true}}
 	for n := maxFailures - 1; n > 0; n-- {
 		least, most := backoff(n)
 		pauses = slices.Insert(pauses, 0, backoffExample{n, least.Milliseconds(), most.Milliseconds(), false})
 	}
-	compareRules(t, "backoff.json", pauses)
-}
-
-// compareRules compares examples, a line each, with a file of testdata/rules.
-func compareRules[T any](t *testing.T, name string, examples []T) {
-	t.Helper()
-	text := []byte("[")
-	for i, e := range examples {
-		line, err := json.Marshal(e)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text = append(append(text, []string{"\n  ", ",\n  "}[min(i, 1)]...), line...)
-	}
-	text = append(text, "\n]\n"...)
-	file := filepath.Join("..", "..", "..", "testdata", "rules", name)
-	if *update {
-		if err := os.WriteFile(file, text, 0o666); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	old, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(old, text) {
-		t.Errorf("%s says otherwise: if the change is right, run this test with -update and follow it in web/\n%s", file, text)
-	}
+	testenv.ExampleLines(t, "rules/backoff.json", pauses)
 }
 
 // TestRetryDates: dates are read against the clock, which the examples of TestRules cannot show.

@@ -98,19 +98,12 @@ func readInventory(fsys fs.FS, files fileList) (*inventory, error) {
 }
 
 func readFileHeader(fsys fs.FS, name string) ([]entry, error) {
-	f, err := fsys.Open(name)
+	f, size, err := checkpoint.OpenRegular(fsys, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("this is not a regular file")
-	}
-	return readHeader(f, info.Size())
+	return readHeader(f, size)
 }
 
 // locate finds every tensor of the model, in the order of config.Tensors(), and names the tensors that are not the model's.
