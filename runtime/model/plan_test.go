@@ -1,11 +1,8 @@
 package model
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
-	"os"
 	"sort"
 	"testing"
 
@@ -14,11 +11,8 @@ import (
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
 	"gossamer/runtime/kv"
+	"gossamer/runtime/testenv"
 )
-
-var update = flag.Bool("update", false, "write testdata/plans.json, which web/test/plan.test.ts compares with web/src/shared/plan.ts")
-
-const plansFile = "../../testdata/plans.json"
 
 // planFile is testdata/plans.json.
 type planFile struct {
@@ -155,18 +149,7 @@ func TestPlanIsWhatIsAllocated(t *testing.T) {
 		t.Fatal(err)
 	}
 	data = append(data, '\n')
-	if *update {
-		if err := os.WriteFile(plansFile, data, 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file, err := os.ReadFile(plansFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(file, data) {
-		t.Errorf("%s holds other plans: run this test with -update, then the tests of web/src/shared/plan.ts", plansFile)
-	}
+	testenv.Examples(t, "plans.json", data)
 }
 
 // TestLoadTakesWhatThePlanSays compares the device's count of a loaded model with its plan.

@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	flags "flag"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"gossamer/runtime/chat"
+	"gossamer/runtime/testenv"
 )
-
-var update = flags.Bool("update", false, "write testdata/rules")
 
 // modelsExample is a list of models and the answer to GET /v1/models.
 type modelsExample struct {
@@ -50,7 +46,7 @@ func TestRules(t *testing.T) {
 		}
 		m.JSON = string(wireJSON(t, NewModelList(list...)))
 	}
-	compareRules(t, "models.json", models)
+	testenv.ExampleLines(t, "rules/models.json", models)
 
 	text := []chat.Event{
 		chat.ReasoningDelta{Text: "a \"b\"\n<c> & "}, chat.ContentDelta{Text: "€ 😀\t\u0001"}, chat.Done{Reason: chat.FinishStop},
@@ -76,7 +72,7 @@ func TestRules(t *testing.T) {
 		e.Frames = w.frames
 		sse = append(sse, e)
 	}
-	compareRules(t, "sse.json", sse)
+	testenv.ExampleLines(t, "rules/sse.json", sse)
 }
 
 // wireJSON writes JSON as the API sends it.
@@ -89,28 +85,4 @@ func wireJSON(t *testing.T, v any) []byte {
 		t.Fatal(err)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
-// compareRules compares examples, a line each, with a file of testdata/rules.
-func compareRules[T any](t *testing.T, name string, examples []T) {
-	t.Helper()
-	text := []byte("[")
-	for i, e := range examples {
-		text = append(append(text, []string{"\n  ", ",\n  "}[min(i, 1)]...), wireJSON(t, e)...)
-	}
-	text = append(text, "\n]\n"...)
-	file := filepath.Join("..", "..", "testdata", "rules", name)
-	if *update {
-		if err := os.WriteFile(file, text, 0o666); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	old, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(old, text) {
-		t.Errorf("%s says otherwise: if the change is right, run this test with -update and follow it in web/\n%s", file, text)
-	}
 }
