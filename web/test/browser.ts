@@ -142,7 +142,7 @@ async function bundleApp(): Promise<string> {
     try {
       const ai = await create({ model: '../../packed/', context: 1024, onNotice() {} });
       const messages = [{ role: 'user' as const, content: 'Hello' }];
-      const answer: ChatCompletion = await ai.chat.completions.create({ messages, seed: 1, max_completion_tokens: 12 });
+      const answer: ChatCompletion = await ai.chat.completions.create({ messages, seed: 1, max_completion_tokens: 24 });
       document.body.dataset.answer = answer.choices[0]?.message.content ?? '';
       document.title = 'answered';
     } catch (error) {
