@@ -18,7 +18,7 @@ export class ModelButton {
 
   private render(): void {
     const { state } = this.host;
-    const name = state.phase === 'none' || state.phase === 'unsupported' ? 'No model' : state.choice.name;
+    const name = 'choice' in state ? state.choice.name : state.phase === 'starting' ? 'Starting' : 'No model';
     let about = '';
     if (state.phase === 'ready') {
       const { weights, kv, scratch } = state.engine.info.memory;

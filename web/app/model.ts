@@ -14,6 +14,8 @@ export interface Choice {
 }
 
 export type ModelState =
+  /** The browser is being looked at; then a model is opened, or refused. */
+  | { phase: 'starting' }
   | { phase: 'none' }
   | { phase: 'loading'; choice: Choice; progress?: Progress; paused: boolean }
   | { phase: 'ready'; choice: Choice; engine: Engine }
@@ -23,7 +25,7 @@ export type ModelState =
 
 /** Opens models, and tells of it. */
 export class ModelHost extends EventTarget {
-  state: ModelState = { phase: 'none' };
+  state: ModelState = { phase: 'starting' };
   /** What is worth knowing of the open model. */
   notices: Notice[] = [];
   private abort: AbortController | undefined;
@@ -104,7 +106,7 @@ export class ModelHost extends EventTarget {
     if (this.state.phase === 'failed') {
       return Promise.reject(this.state.error);
     }
-    if (this.state.phase !== 'loading') {
+    if (this.state.phase !== 'loading' && this.state.phase !== 'starting') {
       return Promise.reject(new Error('No model is open: choose one.'));
     }
     return new Promise((resolve, reject) => {

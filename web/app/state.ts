@@ -35,8 +35,9 @@ export class AppState {
   /** Reads the conversations of earlier visits. Resolves to whether those of this visit will be kept. */
   async load(): Promise<boolean> {
     const store = await this.store;
-    this.conversations = await store.list().catch(() => []);
-    this.listener.listChanged();
+    const kept = await store.list().catch(() => []);
+    this.conversations.push(...kept.filter((c) => !this.conversations.some((begun) => begun.id === c.id))); // one may have begun meanwhile
+    this.sort();
     return store.lasting;
   }
 

@@ -31,6 +31,14 @@ const spy = `
 /** Settings of an earlier visit, with which the built-in model does not make mistakes by chance. */
 const likeliest = `try { localStorage['gossamer-settings'] ??= '{"options": {"sampling": {"top_k": 1}}}'; } catch {}`; // the sandbox has none
 
+/** A browser that takes long to say which GPU it has: until globalThis.found is called. */
+const slowGPU = `
+  const request = GPU.prototype.requestAdapter;
+  const found = new Promise((resolve) => { globalThis.found = resolve; });
+  GPU.prototype.requestAdapter = function (...args) {
+    return found.then(() => request.apply(this, args));
+  };`;
+
 interface Asked {
   messages: { role: string; content: string; tool_call_id?: string; tool_calls?: { id: string }[] }[];
   reasoning_effort: string;
@@ -39,7 +47,7 @@ interface Asked {
   tool_choice?: unknown;
   response_format?: { json_schema: { schema: unknown } };
 }
-declare const globalThis: { asked: Asked[]; violations: string[]; harness: typeof harness; before: Element; seen: unknown[] } & typeof window;
+declare const globalThis: { asked: Asked[]; violations: string[]; found(): void; harness: typeof harness; before: Element; seen: unknown[] } & typeof window;
 
 /** A model as it is published: nobody has packed it. */
 function publishedModel(): string {
@@ -135,8 +143,8 @@ describe('the page in Chromium', { skip }, () => {
       await idle(page);
     };
 
-    test('opens by itself, and a question that was asked before is answered, streamed, with its reasoning', { timeout }, async () => {
-      tab = await visit('', { script: likeliest });
+    test('opens by itself, and a question that was asked before anything is known is answered, streamed, with its reasoning', { timeout }, async () => {
+      tab = await visit('', { script: `${likeliest};${slowGPU}` });
       page = tab.page;
       await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
       await page.evaluate(() => {
@@ -150,6 +158,8 @@ describe('the page in Chromium', { skip }, () => {
       });
       await ask(page, 'What is 17 + 25?');
       await page.locator('.user .bubble', { hasText: 'What is 17 + 25?' }).waitFor();
+      assert.match(await page.locator('#model-button').innerText(), /Starting/);
+      await page.evaluate(() => globalThis.found());
       await lastAnswer(page).locator('.stats').waitFor({ timeout });
       assert.match(await lastAnswer(page).locator('.markdown').innerText(), /42/);
       assert.match(await lastAnswer(page).locator('summary').innerText(), /^Thought for .+ · \d+ tokens$/);
@@ -239,6 +249,7 @@ describe('the page in Chromium', { skip }, () => {
         };
       }));
       await page.reload();
+      await page.evaluate(() => globalThis.found());
       await page.locator('#conversations .title', { hasText: 'What is 17 + 25?' }).click();
       await page.locator('.assistant .markdown', { hasText: '42' }).first().waitFor();
       const current = page.locator('#conversations .current');
