@@ -2,17 +2,18 @@
 //
 //   x        f32 [ROWS][WIDTH]      weights  bf16 [params.count][WIDTH], the rows from params.first of the unembedding
 //   logits   f32 [ROWS][VOCAB]
-//   grid     (count / WG, 1, 1), rounded up and folded over y       workgroup (WG, 1, 1)
+//   grid     (count / (WG OUTPUTS), 1, 1), rounded up and folded over y       workgroup (WG, 1, 1)
 //   source   openai/gpt-oss torch/model.py Transformer.forward: norm, unembedding
 //   host     runtime/kernel/unembed_decode.go
 //
-// A lane makes one logit by itself, in ascending order of the inputs, and for that the norm as well: where the rows are short,
-// joining lanes costs more than the product. All lanes read the same x at once; the weights of a lane lie side by side.
+// A lane makes OUTPUTS logits by itself, in ascending order of the inputs, and for them the norm as well: where the rows are short,
+// joining lanes costs more than the product. All lanes read the same x at once; x and the norm are read once for OUTPUTS weight rows.
 //
-//const ROWS   rows of the batch
-//const WIDTH  hidden size, multiple of 8
-//const VOCAB  ids
-//const WG     workgroup size
+//const ROWS     rows of the batch
+//const WIDTH    hidden size, multiple of 8
+//const VOCAB    ids
+//const OUTPUTS  outputs of a lane
+//const WG       workgroup size
 //use bf16
 
 struct Params {
@@ -31,25 +32,42 @@ const CHUNKS: u32 = WIDTH / 8u;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let output = ((workgroup.x + (workgroup.y * grid.x)) * WG) + lane;
+  let output = ((workgroup.x + (workgroup.y * grid.x)) * (WG * OUTPUTS)) + lane;
   if (output >= params.count) { return; }
+//unroll o OUTPUTS
+  let output_$o = output + ($ou * WG);
+  let weightRow_$o = min(output_$o, params.count - 1u) * CHUNKS; // beyond the last row: computed, not written
+//end
 //unroll r ROWS
   var square_$r = 0.0;
-  var sum_$r = 0.0;
+//unroll o OUTPUTS
+  var sum_$r_$o = 0.0;
+//end
 //end
   for (var c = 0u; c < CHUNKS; c += 1u) {
-    let w = weights[(output * CHUNKS) + c];
     let norm = norms[c];
-    let even_w = bf16Even(w) * bf16Even(norm);
-    let odd_w = bf16Odd(w) * bf16Odd(norm);
+    let even_norm = bf16Even(norm);
+    let odd_norm = bf16Odd(norm);
 //unroll r ROWS
     let a_$r = x[($ru * (WIDTH / 4u)) + (2u * c)];
     let b_$r = x[(($ru * (WIDTH / 4u)) + (2u * c)) + 1u];
     square_$r += dot(a_$r, a_$r) + dot(b_$r, b_$r);
-    sum_$r += dot(even_w, evens(a_$r, b_$r)) + dot(odd_w, odds(a_$r, b_$r));
+    let even_$r = evens(a_$r, b_$r) * even_norm;
+    let odd_$r = odds(a_$r, b_$r) * odd_norm;
+//end
+//unroll o OUTPUTS
+    let w_$o = weights[weightRow_$o + c];
+    let even_w_$o = bf16Even(w_$o);
+    let odd_w_$o = bf16Odd(w_$o);
+//unroll r ROWS
+    sum_$r_$o += dot(even_w_$o, even_$r) + dot(odd_w_$o, odd_$r);
+//end
 //end
   }
 //unroll r ROWS
-  logits[($ru * VOCAB) + (params.first + output)] = sum_$r * inverseSqrt((square_$r / f32(WIDTH)) + params.eps);
+  let rms_$r = inverseSqrt((square_$r / f32(WIDTH)) + params.eps);
+//unroll o OUTPUTS
+  if (output_$o < params.count) { logits[($ru * VOCAB) + (params.first + output_$o)] = sum_$r_$o * rms_$r; }
+//end
 //end
 }

@@ -30,11 +30,12 @@ type UnembedArgs struct {
 // unembedOutputs is the number of logits of a workgroup: 8 loads of 16 bytes in flight in each lane.
 const unembedOutputs = 8
 
-// A hidden state of at most narrowHidden elements leaves most lanes of unembed_decode without work; unembed_narrow has a logit a
-// lane. Small models have the large vocabulary too, so this is most of their work.
+// A hidden state of at most narrowHidden elements leaves most lanes of unembed_decode without work; unembed_narrow has a few logits
+// a lane. Small models have the large vocabulary too, so this is most of their work.
 const (
 	narrowHidden  = 512
-	narrowOutputs = 64
+	narrowLanes   = 64
+	narrowOutputs = 4 // of a lane
 )
 
 func (c UnembedConfig) narrow() bool { return c.Hidden <= narrowHidden }
@@ -42,7 +43,7 @@ func (c UnembedConfig) narrow() bool { return c.Hidden <= narrowHidden }
 // outputs is the number of logits of a workgroup.
 func (c UnembedConfig) outputs() int {
 	if c.narrow() {
-		return narrowOutputs
+		return narrowLanes * narrowOutputs
 	}
 	return unembedOutputs
 }
@@ -56,7 +57,7 @@ func (c UnembedConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 		return shaders.Shader{}, err
 	}
 	if c.narrow() {
-		return shaders.Build("unembed_narrow", v, map[string]int{"ROWS": c.Rows, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "WG": c.outputs()})
+		return shaders.Build("unembed_narrow", v, map[string]int{"ROWS": c.Rows, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "OUTPUTS": narrowOutputs, "WG": narrowLanes})
 	}
 	return shaders.Build("unembed_decode", v, map[string]int{
 		"ROWS": c.Rows, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "OUTPUTS": c.outputs(), "WG": lanes(c.Hidden/8, 64, denseLanes),
