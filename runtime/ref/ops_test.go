@@ -109,6 +109,19 @@ func TestLinearRowAgreesWithTensor(t *testing.T) {
 	})
 }
 
+// TestScaledBF16IsExact tries every finite bfloat16, subnormal ones as well.
+func TestScaledBF16IsExact(t *testing.T) {
+	for b := range 1 << 16 {
+		want := float64(tensor.FromBF16(uint16(b)))
+		if math.IsInf(want, 0) || math.IsNaN(want) {
+			continue
+		}
+		if got := scaledBF16(uint16(b)) * bf16Scale; math.Float64bits(got) != math.Float64bits(want) {
+			t.Errorf("%#04x is %v, want %v", b, got, want)
+		}
+	}
+}
+
 // TestMatMul compares with the definition, over shapes below, at and above the tiles and for parts of the rows.
 func TestMatMul(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
