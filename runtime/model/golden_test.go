@@ -103,6 +103,9 @@ func goldenGreedy(t *testing.T, m *Model, c *goldentest.Case) {
 
 // goldenLong runs 4,500 tokens: past the original context of 4,096, many times the window, through many chunks.
 func goldenLong(t *testing.T, m *Model, l *goldentest.Long) {
+	if testing.Short() {
+		t.Skip("-short leaves out the text of 4,500 tokens")
+	}
 	var d goldentest.Difference
 	for i, row := range rows(t, newSequence(t, m), l.Tokens, l.Positions) {
 		d.Add(&l.Want, i, row)
