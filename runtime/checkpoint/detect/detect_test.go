@@ -88,3 +88,44 @@ func TestManifestFirst(t *testing.T) {
 	_, err = OpenPacked(t.Context(), gguf, Options{})
 	checkpointtest.WantError(t, err, packed.ErrNoHashes.Error())
 }
+
+// TestFolderOfGGUF: a folder with one model's GGUF file is opened; safetensors come first; of several models one must be named.
+func TestFolderOfGGUF(t *testing.T) {
+	golden := "../../../testdata/golden/gqa_window8/"
+	data, err := os.ReadFile(golden + "model.gguf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hf, err := OpenDir(golden + "model")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name string) {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one.gguf")
+	c, err := OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !maps.EqualFunc(checkpointtest.Collect(t, hf), checkpointtest.Collect(t, c), bytes.Equal) {
+		t.Error("other bytes")
+	}
+	if _, err := OpenFS(os.DirFS(dir)); err != nil {
+		t.Error(err)
+	}
+	write("two.gguf")
+	_, err = OpenDir(dir)
+	checkpointtest.WantError(t, err, "checkpoint: "+dir+` holds 2 models: name the file of one of them: "one.gguf", "two.gguf"`)
+	dir = checkpointtest.WriteSmall(t)
+	write("one.gguf")
+	if c, err = OpenDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	if c.Config().Layers != 3 {
+		t.Errorf("%d layers, want those of the safetensors files", c.Config().Layers)
+	}
+}
