@@ -11,7 +11,7 @@ import (
 )
 
 // maxJSONBytes is above the largest file of this kind that is read, a manifest; it keeps a wrong file from filling memory.
-const maxJSONBytes = 16 << 20
+const maxJSONBytes = 8 << 20
 
 // PartExt ends the names of files that are being written.
 const PartExt = ".part"

@@ -75,6 +75,9 @@ func OpenFS(fsys fs.FS) (*checkpoint.Checkpoint, error) {
 func openFS(fsys fs.FS, where string) (*checkpoint.Checkpoint, error) {
 	m, err := packedFS(fsys)
 	if err == nil {
+		if err := m.Manifest.CheckFiles(fsys); err != nil { // nothing is loaded of a model that is not whole
+			return nil, err
+		}
 		return m.Checkpoint, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, packed.ErrOtherFormat) {

@@ -129,3 +129,37 @@ func TestFolderOfGGUF(t *testing.T) {
 		t.Errorf("%d layers, want those of the safetensors files", c.Config().Layers)
 	}
 }
+
+// TestIncompletePack: of a packed model with a chunk that is missing, short or no file nothing is loaded.
+func TestIncompletePack(t *testing.T) {
+	dir := t.TempDir()
+	src, err := OpenDir("../../../testdata/golden/gqa_window8/model")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := packed.Pack(t.Context(), src, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	m, err := packed.ReadManifest(os.DirFS(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk := filepath.Join(dir, filepath.FromSlash(m.Chunks[1].URL))
+	for _, c := range []struct {
+		damage func() error
+		want   string
+	}{
+		{func() error { return os.Truncate(chunk, m.Chunks[1].Bytes-1) }, "the file has … bytes, … are needed: copy or download it again"},
+		{func() error { return os.Remove(chunk) }, "the file is missing: copy or download it again"},
+		{func() error { return os.Mkdir(chunk, 0o777) }, "this is not a regular file"},
+	} {
+		if err := c.damage(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := OpenDir(dir)
+		checkpointtest.WantError(t, err, "checkpoint: chunk "+m.Chunks[1].URL+": "+c.want)
+		if _, err := OpenPacked(t.Context(), dir, Options{}); err != nil { // to be verified, which lists all that is wrong
+			t.Error(err)
+		}
+	}
+}

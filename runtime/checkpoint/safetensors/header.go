@@ -134,7 +134,7 @@ func parseEntry(name string, raw []byte) (entry, error) {
 		Offsets fewNumbers    `json:"data_offsets"`
 	}
 	if err := json.Unmarshal(raw, &j); err != nil {
-		return entry{}, err
+		return entry{}, fmt.Errorf("%.300s", err)
 	}
 	if j.DType == nil || j.Shape == nil || len(j.Offsets) != 2 {
 		return entry{}, fmt.Errorf("want dtype, shape and two data_offsets")
