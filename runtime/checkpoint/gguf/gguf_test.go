@@ -388,7 +388,7 @@ func TestOpenErrors(t *testing.T) {
 		{"TruncatedHeader", data[:1000], "the file ends inside its header: the download is incomplete, fetch it again"},
 		{"Counts", append(slices.Clone(data[:8]), bytes.Repeat([]byte{255}, 16)...), "18446744073709551615 tensors and 18446744073709551615 values: the file is damaged, download it again"},
 		{"KeyCount", binary.LittleEndian.AppendUint64(slices.Clone(data[:16]), maxKeys+1), "… tensors and 4097 values: the file is damaged, download it again"},
-		{"StringLength", append(slices.Clone(data[:24]), bytes.Repeat([]byte{255}, 8)...), `value "": a string has 18446744073709551615 bytes, at most 1024 are expected: the file is damaged, download it again`},
+		{"StringLength", append(slices.Clone(data[:24]), bytes.Repeat([]byte{255}, 8)...), `value "": a string has 18446744073709551615 bytes, at most 256 are expected: the file is damaged, download it again`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "model.gguf")

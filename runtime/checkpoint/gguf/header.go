@@ -96,7 +96,7 @@ type header struct {
 const (
 	maxHeader = 64 << 20
 	maxString = 1 << 20
-	maxName   = 1 << 10
+	maxName   = 1 << 8
 	maxKeys   = 1 << 12
 	maxInfos  = 1 << 16
 	maxArray  = 1 << 10 // elements, one for each layer

@@ -17,7 +17,7 @@ import (
 const (
 	maxHeaderBytes = 16 << 20 // of all files of a checkpoint together
 	maxTensors     = 1 << 16
-	maxNameBytes   = 1 << 10
+	maxNameBytes   = 1 << 8
 	maxDimensions  = 8
 )
 

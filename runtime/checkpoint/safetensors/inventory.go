@@ -46,6 +46,9 @@ func listFiles(fsys fs.FS) (fileList, error) {
 		if err != nil {
 			return fileList{}, fmt.Errorf("checkpoint: %w", err)
 		}
+		if i := slices.IndexFunc(names, func(name string) bool { return !ordinary(name) }); i >= 0 {
+			return fileList{}, fmt.Errorf("checkpoint: the file name %.100q is not one of a published model: rename the file", names[i])
+		}
 		return fileList{names: names}, nil
 	}
 	if err != nil {
@@ -68,11 +71,16 @@ func listFiles(fsys fs.FS) (fileList, error) {
 		return fileList{}, fmt.Errorf("checkpoint: %s: weight_map names %d files, at most %d are possible: download it again", indexName, len(names), maxFiles)
 	}
 	for _, name := range names {
-		if !fs.ValidPath(name) || name == "." || len(name) > maxNameBytes || strings.ContainsFunc(name, unicode.IsControl) {
+		if !ordinary(name) {
 			return fileList{}, fmt.Errorf("checkpoint: %s: weight_map names %.100q, which is no file of the directory: download it again", indexName, name)
 		}
 	}
 	return fileList{names: names, index: j.WeightMap}, nil
+}
+
+// ordinary says that a name is of a file in the directory, and can be shown in a message.
+func ordinary(name string) bool {
+	return fs.ValidPath(name) && name != "." && len(name) <= maxNameBytes && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // inventory is every tensor of a checkpoint's files.
@@ -183,7 +191,7 @@ func (inv *inventory) find(name string, dtype gptoss.DType, shape []int) (stored
 		return s, inv.missing(name)
 	}
 	if s.dtype != dtype {
-		return s, fmt.Errorf("checkpoint: %s: tensor %q has type %s, want %s: use the checkpoint as published, with BF16 weights and MXFP4 experts", s.file, name, s.dtype, dtype)
+		return s, fmt.Errorf("checkpoint: %s: tensor %q has type %.20q, want %q: use the checkpoint as published, with BF16 weights and MXFP4 experts", s.file, name, s.dtype, dtype)
 	}
 	if !slices.EqualFunc(s.shape, shape, func(a int64, b int) bool { return a == int64(b) }) {
 		return s, fmt.Errorf("checkpoint: %s: tensor %q has shape %v, want %v: the file does not belong to this config.json", s.file, name, s.shape, shape)

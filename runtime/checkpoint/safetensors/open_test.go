@@ -343,7 +343,10 @@ func TestOpenErrors(t *testing.T) {
 		}, "checkpoint: model.safetensors: this is not a regular file"},
 		{"WrongType", hf, func(m fstest.MapFS) {
 			edit(t, m, singleName, func(ts map[string]rawTensor) { x := ts[q]; ts[q] = rawTensor{"F16", x.Shape, x.data} })
-		}, `checkpoint: model.safetensors: tensor "` + q + `" has type F16, want BF16: use the checkpoint as published, with BF16 weights and MXFP4 experts`},
+		}, `checkpoint: model.safetensors: tensor "` + q + `" has type "F16", want "BF16": use the checkpoint as published, with BF16 weights and MXFP4 experts`},
+		{"TypeWithEscapeSequence", hf, func(m fstest.MapFS) {
+			edit(t, m, singleName, func(ts map[string]rawTensor) { x := ts[q]; ts[q] = rawTensor{"\x1b[2J", x.Shape, x.data} })
+		}, `checkpoint: model.safetensors: tensor "` + q + `" has type "\x1b[2J", want "BF16": use the checkpoint as published, with BF16 weights and MXFP4 experts`},
 		{"WrongShape", hf, func(m fstest.MapFS) {
 			edit(t, m, singleName, func(ts map[string]rawTensor) { x := ts[q]; ts[q] = rawTensor{"BF16", []int64{64, 256}, x.data} })
 		}, `checkpoint: model.safetensors: tensor "` + q + `" has shape [64 256], want [256 64]: the file does not belong to this config.json`},
