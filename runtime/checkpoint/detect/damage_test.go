@@ -25,7 +25,9 @@ func metaBytes(name string, data []byte) int {
 		return 8 + int(binary.LittleEndian.Uint64(data))
 	case ".gguf":
 		last := "output.weight" // name of the last tensor; dimensions, type and offset follow
-		return bytes.LastIndex(data, []byte(last)) + len(last) + 4 + 2*8 + 4 + 8
+		if i := bytes.LastIndex(data, []byte(last)); i >= 0 {
+			return i + len(last) + 4 + 2*8 + 4 + 8
+		}
 	}
 	return len(data)
 }
@@ -189,20 +191,20 @@ func TestLargeDamage(t *testing.T) {
 			return errors.Join(err, growBy(path, data))
 		}
 	}
-	text := func(before string, n int, each func(i int) string, after string) func(path string) error {
+	text := func(parts ...string) func(path string) error {
+		return func(path string) error { return os.WriteFile(path, []byte(strings.Join(parts, "")), 0o644) }
+	}
+	large := func(begin string, n int64) func(path string) error {
 		return func(path string) error {
-			b := bytes.NewBufferString(before)
-			for i := range n {
-				b.WriteString(each(i))
-			}
-			b.WriteString(after)
-			return os.WriteFile(path, b.Bytes(), 0o644)
+			return errors.Join(os.WriteFile(path, []byte(begin), 0o644), growBy(path, n))
 		}
 	}
-	same := func(s string) func(int) string { return func(int) string { return s } }
-	var tensors strings.Builder
-	for i := range 200_000 {
-		fmt.Fprintf(&tensors, `"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},`, i)
+	each := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
 	}
 	ggufStart := func(nTensors, nValues uint64) []byte {
 		return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64([]byte("GGUF\x03\x00\x00\x00"), nTensors), nValues)
@@ -211,37 +213,33 @@ func TestLargeDamage(t *testing.T) {
 		form, file string
 		write      func(path string) error
 	}{
-		{"one file", "model.safetensors", header("{"+tensors.String()+`"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`, 0)},
-		{"one file", "model.safetensors", header("{"+strings.Repeat(" ", 90<<20)+"}", 0)},
+		{"one file", "model.safetensors", header("{"+each(200_000, `"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},`)+`"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`, 0)},
+		{"one file", "model.safetensors", large("\x00\x00\xa0\x05\x00\x00\x00\x00{", 90<<20)},
 		{"one file", "model.safetensors", header(`{"x":{"dtype":"U8","shape":[1`+strings.Repeat(",1", 7<<20)+`],"data_offsets":[0,1]}}`, 1)},
 		{"one file", "model.safetensors", header(`{"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1`+strings.Repeat(",1", 7<<20)+`]}}`, 1)},
 		{"one file", "model.safetensors", header(`{"__metadata__":`+strings.Repeat("[", 15<<20)+`}`, 1)},
 		{"one file", "model.safetensors", header(`{"x":{"dtype":"U8","shape":[2199023255552],"data_offsets":[0,2199023255552]}}`, 2<<40)},
-		{"one file", "config.json", text(`{"model_type":"gpt_oss","architectures":["x"`, 15<<20, same(`,"x"`), "]}")},
-		{"one file", "config.json", text(`{"model_type":"gpt_oss","eos_token_id":[1`, 30<<20, same(",1"), "]}")},
-		{"one file", "config.json", text(`{"model_type":"gpt_oss","eos_token_id":[1`, 500_000, same(",1"), "]}")},
-		{"one file", "config.json", text("", 60<<20, same("["), "")},
-		{"one file", "generation_config.json", text(`{"eos_token_id":[1`, 500_000, func(i int) string { return fmt.Sprint(",", i) }, "]}")},
-		{"shards", "model.safetensors.index.json", text(`{"weight_map":{"x":"y"`, 3_000_000, func(i int) string { return fmt.Sprintf(`,"%d":"x"`, i) }, "}}")},
-		{"shards", "model.safetensors.index.json", text(`{"weight_map":{"x":"y"`, 250_000, func(i int) string { return fmt.Sprintf(`,"%d":"%d"`, i, i) }, "}}")},
-		{"packed", "manifest.json", text(`{"format":"gossamer-manifest","version":1,"chunks":[{}`, 2_500_000, same(",{}"), "]}")},
-		{"packed", "manifest.json", text(`{"format":"gossamer-manifest","version":1,"chunks":[{"url":"x","bytes":1,"sha256":"`+strings.Repeat("0", 64)+`"}`, 300_000, same(`,{"bytes":1111111111111}`), "]}")},
-		{"packed", "manifest.json", text(`{"format":"gossamer-manifest","version":1,"tensors":[{"shape":[1`, 4_000_000, same(",1"), "]}]}")},
-		{"packed", "manifest.json", text(`{"format":"gossamer-manifest","version":1,"config":`, 8_000_000, same("["), "}")},
-		{"gguf", "model.gguf", text(string(ggufStart(1<<40, 1<<40)), 8<<20, same("\x00"), "")},
-		{"gguf", "model.gguf", func(path string) error { // empty strings without end
-			data := append(ggufStart(0, 1), "\x01\x00\x00\x00\x00\x00\x00\x00x\x09\x00\x00\x00\x08\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\x7f"...)
-			return errors.Join(os.WriteFile(path, data, 0o644), growBy(path, 1<<40))
-		}},
-		{"gguf", "model.gguf", func(path string) error { // tensors without name and dimension
-			return errors.Join(os.WriteFile(path, ggufStart(1<<16, 0), 0o644), growBy(path, 1<<40))
-		}},
-		{"gguf", "model.gguf", text(string(ggufStart(1<<16, 0)), 1<<16, func(i int) string {
-			return "\x10\x00\x00\x00\x00\x00\x00\x00" + fmt.Sprintf("%016d", i) + "\x01\x00\x00\x00\x20\x00\x00\x00\x00\x00\x00\x00\x63\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-		}, "")},
-		{"gguf", "model.gguf", text(string(ggufStart(0, 1<<12)), 1<<12, func(i int) string { // large texts
-			return "\x04\x00\x00\x00\x00\x00\x00\x00" + fmt.Sprintf("%04d", i) + "\x08\x00\x00\x00\x00\x80\x00\x00\x00\x00\x00\x00" + strings.Repeat("x", 1<<15)
-		}, "")},
+		{"one file", "config.json", large(`{"model_type":"gpt_oss","architectures":["x"`, 60<<20)},
+		{"one file", "config.json", text(`{"architectures":["x"`, strings.Repeat(`,"x"`, 1<<18-20), "]}")},
+		{"one file", "config.json", text(`{"model_type":"gpt_oss","layer_types":[""`, strings.Repeat(`,""`, 300_000), "]}")},
+		{"one file", "config.json", text(`{"model_type":"gpt_oss","eos_token_id":[1`, strings.Repeat(",1", 500_000), "]}")},
+		{"one file", "config.json", text(strings.Repeat("[", 1<<20))},
+		{"one file", "generation_config.json", text(`{"eos_token_id":[1`, each(150_000, ",%d"), "]}")},
+		{"shards", "model.safetensors.index.json", large(`{"weight_map":{"x":"y"`, 60<<20)},
+		{"shards", "model.safetensors.index.json", text(`{"weight_map":{"x":"y"`, each(200_000, `,"%d":"%[1]d"`), "}}")},
+		{"packed", "manifest.json", text(`{"format":"gossamer-manifest","version":1,"chunks":[{}`, strings.Repeat(",{}", 2_500_000), "]}")},
+		{"packed", "manifest.json", text(`{"format":"gossamer-manifest","version":1,"chunks":[{"url":"x","bytes":1}`, strings.Repeat(`,{"bytes":1111111111111}`, 300_000), "]}")},
+		{"packed", "manifest.json", text(`{"format":"gossamer-manifest","version":1,"tensors":[{"shape":[1`, strings.Repeat(",1", 4_000_000), "]}]}")},
+		{"packed", "manifest.json", text(`{"format":"gossamer-manifest","version":1,"tensors":[{"shape":[1`, strings.Repeat(",1111111", 1_000_000), "]}]}")},
+		{"packed", "manifest.json", text(`{"format":"gossamer-manifest","version":1,"config":`, strings.Repeat("[", 8_000_000), "}")},
+		{"gguf", "model.gguf", text(string(ggufStart(1<<40, 1<<40)))},
+		{"gguf", "model.gguf", large(string(ggufStart(0, 1))+ // empty texts without end
+			"\x01\x00\x00\x00\x00\x00\x00\x00x\x09\x00\x00\x00\x08\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\x7f", 1<<40)},
+		{"gguf", "model.gguf", large(string(ggufStart(1<<16, 0)), 1<<40)}, // tensors without name and dimension
+		{"gguf", "model.gguf", text(string(ggufStart(1<<16, 0)), each(1<<16, // many tensors
+			"\x10\x00\x00\x00\x00\x00\x00\x00%016d\x01\x00\x00\x00\x20\x00\x00\x00\x00\x00\x00\x00\x63\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))},
+		{"gguf", "model.gguf", text(string(ggufStart(0, 1<<12)), each(1<<12, // large texts
+			"\x04\x00\x00\x00\x00\x00\x00\x00%04d\x08\x00\x00\x00\x00\x80\x00\x00\x00\x00\x00\x00"+strings.Repeat("x", 1<<15)))},
 	} {
 		dir := t.TempDir()
 		f := byName[c.form]
@@ -260,9 +258,8 @@ func TestLargeDamage(t *testing.T) {
 			file.Close()
 		}
 		d := damagedCase{*f, fmt.Sprintf("%s: %q", c.file, head), dir}
-		_, _, err := d.load(t)
-		accepted, took := d.check(t)
-		if accepted {
+		took, err := d.check(t)
+		if err == nil {
 			t.Errorf("%s: accepted", d.what)
 		}
 		t.Logf("%v, %s: %.200v", took, d.what, err)

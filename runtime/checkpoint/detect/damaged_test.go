@@ -4,6 +4,7 @@ package detect
 
 import (
 	"bytes"
+	"encoding/binary"
 	"flag"
 	"fmt"
 	"maps"
@@ -65,8 +66,8 @@ func TestDamagedCheckpoints(t *testing.T) {
 		f.write(t, dir)
 		what := f.damage(t, r, dir)
 		c := damagedCase{f, fmt.Sprintf("case %d, %s: %s", i, f.name, what), dir}
-		ok, took := c.check(t)
-		if ok {
+		took, err := c.check(t)
+		if err == nil {
 			accepted++
 		}
 		if slow = max(slow, took); took > damagedTime {
@@ -105,9 +106,11 @@ func forms(t *testing.T) []form {
 	original := write("original", checkpointtest.Options{Original: true})
 	inPlace := write("manifest beside files", checkpointtest.Options{})
 	chunks := filepath.Join(root, "packed")
-	file := filepath.Join(root, "gguf")
-	if err := os.MkdirAll(file, 0o777); err != nil {
-		t.Fatal(err)
+	file, parts := filepath.Join(root, "gguf"), filepath.Join(root, "split gguf")
+	for _, dir := range []string{file, parts} {
+		if err := os.Mkdir(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
 	}
 	src := openForm(t, one)
 	if _, err := packed.Pack(t.Context(), src, chunks, nil); err != nil {
@@ -119,11 +122,12 @@ func forms(t *testing.T) []form {
 	if err := gguf.Write(t.Context(), src, filepath.Join(file, "model.gguf"), gguf.Options{Name: "damaged"}, nil); err != nil {
 		t.Fatal(err)
 	}
+	splitGGUF(t, filepath.Join(file, "model.gguf"), parts)
 	var forms []form
-	for _, dir := range []string{one, shards, original, chunks, inPlace, file, file} {
-		f := form{name: filepath.Base(dir), files: map[string][]byte{}, meta: map[string]int{}}
-		if dir == file && forms[len(forms)-1].name == f.name {
-			f.open = "model.gguf"
+	for _, path := range []string{one, shards, original, chunks, inPlace, file, filepath.Join(file, "model.gguf"), filepath.Join(parts, secondPart)} {
+		dir, f := path, form{name: filepath.Base(path), files: map[string][]byte{}, meta: map[string]int{}}
+		if strings.HasSuffix(path, ".gguf") {
+			dir, f.open = filepath.Split(path)
 		}
 		for name := range checkpointtest.ListFiles(t, dir) {
 			data, err := os.ReadFile(filepath.Join(dir, name))
@@ -137,6 +141,45 @@ func forms(t *testing.T) []form {
 		forms = append(forms, f)
 	}
 	return forms
+}
+
+const firstPart, secondPart = "model-00001-of-00002.gguf", "model-00002-of-00002.gguf"
+
+// splitGGUF divides a file into one with the metadata and one with the tensors.
+func splitGGUF(t *testing.T, path, dir string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u64 := binary.LittleEndian.Uint64
+	nTensors, nValues, at := u64(data[8:]), u64(data[16:]), 24
+	for range nValues {
+		at += 8 + int(u64(data[at:])) + 4
+		if data[at-4] == 8 { // a text
+			at += 8 + int(u64(data[at:]))
+		} else { // a number of four bytes
+			at += 4
+		}
+	}
+	infos := metaBytes(path, data)
+	number := func(key string, v int) []byte {
+		b := append(binary.LittleEndian.AppendUint64(nil, uint64(len(key))), key...)
+		return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b, 4), uint32(v))
+	}
+	write := func(name string, part int, tensors, values uint64, header, weights []byte) {
+		b := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(bytes.Clone(data[:8]), tensors), values+3)
+		b = append(b, number("split.no", part)...)
+		b = append(b, number("split.count", 2)...)
+		b = append(b, number("split.tensors.count", int(nTensors))...)
+		b = append(b, header...)
+		b = append(b, make([]byte, -len(b)&31)...)
+		if err := os.WriteFile(filepath.Join(dir, name), append(b, weights...), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(firstPart, 0, 0, nValues, data[24:at], nil)
+	write(secondPart, 1, nTensors, 0, data[at:infos], data[(infos+31)&^31:])
 }
 
 func openForm(t *testing.T, path string) *checkpoint.Checkpoint {
@@ -169,8 +212,8 @@ type damagedCase struct {
 	dir  string
 }
 
-// check opens and loads the checkpoint and says whether it was accepted, and how long that took.
-func (c *damagedCase) check(t *testing.T) (accepted bool, took time.Duration) {
+// check opens and loads the checkpoint and says how long that took, and with which error it was refused.
+func (c *damagedCase) check(t *testing.T) (took time.Duration, err error) {
 	t.Helper()
 	size := int64(0) // sparse files and links to devices count as nothing
 	for name := range c.files {
@@ -186,7 +229,7 @@ func (c *damagedCase) check(t *testing.T) (accepted bool, took time.Duration) {
 	}
 	if err != nil {
 		checkSentence(t, c.what, err)
-		return false, took
+		return took, err
 	}
 	if !maps.EqualFunc(c.want, got, bytes.Equal) {
 		t.Errorf("%s: accepted, with other bytes", c.what)
@@ -196,7 +239,7 @@ func (c *damagedCase) check(t *testing.T) (accepted bool, took time.Duration) {
 	if d := cmp.Diff(c.cfg, config, free); d != "" {
 		t.Errorf("%s: accepted, with another configuration (-want +got):\n%s", c.what, d)
 	}
-	return true, took
+	return took, nil
 }
 
 func (c *damagedCase) load(t *testing.T) (checkpointtest.Collector, *gptoss.Config, error) {

@@ -87,7 +87,7 @@ func readRaw(t testing.TB) *raw {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := readHeader(bytes.NewReader(data), int64(len(data)))
+	h, err := readHeader(bytes.NewReader(data), int64(len(data)), maxHeader)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,12 +89,13 @@ type tensorInfo struct {
 type header struct {
 	values  map[string]any // int64, float64, string, bool; short arrays of the model's numbers are []any, others are left out
 	tensors map[string]tensorInfo
+	bytes   int64 // read
 }
 
 // Limits of what is read into memory. A real header has 13 MB, most of it the vocabulary, which is left out; its longest string is
 // a chat template, and there are about 40 keys and 700 tensors.
 const (
-	maxHeader = 64 << 20
+	maxHeader = 64 << 20 // of all files of a model together
 	maxString = 1 << 20
 	maxName   = 1 << 8
 	maxKeys   = 1 << 12
@@ -102,9 +103,9 @@ const (
 	maxArray  = 1 << 10 // elements, one for each layer
 )
 
-// readHeader reads everything before the data of a file of fileBytes bytes. Errors do not name the file.
-func readHeader(r io.Reader, fileBytes int64) (*header, error) {
-	g := &headerReader{r: bufio.NewReaderSize(r, 1<<16), size: fileBytes}
+// readHeader reads everything before the data of a file of fileBytes bytes, at most limit bytes. Errors do not name the file.
+func readHeader(r io.Reader, fileBytes, limit int64) (*header, error) {
+	g := &headerReader{r: bufio.NewReaderSize(r, 1<<16), size: fileBytes, limit: limit}
 	h, err := g.header()
 	if err == nil {
 		err = g.err
@@ -117,11 +118,12 @@ func readHeader(r io.Reader, fileBytes int64) (*header, error) {
 
 // headerReader reads the header. The first error stays in err, after which every method returns zero.
 type headerReader struct {
-	r    *bufio.Reader
-	pos  int64
-	size int64 // of the file
-	err  error
-	word [8]byte // of fixed
+	r     *bufio.Reader
+	pos   int64
+	size  int64 // of the file
+	limit int64 // of pos
+	err   error
+	word  [8]byte // of fixed
 }
 
 func (g *headerReader) fail(format string, args ...any) error {
@@ -137,8 +139,8 @@ func (g *headerReader) need(n int64) bool {
 	case g.err != nil:
 	case n < 0 || n > g.size-g.pos:
 		g.err = io.ErrUnexpectedEOF
-	case n > maxHeader-g.pos:
-		g.fail("the header has more than %d bytes: this is not a file of gpt-oss, or it is damaged", maxHeader)
+	case n > g.limit-g.pos:
+		g.fail("the header has more than %d bytes: this is not a file of gpt-oss, or it is damaged", g.limit)
 	}
 	return g.err == nil
 }
@@ -237,6 +239,7 @@ func (g *headerReader) header() (*header, error) {
 			return nil, fmt.Errorf("general.alignment is %v", v)
 		}
 	}
+	h.bytes = g.pos
 	return h, g.checkData(h, order, alignment)
 }
 

@@ -19,7 +19,7 @@ func FuzzHeader(f *testing.F) {
 	f.Add(fmt.Appendf(nil, "GGUF\x03\x00\x00\x00%s", make([]byte, 16)), int64(100))
 	f.Fuzz(func(t *testing.T, data []byte, size int64) {
 		size = max(size, int64(len(data)))
-		h, err := readHeader(bytes.NewReader(data), size)
+		h, err := readHeader(bytes.NewReader(data), size, maxHeader)
 		if err != nil {
 			return
 		}

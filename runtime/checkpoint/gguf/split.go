@@ -35,7 +35,7 @@ func partOf(name string) part {
 // readModel reads the header of a file, and those of the other files if it is one of several. The first file has the metadata; the
 // others say which part they are.
 func readModel(fsys fs.FS, dir, name string) (*header, []string, error) {
-	h, err := readFile(fsys, name)
+	h, err := readFile(fsys, name, maxHeader)
 	if err != nil {
 		return nil, nil, fileError(dir, name, err)
 	}
@@ -52,7 +52,7 @@ func readModel(fsys fs.FS, dir, name string) (*header, []string, error) {
 	for i := range int(count) {
 		file := fmt.Sprintf("%s-%05d-of-%s%s", m[1], i+1, m[3], name[len(name)-len(extension):])
 		files = append(files, file)
-		if h, err = readFile(fsys, file); err == nil {
+		if h, err = readFile(fsys, file, maxHeader-model.bytes); err == nil {
 			err = model.addPart(h, i, count)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
@@ -73,6 +73,7 @@ func (h *header) addPart(p *header, no int, count int64) error {
 	if p.values["split.no"] != any(int64(no)) || p.values["split.count"] != any(count) {
 		return fmt.Errorf("by its contents this is not part %d of %d: download it again, or give it the name that it was published with", no+1, count)
 	}
+	h.bytes += p.bytes
 	if no == 0 {
 		h.values = p.values
 	}
@@ -89,11 +90,11 @@ func (h *header) addPart(p *header, no int, count int64) error {
 	return nil
 }
 
-func readFile(fsys fs.FS, name string) (*header, error) {
+func readFile(fsys fs.FS, name string, limit int64) (*header, error) {
 	f, size, err := checkpoint.OpenRegular(fsys, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return readHeader(f, size)
+	return readHeader(f, size, limit)
 }
