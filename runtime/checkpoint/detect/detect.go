@@ -94,7 +94,7 @@ func openFS(fsys fs.FS, where string) (*checkpoint.Checkpoint, error) {
 	case errors.Is(err, packed.ErrOtherFormat):
 		return nil, err
 	}
-	return nil, why
+	return nil, fmt.Errorf("%w, or a GGUF file", why)
 }
 
 // packedFS opens the packed model whose manifest is in fsys.

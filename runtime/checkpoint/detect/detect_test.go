@@ -16,7 +16,7 @@ func TestOpenDirErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "model.safetensors")
 	_, err := OpenDir(dir)
-	checkpointtest.WantError(t, err, "checkpoint: no .safetensors file in "+dir+": give a directory with config.json and the published weights")
+	checkpointtest.WantError(t, err, "checkpoint: no .safetensors file in "+dir+": give a directory with config.json and the published weights, or a GGUF file")
 	_, err = OpenDir(file)
 	checkpointtest.WantError(t, err, "checkpoint: …")
 	if err := os.WriteFile(file, nil, 0o666); err != nil {

@@ -384,6 +384,7 @@ func TestOpenErrors(t *testing.T) {
 	}{
 		{"Empty", nil, "the file ends inside its header: the download is incomplete, fetch it again"},
 		{"NotGGUF", []byte("PK\x03\x04and so on"), "this is not a GGUF file"},
+		{"LFSPointer", []byte("version https://git-lfs.github.com/spec/v1\n"), "the file is a Git LFS pointer and not the weights: fetch them with git lfs pull"},
 		{"Truncated", data[:len(data)-1000], `tensor "…" ends at byte …, the file has …: the download is incomplete, fetch it again`},
 		{"TruncatedHeader", data[:1000], "the file ends inside its header: the download is incomplete, fetch it again"},
 		{"Counts", append(slices.Clone(data[:8]), bytes.Repeat([]byte{255}, 16)...), "18446744073709551615 tensors and 18446744073709551615 values: the file is damaged, download it again"},

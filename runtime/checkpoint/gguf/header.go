@@ -194,6 +194,9 @@ func (g *headerReader) string(limit uint64) string {
 }
 
 func (g *headerReader) header() (*header, error) {
+	if first, _ := g.r.Peek(8); string(first) == "version " {
+		return nil, errors.New("the file is a Git LFS pointer and not the weights: fetch them with git lfs pull")
+	}
 	if first := g.fixed(4); g.err == nil && string(first) != magic {
 		return nil, errors.New("this is not a GGUF file")
 	}
