@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gossamer/runtime/testenv"
 )
 
 const golden = "../../testdata/golden"
@@ -298,6 +300,53 @@ func TestDefaults(t *testing.T) {
 			}
 		}
 	}
+}
+
+// configSizes are the fields of config.json that the page reads.
+type configSizes struct {
+	Layers       int      `json:"num_hidden_layers"`
+	Hidden       int      `json:"hidden_size"`
+	Intermediate int      `json:"intermediate_size"`
+	Heads        int      `json:"num_attention_heads"`
+	KVHeads      int      `json:"num_key_value_heads"`
+	HeadDim      int      `json:"head_dim"`
+	Vocab        int      `json:"vocab_size"`
+	Window       int      `json:"sliding_window"`
+	Experts      int      `json:"num_local_experts"`
+	TopK         int      `json:"num_experts_per_tok"`
+	MaxPositions int      `json:"max_position_embeddings"`
+	LayerTypes   []string `json:"layer_types"`
+}
+
+// TestConfigExamples compares what config.json means with testdata/rules, which the page's tests read; -update writes the file.
+func TestConfigExamples(t *testing.T) {
+	type example struct {
+		Config json.RawMessage `json:"config"`
+		Sizes  *configSizes    `json:"sizes"` // null: refused
+	}
+	var examples []example
+	for _, text := range []string{
+		`{"model_type":"gpt_oss"}`, `{"num_experts":32}`, `{}`, `{"model_type":"llama"}`, `{"model_type":"llama","num_experts":8}`,
+		`{"model_type":"gpt_oss","head_dim":null,"sliding_window":null,"layer_types":null,"num_hidden_layers":3}`,
+		`{"model_type":"gpt_oss","num_experts":16,"experts_per_token":2}`,
+		`{"model_type":"gpt_oss","num_local_experts":8,"num_experts":16,"num_experts_per_tok":3,"experts_per_token":2}`,
+		`{"model_type":"gpt_oss","num_hidden_layers":2,"layer_types":["full_attention","sliding_attention"],"max_position_embeddings":5000,"sliding_window":7}`,
+		`{"model_type":"gpt_oss","num_hidden_layers":3,"layer_types":["full_attention"]}`,
+		`{"num_experts":4,"num_hidden_layers":2,"experts_per_token":2,"initial_context_length":1000,"rope_scaling_factor":2.5,"rope_ntk_beta":8}`,
+		`{"num_experts":4,"num_hidden_layers":2,"initial_context_length":2000,"rope_scaling_factor":0.5}`,
+		`{"model_type":"gpt_oss","num_hidden_layers":0}`, `{"model_type":"gpt_oss","num_hidden_layers":9007199254740991}`,
+		`{"model_type":"gpt_oss","hidden_size":"2880"}`, `{"model_type":"gpt_oss","hidden_size":2880.5}`,
+	} {
+		e := example{Config: json.RawMessage(text)}
+		if c, err := ParseConfig([]byte(text)); err == nil {
+			e.Sizes = &configSizes{c.Layers, c.Hidden, c.Intermediate, c.Heads, c.KVHeads, c.HeadDim, c.Vocab, c.Window, c.Experts, c.TopK, c.MaxPositions, nil}
+			for _, sliding := range c.Sliding {
+				e.Sizes.LayerTypes = append(e.Sizes.LayerTypes, map[bool]string{true: "sliding_attention", false: "full_attention"}[sliding])
+			}
+		}
+		examples = append(examples, e)
+	}
+	testenv.ExampleLines(t, "rules/configs.json", examples)
 }
 
 // TestConfigLimits: what is far beyond any model is refused before memory is taken for it.
