@@ -45,9 +45,10 @@ type Info struct {
 	Verified bool
 }
 
-// Open loads a model: the name of an embedded one; a directory with a published checkpoint (Hugging Face's layout, or OpenAI's
-// original one) or a packed one; or, natively, the URL of a packed model or a repository in Hugging Face's layout, which is
-// downloaded to the cache directory. The model can be used once Open returns; ctx ends the loading.
+// Open loads a model: the name of an embedded one; a directory with a published checkpoint (Hugging Face's layout, OpenAI's original
+// one, or one model's GGUF files) or a packed one; a GGUF file, or one of those that a model is split into; or, natively, the URL of a
+// packed model or a repository in Hugging Face's layout, which is downloaded to the cache directory. The model can be used once
+// Open returns; ctx ends the loading.
 func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -57,6 +58,9 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 		if ck, err = openCheckpoint(ctx, model, &o); err != nil {
 			return nil, err
 		}
+	}
+	for _, note := range ck.Notes() {
+		o.Logger.InfoContext(ctx, "the model's files", "note", note)
 	}
 	tok := o.Tokenizer
 	if tok == nil {

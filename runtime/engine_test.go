@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -118,6 +119,16 @@ func TestOpenEmbedded(t *testing.T) {
 	}
 	if _, err := gossamer.Open(t.Context(), "micro", gossamer.Options{Embedded: embedded}); err == nil || !strings.Contains(err.Error(), "(nano)") {
 		t.Errorf("an unknown name: %v", err)
+	}
+}
+
+// TestNotesAreLogged: what is worth knowing about a model's files is told where it is used.
+func TestNotesAreLogged(t *testing.T) {
+	var log strings.Builder
+	o := gossamer.Options{Backend: gossamer.CPU, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	open(t, "../testdata/golden/gqa_window8/model.gguf", o)
+	if want := `note="25 tensors are F32 in the GGUF file and become BF16"`; !strings.Contains(log.String(), want) {
+		t.Errorf("log %q, want %s", log.String(), want)
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"gossamer/runtime/gptoss"
 )
@@ -99,10 +101,36 @@ func (c *Checkpoint) find(name string) (int, error) {
 	return i, nil
 }
 
-// Unused is a note about tensors of the files that the model does not have; nothing without such tensors.
-func Unused(names []string) []string {
-	if len(names) == 0 {
-		return nil
+// LeftOver is an error about tensors of files that the model does not have, of a configuration with so many layers.
+func LeftOver(names []string, layers int) error {
+	found := 0 // layers
+	for _, name := range names {
+		for part := range strings.SplitSeq(name, ".") {
+			if n, err := strconv.Atoi(part); err == nil {
+				found = max(found, n+1)
+				break
+			}
+		}
 	}
-	return []string{fmt.Sprintf("%d tensors are not gpt-oss's and are left out: %q", len(names), slices.Sorted(slices.Values(names)))}
+	if found > layers {
+		return fmt.Errorf("there are tensors of %d layers, the configuration has %d", found, layers)
+	}
+	return fmt.Errorf("there are tensors that gpt-oss does not have: %s", Few(names))
+}
+
+// Few lists names for a message, the first ones alone where they are many.
+func Few(names []string) string {
+	const few = 3
+	names = slices.Sorted(slices.Values(names))
+	var b strings.Builder
+	for i, name := range names[:min(few, len(names))] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%.100q", name)
+	}
+	if len(names) > few {
+		fmt.Fprintf(&b, " and %d more", len(names)-few)
+	}
+	return b.String()
 }

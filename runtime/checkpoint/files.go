@@ -10,15 +10,15 @@ import (
 	"syscall"
 )
 
-// maxJSONBytes is far above any index or config; it keeps a wrong file from filling memory.
-const maxJSONBytes = 64 << 20
+// maxJSONBytes is above the largest file of this kind that is read, a manifest; it keeps a wrong file from filling memory.
+const maxJSONBytes = 8 << 20
 
 // PartExt ends the names of files that are being written.
 const PartExt = ".part"
 
 // ReadSmall reads a JSON file.
 func ReadSmall(fsys fs.FS, name string) ([]byte, error) {
-	f, _, err := OpenRegular(fsys, name)
+	f, size, err := OpenRegular(fsys, name)
 	if errors.Is(err, errNotRegular) {
 		return nil, fmt.Errorf("checkpoint: %s: %w", name, err)
 	}
@@ -26,12 +26,15 @@ func ReadSmall(fsys fs.FS, name string) ([]byte, error) {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
 	defer f.Close()
+	if size > maxJSONBytes {
+		return nil, fmt.Errorf("checkpoint: %s has %d bytes, at most %d are possible: this is not the published file", name, size, maxJSONBytes)
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxJSONBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	if len(data) > maxJSONBytes {
-		return nil, fmt.Errorf("checkpoint: %s is larger than %d bytes: this is not the published file", name, maxJSONBytes)
+	if len(data) > maxJSONBytes { // it grew
+		return nil, fmt.Errorf("checkpoint: %s has more than %d bytes: this is not the published file", name, maxJSONBytes)
 	}
 	return data, nil
 }

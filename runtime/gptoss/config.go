@@ -62,7 +62,6 @@ func (c *Config) SlidingLayers() int {
 
 // hfConfig is config.json as Hugging Face publishes it.
 type hfConfig struct {
-	Architectures []string        `json:"architectures"`
 	ModelType     string          `json:"model_type"`
 	Layers        *int            `json:"num_hidden_layers"`
 	Hidden        *int            `json:"hidden_size"`
@@ -112,70 +111,55 @@ type hfQuant struct {
 	Method string `json:"quant_method"`
 }
 
-// ParseConfig reads config.json in Hugging Face's form or OpenAI's original one and validates it. A field that is missing and
-// has no published default is an error that names it.
+// maxConfigBytes is far above any config.json, which has about 2,000 bytes.
+const maxConfigBytes = 1 << 20
+
+// ParseConfig reads config.json in Hugging Face's form or OpenAI's original one and validates it. A field that is missing has its
+// published default: those of transformers (models/gpt_oss/configuration_gpt_oss.py) and of OpenAI's code (gpt_oss/torch/model.py,
+// ModelConfig) agree, and describe gpt-oss-120b. Sizes that are not those of the weights do not fit their shapes.
 func ParseConfig(data []byte) (*Config, error) {
+	if len(data) > maxConfigBytes {
+		return nil, fmt.Errorf("gptoss: config.json: it has %d bytes, at most %d are possible: this is not the published file", len(data), maxConfigBytes)
+	}
 	var h hfConfig
 	if err := json.Unmarshal(data, &h); err != nil {
-		return nil, fmt.Errorf("gptoss: config.json: %w", err)
+		return nil, fmt.Errorf("gptoss: config.json: %.300s", err)
 	}
-	original := h.ExpertsOAI != nil && h.ModelType == ""
-	if !original {
-		if h.ModelType != "gpt_oss" {
-			return nil, fmt.Errorf("gptoss: config.json: model_type is %q, only \"gpt_oss\" is supported", h.ModelType)
-		}
-		if h.Quant != nil && h.Quant.Method != "mxfp4" {
-			return nil, fmt.Errorf("gptoss: config.json: quantization_config.quant_method is %q, only \"mxfp4\" is supported", h.Quant.Method)
-		}
-		if h.HiddenAct != "" && h.HiddenAct != "silu" {
-			return nil, fmt.Errorf("gptoss: config.json: hidden_act is %q, only \"silu\" is supported", h.HiddenAct)
-		}
-		if h.Tied {
-			return nil, fmt.Errorf("gptoss: config.json: tie_word_embeddings is true, gpt-oss has separate embeddings")
-		}
-		if h.AttentionBias != nil && !*h.AttentionBias {
-			return nil, fmt.Errorf("gptoss: config.json: attention_bias is false, gpt-oss has attention biases")
-		}
-	}
-
-	p := fieldReader{}
 	c := &Config{
-		Layers:       p.integer("num_hidden_layers", h.Layers),
-		Hidden:       p.integer("hidden_size", h.Hidden),
-		Intermediate: p.integer("intermediate_size", h.Intermediate),
-		Heads:        p.integer("num_attention_heads", h.Heads),
-		KVHeads:      p.integer("num_key_value_heads", h.KVHeads),
-		HeadDim:      p.integer("head_dim", h.HeadDim),
-		Experts:      p.integer("num_local_experts", h.Experts, h.ExpertsOAI),
-		TopK:         p.integer("num_experts_per_tok", h.TopKHF, h.TopK),
-		Vocab:        p.integer("vocab_size", h.Vocab),
-		Window:       p.integer("sliding_window", h.Window),
-		NormEps:      orDefault(h.NormEps, 1e-5),
-		SwiGLULimit:  p.float("swiglu_limit", h.SwiGLULimit),
-		SwiGLUAlpha:  orDefault(h.SwiGLUAlpha, 1.702),
-		Pad:          -1,
+		Layers:       orDefault(36, h.Layers),
+		Hidden:       orDefault(2880, h.Hidden),
+		Intermediate: orDefault(2880, h.Intermediate),
+		Heads:        orDefault(64, h.Heads),
+		KVHeads:      orDefault(8, h.KVHeads),
+		HeadDim:      orDefault(64, h.HeadDim),
+		Experts:      orDefault(128, h.Experts, h.ExpertsOAI),
+		TopK:         orDefault(4, h.TopKHF, h.TopK),
+		Vocab:        orDefault(201088, h.Vocab),
+		Window:       orDefault(128, h.Window),
+		NormEps:      orDefault(1e-5, h.NormEps),
+		SwiGLULimit:  orDefault(7, h.SwiGLULimit),
+		SwiGLUAlpha:  orDefault(1.702, h.SwiGLUAlpha),
+		Pad:          orDefault(-1, h.Pad),
 	}
-	if h.Pad != nil {
-		c.Pad = *h.Pad
-	}
-	if original {
-		c.Rope = Rope{
-			Theta:           p.float("rope_theta", h.RopeTheta),
-			Factor:          p.float("rope_scaling_factor", h.OAIFactor),
-			BetaSlow:        p.float("rope_ntk_alpha", h.OAIAlpha),
-			BetaFast:        p.float("rope_ntk_beta", h.OAIBeta),
-			OriginalContext: p.integer("initial_context_length", h.InitialCtx),
-		}
-		c.MaxPositions = int(float64(c.Rope.OriginalContext) * math.Max(c.Rope.Factor, 1))
-	} else {
-		c.MaxPositions = p.integer("max_position_embeddings", h.MaxPositions)
-		c.Rope = p.hfRope(&h)
-	}
-	if p.err != nil {
-		return nil, p.err
-	}
-
 	var err error
+	if h.ExpertsOAI != nil && h.ModelType == "" { // the original form
+		c.Rope = Rope{
+			Theta:           orDefault(defaultRope.Theta, h.RopeTheta),
+			Factor:          orDefault(defaultRope.Factor, h.OAIFactor),
+			BetaSlow:        orDefault(defaultRope.BetaSlow, h.OAIAlpha),
+			BetaFast:        orDefault(defaultRope.BetaFast, h.OAIBeta),
+			OriginalContext: orDefault(defaultRope.OriginalContext, h.InitialCtx),
+		}
+		c.MaxPositions = int(min(float64(c.Rope.OriginalContext)*math.Max(c.Rope.Factor, 1), math.MaxInt32))
+	} else {
+		c.MaxPositions = orDefault(131072, h.MaxPositions)
+		if err = h.check(); err != nil {
+			return nil, err
+		}
+		if c.Rope, err = h.rope(); err != nil {
+			return nil, err
+		}
+	}
 	if c.EOS, err = parseEOS("config.json", h.EOS); err != nil {
 		return nil, err
 	}
@@ -188,73 +172,83 @@ func ParseConfig(data []byte) (*Config, error) {
 	return c, nil
 }
 
-// fieldReader collects the first missing field.
-type fieldReader struct{ err error }
+// defaultRope is the published rope_scaling.
+var defaultRope = Rope{Theta: 150000, Factor: 32, BetaFast: 32, BetaSlow: 1, OriginalContext: 4096}
 
-func (p *fieldReader) integer(name string, vs ...*int) int {
-	for _, v := range vs {
+// orDefault is the first value that is there.
+func orDefault[T any](otherwise T, values ...*T) T {
+	for _, v := range values {
 		if v != nil {
 			return *v
 		}
 	}
-	p.missing(name)
-	return 0
+	return otherwise
 }
 
-func (p *fieldReader) float(name string, vs ...*float64) float64 {
-	for _, v := range vs {
-		if v != nil {
-			return *v
-		}
+// check refuses other models than gpt-oss, in Hugging Face's form.
+func (h *hfConfig) check() error {
+	if h.ModelType != "gpt_oss" {
+		return fmt.Errorf("gptoss: config.json: model_type is %.100q, only \"gpt_oss\" is supported", h.ModelType)
 	}
-	p.missing(name)
-	return 0
-}
-
-func (p *fieldReader) missing(name string) {
-	if p.err == nil {
-		p.err = fmt.Errorf("gptoss: config.json: field %q is missing", name)
+	if h.Quant != nil && h.Quant.Method != "mxfp4" {
+		return fmt.Errorf("gptoss: config.json: quantization_config.quant_method is %.100q, only \"mxfp4\" is supported", h.Quant.Method)
 	}
+	if h.HiddenAct != "" && h.HiddenAct != "silu" {
+		return fmt.Errorf("gptoss: config.json: hidden_act is %.100q, only \"silu\" is supported", h.HiddenAct)
+	}
+	if h.Tied {
+		return fmt.Errorf("gptoss: config.json: tie_word_embeddings is true, gpt-oss has separate embeddings")
+	}
+	if h.AttentionBias != nil && !*h.AttentionBias {
+		return fmt.Errorf("gptoss: config.json: attention_bias is false, gpt-oss has attention biases")
+	}
+	return nil
 }
 
-// hfRope reads rope_scaling (older) or rope_parameters (newer transformers, which moves rope_theta inside).
-func (p *fieldReader) hfRope(h *hfConfig) Rope {
+// rope reads rope_scaling (older) or rope_parameters (newer transformers, which moves rope_theta inside).
+func (h *hfConfig) rope() (Rope, error) {
 	s := h.RopeScaling
 	if s == nil {
 		s = h.RopeParams
 	}
 	if s == nil {
-		p.missing("rope_scaling")
-		return Rope{}
+		r := defaultRope
+		r.Theta = orDefault(r.Theta, h.RopeTheta)
+		return r, nil
 	}
 	kind := s.Type
 	if kind == "" {
 		kind = s.TypeOld
 	}
-	if kind != "yarn" && p.err == nil {
-		p.err = fmt.Errorf("gptoss: config.json: rope_type is %q, only \"yarn\" is supported", kind)
+	if kind != "yarn" {
+		return Rope{}, fmt.Errorf("gptoss: config.json: rope_type is %.100q, only \"yarn\" is supported", kind)
 	}
-	if s.Truncate && p.err == nil {
-		p.err = fmt.Errorf("gptoss: config.json: rope_scaling.truncate is true, gpt-oss does not round the range of YaRN")
+	if s.Truncate {
+		return Rope{}, fmt.Errorf("gptoss: config.json: rope_scaling.truncate is true, gpt-oss does not round the range of YaRN")
 	}
-	if s.AttentionFactor != nil && p.err == nil {
-		p.err = fmt.Errorf("gptoss: config.json: rope_scaling.attention_factor is %v, gpt-oss derives it from the factor", *s.AttentionFactor)
+	if s.AttentionFactor != nil {
+		return Rope{}, fmt.Errorf("gptoss: config.json: rope_scaling.attention_factor is %v, gpt-oss derives it from the factor", *s.AttentionFactor)
+	}
+	if s.Factor == nil { // the default is that of rope_scaling as a whole
+		return Rope{}, fmt.Errorf("gptoss: config.json: field \"rope_scaling.factor\" is missing")
+	}
+	if s.OriginalContext == nil {
+		s.OriginalContext = h.InitialCtx
+	}
+	if s.OriginalContext == nil {
+		return Rope{}, fmt.Errorf("gptoss: config.json: field \"rope_scaling.original_max_position_embeddings\" is missing")
 	}
 	return Rope{
-		Theta:           p.float("rope_theta", s.Theta, h.RopeTheta),
-		Factor:          p.float("rope_scaling.factor", s.Factor),
-		BetaFast:        orDefault(s.BetaFast, 32),
-		BetaSlow:        orDefault(s.BetaSlow, 1),
-		OriginalContext: p.integer("rope_scaling.original_max_position_embeddings", s.OriginalContext, h.InitialCtx),
-	}
+		Theta:           orDefault(defaultRope.Theta, s.Theta, h.RopeTheta),
+		Factor:          *s.Factor,
+		BetaFast:        orDefault(defaultRope.BetaFast, s.BetaFast),
+		BetaSlow:        orDefault(defaultRope.BetaSlow, s.BetaSlow),
+		OriginalContext: *s.OriginalContext,
+	}, nil
 }
 
-func orDefault(v *float64, def float64) float64 {
-	if v == nil {
-		return def
-	}
-	return *v
-}
+// maxEOS is the most ids that may end a text; the published files have three.
+const maxEOS = 64
 
 // parseEOS accepts one id or a list of ids.
 func parseEOS(file string, raw json.RawMessage) ([]int32, error) {
@@ -268,6 +262,9 @@ func parseEOS(file string, raw json.RawMessage) ([]int32, error) {
 	var many []int32
 	if err := json.Unmarshal(raw, &many); err != nil {
 		return nil, fmt.Errorf("gptoss: %s: eos_token_id is neither a token id nor a list of them", file)
+	}
+	if len(many) > maxEOS {
+		return nil, fmt.Errorf("gptoss: %s: eos_token_id has %d ids, at most %d are possible: this is not the published file", file, len(many), maxEOS)
 	}
 	return many, nil
 }
@@ -293,106 +290,22 @@ func slidingLayers(types []string, layers int) ([]bool, error) {
 			s[n] = true
 		case "full_attention":
 		default:
-			return nil, fmt.Errorf("gptoss: config.json: layer_types[%d] is %q, want \"sliding_attention\" or \"full_attention\"", n, t)
+			return nil, fmt.Errorf("gptoss: config.json: layer_types[%d] is %.100q, want \"sliding_attention\" or \"full_attention\"", n, t)
 		}
 	}
 	return s, nil
 }
 
-// Bounds that keep every product of two dimensions far inside int64 and every kernel inside what it was tested for.
-const (
-	maxLayers = 1 << 10
-	maxDim    = 1 << 20
-)
-
-// Validate checks what the formats and the kernels rely on. The error names the field as config.json does.
-func (c *Config) Validate() error {
-	type check struct {
-		field string
-		value int
-		min   int
-		max   int
-	}
-	for _, k := range []check{
-		{"num_hidden_layers", c.Layers, 1, maxLayers},
-		{"hidden_size", c.Hidden, 32, maxDim},
-		{"intermediate_size", c.Intermediate, 32, maxDim},
-		{"num_attention_heads", c.Heads, 1, 1 << 12},
-		{"num_key_value_heads", c.KVHeads, 1, 1 << 12},
-		{"head_dim", c.HeadDim, 8, 256},
-		{"num_local_experts", c.Experts, 1, 1 << 12},
-		{"num_experts_per_tok", c.TopK, 1, 64},
-		{"vocab_size", c.Vocab, 2, 1 << 24},
-		{"sliding_window", c.Window, 1, maxDim},
-		{"max_position_embeddings", c.MaxPositions, 1, 1 << 24},
-		{"rope_scaling.original_max_position_embeddings", c.Rope.OriginalContext, 1, 1 << 24},
-	} {
-		if k.value < k.min || k.value > k.max {
-			return fmt.Errorf("gptoss: config.json: %s is %d, want %d to %d", k.field, k.value, k.min, k.max)
-		}
-	}
-	for _, k := range []struct {
-		field string
-		value int
-		of    int
-		why   string
-	}{
-		{"hidden_size", c.Hidden, 32, "MXFP4 blocks hold 32 values"},
-		{"intermediate_size", c.Intermediate, 32, "MXFP4 blocks hold 32 values"},
-		{"head_dim", c.HeadDim, 8, "heads are read 8 values at a time"},
-		{"num_attention_heads", c.Heads, c.KVHeads, "query heads share KV heads evenly"},
-	} {
-		if k.value%k.of != 0 {
-			return fmt.Errorf("gptoss: config.json: %s is %d, want a multiple of %d (%s)", k.field, k.value, k.of, k.why)
-		}
-	}
-	if c.TopK > c.Experts {
-		return fmt.Errorf("gptoss: config.json: num_experts_per_tok is %d, more than num_local_experts %d", c.TopK, c.Experts)
-	}
-	if len(c.Sliding) != c.Layers {
-		return fmt.Errorf("gptoss: config.json: layer_types has %d entries for num_hidden_layers %d", len(c.Sliding), c.Layers)
-	}
-	for _, k := range []struct {
-		field string
-		value float64
-	}{
-		{"rms_norm_eps", c.NormEps},
-		{"swiglu_limit", c.SwiGLULimit},
-		{"swiglu_alpha", c.SwiGLUAlpha},
-		{"rope_theta", c.Rope.Theta},
-		{"rope_scaling.factor", c.Rope.Factor},
-		{"rope_scaling.beta_fast", c.Rope.BetaFast},
-		{"rope_scaling.beta_slow", c.Rope.BetaSlow},
-	} {
-		if !(k.value > 0) || math.IsInf(k.value, 0) {
-			return fmt.Errorf("gptoss: config.json: %s is %v, want a positive number", k.field, k.value)
-		}
-	}
-	if c.Rope.Theta <= 1 {
-		return fmt.Errorf("gptoss: config.json: rope_theta is %v, want more than 1", c.Rope.Theta)
-	}
-	if c.Rope.Factor > 1 && c.Rope.BetaFast <= c.Rope.BetaSlow {
-		return fmt.Errorf("gptoss: config.json: rope_scaling.beta_fast %v is not above beta_slow %v", c.Rope.BetaFast, c.Rope.BetaSlow)
-	}
-	// The reference asserts this; other implementations clamp the ramp, each in its own way.
-	if low, high := c.ropeRamp(); c.Rope.Factor > 1 && !(0 < low && low < high && high < float64(c.HeadDim/2-1)) {
-		return fmt.Errorf("gptoss: config.json: rope_scaling.beta_fast %v and beta_slow %v interpolate pairs %.4g to %.4g, want a range inside 0 to %d", c.Rope.BetaFast, c.Rope.BetaSlow, low, high, c.HeadDim/2-1)
-	}
-	for _, id := range c.EOS {
-		if id < 0 || int(id) >= c.Vocab {
-			return fmt.Errorf("gptoss: config.json: eos_token_id %d is outside vocab_size %d", id, c.Vocab)
-		}
-	}
-	return nil
-}
-
 // ParseGenerationConfig reads the ids that end generation from generation_config.json; there may be none.
 func ParseGenerationConfig(data []byte) ([]int32, error) {
+	if len(data) > maxConfigBytes {
+		return nil, fmt.Errorf("gptoss: generation_config.json: it has %d bytes, at most %d are possible: this is not the published file", len(data), maxConfigBytes)
+	}
 	var g struct {
 		EOS json.RawMessage `json:"eos_token_id"`
 	}
 	if err := json.Unmarshal(data, &g); err != nil {
-		return nil, fmt.Errorf("gptoss: generation_config.json: %w", err)
+		return nil, fmt.Errorf("gptoss: generation_config.json: %.300s", err)
 	}
 	return parseEOS("generation_config.json", g.EOS)
 }

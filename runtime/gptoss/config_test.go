@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gossamer/runtime/testenv"
 )
 
 const golden = "../../testdata/golden"
@@ -207,20 +209,9 @@ func TestConfigErrors(t *testing.T) {
 		{"tie_word_embeddings", true, `tie_word_embeddings is true, gpt-oss has separate embeddings`},
 		{"attention_bias", false, `attention_bias is false, gpt-oss has attention biases`},
 
-		{"num_hidden_layers", nil, `field "num_hidden_layers" is missing`},
-		{"hidden_size", nil, `field "hidden_size" is missing`},
-		{"intermediate_size", nil, `field "intermediate_size" is missing`},
-		{"num_attention_heads", nil, `field "num_attention_heads" is missing`},
-		{"num_key_value_heads", nil, `field "num_key_value_heads" is missing`},
-		{"head_dim", nil, `field "head_dim" is missing`},
-		{"num_local_experts", nil, `field "num_local_experts" is missing`},
-		{"vocab_size", nil, `field "vocab_size" is missing`},
-		{"max_position_embeddings", nil, `field "max_position_embeddings" is missing`},
-		{"sliding_window", nil, `field "sliding_window" is missing`},
-		{"swiglu_limit", nil, `field "swiglu_limit" is missing`},
-		{"rope_theta", nil, `field "rope_theta" is missing`},
-		{"rope_scaling", nil, `field "rope_scaling" is missing`},
 		{"rope_scaling", rope(map[string]any{"factor": nil}), `field "rope_scaling.factor" is missing`},
+		{"pad_token_id", 201088, `pad_token_id 201088 is outside vocab_size 201088`},
+		{"pad_token_id", -2, `pad_token_id -2 is outside vocab_size 201088`},
 
 		{"num_hidden_layers", 0, `num_hidden_layers is 0, want 1 to 1024`},
 		{"num_hidden_layers", -1, `num_hidden_layers is -1, want 1 to 1024`},
@@ -270,23 +261,124 @@ func TestConfigErrors(t *testing.T) {
 			t.Errorf("%s = %v:\ngot  %v\nwant %s", c.field, c.value, err, p+c.want)
 		}
 	}
-	for _, field := range []string{"num_hidden_layers", "num_experts", "experts_per_token", "hidden_size", "rope_theta", "rope_scaling_factor",
-		"rope_ntk_alpha", "rope_ntk_beta", "initial_context_length", "swiglu_limit", "sliding_window", "vocab_size", "head_dim"} {
-		_, err := ParseConfig(config(t, "20b_original.json", map[string]any{field: nil}))
-		want := p + `field "` + field + `" is missing`
-		switch field {
-		case "num_experts": // what remains is neither form
-			want = p + `model_type is "", only "gpt_oss" is supported`
-		case "experts_per_token":
-			want = p + `field "num_experts_per_tok" is missing`
-		}
-		if err == nil || err.Error() != want {
-			t.Errorf("original without %s:\ngot  %v\nwant %s", field, err, want)
-		}
-	}
 	for _, text := range []string{"", "null", "[]", "{", `{"hidden_size":"2880"}`, `{"hidden_size":2880.5}`} {
 		if _, err := ParseConfig([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), p) {
 			t.Errorf("%q: error %v", text, err)
+		}
+	}
+}
+
+// TestDefaults: a field that is missing, or null, has the value that transformers gives it, in the original form that of OpenAI's code.
+func TestDefaults(t *testing.T) {
+	for _, file := range []string{"120b.json", "120b_original.json"} {
+		want := readConfig(t, filepath.Join("testdata", file))
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(config(t, file, nil), &fields); err != nil {
+			t.Fatal(err)
+		}
+		for name := range fields {
+			switch name {
+			case "model_type", "num_experts": // say which form it is
+				continue
+			case "eos_token_id", "pad_token_id": // none
+				continue
+			}
+			got, err := ParseConfig(config(t, file, map[string]any{name: nil}))
+			if err != nil {
+				t.Errorf("%s without %s: %v", file, name, err)
+			} else if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("%s without %s (-want +got):\n%s", file, name, d)
+			}
+		}
+		for _, form := range []string{`{"model_type": "gpt_oss", "sliding_window": null}`, `{"num_experts": 128}`} {
+			want.EOS, want.Pad = nil, -1
+			got, err := ParseConfig([]byte(form))
+			if err != nil {
+				t.Errorf("%s: %v", form, err)
+			} else if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("%s (-want +got):\n%s", form, d)
+			}
+		}
+	}
+}
+
+// configSizes are the fields of config.json that the page reads.
+type configSizes struct {
+	Layers       int      `json:"num_hidden_layers"`
+	Hidden       int      `json:"hidden_size"`
+	Intermediate int      `json:"intermediate_size"`
+	Heads        int      `json:"num_attention_heads"`
+	KVHeads      int      `json:"num_key_value_heads"`
+	HeadDim      int      `json:"head_dim"`
+	Vocab        int      `json:"vocab_size"`
+	Window       int      `json:"sliding_window"`
+	Experts      int      `json:"num_local_experts"`
+	TopK         int      `json:"num_experts_per_tok"`
+	MaxPositions int      `json:"max_position_embeddings"`
+	LayerTypes   []string `json:"layer_types"`
+}
+
+// TestConfigExamples compares what config.json means with testdata/rules, which the page's tests read; -update writes the file.
+func TestConfigExamples(t *testing.T) {
+	type example struct {
+		Config json.RawMessage `json:"config"`
+		Sizes  *configSizes    `json:"sizes"` // null: refused
+	}
+	var examples []example
+	for _, text := range []string{
+		`{"model_type":"gpt_oss"}`, `{"num_experts":32}`, `{}`, `{"model_type":"llama"}`, `{"model_type":"llama","num_experts":8}`,
+		`{"model_type":"gpt_oss","head_dim":null,"sliding_window":null,"layer_types":null,"num_hidden_layers":3}`,
+		`{"model_type":"gpt_oss","num_experts":16,"experts_per_token":2}`,
+		`{"model_type":"gpt_oss","num_local_experts":8,"num_experts":16,"num_experts_per_tok":3,"experts_per_token":2}`,
+		`{"model_type":"gpt_oss","num_hidden_layers":2,"layer_types":["full_attention","sliding_attention"],"max_position_embeddings":5000,"sliding_window":7}`,
+		`{"model_type":"gpt_oss","num_hidden_layers":3,"layer_types":["full_attention"]}`,
+		`{"num_experts":4,"num_hidden_layers":2,"experts_per_token":2,"initial_context_length":1000,"rope_scaling_factor":2.5,"rope_ntk_beta":8}`,
+		`{"num_experts":4,"num_hidden_layers":2,"initial_context_length":2000,"rope_scaling_factor":0.5}`,
+		`{"model_type":"gpt_oss","num_hidden_layers":0}`, `{"model_type":"gpt_oss","num_hidden_layers":9007199254740991}`,
+		`{"model_type":"gpt_oss","hidden_size":"2880"}`, `{"model_type":"gpt_oss","hidden_size":2880.5}`,
+	} {
+		e := example{Config: json.RawMessage(text)}
+		if c, err := ParseConfig([]byte(text)); err == nil {
+			e.Sizes = &configSizes{c.Layers, c.Hidden, c.Intermediate, c.Heads, c.KVHeads, c.HeadDim, c.Vocab, c.Window, c.Experts, c.TopK, c.MaxPositions, nil}
+			for _, sliding := range c.Sliding {
+				e.Sizes.LayerTypes = append(e.Sizes.LayerTypes, map[bool]string{true: "sliding_attention", false: "full_attention"}[sliding])
+			}
+		}
+		examples = append(examples, e)
+	}
+	testenv.ExampleLines(t, "rules/configs.json", examples)
+}
+
+// TestConfigLimits: what is far beyond any model is refused before memory is taken for it.
+func TestConfigLimits(t *testing.T) {
+	large := strings.Repeat(" ", maxConfigBytes)
+	ids := "[" + strings.Repeat("7,", maxEOS) + "7]"
+	for _, c := range []struct {
+		name string
+		err  func() error
+		want string
+	}{
+		{"Bytes", func() error { _, err := ParseConfig([]byte(large + "{}")); return err },
+			"gptoss: config.json: it has 1048578 bytes, at most 1048576 are possible: this is not the published file"},
+		{"GenerationBytes", func() error { _, err := ParseGenerationConfig([]byte(large + "{}")); return err },
+			"gptoss: generation_config.json: it has 1048578 bytes, at most 1048576 are possible: this is not the published file"},
+		{"EOS", func() error {
+			_, err := ParseConfig(config(t, "20b.json", map[string]any{"eos_token_id": json.RawMessage(ids)}))
+			return err
+		}, "gptoss: config.json: eos_token_id has 65 ids, at most 64 are possible: this is not the published file"},
+		{"GenerationEOS", func() error { _, err := ParseGenerationConfig([]byte(`{"eos_token_id":` + ids + `}`)); return err },
+			"gptoss: generation_config.json: eos_token_id has 65 ids, at most 64 are possible: this is not the published file"},
+		{"Weights", func() error {
+			_, err := ParseConfig(config(t, "20b.json", map[string]any{"hidden_size": 1 << 20, "num_local_experts": 1 << 12}))
+			return err
+		}, "gptoss: config.json: a model of these sizes has more than 1099 GB of weights: the file is damaged, download it again"},
+		{"LongText", func() error {
+			_, err := ParseConfig([]byte(`{"model_type": "` + strings.Repeat("x", 1<<19) + `"}`))
+			return err
+		}, `gptoss: config.json: model_type is "` + strings.Repeat("x", 100) + `", only "gpt_oss" is supported`},
+	} {
+		if err := c.err(); err == nil || err.Error() != c.want {
+			t.Errorf("%s:\ngot  %v\nwant %s", c.name, err, c.want)
 		}
 	}
 }
@@ -316,6 +408,21 @@ func FuzzParseConfig(f *testing.F) {
 			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
 				t.Errorf("rope table %v for %+v", v, c.Rope)
 			}
+		}
+	})
+}
+
+// FuzzParseGenerationConfig: no input panics, and ids are few.
+func FuzzParseGenerationConfig(f *testing.F) {
+	f.Add([]byte(`{"eos_token_id": [200002, 199999, 200012], "do_sample": true}`))
+	f.Add([]byte(`{"eos_token_id": 200002}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ids, err := ParseGenerationConfig(data)
+		if err != nil && !strings.HasPrefix(err.Error(), "gptoss: generation_config.json: ") {
+			t.Errorf("error %q names no file", err)
+		}
+		if len(ids) > maxEOS {
+			t.Errorf("%d ids", len(ids))
 		}
 	})
 }

@@ -5,6 +5,7 @@ var (
 	EncodePieces  = (*Tokenizer).encodePieces
 	EncodeLibrary = (*Tokenizer).encodeLibrary
 	FirstPiece    = firstPiece
+	HasNewer      = hasNewer
 )
 
 const (

@@ -65,6 +65,26 @@ func TestEncodeGolden(t *testing.T) {
 	}
 }
 
+// TestNewerLetters: letters, marks and numbers that are newer than Go's Unicode tables are what they are for tiktoken.
+func TestNewerLetters(t *testing.T) {
+	tok := load(t)
+	var golden struct{ Cases []encodeCase }
+	readGolden(t, "newer.json", &golden)
+	for _, c := range golden.Cases {
+		for name, encode := range map[string]func(string) []int32{
+			"Encode":       tok.Encode,
+			"encodePieces": func(s string) []int32 { return tokenizer.EncodePieces(tok, s) },
+		} {
+			if diff := cmp.Diff(c.Tokens, encode(c.Text)); diff != "" {
+				t.Errorf("%s(%q) (-want +got):\n%s", name, c.Text, diff)
+			}
+		}
+	}
+	if len(golden.Cases) == 0 {
+		t.Error("no cases")
+	}
+}
+
 func TestDecodeGolden(t *testing.T) {
 	tok := load(t)
 	var golden struct {

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -29,8 +30,7 @@ const (
 	newline                   // CR, LF
 )
 
-// classOf follows Go's Unicode tables, 15.0 in Go 1.26, as tiktoken-go does. tiktoken 0.12 has 16.0: for it the letters, marks and
-// numbers that were added since are words and numbers, for us symbols. No other difference from tiktoken is known.
+// classOf follows Unicode 16.0, as tiktoken does: Go's tables, which tiktoken-go has alone, and what they lack.
 func classOf(r rune) class {
 	switch {
 	case 'a' <= r && r <= 'z':
@@ -59,7 +59,24 @@ func classOf(r rune) class {
 	case unicode.Is(unicode.White_Space, r):
 		return space
 	}
-	return 0
+	return classOfNewer(r)
+}
+
+// classOfNewer is the class of a character that Go's Unicode tables do not have.
+func classOfNewer(r rune) class {
+	if r < newer[0].first {
+		return 0
+	}
+	i := sort.Search(len(newer), func(i int) bool { return r <= newer[i].last })
+	if i == len(newer) || r < newer[i].first {
+		return 0
+	}
+	return newer[i].class
+}
+
+// hasNewer says that text has characters that tiktoken-go takes for symbols.
+func hasNewer(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return classOfNewer(r) != 0 })
 }
 
 // classAt returns the class and the length in bytes of the character at s[i:], or 0, 0 at the end.

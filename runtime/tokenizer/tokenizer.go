@@ -125,7 +125,7 @@ func (t *Tokenizer) Vocab() int { return numVocab }
 // weights load.
 func (t *Tokenizer) Encode(text string) []int32 {
 	text = Valid(text)
-	if len(text) > libraryMax {
+	if len(text) > libraryMax || hasNewer(text) {
 		return t.encodePieces(text)
 	}
 	return t.encodeLibrary(text)

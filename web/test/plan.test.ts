@@ -4,8 +4,10 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { RuntimeError } from '../src/shared/errors.ts';
-import { parseManifest, type Config } from '../src/shared/manifest.ts';
+import { parseManifest, readConfig, type Config } from '../src/shared/manifest.ts';
 import { bill, formatBytes, needs } from '../src/shared/plan.ts';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 
 /** A manifest of the published models' shape; the chunks are made up. */
 function published(layers: number, experts: number) {
@@ -30,7 +32,6 @@ interface Plans {
 }
 
 test('a bill has the bytes that the engine plans and allocates', () => {
-  const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
   const { configs, cases } = JSON.parse(readFileSync(join(root, 'testdata/plans.json'), 'utf8')) as Plans;
   assert.ok(cases.length >= 24);
   for (const { config, context, kv, bindingBytes, software, plan, needs: least } of cases) {
@@ -100,6 +101,14 @@ test('what is not a manifest is refused with a reason', () => {
     assert.throws(() => parse(m), (e: RuntimeError) => e.code === 'bad-model' && e.message.includes(why), why);
   }
   assert.throws(() => parseManifest('<!doctype html>', 'https://host/'), { code: 'bad-model' });
+});
+
+test('config.json means what it means for the engine, which wrote the examples', () => {
+  const examples = JSON.parse(readFileSync(join(root, 'testdata/rules/configs.json'), 'utf8')) as { config: Record<string, unknown>; sizes: Config | null }[];
+  assert.ok(examples.length > 0);
+  for (const { config, sizes } of examples) {
+    assert.deepEqual(readConfig(config) ?? null, sizes, JSON.stringify(config));
+  }
 });
 
 test('bytes for people', () => {

@@ -53,7 +53,7 @@ func OpenPacked(ctx context.Context, name string, o Options) (*packed.Model, err
 	return nil, packed.ErrNoHashes
 }
 
-// OpenDir opens the checkpoint in a directory, or a GGUF file. No file stays open. If a manifest there says that chunks are on a
+// OpenDir opens the checkpoint in a directory, or a GGUF file, or the model that it is a part of. No file stays open. If a manifest there says that chunks are on a
 // web server, they are fetched from it when they are needed and kept in the user's cache directory.
 func OpenDir(dir string) (*checkpoint.Checkpoint, error) {
 	if info, err := os.Stat(dir); err != nil {
@@ -71,20 +71,30 @@ func OpenFS(fsys fs.FS) (*checkpoint.Checkpoint, error) {
 	return openFS(fsys, "the root of the file system")
 }
 
-// openFS prefers a manifest to the files that it may stand beside.
+// openFS prefers a manifest to the files that it may stand beside, and safetensors to GGUF.
 func openFS(fsys fs.FS, where string) (*checkpoint.Checkpoint, error) {
 	m, err := packedFS(fsys)
 	if err == nil {
+		if err := m.Manifest.CheckFiles(fsys); err != nil { // nothing is loaded of a model that is not whole
+			return nil, err
+		}
 		return m.Checkpoint, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, packed.ErrOtherFormat) {
 		return nil, err
 	}
 	c, why := safetensors.Open(fsys, where)
-	if errors.Is(why, safetensors.ErrNone) && errors.Is(err, packed.ErrOtherFormat) {
+	if !errors.Is(why, safetensors.ErrNone) {
+		return c, why
+	}
+	c, whyGGUF := gguf.OpenFolder(fsys, where)
+	switch {
+	case !errors.Is(whyGGUF, gguf.ErrNone):
+		return c, whyGGUF
+	case errors.Is(err, packed.ErrOtherFormat):
 		return nil, err
 	}
-	return c, why
+	return nil, fmt.Errorf("%w, or a GGUF file", why)
 }
 
 // packedFS opens the packed model whose manifest is in fsys.

@@ -16,7 +16,7 @@ func TestOpenDirErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "model.safetensors")
 	_, err := OpenDir(dir)
-	checkpointtest.WantError(t, err, "checkpoint: no .safetensors file in "+dir+": give a directory with config.json and the published weights")
+	checkpointtest.WantError(t, err, "checkpoint: no .safetensors file in "+dir+": give a directory with config.json and the published weights, or a GGUF file")
 	_, err = OpenDir(file)
 	checkpointtest.WantError(t, err, "checkpoint: …")
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
@@ -87,4 +87,79 @@ func TestManifestFirst(t *testing.T) {
 	}
 	_, err = OpenPacked(t.Context(), gguf, Options{})
 	checkpointtest.WantError(t, err, packed.ErrNoHashes.Error())
+}
+
+// TestFolderOfGGUF: a folder with one model's GGUF file is opened; safetensors come first; of several models one must be named.
+func TestFolderOfGGUF(t *testing.T) {
+	golden := "../../../testdata/golden/gqa_window8/"
+	data, err := os.ReadFile(golden + "model.gguf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hf, err := OpenDir(golden + "model")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name string) {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one.gguf")
+	c, err := OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !maps.EqualFunc(checkpointtest.Collect(t, hf), checkpointtest.Collect(t, c), bytes.Equal) {
+		t.Error("other bytes")
+	}
+	if _, err := OpenFS(os.DirFS(dir)); err != nil {
+		t.Error(err)
+	}
+	write("two.gguf")
+	_, err = OpenDir(dir)
+	checkpointtest.WantError(t, err, "checkpoint: "+dir+` holds 2 models: name the file of one of them: "one.gguf", "two.gguf"`)
+	dir = checkpointtest.WriteSmall(t)
+	write("one.gguf")
+	if c, err = OpenDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	if c.Config().Layers != 3 {
+		t.Errorf("%d layers, want those of the safetensors files", c.Config().Layers)
+	}
+}
+
+// TestIncompletePack: of a packed model with a chunk that is missing, short or no file nothing is loaded.
+func TestIncompletePack(t *testing.T) {
+	dir := t.TempDir()
+	src, err := OpenDir("../../../testdata/golden/gqa_window8/model")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := packed.Pack(t.Context(), src, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	m, err := packed.ReadManifest(os.DirFS(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk := filepath.Join(dir, filepath.FromSlash(m.Chunks[1].URL))
+	for _, c := range []struct {
+		damage func() error
+		want   string
+	}{
+		{func() error { return os.Truncate(chunk, m.Chunks[1].Bytes-1) }, "the file has … bytes, … are needed: copy or download it again"},
+		{func() error { return os.Remove(chunk) }, "the file is missing: copy or download it again"},
+		{func() error { return os.Mkdir(chunk, 0o777) }, "this is not a regular file"},
+	} {
+		if err := c.damage(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := OpenDir(dir)
+		checkpointtest.WantError(t, err, "checkpoint: chunk "+m.Chunks[1].URL+": "+c.want)
+		if _, err := OpenPacked(t.Context(), dir, Options{}); err != nil { // to be verified, which lists all that is wrong
+			t.Error(err)
+		}
+	}
 }

@@ -40,6 +40,13 @@ type rawTensor struct {
 func (f *raw) encode() []byte {
 	h := headerEncoder{}
 	for i := 0; i < len(f.values); i += 2 {
+		if v, ok := f.values[i+1].(uint64); ok { // the writer never needs one
+			h.nValues++
+			h.text(&h.values, f.values[i].(string))
+			h.u32(&h.values, uint32(valueUint64))
+			h.u64(&h.values, v)
+			continue
+		}
 		h.value(f.values[i].(string), f.values[i+1])
 	}
 	var data []byte
@@ -80,7 +87,7 @@ func readRaw(t testing.TB) *raw {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := readHeader(bytes.NewReader(data), int64(len(data)))
+	h, err := readHeader(bytes.NewReader(data), int64(len(data)), maxHeader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,18 +196,6 @@ func TestTensorTypes(t *testing.T) {
 	want := checkpointtest.Load(t, openFile(t, goldenGGUF))
 	f := readRaw(t)
 
-	// F16: powers of two and small integers fit both.
-	q := f.tensor("blk.0.attn_q.weight")
-	values := make([]float32, len(q.data)/2)
-	for i := range values {
-		values[i] = float32(math.Ldexp(float64(i%7-3), i%9-4))
-	}
-	q.typ, q.data = typeF16, make([]byte, 2*len(values))
-	tensor.F32ToF16(q.data, values)
-	wantQ := make([]byte, 2*len(values))
-	tensor.F32ToBF16(wantQ, values)
-	want["model.layers.0.self_attn.q_proj.weight"] = wantQ
-
 	// Q8_0: a scale and 32 bytes.
 	o := f.tensor("blk.1.attn_output.weight")
 	n := len(o.data) / 2
@@ -235,7 +230,6 @@ func TestTensorTypes(t *testing.T) {
 		gate.dims[len(gate.dims)-2] *= 2
 		f.tensors = slices.DeleteFunc(f.tensors, func(t rawTensor) bool { return t.name == up.name })
 	}
-	f.tensors = append(f.tensors, rawTensor{tensorInfo: tensorInfo{name: "rope_freqs.weight", dims: []int64{8}, typ: typeF32}, data: make([]byte, 32)})
 	f.set("tokenizer.ggml.eos_token_id", uint32(7))
 	f.set("tokenizer.ggml.padding_token_id", uint32(9))
 	f.set("tokenizer.ggml.tokens", []string{"a", "bc"})
@@ -256,11 +250,69 @@ func TestTensorTypes(t *testing.T) {
 		t.Errorf("EOS %v and padding %d, want 7 and 9", c.Config().EOS, c.Config().Pad)
 	}
 	if d := cmp.Diff([]string{
-		"23 tensors are F32 in the GGUF file and become BF16", "1 tensors are F16 in the GGUF file and become BF16",
+		"23 tensors are F32 in the GGUF file and become BF16",
 		"1 tensors are Q8_0 in the GGUF file and become BF16: not quite the published numbers",
-		`1 tensors are not gpt-oss's and are left out: ["rope_freqs.weight"]`,
 	}, c.Notes()); d != "" {
 		t.Errorf("notes (-want +got):\n%s", d)
+	}
+}
+
+// TestF16 stores the matrices in F16.
+func TestF16(t *testing.T) {
+	f := readRaw(t)
+	name, want := "blk.0.attn_q.weight", []byte(nil)
+	for i := range f.tensors {
+		if f.tensors[i].typ != typeBF16 {
+			continue
+		}
+		values := make([]float32, len(f.tensors[i].data)/2) // powers of two and small integers fit both types
+		for j := range values {
+			values[j] = float32(math.Ldexp(float64((i+j)%7-3), j%9-4))
+		}
+		f.tensors[i].typ = typeF16
+		tensor.F32ToF16(f.tensors[i].data, values)
+		if f.tensors[i].name == name {
+			want = make([]byte, 2*len(values))
+			tensor.F32ToBF16(want, values)
+		}
+	}
+	c, err := openRaw(t, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(want, checkpointtest.Load(t, c)["model.layers.0.self_attn.q_proj.weight"]) {
+		t.Errorf("%s differs", name)
+	}
+	f.tensor(name).typ = typeBF16
+	_, err = openRaw(t, f)
+	checkpointtest.WantError(t, err, "checkpoint: …/model.gguf: 9 tensors are F16 and 1 BF16, a file has one of them: convert the model with a current llama.cpp")
+}
+
+// TestArrays: metadata that some converters write once for each layer.
+func TestArrays(t *testing.T) {
+	f := readRaw(t)
+	f.set("gpt-oss.attention.head_count", []int32{4, 4})
+	f.set("gpt-oss.attention.head_count_kv", []int32{2, 2})
+	f.set("gpt-oss.feed_forward_length", []int32{64, 64})
+	f.set("gpt-oss.attention.sliding_window_pattern", []int32{0, 1})
+	c, err := openRaw(t, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := *openFile(t, goldenGGUF).Config()
+	want.Sliding = []bool{false, true}
+	if d := cmp.Diff(&want, c.Config()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	for period, sliding := range map[uint32][]bool{0: {true, true}, 1: {false, false}, 2: {true, false}, 3: {true, true}} {
+		f.set("gpt-oss.attention.sliding_window_pattern", period)
+		c, err := openRaw(t, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(sliding, c.Config().Sliding); d != "" {
+			t.Errorf("period %d (-want +got):\n%s", period, d)
+		}
 	}
 }
 
@@ -270,17 +322,32 @@ func TestOpenErrors(t *testing.T) {
 		change func(f *raw)
 		want   string
 	}{
-		{"OtherArchitecture", func(f *raw) { f.set("general.architecture", "llama") }, "general.architecture is llama, only gpt-oss is supported"},
+		{"OtherArchitecture", func(f *raw) { f.set("general.architecture", "llama") }, `general.architecture is "llama", only gpt-oss is supported`},
 		{"Ollama", func(f *raw) { f.set("general.architecture", "gptoss") }, "the file is in Ollama's form: use one in llama.cpp's, or the published safetensors"},
-		{"NoArchitecture", func(f *raw) { f.set("general.architecture", nil) }, "general.architecture is <nil>, only gpt-oss is supported"},
-		{"Split", func(f *raw) { f.set("split.count", uint32(3)) }, "the model is split into 3 files: merge them with llama-gguf-split --merge"},
+		{"NoArchitecture", func(f *raw) { f.set("general.architecture", nil) }, "general.architecture is missing, only gpt-oss is supported"},
 		{"Missing", func(f *raw) { f.set("gpt-oss.attention.head_count", nil) }, "metadata gpt-oss.attention.head_count is missing: convert the model with a current llama.cpp"},
-		{"WrongType", func(f *raw) { f.set("gpt-oss.attention.head_count", []int32{1, 2}) }, "metadata gpt-oss.attention.head_count is missing: convert the model with a current llama.cpp"},
-		{"Text", func(f *raw) { f.set("gpt-oss.expert_count", "many") }, "metadata gpt-oss.expert_count is many: convert the model with a current llama.cpp"},
-		{"Rope", func(f *raw) { f.set("gpt-oss.rope.scaling.type", "linear") }, "metadata gpt-oss.rope.scaling.type is linear, only yarn is supported"},
+		{"UnequalLayers", func(f *raw) { f.set("gpt-oss.attention.head_count", []int32{4, 2}) }, "metadata gpt-oss.attention.head_count differs from layer to layer, gpt-oss has the same in all: this is another model"},
+		{"EmptyArray", func(f *raw) { f.set("gpt-oss.attention.head_count", []int32{}) }, "metadata gpt-oss.attention.head_count is an array of 0 elements: convert the model with a current llama.cpp"},
+		{"ArrayOfTexts", func(f *raw) { f.set("gpt-oss.attention.head_count", []string{"4"}) }, "metadata gpt-oss.attention.head_count is missing: convert the model with a current llama.cpp"},
+		{"PatternOfOtherLength", func(f *raw) { f.set("gpt-oss.attention.sliding_window_pattern", []int32{1, 0, 1}) }, "metadata gpt-oss.attention.sliding_window_pattern has 3 elements for 2 layers"},
+		{"PatternOfNumbers", func(f *raw) { f.set("gpt-oss.attention.sliding_window_pattern", []int32{1, 7}) }, "metadata gpt-oss.attention.sliding_window_pattern has 7 in layer 1: convert the model with a current llama.cpp"},
+		{"PatternOfText", func(f *raw) { f.set("gpt-oss.attention.sliding_window_pattern", "even") }, `metadata gpt-oss.attention.sliding_window_pattern is "even": convert the model with a current llama.cpp`},
+		{"OtherBase", func(f *raw) { f.set("gpt-oss.rope.freq_base_swa", float32(10000)) }, "metadata gpt-oss.rope.freq_base_swa is 10000: gpt-oss has the same base in all layers"},
+		{"TokenAbove32Bits", func(f *raw) { f.set("tokenizer.ggml.eos_token_id", uint64(1<<32+7)) }, "metadata tokenizer.ggml.eos_token_id is 4294967303: convert the model with a current llama.cpp"},
+		{"PaddingAbove32Bits", func(f *raw) { f.set("tokenizer.ggml.padding_token_id", uint64(1<<32)) }, "metadata tokenizer.ggml.padding_token_id is 4294967296: convert the model with a current llama.cpp"},
+		{"TokenAbove63Bits", func(f *raw) { f.set("tokenizer.ggml.eos_token_id", uint64(1<<63)) }, "metadata tokenizer.ggml.eos_token_id is -9223372036854775808: convert the model with a current llama.cpp"},
+		{"TokenOutside", func(f *raw) { f.set("tokenizer.ggml.padding_token_id", uint32(256)) }, "gptoss: config.json: pad_token_id 256 is outside vocab_size 256"},
+		{"Text", func(f *raw) { f.set("gpt-oss.expert_count", "many") }, `metadata gpt-oss.expert_count is "many": convert the model with a current llama.cpp`},
+		{"Rope", func(f *raw) { f.set("gpt-oss.rope.scaling.type", "linear") }, `metadata gpt-oss.rope.scaling.type is "linear", only yarn is supported`},
 		{"ValueLength", func(f *raw) { f.set("gpt-oss.attention.value_length", uint32(128)) }, "heads have … elements in keys and 128 in values: this is not gpt-oss"},
 		{"Layers", func(f *raw) { f.set("gpt-oss.block_count", uint32(1<<31)) }, "gptoss: config.json: num_hidden_layers is 2147483648, want 1 to 1024"},
 		{"Deeper", func(f *raw) { f.set("gpt-oss.block_count", uint32(3)) }, `tensor "blk.2.attn_norm.weight" is missing: the file is incomplete`},
+		{"Shallower", func(f *raw) { f.set("gpt-oss.block_count", uint32(1)) }, "there are tensors of 2 layers, the configuration has 1: this is another model, or the file is damaged"},
+		{"OtherTensor", func(f *raw) {
+			f.tensors = append(f.tensors, rawTensor{tensorInfo: tensorInfo{name: "rope_freqs.weight", dims: []int64{8}, typ: typeF32}, data: make([]byte, 32)})
+		}, `there are tensors that gpt-oss does not have: "rope_freqs.weight": this is another model, or the file is damaged`},
+		{"SmallerType", func(f *raw) { f.tensor("blk.0.attn_k.bias").typ = typeBF16 }, `tensor "…": 256 bytes before its data belong to no tensor: the file is damaged, download it again`},
+		{"SmallerAtTheEnd", func(f *raw) { f.tensors[len(f.tensors)-1].dims[1] /= 2 }, "… bytes after the last tensor belong to no tensor: the file is damaged, download it again"},
 		{"Alignment", func(f *raw) { f.set("general.alignment", uint32(0)) }, "general.alignment is 0"},
 		{"NoEmbedding", func(f *raw) { f.tensor("token_embd.weight").name = "x" }, `tensor "token_embd.weight" is missing or no matrix: the file is incomplete`},
 		{"Shape", func(f *raw) { slices.Reverse(f.tensor("blk.0.attn_k.weight").dims) }, `tensor "blk.0.attn_k.weight" has dimensions [128 64], the metadata asks for [64 128]`},
@@ -317,10 +384,12 @@ func TestOpenErrors(t *testing.T) {
 	}{
 		{"Empty", nil, "the file ends inside its header: the download is incomplete, fetch it again"},
 		{"NotGGUF", []byte("PK\x03\x04and so on"), "this is not a GGUF file"},
+		{"LFSPointer", []byte("version https://git-lfs.github.com/spec/v1\n"), "the file is a Git LFS pointer and not the weights: fetch them with git lfs pull"},
 		{"Truncated", data[:len(data)-1000], `tensor "…" ends at byte …, the file has …: the download is incomplete, fetch it again`},
 		{"TruncatedHeader", data[:1000], "the file ends inside its header: the download is incomplete, fetch it again"},
 		{"Counts", append(slices.Clone(data[:8]), bytes.Repeat([]byte{255}, 16)...), "18446744073709551615 tensors and 18446744073709551615 values: the file is damaged, download it again"},
-		{"StringLength", append(slices.Clone(data[:24]), bytes.Repeat([]byte{255}, 8)...), `value "": a string has 18446744073709551615 bytes, at most 1024 are expected: the file is damaged, download it again`},
+		{"KeyCount", binary.LittleEndian.AppendUint64(slices.Clone(data[:16]), maxKeys+1), "… tensors and 4097 values: the file is damaged, download it again"},
+		{"StringLength", append(slices.Clone(data[:24]), bytes.Repeat([]byte{255}, 8)...), `value "": a string has 18446744073709551615 bytes, at most 256 are expected: the file is damaged, download it again`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "model.gguf")

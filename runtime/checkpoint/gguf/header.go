@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // The GGUF container (github.com/ggml-org/ggml, docs/gguf.md): "GGUF", u32 version, u64 number of tensors, u64 number of
@@ -78,27 +80,32 @@ type tensorInfo struct {
 	name string
 	dims []int64 // fastest first
 	typ  ggmlType
+	file int   // index of the file among the model's
 	off  int64 // in the file
 	n    int64 // bytes; 0 of an unknown type
 }
 
 // header is a GGUF file without its data.
 type header struct {
-	values  map[string]any // int64, float64, string or bool; arrays are left out
+	values  map[string]any // int64, float64, string, bool; short arrays of the model's numbers are []any, others are left out
 	tensors map[string]tensorInfo
+	bytes   int64 // read
 }
 
-// Limits of what is read into memory; the longest string of a real file is a chat template.
+// Limits of what is read into memory. A real header has 13 MB, most of it the vocabulary, which is left out; its longest string is
+// a chat template, and there are about 40 keys and 700 tensors.
 const (
+	maxHeader = 64 << 20 // of all files of a model together
 	maxString = 1 << 20
-	maxName   = 1 << 10
-	maxKeys   = 1 << 16
-	maxInfos  = 1 << 20
+	maxName   = 1 << 8
+	maxKeys   = 1 << 12
+	maxInfos  = 1 << 16
+	maxArray  = 1 << 10 // elements, one for each layer
 )
 
-// readHeader reads everything before the data of a file of fileBytes bytes. Errors do not name the file.
-func readHeader(r io.Reader, fileBytes int64) (*header, error) {
-	g := &headerReader{r: bufio.NewReaderSize(r, 1<<16), size: fileBytes}
+// readHeader reads everything before the data of a file of fileBytes bytes, at most limit bytes. Errors do not name the file.
+func readHeader(r io.Reader, fileBytes, limit int64) (*header, error) {
+	g := &headerReader{r: bufio.NewReaderSize(r, 1<<16), size: fileBytes, limit: limit}
 	h, err := g.header()
 	if err == nil {
 		err = g.err
@@ -111,10 +118,12 @@ func readHeader(r io.Reader, fileBytes int64) (*header, error) {
 
 // headerReader reads the header. The first error stays in err, after which every method returns zero.
 type headerReader struct {
-	r    *bufio.Reader
-	pos  int64
-	size int64 // of the file
-	err  error
+	r     *bufio.Reader
+	pos   int64
+	size  int64 // of the file
+	limit int64 // of pos
+	err   error
+	word  [8]byte // of fixed
 }
 
 func (g *headerReader) fail(format string, args ...any) error {
@@ -124,43 +133,50 @@ func (g *headerReader) fail(format string, args ...any) error {
 	return g.err
 }
 
-// left is how many bytes can still follow.
-func (g *headerReader) left() int64 { return g.size - g.pos }
-
-func (g *headerReader) bytes(n int64) []byte {
-	if g.err == nil && n > g.left() {
+// need says that n bytes can still follow.
+func (g *headerReader) need(n int64) bool {
+	switch {
+	case g.err != nil:
+	case n < 0 || n > g.size-g.pos:
 		g.err = io.ErrUnexpectedEOF
+	case n > g.limit-g.pos:
+		g.fail("the header has more than %d bytes: this is not a file of gpt-oss, or it is damaged", g.limit)
 	}
-	if g.err != nil {
+	return g.err == nil
+}
+
+// read fills p.
+func (g *headerReader) read(p []byte) []byte {
+	if !g.need(int64(len(p))) {
 		return nil
 	}
-	p := make([]byte, n)
-	if _, g.err = io.ReadFull(g.r, p); g.err != nil {
+	n, err := io.ReadFull(g.r, p)
+	g.pos += int64(n)
+	if g.err = err; err != nil {
 		return nil
 	}
-	g.pos += n
 	return p
 }
 
+// fixed reads a few bytes, which are valid until the next call.
+func (g *headerReader) fixed(n int64) []byte { return g.read(g.word[:n]) }
+
 func (g *headerReader) skip(n int64) {
-	if g.err == nil && n > g.left() {
-		g.err = io.ErrUnexpectedEOF
-	}
-	if g.err == nil {
-		_, g.err = io.CopyN(io.Discard, g.r, n)
+	if g.need(n) {
+		_, g.err = g.r.Discard(int(n))
 		g.pos += n
 	}
 }
 
 func (g *headerReader) uint32() uint32 {
-	if p := g.bytes(4); p != nil {
+	if p := g.fixed(4); p != nil {
 		return binary.LittleEndian.Uint32(p)
 	}
 	return 0
 }
 
 func (g *headerReader) uint64() uint64 {
-	if p := g.bytes(8); p != nil {
+	if p := g.fixed(8); p != nil {
 		return binary.LittleEndian.Uint64(p)
 	}
 	return 0
@@ -171,11 +187,17 @@ func (g *headerReader) string(limit uint64) string {
 	if n > limit {
 		g.fail("a string has %d bytes, at most %d are expected: the file is damaged, download it again", n, limit)
 	}
-	return string(g.bytes(int64(n)))
+	if !g.need(int64(min(n, limit))) {
+		return ""
+	}
+	return string(g.read(make([]byte, n)))
 }
 
 func (g *headerReader) header() (*header, error) {
-	if first := g.bytes(4); g.err == nil && string(first) != magic {
+	if first, _ := g.r.Peek(8); string(first) == "version " {
+		return nil, errors.New("the file is a Git LFS pointer and not the weights: fetch them with git lfs pull")
+	}
+	if first := g.fixed(4); g.err == nil && string(first) != magic {
 		return nil, errors.New("this is not a GGUF file")
 	}
 	switch v := g.uint32(); {
@@ -194,7 +216,7 @@ func (g *headerReader) header() (*header, error) {
 	h := &header{values: map[string]any{}, tensors: map[string]tensorInfo{}}
 	for range nValues {
 		key := g.string(maxName)
-		v := g.value(valueType(g.uint32()))
+		v := g.value(valueType(g.uint32()), strings.HasPrefix(key, prefix))
 		if g.err != nil {
 			return nil, fmt.Errorf("value %q: %w", key, g.err)
 		}
@@ -220,23 +242,23 @@ func (g *headerReader) header() (*header, error) {
 			return nil, fmt.Errorf("general.alignment is %v", v)
 		}
 	}
+	h.bytes = g.pos
 	return h, g.checkData(h, order, alignment)
 }
 
-// value reads a value of the metadata; nil for an array.
-func (g *headerReader) value(t valueType) any {
+// value reads a value of the metadata; nil for an array that is not kept.
+func (g *headerReader) value(t valueType, keep bool) any {
 	switch t {
 	case valueString:
 		return g.string(maxString)
 	case valueArray:
-		g.array()
-		return nil
+		return g.array(keep)
 	}
 	if t > valueFloat64 {
 		g.fail("type %d is unknown", t)
 		return nil
 	}
-	p := g.bytes(valueSizes[t])
+	p := g.fixed(valueSizes[t])
 	if p == nil {
 		return nil
 	}
@@ -262,8 +284,8 @@ func (g *headerReader) value(t valueType) any {
 	return int64(u) // a u64 beyond int64 is no number that we look for
 }
 
-// array skips an array.
-func (g *headerReader) array() {
+// array reads an array, or skips it if it is not to be kept, long, or of strings.
+func (g *headerReader) array(keep bool) any {
 	t, n := valueType(g.uint32()), g.uint64()
 	switch {
 	case g.err != nil:
@@ -273,11 +295,18 @@ func (g *headerReader) array() {
 		}
 	case t == valueArray || t > valueFloat64:
 		g.fail("an array of type %d is unknown", t)
-	case n > uint64(g.left()):
-		g.err = io.ErrUnexpectedEOF
+	case n > maxHeader:
+		g.fail("an array has %d elements, at most %d are possible: the file is damaged, download it again", n, maxHeader)
+	case keep && n <= maxArray:
+		values := make([]any, 0, n)
+		for range n {
+			values = append(values, g.value(t, false))
+		}
+		return values
 	default:
 		g.skip(int64(n) * valueSizes[t])
 	}
+	return nil
 }
 
 // info reads a tensor info; the offset is still relative to the data.
@@ -311,24 +340,32 @@ func (g *headerReader) info() (t tensorInfo, err error) {
 	return t, g.err
 }
 
-// checkData makes offsets relative to the file and checks that tensors lie inside it, apart from each other.
+// checkData makes offsets relative to the file and checks that the tensors follow each other without gaps but those of the
+// alignment, up to the end of the file: otherwise a tensor has another type or size than what was written.
 func (g *headerReader) checkData(h *header, order []tensorInfo, alignment int64) error {
-	data := (g.pos + alignment - 1) / alignment * alignment
-	slices.SortStableFunc(order, func(a, b tensorInfo) int { return int(max(-1, min(1, a.off-b.off))) })
-	end := int64(0)
+	aligned := func(n int64) int64 { return (n + alignment - 1) / alignment * alignment }
+	data := aligned(g.pos)
+	slices.SortStableFunc(order, func(a, b tensorInfo) int { return cmp.Compare(a.off, b.off) })
+	end, known := int64(0), true // of the tensors so far, and whether the last one's size is known
 	for i, t := range order {
-		if t.off%alignment != 0 {
+		switch {
+		case t.off%alignment != 0:
 			return fmt.Errorf("tensor %q: offset %d is no multiple of %d", t.name, t.off, alignment)
-		}
-		if t.off < end {
+		case t.off < end:
 			return fmt.Errorf("tensor %q overlaps %q: the file is damaged, download it again", t.name, order[i-1].name)
+		case known && t.off != aligned(end):
+			return fmt.Errorf("tensor %q: %d bytes before its data belong to no tensor: the file is damaged, download it again", t.name, t.off-aligned(end))
 		}
+		_, known = blockSizes[t.typ]
 		end = t.off + t.n
 		if end > g.size-data {
 			return fmt.Errorf("tensor %q ends at byte %d, the file has %d: the download is incomplete, fetch it again", t.name, data+end, g.size)
 		}
 		t.off += data
 		h.tensors[t.name] = t
+	}
+	if after := g.size - data - aligned(end); known && after > 0 {
+		return fmt.Errorf("%d bytes after the last tensor belong to no tensor: the file is damaged, download it again", after)
 	}
 	return nil
 }

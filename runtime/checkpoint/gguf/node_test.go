@@ -52,7 +52,7 @@ func TestNode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := readHeader(bytes.NewReader(data), int64(len(data)))
+		h, err := readHeader(bytes.NewReader(data), int64(len(data)), maxHeader)
 		if err != nil {
 			t.Fatal(err)
 		}

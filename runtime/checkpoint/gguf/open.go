@@ -12,48 +12,75 @@ import (
 	"strings"
 
 	"gossamer/runtime/checkpoint"
-	"gossamer/runtime/gptoss"
 )
 
 // extension is how the names of GGUF files end.
 const extension = ".gguf"
 
-// What llama.cpp's graph of gpt-oss has built in, so that files need not say it.
-const (
-	swigluLimit = 7
-	swigluAlpha = 1.702
-	betaFast    = 32
-	betaSlow    = 1
-)
+// prefix begins the keys of the model's own metadata.
+const prefix = "gpt-oss."
 
-// Open opens a GGUF file with gpt-oss as llama.cpp writes it: MXFP4 experts, everything else F32, F16, BF16 or Q8_0. The
-// checkpoint delivers the tensors of Hugging Face's layout: MXFP4 rearranged without loss, numbers rounded to bf16, which gives
-// the published ones where the file was made of them and keeps them in 16 bits or more; Notes says what was converted.
+// Open opens a GGUF file with gpt-oss as llama.cpp writes it: MXFP4 experts, everything else F32, F16, BF16 or Q8_0. Of a model
+// that is split into several files, any of them may be named. The checkpoint delivers the tensors of Hugging Face's layout: MXFP4
+// rearranged without loss, numbers rounded to bf16, which gives the published ones where the file was made of them and keeps them
+// in 16 bits or more; Notes says what was converted.
 func Open(path string) (*checkpoint.Checkpoint, error) {
-	fsys, name := os.DirFS(filepath.Dir(path)), filepath.Base(path)
-	c, err := open(fsys, name)
-	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %s: %w", path, err)
-	}
-	return c, nil
+	dir := filepath.Dir(path)
+	return open(os.DirFS(dir), dir, filepath.Base(path))
 }
 
-func open(fsys fs.FS, name string) (*checkpoint.Checkpoint, error) {
-	f, size, err := checkpoint.OpenRegular(fsys, name)
+// ErrNone says that there are no GGUF files.
+var ErrNone = errors.New("no " + extension + " file")
+
+// OpenFolder opens the one model, in a file or split into several, whose GGUF files are at the root of a file system. where names the
+// place in messages.
+func OpenFolder(fsys fs.FS, where string) (*checkpoint.Checkpoint, error) {
+	entries, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	models := map[string]string{} // name without the part's number -> first file
+	for _, e := range slices.Backward(entries) {
+		if Named(e.Name()) && !e.IsDir() {
+			models[partOf(e.Name()).model] = e.Name()
+		}
+	}
+	names := slices.Sorted(maps.Values(models))
+	switch len(names) {
+	case 0:
+		return nil, fmt.Errorf("checkpoint: %w in %s", ErrNone, where)
+	case 1:
+		return open(fsys, "", names[0])
+	}
+	return nil, fmt.Errorf("checkpoint: %s holds %d models: name the file of one of them: %s", where, len(names), checkpoint.Few(names))
+}
+
+// open opens a file, and those that it is a part with. dir is put before names in messages.
+func open(fsys fs.FS, dir, name string) (*checkpoint.Checkpoint, error) {
+	h, files, err := readModel(fsys, dir, name)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	h, err := readHeader(f, size)
+	d, err := h.describe(fsys, files)
 	if err != nil {
-		return nil, err
+		return nil, fileError(dir, files[0], err)
 	}
+	return checkpoint.New(*d), nil
+}
+
+// fileError names the file of an error.
+func fileError(dir, name string, err error) error {
+	return fmt.Errorf("checkpoint: %s: %w", filepath.Join(dir, name), err)
+}
+
+// describe finds what the model is made of.
+func (h *header) describe(fsys fs.FS, files []string) (*checkpoint.Description, error) {
 	config, err := h.config()
 	if err != nil {
 		return nil, err
 	}
-	src := &source{fsys: fsys, name: name, recipes: map[string]recipe{}}
-	d := checkpoint.Description{Config: config, Source: checkpoint.Source{Open: src.open}} // files are tensors
+	src := &source{fsys: fsys, files: files, recipes: map[string]recipe{}}
+	d := &checkpoint.Description{Config: config, Source: checkpoint.Source{Open: src.open}} // files are tensors
 	used := map[string]bool{}
 	for i, t := range config.Tensors() {
 		r, err := h.recipe(config, t, used)
@@ -64,126 +91,30 @@ func open(fsys fs.FS, name string) (*checkpoint.Checkpoint, error) {
 		d.Files = append(d.Files, t.Name)
 		d.Segments = append(d.Segments, checkpoint.Segment{Tensor: i, File: i, N: t.Bytes()})
 	}
-	converted := map[ggmlType]int{}
-	var unused []string
+	types := map[ggmlType]int{}
+	var other []string
 	for name, t := range h.tensors {
-		if !used[name] {
-			unused = append(unused, name)
-		} else if t.typ != typeBF16 && t.typ != typeMXFP4 {
-			converted[t.typ]++
+		if types[t.typ]++; !used[name] {
+			other = append(other, name)
 		}
 	}
-	for _, typ := range slices.Sorted(maps.Keys(converted)) {
-		note := fmt.Sprintf("%d tensors are %s in the GGUF file and become BF16", converted[typ], typ)
+	if len(other) > 0 {
+		return nil, fmt.Errorf("%w: this is another model, or the file is damaged", checkpoint.LeftOver(other, config.Layers))
+	}
+	if types[typeF16] > 0 && types[typeBF16] > 0 { // no converter writes both, and the bytes of one are numbers of the other, too
+		return nil, fmt.Errorf("%d tensors are F16 and %d BF16, a file has one of them: convert the model with a current llama.cpp", types[typeF16], types[typeBF16])
+	}
+	for _, typ := range slices.Sorted(maps.Keys(types)) {
+		if typ == typeBF16 || typ == typeMXFP4 {
+			continue
+		}
+		note := fmt.Sprintf("%d tensors are %s in the GGUF file and become BF16", types[typ], typ)
 		if typ == typeQ8_0 {
 			note += ": not quite the published numbers"
 		}
 		d.Notes = append(d.Notes, note)
 	}
-	d.Notes = append(d.Notes, checkpoint.Unused(unused)...)
-	return checkpoint.New(d), nil
-}
-
-// harmonyEOS are <|return|>, <|endoftext|> and <|call|>, the EOS ids of the published generation_config.json. A GGUF file has room
-// for one; llama.cpp knows the others by their names.
-var harmonyEOS = []int32{200002, 199999, 200012}
-
-// fields reads metadata; the first error stays.
-type fields struct {
-	values map[string]any
-	err    error
-}
-
-func (f *fields) integer(key string) int {
-	v, ok := f.values[key].(int64)
-	if !ok || v < 0 || v > 1<<40 {
-		f.fail(key)
-	}
-	return int(v)
-}
-
-func (f *fields) float(key string) float64 {
-	v, ok := f.values[key].(float64)
-	if !ok {
-		f.fail(key)
-	}
-	return v
-}
-
-func (f *fields) orFloat(key string, otherwise float64) float64 {
-	if _, ok := f.values[key]; !ok {
-		return otherwise
-	}
-	return f.float(key)
-}
-
-func (f *fields) fail(key string) {
-	if f.err != nil {
-		return
-	}
-	if v, ok := f.values[key]; ok {
-		f.err = fmt.Errorf("metadata %s is %v: convert the model with a current llama.cpp", key, v)
-	} else {
-		f.err = fmt.Errorf("metadata %s is missing: convert the model with a current llama.cpp", key)
-	}
-}
-
-// config is the configuration that the metadata describes.
-func (h *header) config() (*gptoss.Config, error) {
-	switch arch := h.values["general.architecture"]; arch {
-	case "gpt-oss":
-	case "gptoss":
-		return nil, errors.New("the file is in Ollama's form: use one in llama.cpp's, or the published safetensors")
-	default:
-		return nil, fmt.Errorf("general.architecture is %v, only gpt-oss is supported", arch)
-	}
-	if n, ok := h.values["split.count"].(int64); ok && n > 1 {
-		return nil, fmt.Errorf("the model is split into %d files: merge them with llama-gguf-split --merge", n)
-	}
-	if kind := h.values["gpt-oss.rope.scaling.type"]; kind != "yarn" {
-		return nil, fmt.Errorf("metadata gpt-oss.rope.scaling.type is %v, only yarn is supported", kind)
-	}
-	f := &fields{values: h.values}
-	key := func(name string) string { return "gpt-oss." + name }
-	c := &gptoss.Config{
-		Layers: f.integer(key("block_count")), Hidden: f.integer(key("embedding_length")), Intermediate: f.integer(key("expert_feed_forward_length")),
-		Heads: f.integer(key("attention.head_count")), KVHeads: f.integer(key("attention.head_count_kv")), HeadDim: f.integer(key("attention.key_length")),
-		Experts: f.integer(key("expert_count")), TopK: f.integer(key("expert_used_count")), MaxPositions: f.integer(key("context_length")),
-		Window:      f.integer(key("attention.sliding_window")),
-		NormEps:     f.float(key("attention.layer_norm_rms_epsilon")),
-		SwiGLULimit: swigluLimit, SwiGLUAlpha: swigluAlpha,
-		Rope: gptoss.Rope{
-			Theta: f.float(key("rope.freq_base")), Factor: f.float(key("rope.scaling.factor")),
-			BetaFast: f.orFloat(key("rope.scaling.yarn_beta_fast"), betaFast), BetaSlow: f.orFloat(key("rope.scaling.yarn_beta_slow"), betaSlow),
-			OriginalContext: f.integer(key("rope.scaling.original_context_length")),
-		},
-		Pad: -1,
-	}
-	if _, ok := h.values["tokenizer.ggml.eos_token_id"]; ok {
-		c.EOS = []int32{int32(f.integer("tokenizer.ggml.eos_token_id"))}
-	}
-	if _, ok := h.values["tokenizer.ggml.padding_token_id"]; ok {
-		c.Pad = int32(f.integer("tokenizer.ggml.padding_token_id"))
-	}
-	if f.err != nil {
-		return nil, f.err
-	}
-	if v := f.integer(key("attention.value_length")); f.err == nil && v != c.HeadDim {
-		return nil, fmt.Errorf("heads have %d elements in keys and %d in values: this is not gpt-oss", c.HeadDim, v)
-	}
-	embedding, ok := h.tensors["token_embd.weight"]
-	if !ok || len(embedding.dims) != 2 || embedding.dims[1] > 1<<30 {
-		return nil, errors.New(`tensor "token_embd.weight" is missing or no matrix: the file is incomplete`)
-	}
-	c.Vocab = int(embedding.dims[1])
-	if c.Vocab == checkpoint.HarmonyRows && slices.Equal(c.EOS, harmonyEOS[:1]) {
-		c.EOS = slices.Clone(harmonyEOS)
-	}
-	c.Sliding = make([]bool, max(0, min(c.Layers, 1<<16)))
-	for n := range c.Sliding {
-		c.Sliding[n] = n%2 == 0
-	}
-	return c, c.Validate()
+	return d, nil
 }
 
 // Named says that a path names a GGUF file.

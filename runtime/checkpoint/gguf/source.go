@@ -10,10 +10,10 @@ import (
 	"gossamer/runtime/checkpoint"
 )
 
-// source reads a GGUF file: files are tensors of Hugging Face's layout, made while they are read.
+// source reads GGUF files. What it opens by name are tensors of Hugging Face's layout, made while they are read.
 type source struct {
 	fsys    fs.FS
-	name    string
+	files   []string // of the model
 	recipes map[string]recipe
 }
 
@@ -21,21 +21,18 @@ func (s *source) open(ctx context.Context, name string, off, n int64) (io.ReadCl
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	f, err := s.fsys.Open(s.name)
-	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", err)
+	r := &tensorReader{recipe: s.recipes[name], pos: off, end: off + n}
+	for _, row := range r.recipe.rows {
+		if err := r.open(s.fsys, s.files[row.tensor.file]); err != nil {
+			return nil, errors.Join(err, r.Close())
+		}
 	}
-	at, ok := f.(io.ReaderAt)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("checkpoint: %s: the file system cannot read at an offset", s.name), f.Close())
-	}
-	return &tensorReader{file: f, at: at, recipe: s.recipes[name], pos: off, end: off + n}, nil
+	return r, nil
 }
 
 // tensorReader makes a tensor's bytes from pos to end.
 type tensorReader struct {
-	file     fs.File
-	at       io.ReaderAt
+	files    []fs.File // of each rowSource, all of which are an io.ReaderAt
 	recipe   recipe
 	pos, end int64
 	made     []byte // rows that are not yet taken, from pos on
@@ -43,7 +40,26 @@ type tensorReader struct {
 	in, out  []byte // of makeRows
 }
 
-func (r *tensorReader) Close() error { return r.file.Close() }
+// open opens the file of the next rowSource.
+func (r *tensorReader) open(fsys fs.FS, name string) error {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	r.files = append(r.files, f)
+	if _, ok := f.(io.ReaderAt); !ok {
+		return fmt.Errorf("checkpoint: %s: the file system cannot read at an offset", name)
+	}
+	return nil
+}
+
+func (r *tensorReader) Close() error {
+	var errs []error
+	for _, f := range r.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
 
 func (r *tensorReader) Read(p []byte) (int, error) {
 	if r.pos == r.end {
@@ -70,7 +86,7 @@ func (r *tensorReader) makeRows() error {
 	r.rows = checkpoint.Sized(r.rows, count*ways*k.outRow)
 	for w, s := range k.rows {
 		r.in = checkpoint.Sized(r.in, count*s.rowBytes)
-		if err := s.read(r.at, first, last, r.in); err != nil {
+		if err := s.read(r.files[w].(io.ReaderAt), first, last, r.in); err != nil {
 			return err
 		}
 		if ways == 1 {

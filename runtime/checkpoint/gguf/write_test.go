@@ -53,7 +53,7 @@ func TestWrite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := readHeader(bytes.NewReader(data), int64(len(data)))
+		h, err := readHeader(bytes.NewReader(data), int64(len(data)), maxHeader)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,16 +63,8 @@ func (s fileStore) Fetch(ctx context.Context, c *Chunk, buf []byte) ([]byte, err
 	if c.Remote() {
 		return fail(errors.New("this is on a web server, and only files can be read here"))
 	}
-	info, err := fs.Stat(s.fsys, c.URL)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fail(errors.New("the file is missing: copy or download it again"))
-	case err != nil:
+	if err := checkFile(s.fsys, c); err != nil {
 		return fail(err)
-	case !info.Mode().IsRegular(): // opening a pipe would wait for ever
-		return fail(errors.New("this is not a regular file"))
-	case info.Size() < c.Start()+c.Bytes:
-		return fail(fmt.Errorf("the file has %d bytes, %d are needed: copy or download it again", info.Size(), c.Start()+c.Bytes))
 	}
 	r, err := checkpoint.FromFS(s.fsys).Open(ctx, c.URL, c.Start(), c.Bytes)
 	if err != nil {
@@ -87,6 +79,36 @@ func (s fileStore) Fetch(ctx context.Context, c *Chunk, buf []byte) ([]byte, err
 		return nil, fmt.Errorf("%w: copy or download the file again", err)
 	}
 	return p, nil
+}
+
+// checkFile says what is wrong with the file of a chunk, before it is opened or memory is taken for its bytes.
+func checkFile(fsys fs.FS, c *Chunk) error {
+	info, err := fs.Stat(fsys, c.URL)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("the file is missing: copy or download it again")
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular(): // opening a pipe would wait for ever
+		return errors.New("this is not a regular file")
+	case info.Size() < c.Start()+c.Bytes:
+		return fmt.Errorf("the file has %d bytes, %d are needed: copy or download it again", info.Size(), c.Start()+c.Bytes)
+	}
+	return nil
+}
+
+// CheckFiles says what is wrong with the first chunk that should be beside the manifest, in fsys, and is not there whole.
+func (m *Manifest) CheckFiles(fsys fs.FS) error {
+	for i := range m.Chunks {
+		c := &m.Chunks[i]
+		if c.Remote() {
+			continue
+		}
+		if err := checkFile(fsys, c); err != nil {
+			return fmt.Errorf("checkpoint: chunk %s: %w", c.Name(), err)
+		}
+	}
+	return nil
 }
 
 // Decoder undoes the codecs of chunks. Its methods may be called concurrently.

@@ -152,11 +152,12 @@ func parseManifest(data []byte, hashed bool) (*Manifest, error) {
 // ErrOtherFormat says that a file called manifest.json is something else, such as a web application's.
 var ErrOtherFormat = errors.New("this is not a packed model")
 
-// Bounds of what decoding allocates: the manifest of the largest model has 2 MB, and the shortest object that belongs into one
-// is a segment of 33 bytes.
+// Bounds of what decoding allocates: the manifest of the largest model has 2 MB, the shortest object that belongs into one is a
+// segment of 33 bytes, and nowhere are there more than three commas in these.
 const (
-	MaxManifestBytes = 16 << 20
+	MaxManifestBytes = 8 << 20
 	minObjectBytes   = 24
+	minCommaBytes    = 8
 )
 
 func decodeManifest(data []byte) (*Manifest, error) {
@@ -166,15 +167,18 @@ func decodeManifest(data []byte) (*Manifest, error) {
 	if bytes.Count(data, []byte{'{'}) > 16+len(data)/minObjectBytes {
 		return nil, fmt.Errorf("the file is mostly braces: %w", ErrOtherFormat)
 	}
+	if bytes.Count(data, []byte{','}) > 64+len(data)/minCommaBytes {
+		return nil, fmt.Errorf("the file is mostly commas: %w", ErrOtherFormat)
+	}
 	var head struct {
 		Format  string `json:"format"`
 		Version int    `json:"version"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, fmt.Errorf("%w: this is not a packed model, or it is damaged", err)
+		return nil, fmt.Errorf("%.300s: this is not a packed model, or it is damaged", err)
 	}
 	if head.Format != manifestFormat {
-		return nil, fmt.Errorf("format is %q, want %q: %w", head.Format, manifestFormat, ErrOtherFormat)
+		return nil, fmt.Errorf("format is %.100q, want %q: %w", head.Format, manifestFormat, ErrOtherFormat)
 	}
 	if head.Version != manifestVersion {
 		return nil, fmt.Errorf("version is %d, this program reads %d: use the release that packed the model, or a newer one", head.Version, manifestVersion)
@@ -183,7 +187,7 @@ func decodeManifest(data []byte) (*Manifest, error) {
 	d.DisallowUnknownFields()
 	m := &Manifest{}
 	if err := d.Decode(m); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%.300s", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the JSON object")
@@ -200,7 +204,7 @@ func (m *Manifest) check(hashed bool) error {
 	m.config = config
 	if v := m.Tokenizer; v != nil {
 		if *v != harmonyVocab {
-			return fmt.Errorf("tokenizer %q with SHA-256 %q is unknown, only %q with %s is supported", v.Name, v.SHA256, harmonyVocab.Name, harmonyVocab.SHA256)
+			return fmt.Errorf("tokenizer %.100q with SHA-256 %.100q is unknown, only %q with %s is supported", v.Name, v.SHA256, harmonyVocab.Name, harmonyVocab.SHA256)
 		}
 		if config.Vocab != checkpoint.HarmonyRows {
 			return fmt.Errorf("tokenizer %q has %d tokens, the configuration %d", v.Name, checkpoint.HarmonyRows, config.Vocab)
@@ -224,7 +228,7 @@ func (m *Manifest) check(hashed bool) error {
 	}
 	for i, t := range m.Tensors {
 		if err := m.checkTensor(&t, specs[i]); err != nil {
-			return fmt.Errorf("tensor %q: %w", t.Name, err)
+			return fmt.Errorf("tensor %.200q: %w", t.Name, err)
 		}
 	}
 	return m.checkOverlap()
@@ -244,7 +248,7 @@ func (c *Chunk) check(hashed bool) error {
 		}
 	case Zstd:
 	default:
-		return fmt.Errorf("codec is %q, want none or %q", c.Codec, Zstd)
+		return fmt.Errorf("codec is %.100q, want none or %q", c.Codec, Zstd)
 	}
 	for _, n := range []int64{c.Bytes, c.raw()} {
 		if n < 1 || n > maxChunkBytes {
@@ -255,7 +259,7 @@ func (c *Chunk) check(hashed bool) error {
 		return nil
 	}
 	if h, err := hex.DecodeString(c.SHA256); err != nil || len(h) != 32 || c.SHA256 != strings.ToLower(c.SHA256) {
-		return fmt.Errorf("sha256 is %q, want 64 lower-case hexadecimal digits", c.SHA256)
+		return fmt.Errorf("sha256 is %.100q, want 64 lower-case hexadecimal digits", c.SHA256)
 	}
 	return nil
 }
@@ -288,7 +292,7 @@ func (m *Manifest) checkTensor(t *ManifestTensor, spec gptoss.TensorSpec) error 
 		return fmt.Errorf("the configuration has %q in this place", spec.Name)
 	}
 	if t.DType != spec.DType || !slices.Equal(t.Shape, spec.Shape) {
-		return fmt.Errorf("is %s%v, the configuration has %s%v", t.DType, t.Shape, spec.DType, spec.Shape)
+		return fmt.Errorf("is %.20q of shape %v, the configuration has %q of shape %v", t.DType, t.Shape[:min(len(t.Shape), 8)], spec.DType, spec.Shape)
 	}
 	left := spec.Bytes()
 	for i, s := range t.Segments {

@@ -196,7 +196,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 	for _, c := range []struct{ name, body, want string }{
 		{"HTML", "<html>", "checkpoint: manifest.json: …: this is not a packed model, or it is damaged"},
-		{"Huge", strings.Repeat(" ", packed.MaxManifestBytes+1), "checkpoint: http://…/manifest.json is larger than 16777216 bytes: this is not the published file"},
+		{"Huge", strings.Repeat(" ", packed.MaxManifestBytes+1), "checkpoint: http://…/manifest.json is larger than 8388608 bytes: this is not the published file"},
 	} {
 		s.answer(func(w http.ResponseWriter, r *http.Request) bool {
 			fmt.Fprint(w, c.body)

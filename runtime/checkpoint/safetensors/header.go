@@ -13,8 +13,13 @@ import (
 	"gossamer/runtime/gptoss"
 )
 
-// maxHeaderBytes is what the safetensors format allows for a header.
-const maxHeaderBytes = 100_000_000
+// Limits of what is read into memory. The format allows headers of 100 MB; those of gpt-oss-120b's 687 tensors have 90 KB together.
+const (
+	maxHeaderBytes = 16 << 20 // of all files of a checkpoint together
+	maxTensors     = 1 << 16
+	maxNameBytes   = 1 << 8
+	maxDimensions  = 8
+)
 
 // entry is one tensor of a safetensors file.
 type entry struct {
@@ -34,29 +39,29 @@ var dtypeBytes = map[gptoss.DType]int64{
 }
 
 // readHeader reads the header of a safetensors file of fileBytes bytes: a little-endian u64 with the length of the JSON that
-// follows, the JSON object {name: {dtype, shape, data_offsets}}, padding. It returns the tensors in the order of their data,
-// which must fill the rest of the file without gap or overlap (github.com/huggingface/safetensors, format). Errors do not name
-// the file.
-func readHeader(r io.Reader, fileBytes int64) ([]entry, error) {
+// follows, at most limit, the JSON object {name: {dtype, shape, data_offsets}}, padding. It returns the tensors in the order of
+// their data, which must fill the rest of the file without gap or overlap (github.com/huggingface/safetensors, format), and the
+// size of all that. Errors do not name the file.
+func readHeader(r io.Reader, fileBytes, limit int64) (entries []entry, headerBytes int64, err error) {
 	var length [8]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {
-		return nil, fmt.Errorf("the file has %d bytes, a safetensors file has at least 8: download it again", fileBytes)
+		return nil, 0, fmt.Errorf("the file has %d bytes, a safetensors file has at least 8: download it again", fileBytes)
 	}
 	if string(length[:]) == "version " {
-		return nil, fmt.Errorf("the file is a Git LFS pointer and not the weights: fetch them with git lfs pull")
+		return nil, 0, fmt.Errorf("the file is a Git LFS pointer and not the weights: fetch them with git lfs pull")
 	}
 	n := binary.LittleEndian.Uint64(length[:])
-	if n > maxHeaderBytes {
-		return nil, fmt.Errorf("header length %d is over the limit %d: this is not a safetensors file", n, maxHeaderBytes)
+	if n > math.MaxInt64 || int64(n) > limit {
+		return nil, 0, fmt.Errorf("header length %d is over the limit %d: this is not a safetensors file of gpt-oss", n, limit)
 	}
 	if int64(n) > fileBytes-8 {
-		return nil, fmt.Errorf("header length %d is more than the file's %d bytes: the download is incomplete, fetch it again", n, fileBytes)
+		return nil, 0, fmt.Errorf("header length %d is more than the file's %d bytes: the download is incomplete, fetch it again", n, fileBytes)
 	}
-	entries, err := parseHeader(io.LimitReader(r, int64(n)))
+	entries, err = parseHeader(io.LimitReader(r, int64(n)))
 	if err != nil {
-		return nil, fmt.Errorf("header: %w: this is not a safetensors file or it is damaged", err)
+		return nil, 0, fmt.Errorf("header: %w: this is not a safetensors file or it is damaged", err)
 	}
-	return entries, checkData(entries, 8+int64(n), fileBytes)
+	return entries, 8 + int64(n), checkData(entries, 8+int64(n), fileBytes)
 }
 
 // parseHeader reads the JSON of a header; offsets are still relative to its end. Every tensor's own numbers are checked.
@@ -75,6 +80,12 @@ func parseHeader(r io.Reader) ([]entry, error) {
 			return nil, err
 		}
 		name := t.(string) // the decoder allows nothing else in this place
+		if len(name) > maxNameBytes {
+			return nil, fmt.Errorf("tensor %.100q… has a name of %d bytes, at most %d are possible", name, len(name), maxNameBytes)
+		}
+		if len(entries) == maxTensors {
+			return nil, fmt.Errorf("there are more than %d tensors", maxTensors)
+		}
 		if seen[name] {
 			return nil, fmt.Errorf("tensor %q appears twice", name)
 		}
@@ -105,18 +116,31 @@ func parseHeader(r io.Reader) ([]entry, error) {
 	return entries, nil
 }
 
+// fewNumbers is a list of numbers that is refused before it is decoded if it is long.
+type fewNumbers []int64
+
+func (l *fewNumbers) UnmarshalJSON(text []byte) error {
+	if n := bytes.Count(text, []byte{','}); n >= maxDimensions {
+		return fmt.Errorf("a list of %d numbers, at most %d are possible", n+1, maxDimensions)
+	}
+	return json.Unmarshal(text, (*[]int64)(l))
+}
+
 // parseEntry reads {dtype, shape, data_offsets} and checks that they agree.
 func parseEntry(name string, raw []byte) (entry, error) {
 	var j struct {
 		DType   *gptoss.DType `json:"dtype"`
-		Shape   *[]int64      `json:"shape"`
-		Offsets []int64       `json:"data_offsets"`
+		Shape   *fewNumbers   `json:"shape"`
+		Offsets fewNumbers    `json:"data_offsets"`
 	}
 	if err := json.Unmarshal(raw, &j); err != nil {
-		return entry{}, err
+		return entry{}, fmt.Errorf("%.300s", err)
 	}
 	if j.DType == nil || j.Shape == nil || len(j.Offsets) != 2 {
 		return entry{}, fmt.Errorf("want dtype, shape and two data_offsets")
+	}
+	if len(*j.DType) > 16 {
+		return entry{}, fmt.Errorf("dtype %.16q… is unknown", *j.DType)
 	}
 	begin, end := j.Offsets[0], j.Offsets[1]
 	if begin < 0 || end < begin {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,13 +20,19 @@ func safetensors(header string, dataBytes int) []byte {
 	return append(b, make([]byte, dataBytes)...)
 }
 
+// entriesOf reads the header of a file.
+func entriesOf(file []byte) ([]entry, error) {
+	entries, _, err := readHeader(bytes.NewReader(file), int64(len(file)), maxHeaderBytes)
+	return entries, err
+}
+
 func TestReadHeader(t *testing.T) {
 	file := safetensors(`{"__metadata__":{"format":"pt"},`+
 		`"b":{"dtype":"U8","shape":[2,0,3],"data_offsets":[12,12]},`+
 		`"c":{"dtype":"X4","shape":[7],"data_offsets":[16,19]},`+
 		`"a":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]},`+
 		`"s":{"dtype":"F32","shape":[],"data_offsets":[12,16]}}   `, 19)
-	got, err := readHeader(bytes.NewReader(file), int64(len(file)))
+	got, err := entriesOf(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +50,10 @@ func TestReadHeader(t *testing.T) {
 
 func TestReadHeaderErrors(t *testing.T) {
 	const damaged = ": this is not a safetensors file or it is damaged"
+	many := make([]string, maxTensors+1)
+	for i := range many {
+		many[i] = fmt.Sprintf(`"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`, i)
+	}
 	one := func(entry string) []byte { return safetensors(`{"a":`+entry+`}`, 4) }
 	for _, c := range []struct {
 		name string
@@ -53,9 +65,9 @@ func TestReadHeaderErrors(t *testing.T) {
 		{"LFSPointer", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"),
 			"the file is a Git LFS pointer and not the weights: fetch them with git lfs pull"},
 		{"HeaderOverLimit", binary.LittleEndian.AppendUint64(nil, maxHeaderBytes+1),
-			"header length 100000001 is over the limit 100000000: this is not a safetensors file"},
+			"header length 16777217 is over the limit 16777216: this is not a safetensors file of gpt-oss"},
 		{"HeaderLengthNegative", bytes.Repeat([]byte{255}, 20),
-			"header length 18446744073709551615 is over the limit 100000000: this is not a safetensors file"},
+			"header length 18446744073709551615 is over the limit 16777216: this is not a safetensors file of gpt-oss"},
 		{"HeaderTruncated", safetensors(`{"a":{"dtype":"U8"}}`, 0)[:20],
 			"header length 20 is more than the file's 20 bytes: the download is incomplete, fetch it again"},
 		{"HeaderEmpty", safetensors("", 0), "header: EOF" + damaged},
@@ -80,6 +92,15 @@ func TestReadHeaderErrors(t *testing.T) {
 			`header: tensor "a": shape [4294967296 4294967297] is impossible` + damaged},
 		{"SizeMismatch", one(`{"dtype":"BF16","shape":[4],"data_offsets":[0,4]}`),
 			`header: tensor "a": BF16[4] takes 8 bytes, data_offsets [0 4] hold 4` + damaged},
+		{"LongList", one(`{"dtype":"U8","shape":[4` + strings.Repeat(",1", 1<<20) + `],"data_offsets":[0,4]}`),
+			`header: tensor "a": a list of 1048577 numbers, at most 8 are possible` + damaged},
+		{"LongOffsets", one(`{"dtype":"U8","shape":[4],"data_offsets":[0` + strings.Repeat(",4", 1<<20) + `]}`),
+			`header: tensor "a": a list of 1048577 numbers, at most 8 are possible` + damaged},
+		{"LongName", safetensors(`{"`+strings.Repeat("n", 1<<20)+`":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}`, 4),
+			`header: tensor "` + strings.Repeat("n", 100) + `"… has a name of 1048576 bytes, at most 256 are possible` + damaged},
+		{"LongType", one(`{"dtype":"` + strings.Repeat("U", 1<<20) + `","shape":[4],"data_offsets":[0,4]}`),
+			`header: tensor "a": dtype "UUUUUUUUUUUUUUUU"… is unknown` + damaged},
+		{"ManyTensors", safetensors("{"+strings.Join(many, ",")+"}", 0), "header: there are more than 65536 tensors" + damaged},
 		{"Overlap", safetensors(`{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[3,7]}}`, 7),
 			`tensor "b": data_offsets overlap those of "a": the file is damaged, download it again`},
 		{"SameBytes", safetensors(`{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}`, 4),
@@ -94,7 +115,7 @@ func TestReadHeaderErrors(t *testing.T) {
 			"5 bytes after the last tensor belong to no tensor: the file is damaged, download it again"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := readHeader(bytes.NewReader(c.file), int64(len(c.file)))
+			_, err := entriesOf(c.file)
 			checkpointtest.WantError(t, err, c.want)
 		})
 	}
@@ -107,7 +128,7 @@ func FuzzReadHeader(f *testing.F) {
 	f.Add(safetensors(`{"__metadata__":{},"s":{"dtype":"F32","shape":[],"data_offsets":[0,4]},"e":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}} `, 4))
 	f.Add(safetensors(`{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[3,7]}}`, 7))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		entries, err := readHeader(bytes.NewReader(file), int64(len(file)))
+		entries, err := entriesOf(file)
 		if err != nil {
 			return
 		}
@@ -129,7 +150,7 @@ func FuzzReadHeader(f *testing.F) {
 			t.Fatal(err)
 		}
 		file = safetensors(string(header), int(end-start))
-		got, err := readHeader(bytes.NewReader(file), int64(len(file)))
+		got, err := entriesOf(file)
 		if err != nil {
 			t.Fatalf("%v in %q", err, file)
 		}

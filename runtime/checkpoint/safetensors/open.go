@@ -54,12 +54,12 @@ func Open(fsys fs.FS, where string) (*checkpoint.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	segments, unused, err := inv.locate(config)
+	segments, notes, err := inv.locate(config)
 	if err != nil {
 		return nil, err
 	}
 	d := checkpoint.Description{
-		Config: config, Segments: segments, Source: checkpoint.FromFS(fsys), Plain: true, Notes: checkpoint.Unused(unused),
+		Config: config, Segments: segments, Source: checkpoint.FromFS(fsys), Plain: true, Notes: notes,
 	}
 	for _, name := range files.names {
 		d.Files = append(d.Files, path.Join(folder, name))

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -30,7 +31,7 @@ type rawTensor struct {
 // readFile takes a safetensors file apart.
 func readFile(t *testing.T, file []byte) map[string]rawTensor {
 	t.Helper()
-	entries, err := readHeader(bytes.NewReader(file), int64(len(file)))
+	entries, err := entriesOf(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,18 +244,22 @@ func TestFormsAgree(t *testing.T) {
 	}
 }
 
-func TestUnusedTensors(t *testing.T) {
+// TestBuffers: what follows from config.json is left out, and said.
+func TestBuffers(t *testing.T) {
 	m := readFS(t, "gqa_window8/model")
+	var names []string
 	edit(t, m, singleName, func(ts map[string]rawTensor) {
-		ts["model.rotary.inv_freq"] = rawTensor{"F32", []int64{2}, make([]byte, 8)}
-		ts["extra"] = rawTensor{"F6_E3M2", []int64{4}, make([]byte, 3)} // a type of which nothing is known
+		for i := range 5 {
+			names = append(names, fmt.Sprintf("model.layers.%d.self_attn.rotary_emb.inv_freq", i))
+			ts[names[i]] = rawTensor{"F32", []int64{2}, make([]byte, 8)}
+		}
 	})
 	c, err := Open(m, "the root of the file system")
 	if err != nil {
 		t.Fatal(err)
 	}
 	checkpointtest.Load(t, c)
-	if d := cmp.Diff([]string{`2 tensors are not gpt-oss's and are left out: ["extra" "model.rotary.inv_freq"]`}, c.Notes()); d != "" {
+	if d := cmp.Diff([]string{`5 tensors are not needed and are left out: "` + strings.Join(names[:3], `", "`) + `" and 2 more`}, c.Notes()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -301,8 +306,6 @@ func TestOpenErrors(t *testing.T) {
 			"gptoss: config.json: …"},
 		{"UnknownArchitecture", hf, func(m fstest.MapFS) { setConfig(t, m, map[string]any{"model_type": "llama"}) },
 			`gptoss: config.json: model_type is "llama", only "gpt_oss" is supported`},
-		{"ConfigFieldMissing", hf, func(m fstest.MapFS) { setConfig(t, m, map[string]any{"head_dim": nil}) },
-			`gptoss: config.json: field "head_dim" is missing`},
 		{"ConfigFieldOutOfRange", hf, func(m fstest.MapFS) { setConfig(t, m, map[string]any{"hidden_size": -64}) },
 			`gptoss: config.json: hidden_size is -64, want 32 to 1048576`},
 		{"ConfigOfWiderModel", hf, func(m fstest.MapFS) { setConfig(t, m, map[string]any{"hidden_size": 96}) },
@@ -310,6 +313,19 @@ func TestOpenErrors(t *testing.T) {
 		{"ConfigOfDeeperModel", hf, func(m fstest.MapFS) {
 			setConfig(t, m, map[string]any{"num_hidden_layers": 3, "layer_types": nil})
 		}, `checkpoint: model.safetensors: tensor "model.layers.2.input_layernorm.weight" is missing: the download is incomplete or config.json belongs to another model`},
+		{"ConfigOfShallowerModel", hf, func(m fstest.MapFS) {
+			setConfig(t, m, map[string]any{"num_hidden_layers": 1, "layer_types": nil})
+		}, `checkpoint: there are tensors of 2 layers, the configuration has 1: config.json belongs to another model, or this is not gpt-oss`},
+		{"OriginalConfigOfShallowerModel", original, func(m fstest.MapFS) { setConfig(t, m, map[string]any{"num_hidden_layers": 1}) },
+			`checkpoint: there are tensors of 2 layers, the configuration has 1: config.json belongs to another model, or this is not gpt-oss`},
+		{"HeadsOfOtherSize", hf, func(m fstest.MapFS) { setConfig(t, m, map[string]any{"num_attention_heads": 8, "head_dim": 32}) },
+			`checkpoint: model.safetensors: tensor "model.layers.0.self_attn.k_proj.weight" has shape [128 64], want [64 64]: the file does not belong to this config.json`},
+		{"OtherTensors", hf, func(m fstest.MapFS) {
+			edit(t, m, singleName, func(ts map[string]rawTensor) {
+				ts["model.layers.0.self_attn.q_norm.weight"] = rawTensor{"F32", []int64{2}, make([]byte, 8)}
+				ts["a\x1b[2J"] = rawTensor{"F6_E3M2", []int64{4}, make([]byte, 3)} // a type of which nothing is known
+			})
+		}, `checkpoint: there are tensors that gpt-oss does not have: "a\x1b[2J", "model.layers.0.self_attn.q_norm.weight": config.json belongs to another model, or this is not gpt-oss`},
 		{"GenerationConfigNotJSON", hf, func(m fstest.MapFS) { m[generationName].Data = []byte("{") },
 			"gptoss: generation_config.json: …"},
 		{"GenerationConfigEOS", hf, func(m fstest.MapFS) { m[generationName].Data = []byte(`{"eos_token_id":"no"}`) },
@@ -327,7 +343,10 @@ func TestOpenErrors(t *testing.T) {
 		}, "checkpoint: model.safetensors: this is not a regular file"},
 		{"WrongType", hf, func(m fstest.MapFS) {
 			edit(t, m, singleName, func(ts map[string]rawTensor) { x := ts[q]; ts[q] = rawTensor{"F16", x.Shape, x.data} })
-		}, `checkpoint: model.safetensors: tensor "` + q + `" has type F16, want BF16: use the checkpoint as published, with BF16 weights and MXFP4 experts`},
+		}, `checkpoint: model.safetensors: tensor "` + q + `" has type "F16", want "BF16": use the checkpoint as published, with BF16 weights and MXFP4 experts`},
+		{"TypeWithEscapeSequence", hf, func(m fstest.MapFS) {
+			edit(t, m, singleName, func(ts map[string]rawTensor) { x := ts[q]; ts[q] = rawTensor{"\x1b[2J", x.Shape, x.data} })
+		}, `checkpoint: model.safetensors: tensor "` + q + `" has type "\x1b[2J", want "BF16": use the checkpoint as published, with BF16 weights and MXFP4 experts`},
 		{"WrongShape", hf, func(m fstest.MapFS) {
 			edit(t, m, singleName, func(ts map[string]rawTensor) { x := ts[q]; ts[q] = rawTensor{"BF16", []int64{64, 256}, x.data} })
 		}, `checkpoint: model.safetensors: tensor "` + q + `" has shape [64 256], want [256 64]: the file does not belong to this config.json`},

@@ -3,7 +3,7 @@
 import { describe, findAdapter, limitError, missingLimit, offered, type AdapterInfo } from '../shared/device.ts';
 import { addFiles, type LocalFiles } from '../shared/files.ts';
 import { RuntimeError, type RuntimeErrorCode } from '../shared/errors.ts';
-import { baseURL, isConfig, manifestURL, parseManifest, type Manifest } from '../shared/manifest.ts';
+import { baseURL, manifestURL, parseManifest, readConfig, type Manifest } from '../shared/manifest.ts';
 import { bill, formatBytes, leastLimits, needs, type Bill, type BillOptions, type Limits } from '../shared/plan.ts';
 import { fileReader, readManifest } from '../shared/repository.ts';
 import { FileStorage, roomFor, storedBytes, type StoredModel } from '../shared/storage.ts';
@@ -120,8 +120,8 @@ async function outline(url: string, storage: FileStorage | undefined, missing: R
   if (config === undefined) {
     throw missing;
   }
-  const parsed = json(config, url);
-  if (!isConfig(parsed)) {
+  const parsed = readConfig(json(config, url));
+  if (!parsed) {
     throw new RuntimeError('bad-model', `${new URL('config.json', url).href}: this is not the configuration of a gpt-oss`, { url });
   }
   const index = await text('model.safetensors.index.json');

@@ -84,8 +84,31 @@ export function modelName(url: string): string {
   return decodeURIComponent(directory.split('/').at(-1) || hostname);
 }
 
+/** What a field of config.json is that is missing or null, in both forms: as ParseConfig of runtime/gptoss/config.go has it. */
+const defaults = {
+  num_hidden_layers: 36, hidden_size: 2880, intermediate_size: 2880, num_attention_heads: 64, num_key_value_heads: 8, head_dim: 64,
+  vocab_size: 201088, sliding_window: 128,
+};
+
+/** The configuration that a repository's config.json describes, in Hugging Face's form or in OpenAI's; undefined if it is not gpt-oss's. */
+export function readConfig(j: Record<string, unknown>): Config | undefined {
+  const original = j.num_experts != null && (j.model_type ?? '') === '';
+  if (!original && j.model_type !== 'gpt_oss') {
+    return undefined;
+  }
+  const c = Object.fromEntries(Object.entries(defaults).map(([k, v]) => [k, j[k] ?? v])) as unknown as Config;
+  c.num_local_experts = (j.num_local_experts ?? j.num_experts ?? 128) as number;
+  c.num_experts_per_tok = (j.num_experts_per_tok ?? j.experts_per_token ?? 4) as number;
+  c.max_position_embeddings = (original
+    ? Math.floor(((j.initial_context_length ?? 4096) as number) * Math.max((j.rope_scaling_factor ?? 32) as number, 1))
+    : j.max_position_embeddings ?? 131072) as number;
+  const layers = Math.min(c.num_hidden_layers, 1024) || 0; // more are refused by the engine
+  c.layer_types = (j.layer_types ?? Array.from({ length: Math.max(layers, 0) }, (_, i) => (i % 2 === 0 ? 'sliding_attention' : 'full_attention'))) as string[];
+  return isConfig(c) && c.layer_types.length === c.num_hidden_layers ? c : undefined;
+}
+
 /** Whether a configuration has what sizes follow from. */
-export function isConfig(c: Partial<Config> | undefined): c is Config {
+function isConfig(c: Partial<Config> | undefined): c is Config {
   return typeof c === 'object' && c !== null && Array.isArray(c.layer_types) && sizes.every((k) => Number.isSafeInteger(c[k]) && c[k]! > 0);
 }
 
