@@ -29,7 +29,7 @@ type Options struct {
 // Open opens what name means: with :// the URL of a model, else a directory or a GGUF file.
 func Open(ctx context.Context, name string, o Options) (*checkpoint.Checkpoint, error) {
 	if !strings.Contains(name, "://") {
-		return OpenDir(name)
+		return openDir(ctx, name, o)
 	}
 	m, err := url(ctx, name, o)
 	if err != nil {
@@ -43,7 +43,7 @@ func OpenPacked(ctx context.Context, name string, o Options) (*packed.Model, err
 	if strings.Contains(name, "://") {
 		return url(ctx, name, o)
 	}
-	m, err := packedFS(os.DirFS(name))
+	m, err := packedFS(ctx, os.DirFS(name), o)
 	if err == nil {
 		return m, nil
 	}
@@ -56,6 +56,10 @@ func OpenPacked(ctx context.Context, name string, o Options) (*packed.Model, err
 // OpenDir opens the checkpoint in a directory, or a GGUF file. No file stays open. If a manifest there says that chunks are on a
 // web server, they are fetched from it when they are needed and kept in the user's cache directory.
 func OpenDir(dir string) (*checkpoint.Checkpoint, error) {
+	return openDir(context.Background(), dir, Options{})
+}
+
+func openDir(ctx context.Context, dir string, o Options) (*checkpoint.Checkpoint, error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	} else if !info.IsDir() && gguf.Named(dir) {
@@ -63,17 +67,17 @@ func OpenDir(dir string) (*checkpoint.Checkpoint, error) {
 	} else if !info.IsDir() {
 		return nil, fmt.Errorf("checkpoint: %s is a file: give the directory that holds it and %s", dir, safetensors.ConfigName)
 	}
-	return openFS(os.DirFS(dir), dir)
+	return openFS(ctx, os.DirFS(dir), dir, o)
 }
 
 // OpenFS opens the checkpoint at the root of a file system, which must stay usable as long as the Checkpoint is used.
 func OpenFS(fsys fs.FS) (*checkpoint.Checkpoint, error) {
-	return openFS(fsys, "the root of the file system")
+	return openFS(context.Background(), fsys, "the root of the file system", Options{})
 }
 
 // openFS prefers a manifest to the files that it may stand beside.
-func openFS(fsys fs.FS, where string) (*checkpoint.Checkpoint, error) {
-	m, err := packedFS(fsys)
+func openFS(ctx context.Context, fsys fs.FS, where string, o Options) (*checkpoint.Checkpoint, error) {
+	m, err := packedFS(ctx, fsys, o)
 	if err == nil {
 		return m.Checkpoint, nil
 	}
@@ -88,12 +92,12 @@ func openFS(fsys fs.FS, where string) (*checkpoint.Checkpoint, error) {
 }
 
 // packedFS opens the packed model whose manifest is in fsys.
-func packedFS(fsys fs.FS) (*packed.Model, error) {
+func packedFS(ctx context.Context, fsys fs.FS, o Options) (*packed.Model, error) {
 	m, err := packed.ReadManifest(fsys)
 	if err != nil {
 		return nil, err
 	}
-	s, err := beside(m, packed.Files(fsys))
+	s, err := beside(ctx, m, packed.Files(fsys), o)
 	if err != nil {
 		return nil, err
 	}

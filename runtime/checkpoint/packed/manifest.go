@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -260,18 +260,22 @@ func (c *Chunk) check(hashed bool) error {
 	return nil
 }
 
-// checkURL accepts http, https and paths that mean the same as URL and as file name, inside the manifest's directory.
+// absoluteURL matches the URLs of http and https in the one notation that every reader takes for the same: a plain host, a port, a
+// path of ordinary characters; no user, no fragment.
+var absoluteURL = regexp.MustCompile(`^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/[!$-;=?-\[\]_a-z~]*$`)
+
+// checkURL accepts http, https and paths that mean the same as URL and as file name, inside the manifest's directory. Which hosts are
+// asked is for the reader to decide, who knows where the manifest comes from.
 func checkURL(s string) error {
 	if len(s) > 2048 {
 		return fmt.Errorf("url has %d characters", len(s))
 	}
 	if strings.Contains(s, "://") {
-		u, err := url.Parse(s)
-		if err != nil {
-			return fmt.Errorf("url: %w", err)
-		}
-		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
-			return fmt.Errorf("url is %q, want http or https, without user and fragment", s)
+		if !absoluteURL.MatchString(s) {
+			if host := strings.LastIndexByte(s, '@'); host >= 0 { // what stands before it may be a password
+				s = "…" + s[host:]
+			}
+			return fmt.Errorf("url is %q, want http or https, a plain host and path, without user and fragment", s)
 		}
 		return nil
 	}
