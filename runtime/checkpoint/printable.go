@@ -15,3 +15,11 @@ func Printable(s string) string {
 	}
 	return s
 }
+
+// WithoutLogin is a text that should be a URL, without what may be a user and a password in it, for messages about what is wrong with it.
+func WithoutLogin(s string) string {
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		return "…" + s[i:]
+	}
+	return s
+}

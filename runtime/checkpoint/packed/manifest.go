@@ -231,7 +231,7 @@ func (m *Manifest) check(hashed bool) error {
 }
 
 func (c *Chunk) check(hashed bool) error {
-	if err := checkURL(c.URL); err != nil {
+	if err := c.CheckURL(); err != nil {
 		return err
 	}
 	if c.Offset != nil && (*c.Offset < 0 || *c.Offset > 1<<60) {
@@ -264,6 +264,9 @@ func (c *Chunk) check(hashed bool) error {
 // path of ordinary characters; no user, no fragment.
 var absoluteURL = regexp.MustCompile(`^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/[!$-;=?-\[\]_a-z~]*$`)
 
+// CheckURL refuses URLs that a manifest must not have.
+func (c *Chunk) CheckURL() error { return checkURL(c.URL) }
+
 // checkURL accepts http, https and paths that mean the same as URL and as file name, inside the manifest's directory. Which hosts are
 // asked is for the reader to decide, who knows where the manifest comes from.
 func checkURL(s string) error {
@@ -272,10 +275,7 @@ func checkURL(s string) error {
 	}
 	if strings.Contains(s, "://") {
 		if !absoluteURL.MatchString(s) {
-			if host := strings.LastIndexByte(s, '@'); host >= 0 { // what stands before it may be a password
-				s = "…" + s[host:]
-			}
-			return fmt.Errorf("url is %q, want http or https, a plain host and path, without user and fragment", s)
+			return fmt.Errorf("url is %q, want http or https, a plain host and path, without user and fragment", checkpoint.WithoutLogin(s))
 		}
 		return nil
 	}

@@ -31,7 +31,7 @@ func shown(u *url.URL) string {
 func shownURL(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
-		return checkpoint.Printable(s)
+		return checkpoint.Printable(checkpoint.WithoutLogin(s))
 	}
 	return shown(u)
 }

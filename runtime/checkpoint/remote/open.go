@@ -113,19 +113,22 @@ func Open(ctx context.Context, name string, o Options) (*packed.Model, error) {
 // checkChunks refuses a manifest that names files where a model must not ask.
 func checkChunks(base *url.URL, m *packed.Manifest) error {
 	for i := range m.Chunks {
-		c := &m.Chunks[i]
-		if !c.Remote() {
-			continue
-		}
-		u, err := url.Parse(c.URL)
-		if err == nil {
-			err = mayAsk(base, u)
-		}
-		if err != nil {
+		if err := checkChunk(base, &m.Chunks[i]); err != nil {
 			return fmt.Errorf("checkpoint: %s: chunk %d: %w", packed.ManifestName, i, err)
 		}
 	}
 	return nil
+}
+
+func checkChunk(base *url.URL, c *packed.Chunk) error {
+	if err := c.CheckURL(); err != nil || !c.Remote() {
+		return err
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return err
+	}
+	return mayAsk(base, u)
 }
 
 // fetchManifest gets a model's manifest from the server, or makes it of a repository, or takes the one in the cache.

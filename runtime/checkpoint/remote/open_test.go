@@ -189,7 +189,7 @@ func TestOpenErrors(t *testing.T) {
 		"ftp://host/x":       `checkpoint: URL "ftp://host/x": want http:// or https:// and a host`,
 		"https://":           `checkpoint: URL "https://": want http:// or https:// and a host`,
 		"https://host/x?a=1": `checkpoint: URL "https://host/x?a=1": a model is a directory, whose URL has neither ? nor #`,
-		"http://[::1":        "checkpoint: URL: …",
+		"http://[::1":        `checkpoint: URL "http://[::1": this is not one`,
 		s.URL + "/none":      "checkpoint: no .safetensors file in http://…/none/: give a directory with config.json and the published weights (checkpoint: http://…/none/manifest.json: the server replies 404 Not Found: check the URL)",
 	} {
 		_, err := openAt(t, url, Options{}, nil)

@@ -26,29 +26,29 @@ import (
 // config.json, or is the page of a repository on Hugging Face, with or without a revision. URLs with ? or # are refused: the URLs
 // of the model's files are made by appending to its own.
 func modelURL(raw string) (string, error) {
+	refuse := func(why string) (string, error) {
+		return "", fmt.Errorf("checkpoint: URL %q: %s", checkpoint.WithoutLogin(raw), why)
+	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		if strings.Contains(raw, "@") { // what is wrong may be the password
-			return "", errors.New("checkpoint: URL: this is not one")
-		}
-		return "", fmt.Errorf("checkpoint: URL: %w", err)
+		return refuse("this is not one")
 	}
 	if u.User != nil {
-		return "", fmt.Errorf("checkpoint: URL of host %q: it has a user or password in it, which others can see: leave them out and put \"machine %s login USER password PASSWORD\" into the file .netrc in your home directory",
-			u.Host, checkpoint.Printable(u.Hostname()))
+		return refuse(fmt.Sprintf(`others can see the user and password in it: leave them out and put "machine %s login USER password PASSWORD" into the file .netrc in your home directory`,
+			checkpoint.Printable(u.Hostname())))
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", fmt.Errorf("checkpoint: URL %q: want http:// or https:// and a host", raw)
+		return refuse("want http:// or https:// and a host")
 	}
 	if strings.ContainsAny(raw, "?#") {
-		return "", fmt.Errorf("checkpoint: URL %q: a model is a directory, whose URL has neither ? nor #", raw)
+		return refuse("a model is a directory, whose URL has neither ? nor #")
 	}
 	u.Host = strings.ToLower(u.Host)
 	switch file := path.Base(u.Path); {
 	case file == packed.ManifestName || file == safetensors.ConfigName:
 		u = u.JoinPath("..")
 	case strings.HasSuffix(file, ".json"):
-		return "", fmt.Errorf("checkpoint: URL %q: give the directory of the model, its %s or its %s", raw, packed.ManifestName, safetensors.ConfigName)
+		return refuse(fmt.Sprintf("give the directory of the model, its %s or its %s", packed.ManifestName, safetensors.ConfigName))
 	}
 	if u.Host == "hf.co" { // it redirects, which a page may not be allowed to follow
 		u.Host = "huggingface.co"
