@@ -19,9 +19,8 @@ import (
 )
 
 const (
-	maxAttempts = 200             // of one chunk, progress or not
-	minRate     = 1 << 10         // bytes a second that a connection must bring
-	silence     = 5 * time.Second // after which the user is told that a server has not answered yet
+	maxAttempts = 200     // of one chunk, progress or not
+	minRate     = 1 << 10 // bytes a second that a connection must bring
 )
 
 // client fetches from web servers.
@@ -158,7 +157,7 @@ func (c *client) do(ctx context.Context, url string, header http.Header) (*body,
 	}
 	req.Header = header
 	req.Header.Set("Accept-Encoding", "identity") // bytes as they are stored
-	slow := time.AfterFunc(silence, func() {
+	slow := time.AfterFunc(c.stall/6, func() {
 		c.waiting.Do(func() { c.log.WarnContext(ctx, "waiting for the server's answer", "url", shown(req.URL)) })
 	})
 	b.Response, err = c.http.Do(req)

@@ -123,7 +123,7 @@ func RemoveCached(cache, name string) error {
 	case i < 0 && strings.Contains(name, "://"):
 		return urlErr
 	case i < 0:
-		return fmt.Errorf("checkpoint: cache: %q is not in %s", name, cache)
+		return fmt.Errorf("checkpoint: cache: %q is not in %s", checkpoint.WithoutLogin(name), cache)
 	}
 	if err := os.RemoveAll(models[i].Dir); err != nil {
 		return fmt.Errorf("checkpoint: cache: %w", err)
