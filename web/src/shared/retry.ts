@@ -4,6 +4,9 @@
 /** Failures in a row, without a byte of progress, after which a download is given up. */
 export const maxFailures = 8;
 
+/** The same, for the small files that a model is opened with: nothing is gained yet. */
+export const openFailures = 3;
+
 /** Milliseconds before the second attempt, doubled for each further one, and at most, unless the host asks for more. */
 const firstPause = 500;
 const longestPause = 30_000;

@@ -1,8 +1,9 @@
 // Loads chunks from the browser's storage, or from their host if they are not stored. They are verified in either case.
 
-import { defaultRetryPolicy, download, type RetryPolicy } from '../shared/download.ts';
+import { defaultRetryPolicy, differs, download, type RetryPolicy } from '../shared/download.ts';
 import type { Chunk, ChunkStore } from '../shared/engine.ts';
 import { RuntimeError } from '../shared/errors.ts';
+import type { FileStates } from '../shared/manifest.ts';
 import type { Notice } from '../shared/protocol.ts';
 import { chunkKey, free, isFull, sha256, type Storage, type Writer } from '../shared/storage.ts';
 
@@ -13,6 +14,8 @@ export interface LoaderOptions {
   storage?: Storage | undefined;
   /** Connections at a time. */
   parallel: number;
+  /** What identifies the files of a repository that nobody packed. */
+  files?: FileStates | undefined;
   onNotice: (notice: Notice) => void;
   /** Told of bytes that came over the network. */
   onFetched?: (bytes: number) => void;
@@ -108,7 +111,7 @@ export class Loader implements ChunkStore {
       onBytes(at);
       try {
         await download(
-          { url, offset: chunk.offset, bytes: chunk.bytes },
+          { url, offset: chunk.offset, bytes: chunk.bytes, base: this.options.base },
           at,
           (position, bytes) => {
             part.put(position, bytes);
@@ -118,6 +121,12 @@ export class Loader implements ChunkStore {
           },
           signal,
           this.options.retryPolicy ?? defaultRetryPolicy,
+          (version) => {
+            const opened = chunk.sha256 ? undefined : this.options.files?.[url];
+            if (opened && differs(opened, version)) {
+              throw new RuntimeError('download', `${url} has changed on the host since the model was opened`, { url, hint: 'Load the model again.' });
+            }
+          },
         );
       } catch (error) {
         onBytes(-at); // whoever shows progress may try again
