@@ -26,7 +26,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Open opens what name means: with :// the URL of a model, else a directory or a GGUF file.
+// Open opens what name means: with :// the URL of a model, else a directory or a GGUF file. No file stays open. If a manifest in a
+// directory says that chunks are on a web server, they are fetched from it when they are needed and kept as those of a URL.
 func Open(ctx context.Context, name string, o Options) (*checkpoint.Checkpoint, error) {
 	if !strings.Contains(name, "://") {
 		return openDir(ctx, name, o)
@@ -47,18 +48,13 @@ func OpenPacked(ctx context.Context, name string, o Options) (*packed.Model, err
 	if err == nil {
 		return m, nil
 	}
-	if _, err := OpenDir(name); err != nil { // which says it better
+	if _, err := openDir(ctx, name, o); err != nil { // which says it better
 		return nil, err
 	}
 	return nil, packed.ErrNoHashes
 }
 
-// OpenDir opens the checkpoint in a directory, or a GGUF file. No file stays open. If a manifest there says that chunks are on a
-// web server, they are fetched from it when they are needed and kept in the user's cache directory.
-func OpenDir(dir string) (*checkpoint.Checkpoint, error) {
-	return openDir(context.Background(), dir, Options{})
-}
-
+// openDir opens the checkpoint in a directory, or a GGUF file.
 func openDir(ctx context.Context, dir string, o Options) (*checkpoint.Checkpoint, error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)

@@ -12,17 +12,17 @@ import (
 	"gossamer/runtime/checkpoint/packed"
 )
 
-func TestOpenDirErrors(t *testing.T) {
+func TestOpenErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "model.safetensors")
-	_, err := OpenDir(dir)
+	_, err := Open(t.Context(), dir, Options{})
 	checkpointtest.WantError(t, err, "checkpoint: no .safetensors file in "+dir+": give a directory with config.json and the published weights")
-	_, err = OpenDir(file)
+	_, err = Open(t.Context(), file, Options{})
 	checkpointtest.WantError(t, err, "checkpoint: …")
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	_, err = OpenDir(file)
+	_, err = Open(t.Context(), file, Options{})
 	checkpointtest.WantError(t, err, "checkpoint: "+file+" is a file: give the directory that holds it and config.json")
 }
 
@@ -30,7 +30,7 @@ func TestOpenDirErrors(t *testing.T) {
 func TestOtherManifest(t *testing.T) {
 	dir := checkpointtest.WriteSmall(t)
 	open := func() *checkpoint.Checkpoint {
-		c, err := OpenDir(dir)
+		c, err := Open(t.Context(), dir, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestOtherManifest(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err = OpenDir(dir)
+	_, err = Open(t.Context(), dir, Options{})
 	checkpointtest.WantError(t, err, `checkpoint: manifest.json: format is "", want "gossamer-manifest": this is not a packed model`)
 }
 

@@ -219,7 +219,7 @@ func (s *cacheStore) download(ctx context.Context, c *packed.Chunk, part string,
 		return s.client.fetch(ctx, r, p, func([]byte, int64) {})
 	}
 	// One open file to read and write: another program may give this one its final name between the two.
-	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := openPart(part)
 	if err != nil {
 		s.giveUp(ctx, err)
 		return s.download(ctx, c, part, p, fresh)
@@ -240,6 +240,18 @@ func (s *cacheStore) download(ctx context.Context, c *packed.Chunk, part string,
 		}
 	}
 	return s.client.fetch(ctx, r, p, keep)
+}
+
+// openPart opens the file of an incomplete chunk, which must be one: reading from a pipe would wait for ever.
+func openPart(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, f.Close(), fmt.Errorf("%s is not a regular file", name))
+	}
+	return f, nil
 }
 
 // giveUp goes on without writing to the cache, because the model can be loaded all the same.
@@ -296,7 +308,7 @@ func (s *cacheStore) writeModel(m *packed.Manifest) error {
 	if err != nil {
 		return err
 	}
-	if old, err := os.ReadFile(filepath.Join(s.dir, packed.ManifestName)); err != nil || string(old) != string(data) {
+	if old, err := checkpoint.ReadSmall(os.DirFS(s.dir), packed.ManifestName); err != nil || string(old) != string(data) {
 		if err := checkpoint.SaveFile(filepath.Join(s.dir, packed.ManifestName), data); err != nil {
 			return err
 		}

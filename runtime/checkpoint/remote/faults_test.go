@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -243,11 +242,8 @@ func TestUnreachableHosts(t *testing.T) {
 	if n := strings.Count(told.String(), "trying again"); n != 2 {
 		t.Errorf("told %d times, want 2:\n%s", n, told.String())
 	}
-	none := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
-		return nil, &net.DNSError{Err: "no such host", Name: "nowhere.example.org", IsNotFound: true}
-	}}
-	_, err = openAt(t, "https://nowhere.example.org", Options{resolver: none}, nil)
-	checkpointtest.WantError(t, err, "checkpoint: gave up after 3 attempts: https://nowhere.example.org/manifest.json: …")
+	_, err = openAt(t, "https://nowhere.example.org", Options{resolver: resolveTo(t, "")}, nil)
+	checkpointtest.WantError(t, err, "checkpoint: gave up after 3 attempts: https://nowhere.example.org/manifest.json: there is no host nowhere.example.org: check the URL and the connection: …")
 }
 
 // TestSlowServerIsTold: while a server does not answer, the user is told once what is waited for.

@@ -166,7 +166,7 @@ func contentRange(h http.Header) (first, total int64) {
 	from, _, _ := strings.Cut(bounds, "-")
 	number := func(s string) int64 {
 		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
+		if err != nil || n < 0 {
 			return -1
 		}
 		return n

@@ -158,7 +158,7 @@ func TestPublicNameOfPrivateAddress(t *testing.T) {
 	}
 }
 
-// resolveTo answers every question for an IPv4 address with the same one.
+// resolveTo answers every question for an IPv4 address with the same one; "": that there is no such host.
 func resolveTo(t *testing.T, address string) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -176,7 +176,9 @@ func resolveTo(t *testing.T, address string) *net.Resolver {
 			question := 12 + bytes.IndexByte(q[12:n], 0) + 5 // the name, its end, type and class
 			reply := append(bytes.Clone(q[:2]), 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0)
 			reply = append(reply, q[12:question]...)
-			if binary.BigEndian.Uint16(q[question-4:]) == 1 {
+			if address == "" {
+				reply[3] |= 3
+			} else if binary.BigEndian.Uint16(q[question-4:]) == 1 {
 				ip := netip.MustParseAddr(address).As4()
 				reply[7] = 1
 				reply = append(reply, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, ip[0], ip[1], ip[2], ip[3])

@@ -1,6 +1,7 @@
 // Downloads a range of bytes. After an interruption the download continues from the byte where it stopped.
 
 import { abortError, RuntimeError } from './errors.ts';
+import { differs, versionOf, type FileVersion } from './file-state.ts';
 import { fetchFile } from './files.ts';
 import { checkRedirect } from './hosts.ts';
 import { backoff, judge, maxFailures, openFailures } from './retry.ts';
@@ -32,29 +33,6 @@ export interface Range {
   bytes: number;
   /** URL of the model that it belongs to, which bounds where its host may send on to; undefined: url. */
   base?: string | undefined;
-}
-
-/** What a host says of the state of a file, as far as the page may see it. */
-export interface FileVersion {
-  etag: string;
-  modified: string;
-  /** 0: unknown. */
-  bytes: number;
-}
-
-/** The version of the file in a response. Only an ETag that stands for the bytes counts. */
-export function versionOf(response: Response): FileVersion {
-  const header = (name: string) => response.headers.get(name) ?? '';
-  const total = response.status === 206 ? /\/(\d+)$/.exec(header('content-range'))?.[1] : header('content-length');
-  return { etag: header('etag').startsWith('"') ? header('etag') : '', modified: header('last-modified'), bytes: Number(total || 0) };
-}
-
-/** Whether a file has changed between two responses, as far as both say anything. */
-export function differs(a: FileVersion, b: FileVersion): boolean {
-  if (a.etag && b.etag) {
-    return a.etag !== b.etag;
-  }
-  return (a.modified !== '' && b.modified !== '' && a.modified !== b.modified) || (a.bytes > 0 && b.bytes > 0 && a.bytes !== b.bytes);
 }
 
 /** Receives bytes at a position of the range. Positions follow each other, but start again at 0 if the host cannot resume. */

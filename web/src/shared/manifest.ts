@@ -1,8 +1,8 @@
 // manifest.json, as far as the page needs it: the engine checks the rest (runtime/checkpoint/packed/manifest.go).
 
-import type { FileVersion } from './download.ts';
 import type { Chunk } from './engine.ts';
 import { RuntimeError } from './errors.ts';
+import type { FileStates } from './file-state.ts';
 import { chunkFault, withoutLogin } from './hosts.ts';
 
 /** The fields of config.json from which sizes follow. */
@@ -20,15 +20,6 @@ export interface Config {
   max_position_embeddings: number;
   layer_types: string[];
 }
-
-/** What identifies the bytes of a file without a published hash: the host's word, and where that is not certain the file's beginning. */
-export interface FileState extends FileVersion {
-  /** SHA-256 of what was read to open the model; "" where the ETag is enough. */
-  head: string;
-}
-
-/** States of files by their URLs. */
-export type FileStates = { [url: string]: FileState };
 
 /** A model as manifest.json describes it. */
 export interface Manifest {

@@ -1,9 +1,10 @@
 // Where a model's manifest comes from: its host, or the files of a repository that nobody packed, or an earlier visit.
 
-import { fetchSmall, fetchText, versionOf, type RetryPolicy } from './download.ts';
+import { fetchSmall, fetchText, type RetryPolicy } from './download.ts';
 import type { Chunk, ReadFile } from './engine.ts';
 import { RuntimeError } from './errors.ts';
-import { parseManifest, type FileState, type FileStates, type Manifest } from './manifest.ts';
+import { sameState, versionOf, type FileStates } from './file-state.ts';
+import { parseManifest, type Manifest } from './manifest.ts';
 import { isMissing } from './retry.ts';
 import { hashText, sha256, type FileStorage } from './storage.ts';
 
@@ -43,11 +44,6 @@ export function changedChunks(before: FileStates | undefined, manifest: Manifest
     const [old, now] = [before?.[url], manifest.files?.[url]];
     return chunk.sha256 === undefined && old && now && !sameState(old, now);
   });
-}
-
-/** Whether two states are of the same bytes, as far as anybody can tell. */
-function sameState(a: FileState, b: FileState): boolean {
-  return a.etag === b.etag && (a.etag !== '' || (a.modified === b.modified && a.bytes === b.bytes && a.head === b.head));
 }
 
 /** Reads files of a repository, given the URL of its manifest or directory, and notes in states what identifies them. */

@@ -7,7 +7,8 @@
 // KEY is the chunk's SHA-256 if one is published, so models with equal chunks share them, whatever their URLs.
 
 import type { Chunk } from './engine.ts';
-import type { FileStates, Manifest } from './manifest.ts';
+import type { FileStates } from './file-state.ts';
+import type { Manifest } from './manifest.ts';
 
 /** What is known of a complete chunk. */
 export interface Record {

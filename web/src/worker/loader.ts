@@ -1,9 +1,9 @@
 // Loads chunks from the browser's storage, or from their host if they are not stored. They are verified in either case.
 
-import { defaultRetryPolicy, differs, download, type RetryPolicy } from '../shared/download.ts';
+import { defaultRetryPolicy, download, type RetryPolicy } from '../shared/download.ts';
 import type { Chunk, ChunkStore } from '../shared/engine.ts';
 import { RuntimeError } from '../shared/errors.ts';
-import type { FileStates } from '../shared/manifest.ts';
+import { differs, type FileStates } from '../shared/file-state.ts';
 import type { Notice } from '../shared/protocol.ts';
 import { chunkKey, free, isFull, sha256, type Storage, type Writer } from '../shared/storage.ts';
 
