@@ -427,3 +427,11 @@ test('small files are bounded in size and time', async (t) => {
   f.server.fault = () => ({ noRange: true });
   assert.match((await fails(Promise.resolve(fileReader(url, never, {}, policy)('chunk.bin', 0, 1000)), 'download')).message, /serves whole files only/);
 });
+
+test('a manifest that gives another length to a hash does not remove the stored chunk', async (t) => {
+  const f = await fixture(t, 5000);
+  await f.loader().get(f.chunk, never);
+  await fails(f.loader().get({ ...f.chunk, url: 'other.bin', bytes: 5 }, never), 'bad-model');
+  assert.deepEqual(await f.loader().get(f.chunk, never), f.data);
+  assert.equal(f.server.requests.length, 1);
+});

@@ -75,6 +75,18 @@ func TestReadOnlyCache(t *testing.T) {
 	}
 }
 
+// TestReadOnlyCacheWithoutServer: a complete model in a cache that cannot be written needs nothing else.
+func TestReadOnlyCacheWithoutServer(t *testing.T) {
+	s, local := servePacked(t)
+	cache, readOnly := checkpointtest.ReadOnlyDisk(t)
+	collect(t, mustOpenAt(t, s.URL+"/model", Options{CacheDir: cache}))
+	readOnly()
+	s.Close()
+	if sent := loadUnkept(t, s, local, cache); sent != 0 {
+		t.Errorf("the server sent %d bytes", sent)
+	}
+}
+
 // TestFullDisk: a disk without any room is told, and the model is loaded.
 func TestFullDisk(t *testing.T) {
 	s, local := servePacked(t)

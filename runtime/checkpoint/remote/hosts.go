@@ -51,8 +51,9 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Response != nil && r.Response.Request.URL.Scheme == "https" && r.URL.Scheme != "https" {
 		return nil, finalf("%s: the server sends on from https to http, which anybody on the way can change: use another host", shown(r.Response.Request.URL))
 	}
+	r = r.Clone(r.Context())
+	r.Header.Del("Referer") // of redirects: a URL may be known to its user alone
 	if g.login.user != "" && originOf(r.URL) == originOf(g.base) {
-		r = r.Clone(r.Context())
 		r.SetBasicAuth(g.login.user, g.login.password)
 	}
 	return g.next.RoundTrip(r)

@@ -228,7 +228,7 @@ func TestLoginStaysWithItsHost(t *testing.T) {
 	s.answer(func(w http.ResponseWriter, r *http.Request) bool {
 		user, password, ok := r.BasicAuth()
 		switch {
-		case r.Host != "example.com" && (ok || r.Header.Get("Authorization") != ""):
+		case r.Header.Get("Referer") != "" || r.Host != "example.com" && (ok || r.Header.Get("Authorization") != ""):
 			leaked.Add(1)
 		case r.Host != "example.com":
 			other.Add(1)

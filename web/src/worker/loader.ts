@@ -79,23 +79,28 @@ export class Loader implements ChunkStore {
   private async stored(key: string, chunk: Chunk): Promise<{ bytes?: Uint8Array<ArrayBuffer>; pinned?: string | undefined }> {
     const { storage } = this.options;
     let pinned: string | undefined;
+    let bytes: Uint8Array<ArrayBuffer> | undefined;
     try {
       const record = await storage?.record(key);
       if (!storage || !record) {
         return {};
       }
       pinned = chunk.sha256 ? undefined : record.sha256;
-      const bytes = await storage.read(key);
-      if (bytes.length === chunk.bytes && (await sha256(bytes)) === (chunk.sha256 ?? record.sha256)) {
-        return { bytes, pinned };
-      }
-      if (!pinned) {
-        await storage.remove(key); // damaged since it was committed
+      bytes = await storage.read(key);
+      if ((await sha256(bytes)) !== (chunk.sha256 ?? record.sha256)) {
+        bytes = undefined;
+        if (!pinned) {
+          await storage.remove(key); // damaged since it was committed
+        }
       }
     } catch (error) {
+      bytes = undefined;
       await this.giveUpStorage(key, error);
     }
-    return { pinned };
+    if (bytes && bytes.length !== chunk.bytes) { // the bytes are right, and another model's: a wrong manifest must not remove them
+      throw new RuntimeError('bad-model', `${chunk.url}: the manifest says ${chunk.bytes} bytes, the chunk with this hash has ${bytes.length}`);
+    }
+    return bytes ? { bytes, pinned } : { pinned };
   }
 
   private async fetch(
