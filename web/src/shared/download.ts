@@ -19,6 +19,9 @@ export interface RetryPolicy {
 /** Gives up after about a minute without a connection. */
 export const defaultRetryPolicy: RetryPolicy = { attempts: maxFailures, stall: 30_000, sleep };
 
+/** Milliseconds in which the small files that a model is opened with must be answered: a page cannot tell a host that is slow from one that is not there. */
+const openTimeout = 10_000;
+
 /** Bytes a second that a connection must bring. */
 const minRate = 1024;
 
@@ -64,13 +67,15 @@ class Watch {
   private readonly stall: number;
   private readonly onGiveUp: () => void;
   private timer: ReturnType<typeof setTimeout>;
+  private readonly answerWithin: number;
   private window = 0;
   private answered = false;
 
-  constructor(stall: number, onGiveUp: () => void) {
+  constructor(stall: number, answerWithin: number, onGiveUp: () => void) {
     this.stall = stall;
+    this.answerWithin = answerWithin;
     this.onGiveUp = onGiveUp;
-    this.timer = setTimeout(onGiveUp, stall);
+    this.timer = setTimeout(onGiveUp, answerWithin);
   }
 
   /** The headers are there. */
@@ -89,10 +94,10 @@ class Watch {
 
   /** What was wrong when it gave up. */
   failure(): Interruption {
-    const seconds = `${this.stall / 1000} s`;
     if (!this.answered) {
-      return new Interruption(`no answer for ${seconds}`);
+      return new Interruption(`no answer for ${this.answerWithin / 1000} s`);
     }
+    const seconds = `${this.stall / 1000} s`;
     return this.window === 0 ? new Interruption(`no byte for ${seconds}`) : new Interruption(`fewer than ${minRate} bytes a second for ${seconds}`, undefined, 0, true);
   }
 
@@ -190,12 +195,12 @@ class WatchedRequest {
   private status: number | undefined;
   private body: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
 
-  constructor(url: string, base: string, signal: AbortSignal, stall: number) {
+  constructor(url: string, base: string, signal: AbortSignal, stall: number, answerWithin = stall) {
     this.url = url;
     this.base = base;
     this.signal = signal;
     signal.addEventListener('abort', this.follow);
-    this.watch = new Watch(stall, () => {
+    this.watch = new Watch(stall, answerWithin, () => {
       this.stop.abort();
       this.body?.cancel().catch(() => {}); // in case the browser ignores the signal for the body
     });
@@ -325,7 +330,7 @@ export async function fetchSmall(
   url: string, init: RequestInit, base: string, limit: number, signal: AbortSignal, policy: RetryPolicy = defaultRetryPolicy, tooMuch = 'this is not the file that was asked for',
 ): Promise<{ response: Response; data: Uint8Array<ArrayBuffer> }> {
   for (let failures = 1; ; failures++) {
-    const request = new WatchedRequest(url, base, signal, policy.stall);
+    const request = new WatchedRequest(url, base, signal, policy.stall, Math.min(policy.stall, openTimeout));
     let wait = 0;
     try {
       const response = await request.open(init);
