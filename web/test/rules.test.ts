@@ -10,7 +10,7 @@ import { modelList, modelObject, serverSentEvents } from '../src/page/openai.ts'
 import { RuntimeError, type APIError } from '../src/shared/errors.ts';
 import { chunkFault } from '../src/shared/hosts.ts';
 import { manifestURL, modelName } from '../src/shared/manifest.ts';
-import { backoff, judge, maxFailures, openFailures } from '../src/shared/retry.ts';
+import { backoff, judge, maxFailures, minRate, openFailures, stallTimeout } from '../src/shared/retry.ts';
 
 // The bundled tests lie in web/dist/test.
 const rules = join(dirname(fileURLToPath(import.meta.url)), '../../../testdata/rules');
@@ -77,6 +77,10 @@ test('the pauses between attempts', () => {
       assert.deepEqual(backoff(failures), { least: leastMs, most: mostMs }, `${failures}`);
     }
   }
+});
+
+test('what a connection must bring', () => {
+  assert.deepEqual(examples('stall.json'), [{ bytesPerSecond: minRate, windowMs: stallTimeout }]);
 });
 
 test('the list of models', () => {

@@ -18,10 +18,7 @@ import (
 	"gossamer/runtime/checkpoint"
 )
 
-const (
-	maxAttempts = 200     // of one chunk, progress or not
-	minRate     = 1 << 10 // bytes a second that a connection must bring
-)
+const maxAttempts = 200 // of one chunk, progress or not
 
 // client fetches from web servers.
 type client struct {

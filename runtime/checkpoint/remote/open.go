@@ -32,7 +32,7 @@ type Options struct {
 	// For tests; nil or 0: as usual.
 	transport http.RoundTripper                                // in place of one that honours the environment's proxies
 	resolver  *net.Resolver                                    // of names
-	stall     time.Duration                                    // see client; 30 s
+	stall     time.Duration                                    // see client; stallTimeout
 	sleep     func(ctx context.Context, d time.Duration) error // between attempts
 }
 
@@ -55,7 +55,7 @@ func (o *Options) client(base *url.URL) (*client, error) {
 	if g.next == nil {
 		g.next = newTransport(base, o.resolver)
 	}
-	c := &client{http: &http.Client{Transport: g}, stall: cmp.Or(o.stall, 30*time.Second), log: o.log(), sleep: o.sleep}
+	c := &client{http: &http.Client{Transport: g}, stall: cmp.Or(o.stall, stallTimeout), log: o.log(), sleep: o.sleep}
 	if c.sleep == nil {
 		c.sleep = sleep
 	}

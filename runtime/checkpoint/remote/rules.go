@@ -145,6 +145,8 @@ const (
 	patience     = 5 * time.Minute        // the longest Retry-After that is obeyed
 	maxFailures  = 8                      // attempts in a row without a byte of progress
 	openFailures = 3                      // the same, for the small files that a model is opened with: nothing is gained yet
+	stallTimeout = 30 * time.Second       // in which a connection must bring an answer, and then minRate
+	minRate      = 1 << 10                // bytes a second that count as progress
 )
 
 // backoff bounds the pause after so many failures in a row, 1 or more. The pause is drawn between the two, so that clients of a

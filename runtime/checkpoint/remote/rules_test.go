@@ -37,6 +37,12 @@ type backoffExample struct {
 	Opening  bool  `json:"giveUpOpening"` // the same, for the small files that a model is opened with
 }
 
+// stallExample says when a connection brings too little.
+type stallExample struct {
+	BytesPerSecond int64 `json:"bytesPerSecond"`
+	WindowMS       int64 `json:"windowMs"`
+}
+
 // chunkExample is a chunk of a manifest, or where a server sends on to, and whether it is asked for.
 type chunkExample struct {
 	Model   string `json:"model"` // the URL of the manifest's directory; "": in a directory of the user's
@@ -108,6 +114,8 @@ func TestRules(t *testing.T) {
 		pauses = slices.Insert(pauses, 0, backoffExample{n, least.Milliseconds(), most.Milliseconds(), false, n >= openFailures})
 	}
 	testenv.ExampleLines(t, "rules/backoff.json", pauses)
+
+	testenv.ExampleLines(t, "rules/stall.json", []stallExample{{minRate, stallTimeout.Milliseconds()}})
 }
 
 // TestHostRules compares the rule about the hosts that a model may ask with testdata/rules/chunks.json, as TestRules does with others.

@@ -4,7 +4,7 @@ import { abortError, RuntimeError } from './errors.ts';
 import { differs, versionOf, type FileVersion } from './file-state.ts';
 import { fetchFile } from './files.ts';
 import { checkRedirect } from './hosts.ts';
-import { backoff, judge, maxFailures, openFailures } from './retry.ts';
+import { backoff, judge, maxFailures, minRate, openFailures, stallTimeout } from './retry.ts';
 
 /** What tests change of the way in which downloads are repeated. The rules are in retry.ts. */
 export interface RetryPolicy {
@@ -17,13 +17,13 @@ export interface RetryPolicy {
 }
 
 /** Gives up after about a minute without a connection. */
-export const defaultRetryPolicy: RetryPolicy = { attempts: maxFailures, stall: 30_000, sleep };
+export const defaultRetryPolicy: RetryPolicy = { attempts: maxFailures, stall: stallTimeout, sleep };
 
-/** Milliseconds in which the small files that a model is opened with must be answered: a page cannot tell a host that is slow from one that is not there. */
+/**
+ * Milliseconds in which the small files that a model is opened with must be answered: a page cannot tell a host that is slow from one
+ * that is not there.
+ */
 const openTimeout = 10_000;
-
-/** Bytes a second that a connection must bring. */
-const minRate = 1024;
 
 /** Bytes of the largest text that is fetched: the engine reads no larger manifest. */
 const maxTextBytes = 16 << 20;
