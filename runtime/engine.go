@@ -89,8 +89,9 @@ func openCheckpoint(ctx context.Context, model string, o *Options) (*checkpoint.
 	if fsys, ok := o.Embedded[model]; ok {
 		return detect.OpenFS(fsys)
 	}
+	options := detect.Options{CacheDir: o.CacheDir, Logger: o.Logger}
 	if strings.Contains(model, "://") {
-		return detect.Open(ctx, model, detect.Options{CacheDir: o.CacheDir, Logger: o.Logger})
+		return detect.Open(ctx, model, options)
 	}
 	if _, err := os.Stat(model); errors.Is(err, fs.ErrNotExist) {
 		also := ""
@@ -99,7 +100,7 @@ func openCheckpoint(ctx context.Context, model string, o *Options) (*checkpoint.
 		}
 		return nil, fmt.Errorf("runtime: model %q is not a directory%s: give one that holds config.json and safetensors files", model, also)
 	}
-	return detect.OpenDir(filepath.Clean(model))
+	return detect.Open(ctx, filepath.Clean(model), options)
 }
 
 // Chat answers a request; see chat.Completer.Stream. Several requests are served at once, and the beginnings of earlier

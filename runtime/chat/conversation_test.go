@@ -29,7 +29,7 @@ func random(t *testing.T) *ref.Model {
 	if err := checkpointtest.Write(dir, config, 1, checkpointtest.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	ck, err := detect.OpenDir(dir)
+	ck, err := detect.Open(t.Context(), dir, detect.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func OpenRegular(fsys fs.FS, name string) (fs.File, int64, error) {
 
 var errNotRegular = errors.New("this is not a regular file")
 
-// SaveFile writes a file under another name first, so that it is never seen incomplete.
+// SaveFile writes a file under another name first, so that it is never seen incomplete, even after a crash.
 func SaveFile(name string, data []byte) (err error) {
 	defer func() { err = WriteError(name, err) }()
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*"+PartExt)
@@ -74,7 +74,7 @@ func SaveFile(name string, data []byte) (err error) {
 		return err
 	}
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}

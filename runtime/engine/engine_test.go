@@ -21,7 +21,7 @@ import (
 func golden(t *testing.T, context int, o engine.Options) (*engine.Engine, *goldentest.Case) {
 	t.Helper()
 	c := goldentest.Load(t, "gqa_window8")
-	ck, err := detect.OpenDir(c.ModelDir(t))
+	ck, err := detect.Open(t.Context(), c.ModelDir(t), detect.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

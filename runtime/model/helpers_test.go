@@ -28,7 +28,7 @@ func loadDir(t testing.TB, dev *gpu.Device, dir string, o Options) *Model {
 
 func open(t testing.TB, dir string) *checkpoint.Checkpoint {
 	t.Helper()
-	c, err := detect.OpenDir(dir)
+	c, err := detect.Open(t.Context(), dir, detect.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

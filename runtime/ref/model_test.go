@@ -18,7 +18,7 @@ import (
 // load opens a golden case's model.
 func load(t testing.TB, c *goldentest.Case, o Options) *Model {
 	t.Helper()
-	checkpoint, err := detect.OpenDir(c.ModelDir(t))
+	checkpoint, err := detect.Open(t.Context(), c.ModelDir(t), detect.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestChunksAndWorkersGiveTheSameBits(t *testing.T) {
 	c := goldentest.Load(t, "long_window128")
 	tokens := c.Prompts[3].Tokens[:129]
 	want := rows(t, newSequence(t, load(t, c, Options{Workers: 1})), tokens)
-	checkpoint, err := detect.OpenDir(c.ModelDir(t))
+	checkpoint, err := detect.Open(t.Context(), c.ModelDir(t), detect.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +311,7 @@ func TestWindow(t *testing.T) {
 	if err := checkpointtest.Write(dir, config, 1, checkpointtest.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	checkpoint, err := detect.OpenDir(dir)
+	checkpoint, err := detect.Open(t.Context(), dir, detect.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

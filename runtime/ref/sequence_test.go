@@ -77,7 +77,7 @@ func TestRefusals(t *testing.T) {
 
 func TestContextDefaultsAndBounds(t *testing.T) {
 	c := goldentest.Load(t, "gqa_window8")
-	checkpoint, err := detect.OpenDir(c.ModelDir(t))
+	checkpoint, err := detect.Open(t.Context(), c.ModelDir(t), detect.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestCancel(t *testing.T) {
 
 func TestLoadCancel(t *testing.T) {
 	c := goldentest.Load(t, "gqa_window8")
-	checkpoint, err := detect.OpenDir(c.ModelDir(t))
+	checkpoint, err := detect.Open(t.Context(), c.ModelDir(t), detect.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/checkpoint/remote"
 )
 
@@ -16,7 +17,7 @@ func modelsCommand() command {
 		short: "list and remove models that were downloaded",
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 			dir := fs.String("cache-dir", "", "`directory` that keeps them; the user's cache directory if empty")
-			remove := fs.String("remove", "", "delete the model of this `URL`")
+			remove := fs.String("remove", "", "delete the model of this `URL`, or of the name that a damaged entry is listed by")
 			asJSON := fs.Bool("json", false, "print a JSON array")
 			return func(ctx context.Context, env *env, args []string) error {
 				if err := noArgs(args); err != nil {
@@ -47,11 +48,18 @@ func modelsCommand() command {
 				}
 				w := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 				for _, m := range models {
-					verified := "verified"
-					if !m.Verified {
-						verified = "not verified"
+					state := "verified"
+					switch {
+					case m.Damaged != "":
+						state = "damaged: " + checkpoint.Printable(m.Damaged)
+					case !m.Verified:
+						state = "not verified"
 					}
-					fmt.Fprintf(w, "%s\t%.2f of %.2f GB\t%s\tused %s\n", m.URL, float64(m.Bytes)/1e9, float64(m.TotalBytes)/1e9, verified, m.Used.Format(time.DateOnly))
+					used := "used " + m.Used.Format(time.DateOnly)
+					if m.Used.IsZero() {
+						used = ""
+					}
+					fmt.Fprintf(w, "%s\t%.2f of %.2f GB\t%s\t%s\n", checkpoint.Printable(m.URL), float64(m.Bytes)/1e9, float64(m.TotalBytes)/1e9, state, used)
 				}
 				return w.Flush()
 			}

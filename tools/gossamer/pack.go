@@ -5,7 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,7 +31,7 @@ model, or the built-in model's name. DST becomes a packed model: manifest.json, 
 run is continued by running it again.
 
 --manifest-only writes only manifest.json, which refers to ranges of the safetensors files: below --base-url, or beside the
-manifest. Put it beside them, on any mirror, and loading checks every byte.
+manifest. Put it beside them, on any mirror, and loading checks every byte. A manifest that lies elsewhere may name public https hosts only.
 
 --to gguf writes a GGUF file for llama.cpp, without loss.
 
@@ -81,7 +83,7 @@ func (p *packer) run(ctx context.Context, env *env, args []string) error {
 	if p.verify {
 		return p.verifyChunks(ctx, env, bar, src)
 	}
-	c, err := openSource(ctx, src)
+	c, err := openSource(ctx, env, src)
 	if err != nil {
 		return err
 	}
@@ -98,11 +100,16 @@ func (p *packer) run(ctx context.Context, env *env, args []string) error {
 }
 
 // openSource opens what is to be packed.
-func openSource(ctx context.Context, src string) (*checkpoint.Checkpoint, error) {
+func openSource(ctx context.Context, env *env, src string) (*checkpoint.Checkpoint, error) {
 	if src == defaultModel {
 		return nano.Checkpoint()
 	}
-	return detect.Open(ctx, src, detect.Options{})
+	return detect.Open(ctx, src, detect.Options{Logger: notices(env.stderr)})
+}
+
+// notices tells on w what went wrong and was got over, such as a download that was interrupted.
+func notices(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 func (p *packer) report(env *env, bar *progress) func(packed.PackReport, error) error {
@@ -157,7 +164,7 @@ func (p *packer) verifyChunks(ctx context.Context, env *env, bar *progress, src 
 	if src == defaultModel {
 		return packed.ErrNoHashes
 	}
-	m, err := detect.OpenPacked(ctx, src, detect.Options{NoCache: true})
+	m, err := detect.OpenPacked(ctx, src, detect.Options{NoCache: true, Logger: notices(env.stderr)})
 	if err != nil {
 		return err
 	}

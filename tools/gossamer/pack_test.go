@@ -64,11 +64,17 @@ func TestPack(t *testing.T) {
 	if out := mustPack(t, "--verify", chunks); !strings.HasPrefix(out, "all ") {
 		t.Errorf("verify: %s", out)
 	}
-	files := httptest.NewServer(http.FileServer(http.Dir(src)))
+	mux := http.NewServeMux()
+	mux.Handle("/files/", http.StripPrefix("/files/", http.FileServer(http.Dir(src))))
+	mux.Handle("/", http.FileServer(http.Dir(inPlace)))
+	files := httptest.NewServer(mux)
 	defer files.Close()
-	mustPack(t, src, inPlace, "--manifest-only", "--base-url", files.URL)
+	mustPack(t, src, inPlace, "--manifest-only", "--base-url", files.URL+"/files")
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	mustPack(t, "--verify", inPlace)
+	mustPack(t, "--verify", files.URL)
+	if r := runPack(t, "--verify", inPlace); r.code != exitFailure || !strings.Contains(r.stderr, "open a manifest from the server that has its files") {
+		t.Errorf("chunks of a directory on this machine: exit status %d, %s", r.code, r.stderr)
+	}
 
 	r := runPack(t, chunks, gguf, "--to", "gguf")
 	if r.code != exitOK || !strings.Contains(r.stderr, "so the file gets no tokenizer") {
@@ -120,6 +126,12 @@ func TestPackUsage(t *testing.T) {
 	}
 	if r := runPack(t, filepath.Join(t.TempDir(), "none"), t.TempDir()); r.code != exitFailure || !strings.Contains(r.stderr, "no such file") {
 		t.Errorf("exit status %d, %s", r.code, r.stderr)
+	}
+	for _, base := range []string{"https://user:secret@host/a", "file:///a", "host/a", "https://host/a#b", "https://host/\x1b[2J"} {
+		r := runPack(t, goldentest.Load(t, "gqa_window8").ModelDir(t), t.TempDir(), "--manifest-only", "--base-url", base)
+		if r.code != exitFailure || !strings.Contains(r.stderr, "base URL") || strings.Contains(r.stderr, "secret") || strings.Contains(r.stderr, "\x1b") {
+			t.Errorf("%s: exit status %d, %s", base, r.code, r.stderr)
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -4,9 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { defaultRetryPolicy, type RetryPolicy } from '../src/shared/download.ts';
+import { defaultRetryPolicy, fetchText, type RetryPolicy } from '../src/shared/download.ts';
 import type { Chunk } from '../src/shared/engine.ts';
 import { RuntimeError } from '../src/shared/errors.ts';
+import type { FileStates } from '../src/shared/file-state.ts';
+import { parseManifest, type Manifest } from '../src/shared/manifest.ts';
+import { changedChunks, fileReader } from '../src/shared/repository.ts';
 import { chunkKey } from '../src/shared/storage.ts';
 import { Loader, type LoaderOptions } from '../src/worker/loader.ts';
 import type { Notice } from '../src/shared/protocol.ts';
@@ -328,4 +331,107 @@ test('abort ends waiting, queueing and downloading', async (t) => {
     assert.equal((result as PromiseRejectedResult).reason.name, 'AbortError');
   }
   await assert.rejects(loader.get(f.chunk, abort.signal), { name: 'AbortError' });
+});
+
+test('bytes that trickle count as none', async (t) => {
+  const f = await fixture(t, 100_000);
+  f.server.fault = (_, i) => (i < 2 ? { trickle: 20 } : undefined);
+  assert.deepEqual(await f.loader({}, { stall: 300 }).get(f.chunk, never), f.data);
+  assert.equal(f.server.requests.length, 3);
+  f.server.fault = () => ({ trickle: 20 });
+  const error = await fails(f.loader({ storage: undefined }, { stall: 300, attempts: 3 }).get(f.chunk, never), 'download');
+  assert.match(error.message, /fewer than 1024 bytes a second for 0.3 s \(3 attempts\)/);
+});
+
+test('bytes of two versions of a file are not mixed in a chunk', async (t) => {
+  for (const header of ['last-modified', 'etag']) {
+    const f = await fixture(t, 400_000);
+    f.server.fault = (_, i) => ({ ...(i === 0 ? { cut: 200_000, corrupt: true } : {}), headers: { [header]: i === 0 ? '"one"' : '"two"' } });
+    const chunk = { url: 'chunk.bin', offset: 1000, bytes: 399_000 };
+    assert.deepEqual(await f.loader().get(chunk, never), new Uint8Array(f.data.subarray(1000)), header);
+    assert.deepEqual(f.server.requests.map((r) => r.range?.startsWith('bytes=1000-')), [true, false, true], header);
+  }
+});
+
+test('a file without a hash that changes while the model is loaded is an error', async (t) => {
+  const f = await fixture(t, 5000);
+  const url = `${f.server.url}model/chunk.bin`;
+  const files = { [url]: { etag: '', modified: 'then', bytes: 5000, head: '' } };
+  f.server.fault = () => ({ headers: { 'last-modified': 'now' } });
+  const error = await fails(f.loader({ files }).get({ url: 'chunk.bin', offset: 0, bytes: 1000 }, never), 'download');
+  assert.match(error.message, /has changed on the host since the model was opened/);
+  assert.deepEqual(await f.loader({ files }).get(f.chunk, never), f.data, 'a hash tells better');
+});
+
+test('the files of a repository that changed between two visits are known', async (t) => {
+  const f = await fixture(t, 2000);
+  const base = `${f.server.url}model/manifest.json`;
+  const visit = async (headers: Record<string, string> = {}) => {
+    const files: FileStates = {};
+    f.server.fault = () => ({ headers });
+    assert.equal((await fileReader(base, never, files)('chunk.bin', 0, 1000))!.size, 2000);
+    await fileReader(base, never, files)('chunk.bin', 1000, 1000);
+    return files;
+  };
+  const chunks = [{ url: 'chunk.bin', offset: 0, bytes: 100 }, { url: 'chunk.bin', offset: 100, bytes: 100, sha256: 'a' }, { url: 'other.bin', bytes: 1 }];
+  const changed = (before: FileStates | undefined, files: FileStates) => changedChunks(before, { url: base, chunks, files } as unknown as Manifest);
+  const plain = await visit();
+  const tagged = await visit({ etag: '"1"' });
+  const dated = await visit({ 'last-modified': 'a' });
+  for (const same of [[plain, await visit()], [tagged, await visit({ etag: '"1"', 'last-modified': 'b' })], [dated, await visit({ 'last-modified': 'a' })]]) {
+    assert.deepEqual(changed(same[0], same[1]!), []);
+  }
+  assert.deepEqual(changed(undefined, plain), []);
+  assert.deepEqual(changed(tagged, await visit({ etag: '"2"' })), [chunks[0]]);
+  assert.deepEqual(changed(dated, await visit({ 'last-modified': 'b' })), [chunks[0]]);
+  f.data[1500]! ^= 1; // of what is read to open the model
+  assert.deepEqual(changed(plain, await visit()), [chunks[0]]);
+});
+
+test('a redirect to where a model may not ask is not used', async (t) => {
+  const f = await fixture(t, 1000);
+  const elsewhere = await serve({ '/chunk.bin': f.data });
+  t.after(() => elsewhere.close());
+  f.server.fault = (path) => (path === '/model/chunk.bin' ? { redirect: `${elsewhere.url}chunk.bin` } : undefined);
+  const error = await fails(f.loader().get(f.chunk, never), 'download');
+  assert.match(error.message, /is not asked, because it is not https/);
+  assert.equal(f.server.requests.length, 1, 'it is not tried again');
+  f.server.fault = (path) => (path === '/model/chunk.bin' ? { redirect: '/moved/chunk.bin' } : undefined);
+  const moved = await serve({ '/model/chunk.bin': f.data, '/moved/chunk.bin': f.data });
+  t.after(() => moved.close());
+  moved.fault = f.server.fault;
+  assert.deepEqual(await f.loader({ base: `${moved.url}model/manifest.json` }).get(f.chunk, never), f.data);
+});
+
+test('a manifest that names other places is refused', () => {
+  const config = Object.fromEntries(['num_hidden_layers', 'hidden_size', 'intermediate_size', 'num_attention_heads', 'num_key_value_heads', 'head_dim',
+    'num_local_experts', 'num_experts_per_tok', 'vocab_size', 'sliding_window', 'max_position_embeddings'].map((k) => [k, 1]));
+  const text = (url: string) => JSON.stringify({ format: 'gossamer-manifest', version: 1, config: { ...config, layer_types: [] }, chunks: [{ url, bytes: 1 }] });
+  const base = 'https://models.example.org/manifest.json';
+  assert.equal(parseManifest(text('https://cdn.example.net/a'), base).chunks.length, 1);
+  for (const url of ['http://127.0.0.1/a?x=1', 'https://192.168.0.1/a', '../a', 'https://user:secret@models.example.org/a']) {
+    assert.throws(() => parseManifest(text(url), base), (e) => e instanceof RuntimeError && e.code === 'bad-model' && !e.message.includes('secret'), url);
+  }
+});
+
+test('small files are bounded in size and time', async (t) => {
+  const f = await fixture(t, 20_000_000);
+  const policy = { ...defaultRetryPolicy, stall: 300, sleep: async () => {} };
+  const url = `${f.server.url}model/chunk.bin`;
+  assert.match((await fails(fetchText(url, never, policy), 'download')).message, /more than 8388608 bytes/);
+  f.server.fault = () => ({ trickle: 20 });
+  assert.match((await fails(fetchText(url, never, policy), 'download')).message, /fewer than 1024 bytes a second/);
+  f.server.fault = () => ({ wait: new Promise(() => {}) });
+  assert.match((await fails(fetchText(url, never, policy), 'download')).message, /no answer for 0.3 s/);
+  assert.equal(f.server.requests.length, 7);
+  f.server.fault = () => ({ noRange: true });
+  assert.match((await fails(Promise.resolve(fileReader(url, never, {}, policy)('chunk.bin', 0, 1000)), 'download')).message, /serves whole files only/);
+});
+
+test('a manifest that gives another length to a hash does not remove the stored chunk', async (t) => {
+  const f = await fixture(t, 5000);
+  await f.loader().get(f.chunk, never);
+  await fails(f.loader().get({ ...f.chunk, url: 'other.bin', bytes: 5 }, never), 'bad-model');
+  assert.deepEqual(await f.loader().get(f.chunk, never), f.data);
+  assert.equal(f.server.requests.length, 1);
 });

@@ -8,8 +8,9 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { modelList, modelObject, serverSentEvents } from '../src/page/openai.ts';
 import { RuntimeError, type APIError } from '../src/shared/errors.ts';
+import { chunkFault } from '../src/shared/hosts.ts';
 import { manifestURL, modelName } from '../src/shared/manifest.ts';
-import { backoff, judge, maxFailures } from '../src/shared/retry.ts';
+import { backoff, judge, maxFailures, minRate, openFailures, stallTimeout } from '../src/shared/retry.ts';
 
 // The bundled tests lie in web/dist/test.
 const rules = join(dirname(fileURLToPath(import.meta.url)), '../../../testdata/rules');
@@ -19,11 +20,19 @@ test('the URLs of models', () => {
   const base = 'https://site/app/page.html';
   for (const { model, url, error } of examples<{ model: string; url: string; error: boolean }[]>('urls.json')) {
     if (error) {
-      assert.throws(() => manifestURL(model, base), (e) => e instanceof RuntimeError && e.code === 'bad-model', model);
+      assert.throws(() => manifestURL(model, base), (e) => e instanceof RuntimeError && e.code === 'bad-model' && !/secret|se\/cret/.test(e.message), model);
     } else {
       assert.equal(manifestURL(model, base), `${url}manifest.json`, model);
       assert.equal(manifestURL(manifestURL(model, base), base), `${url}manifest.json`, `${model}, again`);
     }
+  }
+});
+
+test('the places where the chunks of a model may be', () => {
+  for (const { model, chunk, allowed, why } of examples<{ model: string; chunk: string; allowed: boolean; why: string }[]>('chunks.json')) {
+    const fault = chunkFault(chunk, `${model || 'local:/1f2e3d4c/model/'}manifest.json`);
+    assert.equal(fault === undefined, allowed, `${chunk} of ${model}: ${why}: ${fault}`);
+    assert.ok(!fault?.includes('secret'), fault);
   }
 });
 
@@ -60,12 +69,18 @@ test('a Retry-After that is a date is read against the clock', () => {
 });
 
 test('the pauses between attempts', () => {
-  for (const { failures, leastMs, mostMs, giveUp } of examples<{ failures: number; leastMs: number; mostMs: number; giveUp: boolean }[]>('backoff.json')) {
+  for (const { failures, leastMs, mostMs, giveUp, giveUpOpening } of
+    examples<{ failures: number; leastMs: number; mostMs: number; giveUp: boolean; giveUpOpening: boolean }[]>('backoff.json')) {
     assert.equal(failures >= maxFailures, giveUp, `${failures}`);
+    assert.equal(failures >= openFailures, giveUpOpening, `${failures}`);
     if (!giveUp) {
       assert.deepEqual(backoff(failures), { least: leastMs, most: mostMs }, `${failures}`);
     }
   }
+});
+
+test('what a connection must bring', () => {
+  assert.deepEqual(examples('stall.json'), [{ bytesPerSecond: minRate, windowMs: stallTimeout }]);
 });
 
 test('the list of models', () => {

@@ -23,6 +23,11 @@ export interface Fault {
   wait?: Promise<void>;
   /** Ignore the header Range. */
   noRange?: boolean;
+  /** Send a byte each so many milliseconds. */
+  trickle?: number;
+  /** Send on to this URL. */
+  redirect?: string;
+  headers?: { [name: string]: string };
 }
 
 export interface Request {
@@ -85,6 +90,11 @@ async function answer(server: Server, files: { [prefix: string]: string | Uint8A
     response.writeHead(204, headers).end();
     return;
   }
+  Object.assign(headers, fault.headers);
+  if (fault.redirect) {
+    response.writeHead(302, { ...headers, location: fault.redirect }).end();
+    return;
+  }
   if (fault.status) {
     response.writeHead(fault.status, fault.retryAfter ? { ...headers, 'retry-after': fault.retryAfter } : headers).end();
     return;
@@ -107,6 +117,10 @@ async function answer(server: Server, files: { [prefix: string]: string | Uint8A
   }
   response.writeHead(match ? 206 : 200, headers);
   for await (let piece of file.read(first, last)) {
+    for (let i = 0; fault.trickle && i < piece.length && !response.destroyed; i++) {
+      response.write(piece.subarray(i, i + 1));
+      await new Promise((resolve) => setTimeout(resolve, fault.trickle));
+    }
     if (fault.corrupt && entry.sent === 0) {
       piece = Buffer.from(piece);
       piece[0]! ^= 1;

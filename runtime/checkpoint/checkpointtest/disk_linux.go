@@ -19,3 +19,15 @@ func SmallDisk(t testing.TB, n string) string {
 	})
 	return dir
 }
+
+// ReadOnlyDisk is a file system that can be written until readOnly is called.
+func ReadOnlyDisk(t testing.TB) (dir string, readOnly func()) {
+	t.Helper()
+	dir = SmallDisk(t, "64m")
+	return dir, func() {
+		t.Helper()
+		if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

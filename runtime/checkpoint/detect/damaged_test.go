@@ -184,7 +184,7 @@ func splitGGUF(t *testing.T, path, dir string) {
 
 func openForm(t *testing.T, path string) *checkpoint.Checkpoint {
 	t.Helper()
-	c, err := OpenDir(path)
+	c, err := Open(t.Context(), path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func (c *damagedCase) check(t *testing.T) (took time.Duration, err error) {
 }
 
 func (c *damagedCase) load(t *testing.T) (checkpointtest.Collector, *gptoss.Config, error) {
-	opened, err := OpenDir(filepath.Join(c.dir, c.open))
+	opened, err := Open(t.Context(), filepath.Join(c.dir, c.open), Options{})
 	if err != nil {
 		return nil, nil, err
 	}

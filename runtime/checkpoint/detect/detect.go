@@ -26,10 +26,11 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Open opens what name means: with :// the URL of a model, else a directory or a GGUF file.
+// Open opens what name means: with :// the URL of a model, else a directory or a GGUF file. No file stays open. If a manifest in a
+// directory says that chunks are on a web server, they are fetched from it when they are needed and kept as those of a URL.
 func Open(ctx context.Context, name string, o Options) (*checkpoint.Checkpoint, error) {
 	if !strings.Contains(name, "://") {
-		return OpenDir(name)
+		return openDir(ctx, name, o)
 	}
 	m, err := url(ctx, name, o)
 	if err != nil {
@@ -43,19 +44,18 @@ func OpenPacked(ctx context.Context, name string, o Options) (*packed.Model, err
 	if strings.Contains(name, "://") {
 		return url(ctx, name, o)
 	}
-	m, err := packedFS(os.DirFS(name))
+	m, err := packedFS(ctx, os.DirFS(name), o)
 	if err == nil {
 		return m, nil
 	}
-	if _, err := OpenDir(name); err != nil { // which says it better
+	if _, err := openDir(ctx, name, o); err != nil { // which says it better
 		return nil, err
 	}
 	return nil, packed.ErrNoHashes
 }
 
-// OpenDir opens the checkpoint in a directory, or a GGUF file, or the model that it is a part of. No file stays open. If a manifest there says that chunks are on a
-// web server, they are fetched from it when they are needed and kept in the user's cache directory.
-func OpenDir(dir string) (*checkpoint.Checkpoint, error) {
+// openDir opens the checkpoint in a directory, or a GGUF file, or the model that it is a part of.
+func openDir(ctx context.Context, dir string, o Options) (*checkpoint.Checkpoint, error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	} else if !info.IsDir() && gguf.Named(dir) {
@@ -63,17 +63,17 @@ func OpenDir(dir string) (*checkpoint.Checkpoint, error) {
 	} else if !info.IsDir() {
 		return nil, fmt.Errorf("checkpoint: %s is a file: give the directory that holds it and %s", dir, safetensors.ConfigName)
 	}
-	return openFS(os.DirFS(dir), dir)
+	return openFS(ctx, os.DirFS(dir), dir, o)
 }
 
 // OpenFS opens the checkpoint at the root of a file system, which must stay usable as long as the Checkpoint is used.
 func OpenFS(fsys fs.FS) (*checkpoint.Checkpoint, error) {
-	return openFS(fsys, "the root of the file system")
+	return openFS(context.Background(), fsys, "the root of the file system", Options{})
 }
 
 // openFS prefers a manifest to the files that it may stand beside, and safetensors to GGUF.
-func openFS(fsys fs.FS, where string) (*checkpoint.Checkpoint, error) {
-	m, err := packedFS(fsys)
+func openFS(ctx context.Context, fsys fs.FS, where string, o Options) (*checkpoint.Checkpoint, error) {
+	m, err := packedFS(ctx, fsys, o)
 	if err == nil {
 		if err := m.Manifest.CheckFiles(fsys); err != nil { // nothing is loaded of a model that is not whole
 			return nil, err
@@ -98,12 +98,12 @@ func openFS(fsys fs.FS, where string) (*checkpoint.Checkpoint, error) {
 }
 
 // packedFS opens the packed model whose manifest is in fsys.
-func packedFS(fsys fs.FS) (*packed.Model, error) {
+func packedFS(ctx context.Context, fsys fs.FS, o Options) (*packed.Model, error) {
 	m, err := packed.ReadManifest(fsys)
 	if err != nil {
 		return nil, err
 	}
-	s, err := beside(m, packed.Files(fsys))
+	s, err := beside(ctx, m, packed.Files(fsys), o)
 	if err != nil {
 		return nil, err
 	}

@@ -12,17 +12,17 @@ import (
 	"gossamer/runtime/checkpoint/packed"
 )
 
-func TestOpenDirErrors(t *testing.T) {
+func TestOpenErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "model.safetensors")
-	_, err := OpenDir(dir)
+	_, err := Open(t.Context(), dir, Options{})
 	checkpointtest.WantError(t, err, "checkpoint: no .safetensors file in "+dir+": give a directory with config.json and the published weights, or a GGUF file")
-	_, err = OpenDir(file)
+	_, err = Open(t.Context(), file, Options{})
 	checkpointtest.WantError(t, err, "checkpoint: …")
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	_, err = OpenDir(file)
+	_, err = Open(t.Context(), file, Options{})
 	checkpointtest.WantError(t, err, "checkpoint: "+file+" is a file: give the directory that holds it and config.json")
 }
 
@@ -30,7 +30,7 @@ func TestOpenDirErrors(t *testing.T) {
 func TestOtherManifest(t *testing.T) {
 	dir := checkpointtest.WriteSmall(t)
 	open := func() *checkpoint.Checkpoint {
-		c, err := OpenDir(dir)
+		c, err := Open(t.Context(), dir, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestOtherManifest(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err = OpenDir(dir)
+	_, err = Open(t.Context(), dir, Options{})
 	checkpointtest.WantError(t, err, `checkpoint: manifest.json: format is "", want "gossamer-manifest": this is not a packed model`)
 }
 
@@ -96,7 +96,7 @@ func TestFolderOfGGUF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hf, err := OpenDir(golden + "model")
+	hf, err := Open(t.Context(), golden+"model", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestFolderOfGGUF(t *testing.T) {
 		}
 	}
 	write("one.gguf")
-	c, err := OpenDir(dir)
+	c, err := Open(t.Context(), dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,11 +118,11 @@ func TestFolderOfGGUF(t *testing.T) {
 		t.Error(err)
 	}
 	write("two.gguf")
-	_, err = OpenDir(dir)
+	_, err = Open(t.Context(), dir, Options{})
 	checkpointtest.WantError(t, err, "checkpoint: "+dir+` holds 2 models: name the file of one of them: "one.gguf", "two.gguf"`)
 	dir = checkpointtest.WriteSmall(t)
 	write("one.gguf")
-	if c, err = OpenDir(dir); err != nil {
+	if c, err = Open(t.Context(), dir, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if c.Config().Layers != 3 {
@@ -133,7 +133,7 @@ func TestFolderOfGGUF(t *testing.T) {
 // TestIncompletePack: of a packed model with a chunk that is missing, short or no file nothing is loaded.
 func TestIncompletePack(t *testing.T) {
 	dir := t.TempDir()
-	src, err := OpenDir("../../../testdata/golden/gqa_window8/model")
+	src, err := Open(t.Context(), "../../../testdata/golden/gqa_window8/model", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestIncompletePack(t *testing.T) {
 		if err := c.damage(); err != nil {
 			t.Fatal(err)
 		}
-		_, err := OpenDir(dir)
+		_, err := Open(t.Context(), dir, Options{})
 		checkpointtest.WantError(t, err, "checkpoint: chunk "+m.Chunks[1].URL+": "+c.want)
 		if _, err := OpenPacked(t.Context(), dir, Options{}); err != nil { // to be verified, which lists all that is wrong
 			t.Error(err)

@@ -28,7 +28,7 @@ func TestPipesAreRefused(t *testing.T) {
 			if strings.HasSuffix(name, ".gguf") {
 				open = pipe
 			}
-			_, err := OpenDir(open)
+			_, err := Open(t.Context(), open, Options{})
 			if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "this is not a regular file") {
 				t.Errorf("error %v", err)
 			}

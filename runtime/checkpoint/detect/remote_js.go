@@ -13,4 +13,6 @@ func url(context.Context, string, Options) (*packed.Model, error) {
 }
 
 // beside finds the chunks of a manifest beside it. Chunks on servers are the page's business.
-func beside(_ *packed.Manifest, near packed.Store) (packed.Store, error) { return near, nil }
+func beside(_ context.Context, _ *packed.Manifest, near packed.Store, _ Options) (packed.Store, error) {
+	return near, nil
+}

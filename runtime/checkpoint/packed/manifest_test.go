@@ -100,9 +100,9 @@ func TestManifestErrors(t *testing.T) {
 		{"Control", url("a\nb"), strange("a\nb")},
 		{"SchemeRelative", url("//host/x"), strange("//host/x")},
 		{"LongURL", url(strings.Repeat("a", 3000)), "checkpoint: manifest.json: chunk 0: url has 3000 characters"},
-		{"FileScheme", url("file:///etc/passwd"), `checkpoint: manifest.json: chunk 0: url is "file:///etc/passwd", want http or https, without user and fragment`},
-		{"User", url("https://a:b@host/x"), `checkpoint: manifest.json: chunk 0: url is "https://a:b@host/x", want http or https, without user and fragment`},
-		{"NoHost", url("https:///x"), `checkpoint: manifest.json: chunk 0: url is "https:///x", want http or https, without user and fragment`},
+		{"FileScheme", url("file:///etc/passwd"), `checkpoint: manifest.json: chunk 0: url is "file:///etc/passwd", want http or https, a plain host and path, without user and fragment`},
+		{"User", url("https://a:b@host/x"), `checkpoint: manifest.json: chunk 0: url is "…@host/x", want http or https, a plain host and path, without user and fragment`},
+		{"NoHost", url("https:///x"), `checkpoint: manifest.json: chunk 0: url is "https:///x", want http or https, a plain host and path, without user and fragment`},
 
 		{"NegativeOffset", edit(func(m *Manifest) { n := int64(-1); m.Chunks[0].Offset = &n }), "checkpoint: manifest.json: chunk 0: offset -1 is impossible"},
 		{"HugeOffset", edit(func(m *Manifest) { n := int64(1 << 62); m.Chunks[0].Offset = &n }), "checkpoint: manifest.json: chunk 0: offset 4611686018427387904 is impossible"},

@@ -143,18 +143,28 @@ func checkTarget(config *gptoss.Config, dir string) error {
 	if err != nil {
 		return err
 	}
+	if len(bytes.TrimSpace(data)) == 0 { // a crash left it, or a full disk
+		return nil
+	}
 	want, err := gptoss.FormatConfig(config)
 	if err != nil {
 		return err
 	}
-	if m, err := decodeManifest(data); err == nil {
-		if old, err := gptoss.ParseConfig(m.Config); err == nil {
-			if have, err := gptoss.FormatConfig(old); err == nil && string(have) == string(want) {
+	m, err := decodeManifest(data)
+	if errors.Is(err, ErrOtherFormat) {
+		return fmt.Errorf("checkpoint: pack: %s has a %s of something else: give an empty directory", dir, ManifestName)
+	}
+	if err == nil {
+		var old *gptoss.Config
+		if old, err = gptoss.ParseConfig(m.Config); err == nil {
+			have, err := gptoss.FormatConfig(old)
+			if err == nil && string(have) == string(want) {
 				return nil
 			}
+			return fmt.Errorf("checkpoint: pack: %s has a %s of another model: give an empty directory", dir, ManifestName)
 		}
 	}
-	return fmt.Errorf("checkpoint: pack: %s has a %s of another model: give an empty directory", dir, ManifestName)
+	return fmt.Errorf("checkpoint: pack: %s has a damaged %s: remove it, or give an empty directory (%w)", dir, ManifestName, err)
 }
 
 // assemble reads the bytes of a chunk.
@@ -223,6 +233,11 @@ func PackInPlace(ctx context.Context, c *checkpoint.Checkpoint, dir, base string
 	}
 	if err := checkTarget(d.Config, dir); err != nil {
 		return report, err
+	}
+	if base != "" {
+		if err := checkURL(strings.TrimSuffix(base, "/") + "/"); err != nil || !strings.Contains(base, "://") {
+			return report, fmt.Errorf("checkpoint: pack: base URL: %w", cmp.Or(err, errors.New("want http:// or https:// and a host")))
+		}
 	}
 	chunks, segments := inPlace(d)
 	m := checkpoint.Meter{Progress: checkpoint.Progress{Phase: checkpoint.PhasePack}}

@@ -309,3 +309,39 @@ func BenchmarkPack(b *testing.B) {
 		b.ReportMetric(float64(report.Bytes)/float64(report.RawBytes), "stored/raw")
 	}
 }
+
+// TestPackOverDamagedManifest: an empty manifest, as a crash leaves it, is replaced; what is no packed model, or was one, is told apart
+// from another model.
+func TestPackOverDamagedManifest(t *testing.T) {
+	src := openDir(t, filepath.Join(golden, "gqa_window8/model"))
+	const head = `{"format": "gossamer-manifest", "version": 1, `
+	for text, want := range map[string]string{
+		"":                        "",
+		" \n":                     "",
+		`{"name": "an app"}`:      "has a manifest.json of something else: give an empty directory",
+		"[]":                      "has a damaged manifest.json: remove it, or give an empty directory (…)",
+		string(make([]byte, 10)):  "has a damaged manifest.json: remove it, or give an empty directory (…)",
+		head:                      "has a damaged manifest.json: remove it, or give an empty directory (…)",
+		head + `"config": {}}`:    "has a damaged manifest.json: remove it, or give an empty directory (…)",
+		`{"format": "\u001b[2J"}`: "has a manifest.json of something else: give an empty directory",
+		head + `"\u001b[2J": {}}`: "has a damaged manifest.json: remove it, or give an empty directory (…)",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, ManifestName), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Pack(t.Context(), src, dir, nil)
+		if want == "" {
+			if err != nil {
+				t.Errorf("%q: %v", text, err)
+			} else if _, err := ReadManifest(os.DirFS(dir)); err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
+			continue
+		}
+		checkpointtest.WantError(t, err, "checkpoint: pack: "+dir+" "+want)
+		if strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("escapes reach the user: %q", err)
+		}
+	}
+}

@@ -17,7 +17,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/checkpoint/packed"
@@ -29,10 +28,32 @@ import (
 // use a cache at a time: they write the same bytes to the same files.
 const originName = "origin.json"
 
-// origin says where a cached model comes from.
+// origin says where a cached model comes from. Only what comes from there is written into its folder.
 type origin struct {
-	URL   string            `json:"url"`
-	ETags map[string]string `json:"etags,omitempty"` // of the files of a repository without hashes
+	URL   string               `json:"url"`
+	Files map[string]fileState `json:"files,omitempty"` // of a repository without hashes, by Chunk.URL
+}
+
+// fileState is what identifies the bytes of a file without a published hash: the server's word where that is certain, else also the
+// beginning of the file.
+type fileState struct {
+	version
+	Head string `json:"head,omitempty"` // SHA-256 of what was read to open the model
+}
+
+func newState(v version, head []byte) fileState {
+	if v.ETag != "" {
+		return fileState{version: version{ETag: v.ETag}}
+	}
+	return fileState{v, packed.HashOf(head)}
+}
+
+// more is the state once more of the file's beginning was read.
+func (s fileState) more(head []byte) fileState {
+	if s.Head != "" {
+		s.Head = packed.HashOf(fmt.Append(nil, s.Head, packed.HashOf(head)))
+	}
+	return s
 }
 
 // DefaultCacheDir is the directory for models inside the user's cache directory.
@@ -44,45 +65,49 @@ func DefaultCacheDir() (string, error) {
 	return filepath.Join(dir, "gossamer", "models"), nil
 }
 
-// modelDir is a model's folder in a cache directory: a readable name, and a hash that makes it unique.
+// modelDir is the folder of the model at a URL in a cache directory: a readable name, and a hash that makes it unique.
 func modelDir(cache, url string) string {
-	name := strings.Trim(regexp.MustCompile(`[^A-Za-z0-9._]+`).ReplaceAllString(path.Base(path.Clean(strings.TrimSuffix(url, "/resolve/main/"))), "-"), "-.")
+	place, _, _ := strings.Cut(strings.TrimSuffix(url, "/resolve/main/"), "#")
+	name := strings.Trim(regexp.MustCompile(`[^A-Za-z0-9._]+`).ReplaceAllString(path.Base(path.Clean(place)), "-"), "-.")
 	return filepath.Join(cache, name+"-"+packed.HashOf([]byte(url))[:16])
 }
 
 // cacheStore has chunks on a web server, and keeps them in a directory.
 type cacheStore struct {
 	client *client
-	base   string            // URL of the manifest's directory, with a slash at its end
-	dir    string            // "": keep nothing
-	etags  map[string]string // by Chunk.URL
+	from   origin
+	dir    string // "": keep nothing
 	log    *slog.Logger
 
-	full atomic.Bool // the disk has no room: go on without it
+	full atomic.Bool // nothing more can be written: go on without it
 
 	mu   sync.Mutex
 	pins map[string]string // hashes at first sight, by key
 }
 
-// openCache prepares the folder of a model.
-func openCache(c *client, base, dir string, etags map[string]string) (*cacheStore, error) {
-	s := &cacheStore{client: c, base: base, dir: dir, etags: etags, log: c.log, pins: map[string]string{}}
+// openCache prepares the folder of a model. What cannot be read or written there is not kept.
+func openCache(ctx context.Context, c *client, dir string, from origin) *cacheStore {
+	s := &cacheStore{client: c, from: from, dir: dir, log: c.log, pins: map[string]string{}}
 	if dir == "" {
-		return s, nil
+		return s
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("checkpoint: cache: %w: choose another cache directory", err)
+		s.giveUp(ctx, err)
+		s.dir = ""
+		return s
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: cache: %w", err)
+		s.giveUp(ctx, err)
+		s.dir = ""
+		return s
 	}
 	for _, e := range entries {
 		if key, hash, ok := strings.Cut(e.Name(), "-"); ok && isHash(hash) {
 			s.pins[key] = hash
 		}
 	}
-	return s, nil
+	return s
 }
 
 func isHash(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" }
@@ -92,12 +117,13 @@ func (s *cacheStore) url(c *packed.Chunk) string {
 	if c.Remote() {
 		return c.URL
 	}
-	return s.base + c.URL
+	return s.from.URL + c.URL
 }
 
 // key names a chunk without a hash: by where it comes from.
 func (s *cacheStore) key(c *packed.Chunk) string {
-	return packed.HashOf(fmt.Appendf(nil, "%s\n%s\n%d\n%d", s.url(c), s.etags[c.URL], c.Start(), c.Bytes))[:32]
+	f := s.from.Files[c.URL]
+	return packed.HashOf(fmt.Appendf(nil, "%s\n%s\n%s\n%d\n%s\n%d\n%d", s.url(c), f.ETag, f.Modified, f.version.Bytes, f.Head, c.Start(), c.Bytes))[:32]
 }
 
 // expect is a chunk's hash: published, or seen first; "" if it is neither. path is where it is kept, if it is known.
@@ -137,12 +163,16 @@ func (s *cacheStore) Fetch(ctx context.Context, c *packed.Chunk, buf []byte) ([]
 		}
 		s.log.WarnContext(ctx, "a cached chunk is damaged, fetching it again", "file", path)
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("checkpoint: cache: %w", err)
+			s.giveUp(ctx, err)
 		}
 	}
 	var got string
 	for attempt := range 2 {
 		p, err := s.download(ctx, c, part, checkpoint.Sized(buf, c.Bytes)[:0], attempt > 0)
+		if attempt == 0 && errors.As(err, new(*lengthError)) { // perhaps an old copy in a cache on the way
+			s.discard(part)
+			continue
+		}
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
@@ -150,7 +180,8 @@ func (s *cacheStore) Fetch(ctx context.Context, c *packed.Chunk, buf []byte) ([]
 			return nil, fmt.Errorf("checkpoint: chunk %s: %w", c.Name(), err)
 		}
 		if got = packed.HashOf(p); want == "" || got == want {
-			return p, s.commit(c, got, part)
+			s.commit(ctx, c, got, part)
+			return p, nil
 		}
 		s.log.WarnContext(ctx, "a chunk has the wrong hash", "chunk", c.Name(), "want", want, "got", got)
 		s.discard(part)
@@ -182,40 +213,57 @@ func readPrefix(f *os.File, p []byte) ([]byte, error) {
 
 // download fetches a chunk, from where an earlier download ended, and writes what comes to the file part.
 func (s *cacheStore) download(ctx context.Context, c *packed.Chunk, part string, p []byte, fresh bool) ([]byte, error) {
-	r := byteRange{url: s.url(c), off: c.Start(), n: c.Bytes, whole: c.Offset == nil, etag: s.etags[c.URL], fresh: fresh}
+	state := s.from.Files[c.URL]
+	r := byteRange{url: s.url(c), off: c.Start(), n: c.Bytes, whole: c.Offset == nil, version: state.version, fresh: fresh}
 	if s.dir == "" || s.full.Load() {
 		return s.client.fetch(ctx, r, p, func([]byte, int64) {})
 	}
 	// One open file to read and write: another program may give this one its final name between the two.
-	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := openPart(part)
 	if err != nil {
-		s.giveUp(ctx, part, err)
+		s.giveUp(ctx, err)
 		return s.download(ctx, c, part, p, fresh)
 	}
-	defer f.Close() // what it holds is checked when it is read
-	if p, err = readPrefix(f, p[:c.Bytes]); err != nil {
-		return nil, err
+	defer f.Close()                        // what it holds is checked when it is read
+	if c.SHA256 != "" || state.certain() { // else nobody could tell whether what is there belongs to the file of today
+		if p, err = readPrefix(f, p[:c.Bytes]); err != nil {
+			return nil, err
+		}
 	}
 	keep := func(q []byte, off int64) {
 		if s.full.Load() {
 			return
 		}
 		if _, err := f.WriteAt(q, off); err != nil {
-			s.giveUp(ctx, part, err)
+			s.giveUp(ctx, err)
+			s.discard(part)
 		}
 	}
 	return s.client.fetch(ctx, r, p, keep)
 }
 
-// giveUp goes on without the cache, because the model can be loaded all the same.
-func (s *cacheStore) giveUp(ctx context.Context, part string, err error) {
-	s.full.Store(true)
-	s.discard(part)
+// openPart opens the file of an incomplete chunk, which must be one: reading from a pipe would wait for ever.
+func openPart(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, f.Close(), fmt.Errorf("%s is not a regular file", name))
+	}
+	return f, nil
+}
+
+// giveUp goes on without writing to the cache, because the model can be loaded all the same.
+func (s *cacheStore) giveUp(ctx context.Context, err error) {
+	if s.full.Swap(true) {
+		return
+	}
 	reason := "the cache cannot be written"
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		reason = "the disk is full"
 	}
-	s.log.WarnContext(ctx, reason+": the rest of the model is loaded, but not kept", "error", err)
+	s.log.WarnContext(ctx, reason+": what is not there yet is loaded, but not kept", "error", err)
 }
 
 func (s *cacheStore) discard(part string) {
@@ -225,126 +273,47 @@ func (s *cacheStore) discard(part string) {
 }
 
 // commit gives a complete chunk its name.
-func (s *cacheStore) commit(c *packed.Chunk, hash, part string) error {
+func (s *cacheStore) commit(ctx context.Context, c *packed.Chunk, hash, part string) {
 	if c.SHA256 == "" {
 		s.mu.Lock()
 		s.pins[s.key(c)] = hash
 		s.mu.Unlock()
 	}
 	if s.dir == "" {
-		return nil
+		return
 	}
 	if s.full.Load() || s.has(c) { // the latter: another program was faster
 		s.discard(part)
-		return nil
+		return
 	}
 	_, path, _ := s.expect(c)
 	if err := os.Rename(part, path); err != nil && !errors.Is(err, fs.ErrNotExist) { // as before
-		return fmt.Errorf("checkpoint: cache: %w", err)
+		s.giveUp(ctx, err)
 	}
-	return nil
 }
 
-// CachedModel is a model in a cache directory.
-type CachedModel struct {
-	URL        string    `json:"url"`
-	Dir        string    `json:"dir"`
-	Bytes      int64     `json:"bytes"`      // in the cache
-	TotalBytes int64     `json:"totalBytes"` // of all chunks
-	Verified   bool      `json:"verified"`   // against published hashes
-	Used       time.Time `json:"used"`       // opened last
-}
-
-// ListCache lists the models of a cache directory, the one used last first. A directory that does not exist is empty.
-func ListCache(dir string) ([]CachedModel, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("checkpoint: cache: %w", err)
-	}
-	var models []CachedModel
-	for _, e := range entries {
-		if m, err := readCached(filepath.Join(dir, e.Name())); err == nil {
-			models = append(models, m)
-		} else if !errors.Is(err, fs.ErrNotExist) { // not one of ours
-			return nil, fmt.Errorf("checkpoint: cache: %w", err)
-		}
-	}
-	slices.SortFunc(models, func(a, b CachedModel) int { return b.Used.Compare(a.Used) })
-	return models, nil
-}
-
-func readCached(dir string) (CachedModel, error) {
-	o, err := readOrigin(dir)
-	if err != nil {
-		return CachedModel{}, err
-	}
-	m := CachedModel{URL: o.URL, Dir: dir, Verified: len(o.ETags) == 0}
-	if info, err := os.Stat(filepath.Join(dir, originName)); err == nil {
-		m.Used = info.ModTime()
-	}
-	if data, err := os.ReadFile(filepath.Join(dir, packed.ManifestName)); err == nil {
-		if manifest, err := packed.ParseDerived(data); err == nil {
-			for _, c := range manifest.Chunks {
-				m.TotalBytes += c.Bytes
-			}
-		}
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return m, err
-	}
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && e.Name() != originName && e.Name() != packed.ManifestName {
-			m.Bytes += info.Size()
-		}
-	}
-	return m, nil
-}
-
-func readOrigin(dir string) (origin, error) {
-	var o origin
-	info, err := os.Stat(dir)
-	if err != nil || !info.IsDir() {
-		return o, fs.ErrNotExist
-	}
-	data, err := checkpoint.ReadSmall(os.DirFS(dir), originName)
-	if err == nil {
-		err = json.Unmarshal(data, &o)
-	}
-	return o, err
-}
-
-// RemoveCached deletes the model of a URL from a cache directory.
-func RemoveCached(cache, rawURL string) error {
-	base, err := modelURL(rawURL)
-	if err != nil {
-		return err
-	}
-	dir := modelDir(cache, base)
-	if _, err := readOrigin(dir); err != nil {
-		return fmt.Errorf("checkpoint: cache: %s is not in %s", rawURL, cache)
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("checkpoint: cache: %w", err)
-	}
-	return nil
-}
-
-// saveModel remembers a model's manifest and where it comes from, and removes chunks of an earlier manifest.
-func (s *cacheStore) saveModel(m *packed.Manifest, o origin) error {
+// saveModel remembers a model's manifest and where it comes from, and removes chunks of an earlier manifest. Without that, the model
+// can be used all the same.
+func (s *cacheStore) saveModel(ctx context.Context, m *packed.Manifest) {
 	if s.dir == "" {
-		return nil
+		return
 	}
+	if err := s.writeModel(m); err != nil {
+		s.giveUp(ctx, err)
+	}
+}
+
+func (s *cacheStore) writeModel(m *packed.Manifest) error {
 	data, err := m.Encode()
 	if err != nil {
 		return err
 	}
-	if old, err := os.ReadFile(filepath.Join(s.dir, packed.ManifestName)); err != nil || string(old) != string(data) {
+	if old, err := checkpoint.ReadSmall(os.DirFS(s.dir), packed.ManifestName); err != nil || string(old) != string(data) {
 		if err := checkpoint.SaveFile(filepath.Join(s.dir, packed.ManifestName), data); err != nil {
 			return err
 		}
 	}
-	text, err := json.Marshal(o)
+	text, err := json.Marshal(s.from)
 	if err != nil {
 		return fmt.Errorf("checkpoint: cache: %w", err)
 	}

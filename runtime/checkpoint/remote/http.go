@@ -9,22 +9,25 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
+	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"gossamer/runtime/checkpoint"
 )
 
-const (
-	maxAttempts = 200      // of one chunk, progress or not
-	skipLimit   = 64 << 20 // bytes to read in vain where a server ignores Range
-)
+const maxAttempts = 200 // of one chunk, progress or not
 
 // client fetches from web servers.
 type client struct {
 	http  *http.Client
-	stall time.Duration
+	stall time.Duration // in which a connection must bring an answer, and then bytes at minRate
 	log   *slog.Logger
 	sleep func(ctx context.Context, d time.Duration) error
+
+	waiting sync.Once // for telling that a server is slow
 }
 
 // statusError is a reply that is not what was asked for.
@@ -40,10 +43,14 @@ func (e *statusError) Error() string {
 		hint = fmt.Sprintf(": it asks to wait for %s: run this again then", e.wait)
 	}
 	switch e.status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusUnauthorized:
+		hint = `: the server wants a login: for an https URL, put "machine HOST login USER password PASSWORD" into the file .netrc in your home directory`
+	case http.StatusForbidden:
 		hint = ": the server wants a login or the link has expired"
 	case http.StatusNotFound, http.StatusGone:
 		hint = ": check the URL"
+	case http.StatusRequestedRangeNotSatisfiable:
+		hint = ": the file is shorter there than when the model was published: tell its owner"
 	}
 	return fmt.Sprintf("%s: the server replies %d %s%s", e.url, e.status, http.StatusText(e.status), hint)
 }
@@ -72,7 +79,10 @@ func (e *unreachableError) Error() string {
 
 func (e *unreachableError) Unwrap() error { return e.err }
 
-var errStalled = errors.New("nothing arrived for too long")
+var (
+	errStalled = errors.New("nothing arrived for too long")
+	errTrickle = fmt.Errorf("fewer than %d bytes a second arrived", minRate)
+)
 
 // retry calls try until it succeeds, fails with a finalError, or has failed too often without a byte of progress. try returns how many
 // bytes it received.
@@ -86,7 +96,7 @@ func (c *client) retry(ctx context.Context, url string, failures int, try func(c
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if failed++; n > 0 {
+		if failed++; n > 0 && !errors.Is(err, errTrickle) {
 			failed = 1
 		}
 		var final finalError
@@ -102,7 +112,7 @@ func (c *client) retry(ctx context.Context, url string, failures int, try func(c
 		if failed >= failures || attempt >= maxAttempts {
 			return &unreachableError{attempt, err}
 		}
-		c.log.WarnContext(ctx, "download interrupted, trying again", "url", url, "reason", err, "wait", wait.Round(time.Millisecond))
+		c.log.WarnContext(ctx, "download interrupted, trying again", "url", shownURL(url), "reason", err, "wait", wait.Round(time.Millisecond))
 		if err := c.sleep(ctx, wait); err != nil {
 			return err
 		}
@@ -120,19 +130,23 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// body is the body of a reply, with a timeout for a connection that stalls.
+// body is the body of a reply, given up if it brings too little for too long.
 type body struct {
 	*http.Response
-	cancel context.CancelCauseFunc
-	ctx    context.Context
-	timer  *time.Timer
-	stall  time.Duration
+	cancel   context.CancelCauseFunc
+	ctx      context.Context
+	timer    *time.Timer
+	stall    time.Duration
+	answered atomic.Bool  // its header has arrived
+	window   atomic.Int64 // bytes since the timer was set
 }
 
-// do sends a GET request. Statuses other than 200 and 206 are errors.
+// do sends a GET request. Statuses other than 200 and 206 are errors, and so are bodies in another form than the file's own.
 func (c *client) do(ctx context.Context, url string, header http.Header) (*body, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	b := &body{cancel: cancel, ctx: ctx, stall: c.stall, timer: time.AfterFunc(c.stall, func() { cancel(errStalled) })}
+	b := &body{cancel: cancel, ctx: ctx, stall: c.stall}
+	b.timer = time.AfterFunc(time.Hour, b.judgeWindow)
+	b.timer.Reset(c.stall) // now that it can be found
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		b.close()
@@ -140,24 +154,68 @@ func (c *client) do(ctx context.Context, url string, header http.Header) (*body,
 	}
 	req.Header = header
 	req.Header.Set("Accept-Encoding", "identity") // bytes as they are stored
-	if b.Response, err = c.http.Do(req); err != nil {
+	slow := time.AfterFunc(c.stall/6, func() {
+		c.waiting.Do(func() { c.log.WarnContext(ctx, "waiting for the server's answer", "url", shown(req.URL)) })
+	})
+	b.Response, err = c.http.Do(req)
+	slow.Stop()
+	if err != nil {
 		b.close()
-		return nil, b.reason(err)
+		return nil, b.reason(transportError(err))
 	}
+	b.answered.Store(true)
+	b.timer.Reset(b.stall)
 	if s := b.StatusCode; s != http.StatusOK && s != http.StatusPartialContent {
-		err := &statusError{b.Request.URL.Redacted(), s, judge(s, b.Header.Get("Retry-After"), time.Now())}
+		err := &statusError{shown(b.Request.URL), s, judge(s, b.Header.Get("Retry-After"), time.Now())}
 		b.close()
 		if err.retry {
 			return nil, err
 		}
 		return nil, finalError{err}
 	}
+	if coding := b.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		b.close()
+		return nil, finalf("%s: the server sends the file compressed (Content-Encoding %q) though nobody asked for that: switch it off there for this file, or use another host",
+			shown(b.Request.URL), coding)
+	}
 	return b, nil
+}
+
+// transportError says what went wrong with a request. Its text may quote the server, so it is made printable.
+func transportError(err error) error {
+	where := ""
+	if outer := (*url.Error)(nil); errors.As(err, &outer) {
+		if u, bad := url.Parse(outer.URL); bad == nil {
+			where = shown(u) + ": "
+		}
+		err = outer.Err
+	}
+	return &printableError{where + checkpoint.Printable(err.Error()), err}
+}
+
+type printableError struct {
+	text string
+	err  error
+}
+
+func (e *printableError) Error() string { return e.text }
+func (e *printableError) Unwrap() error { return e.err }
+
+// judgeWindow gives a body up that brought too little since the timer was set.
+func (b *body) judgeWindow() {
+	switch n := b.window.Swap(0); {
+	case n == 0 || !b.answered.Load():
+		b.cancel(errStalled)
+	case n < int64(minRate*b.stall/time.Second):
+		b.cancel(errTrickle)
+	default:
+		b.timer.Reset(b.stall)
+	}
 }
 
 // reason prefers why a request was cancelled.
 func (b *body) reason(err error) error {
-	if cause := context.Cause(b.ctx); errors.Is(cause, errStalled) {
+	if cause := context.Cause(b.ctx); errors.Is(cause, errStalled) || errors.Is(cause, errTrickle) {
 		return fmt.Errorf("%w (%s)", cause, b.stall)
 	}
 	return err
@@ -165,11 +223,16 @@ func (b *body) reason(err error) error {
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.Body.Read(p)
-	b.timer.Reset(b.stall)
+	b.window.Add(int64(n))
 	if err != nil && err != io.EOF {
-		err = b.reason(err)
+		err = b.reason(transportError(err))
 	}
 	return n, err
+}
+
+// ended says whether an end of the body is the server's word that there is no more, and not perhaps a broken connection.
+func (b *body) ended() bool {
+	return b.ContentLength >= 0 || len(b.TransferEncoding) > 0 || b.ProtoMajor > 1
 }
 
 func (b *body) close() {
@@ -178,149 +241,4 @@ func (b *body) close() {
 	if b.Response != nil {
 		b.Body.Close() // the error says nothing about what was read
 	}
-}
-
-// byteRange is part of a file on a server.
-type byteRange struct {
-	url    string
-	off, n int64
-	whole  bool   // the range is the file
-	etag   string // that the file must still have; "": whatever
-	fresh  bool   // past all caches
-}
-
-// fetch appends the bytes of s that p lacks to p, which may begin with some, and shows what comes to keep, with its offset.
-func (c *client) fetch(ctx context.Context, s byteRange, p []byte, keep func(p []byte, off int64)) ([]byte, error) {
-	err := c.retry(ctx, s.url, maxFailures, func(ctx context.Context) (int64, error) {
-		had := len(p)
-		var err error
-		p, err = c.fetchOnce(ctx, s, p, keep)
-		return int64(len(p) - had), err
-	})
-	return p, err
-}
-
-func (c *client) fetchOnce(ctx context.Context, s byteRange, p []byte, keep func(p []byte, off int64)) ([]byte, error) {
-	if int64(len(p)) == s.n {
-		return p, nil
-	}
-	first := s.off + int64(len(p))
-	header := http.Header{}
-	if !s.whole || first > 0 {
-		header.Set("Range", fmt.Sprintf("bytes=%d-%d", first, s.off+s.n-1))
-	}
-	if s.fresh {
-		header.Set("Cache-Control", "no-cache")
-	}
-	b, err := c.do(ctx, s.url, header)
-	if err != nil {
-		return p, err
-	}
-	defer b.close()
-	if tag := strongTag(b.Header); s.etag != "" && tag != "" && tag != s.etag {
-		return p, finalf("%s has changed on the server since the model was opened: open it again", s.url)
-	}
-	if b.StatusCode == http.StatusPartialContent {
-		if got, _ := contentRange(b.Header); got != first {
-			return p, finalf("%s: the server sends the range %q instead of the bytes from %d on", s.url, b.Header.Get("Content-Range"), first)
-		}
-	} else if first > 0 { // the server does not know ranges
-		if first > skipLimit {
-			return p, finalf("%s: the server ignores Range, which files of this size need: use another host, or pack the model into chunks", s.url)
-		}
-		if _, err := io.CopyN(io.Discard, b, first); err != nil {
-			return p, unexpected(err)
-		}
-	}
-	if int64(cap(p)) < s.n {
-		p = append(make([]byte, 0, s.n), p...)
-	}
-	for int64(len(p)) < s.n {
-		n, err := b.Read(p[len(p):min(s.n, int64(len(p)+1<<18))])
-		if n > 0 {
-			keep(p[len(p):len(p)+n], int64(len(p)))
-			p = p[:len(p)+n]
-		}
-		if err != nil && int64(len(p)) < s.n {
-			return p, unexpected(err)
-		}
-	}
-	return p, nil
-}
-
-// unexpected is an end that came too early.
-func unexpected(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
-
-// strongTag is the reply's ETag if it identifies bytes.
-func strongTag(h http.Header) string {
-	if tag := h.Get("ETag"); strings.HasPrefix(tag, `"`) {
-		return tag
-	}
-	return ""
-}
-
-// contentRange reads "bytes first-last/total"; -1 for what is missing.
-func contentRange(h http.Header) (first, total int64) {
-	text, ok := strings.CutPrefix(h.Get("Content-Range"), "bytes ")
-	if !ok {
-		return -1, -1
-	}
-	bounds, size, _ := strings.Cut(text, "/")
-	from, _, _ := strings.Cut(bounds, "-")
-	number := func(s string) int64 {
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
-			return -1
-		}
-		return n
-	}
-	return number(from), number(size)
-}
-
-// small fetches a whole file of at most limit bytes.
-func (c *client) small(ctx context.Context, url string, limit int64, failures int) ([]byte, error) {
-	var data []byte
-	err := c.retry(ctx, url, failures, func(ctx context.Context) (int64, error) {
-		b, err := c.do(ctx, url, http.Header{})
-		if err != nil {
-			return 0, err
-		}
-		defer b.close()
-		if data, err = io.ReadAll(io.LimitReader(b, limit+1)); err != nil {
-			return 0, err
-		}
-		if int64(len(data)) > limit {
-			return 0, finalf("%s is larger than %d bytes: this is not the published file", url, limit)
-		}
-		return int64(len(data)), nil
-	})
-	return data, err
-}
-
-// head fetches the first n bytes of a file, or all if it has fewer, its size and its ETag.
-func (c *client) head(ctx context.Context, url string, n int64, failures int) (data []byte, size int64, etag string, err error) {
-	err = c.retry(ctx, url, failures, func(ctx context.Context) (int64, error) {
-		b, err := c.do(ctx, url, http.Header{"Range": {fmt.Sprintf("bytes=0-%d", n-1)}})
-		if err != nil {
-			return 0, err
-		}
-		defer b.close()
-		size = b.ContentLength
-		if b.StatusCode == http.StatusPartialContent {
-			_, size = contentRange(b.Header)
-		}
-		if size < 0 {
-			return 0, finalf("%s: the server does not say how large the file is: use another host, or pack the model into chunks", url)
-		}
-		etag = strongTag(b.Header)
-		data = make([]byte, min(n, size))
-		got, err := io.ReadFull(b, data)
-		return int64(got), unexpected(err)
-	})
-	return data, size, etag, err
 }

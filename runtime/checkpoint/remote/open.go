@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
+	"net"
 	"net/http"
-	"os"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -27,28 +29,49 @@ type Options struct {
 	// Logger receives retries and what could not be stored; nil: nothing is logged.
 	Logger *slog.Logger
 
-	http  *http.Client  // nil: one that honours the environment's proxies
-	stall time.Duration // how long a connection may bring nothing before another is made; 0: 30 s
+	// For tests; nil or 0: as usual.
+	transport http.RoundTripper                                // in place of one that honours the environment's proxies
+	resolver  *net.Resolver                                    // of names
+	stall     time.Duration                                    // see client; stallTimeout
+	sleep     func(ctx context.Context, d time.Duration) error // between attempts
 }
 
-func (o *Options) client() *client {
-	c := &client{http: o.http, stall: cmp.Or(o.stall, 30*time.Second), log: o.Logger, sleep: sleep}
-	if c.http == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = packed.Parallel
-		c.http = &http.Client{Transport: t}
+func (o *Options) log() *slog.Logger {
+	if o.Logger == nil {
+		return slog.New(slog.DiscardHandler)
 	}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
-	}
-	return c
+	return o.Logger
 }
 
-func (o *Options) cacheDir() (string, error) {
+// client makes the client of a model at base; nil: of a manifest in a directory.
+func (o *Options) client(base *url.URL) (*client, error) {
+	g := &guard{base: base, next: o.transport}
+	if base != nil && base.Scheme == "https" {
+		var err error
+		if g.login, err = loginFor(base.Hostname()); err != nil {
+			return nil, err
+		}
+	}
+	if g.next == nil {
+		g.next = newTransport(base, o.resolver)
+	}
+	c := &client{http: &http.Client{Transport: g}, stall: cmp.Or(o.stall, stallTimeout), log: o.log(), sleep: o.sleep}
+	if c.sleep == nil {
+		c.sleep = sleep
+	}
+	return c, nil
+}
+
+// cacheDir is the directory that keeps models; "": nothing is kept.
+func (o *Options) cacheDir(ctx context.Context) string {
 	if o.NoCache || o.CacheDir != "" {
-		return o.CacheDir, nil
+		return o.CacheDir
 	}
-	return DefaultCacheDir()
+	dir, err := DefaultCacheDir()
+	if err != nil {
+		o.log().WarnContext(ctx, "the model is loaded, but not kept", "reason", err)
+	}
+	return dir
 }
 
 // Open opens a packed model on a web server: url names its directory, see modelURL. Only the manifest is read; Load and ReadAt
@@ -58,42 +81,60 @@ func (o *Options) cacheDir() (string, error) {
 // Where there is no manifest.json but a repository in Hugging Face's layout (config.json and safetensors files; its page on
 // huggingface.co will do as url), chunks are ranges of its files. Nothing is known of their bytes: they are hashed when they
 // are first seen, later downloads must agree, and Verified is false.
-func Open(ctx context.Context, url string, o Options) (*packed.Model, error) {
-	return open(ctx, url, o, o.client())
-}
-
-func open(ctx context.Context, url string, o Options, c *client) (*packed.Model, error) {
-	base, err := modelURL(url)
+func Open(ctx context.Context, name string, o Options) (*packed.Model, error) {
+	base, err := modelURL(name)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := o.cacheDir()
+	u, err := url.Parse(base)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: URL: %w", err)
+	}
+	c, err := o.client(u)
 	if err != nil {
 		return nil, err
 	}
-	if o.NoCache {
-		dir = ""
-	} else {
-		dir = modelDir(dir, base)
+	dir := ""
+	if cache := o.cacheDir(ctx); cache != "" && !o.NoCache {
+		dir = modelDir(cache, base)
 	}
 	m, from, err := fetchManifest(ctx, c, base, dir)
 	if err != nil {
 		return nil, err
 	}
-	s, err := openCache(c, base, dir, from.ETags)
-	if err != nil {
+	if err := checkChunks(u, m); err != nil {
 		return nil, err
 	}
-	if err := s.saveModel(m, from); err != nil {
-		return nil, err
-	}
+	s := openCache(ctx, c, dir, from)
+	s.saveModel(ctx, m)
 	return packed.Open(m, s)
+}
+
+// checkChunks refuses a manifest that names files where a model must not ask.
+func checkChunks(base *url.URL, m *packed.Manifest) error {
+	for i := range m.Chunks {
+		if err := checkChunk(base, &m.Chunks[i]); err != nil {
+			return fmt.Errorf("checkpoint: %s: chunk %d: %w", packed.ManifestName, i, err)
+		}
+	}
+	return nil
+}
+
+func checkChunk(base *url.URL, c *packed.Chunk) error {
+	if err := c.CheckURL(); err != nil || !c.Remote() {
+		return err
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return err
+	}
+	return mayAsk(base, u)
 }
 
 // fetchManifest gets a model's manifest from the server, or makes it of a repository, or takes the one in the cache.
 func fetchManifest(ctx context.Context, c *client, base, dir string) (*packed.Manifest, origin, error) {
 	cached, from, cacheErr := cachedManifest(dir)
-	failures := maxFailures
+	failures := openFailures
 	if cacheErr == nil {
 		failures = 2 // there is a way out
 	}
@@ -104,15 +145,25 @@ func fetchManifest(ctx context.Context, c *client, base, dir string) (*packed.Ma
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, packed.ErrOtherFormat) {
 		m, derived, why := derive(ctx, c, base, failures)
 		if why == nil {
+			tellChanges(ctx, c.log, from, derived)
 			return m, derived, nil
 		}
 		err = fmt.Errorf("%w (%w)", why, err)
 	}
 	if cacheErr == nil && errors.As(err, new(*unreachableError)) {
-		c.log.WarnContext(ctx, "the server cannot be reached, using the cache", "url", base, "reason", err)
+		c.log.WarnContext(ctx, "the server cannot be reached, using the cache", "url", shownURL(base), "reason", err)
 		return cached, from, nil
 	}
 	return nil, from, err
+}
+
+// tellChanges says which files of a repository are not what they were when they were opened before.
+func tellChanges(ctx context.Context, log *slog.Logger, before, now origin) {
+	for _, name := range slices.Sorted(maps.Keys(now.Files)) {
+		if old, ok := before.Files[name]; ok && old != now.Files[name] {
+			log.WarnContext(ctx, "a file of the model has changed on the server: it is downloaded again", "file", checkpoint.Printable(name))
+		}
+	}
 }
 
 // manifest fetches a manifest. An error that is fs.ErrNotExist or packed.ErrOtherFormat says that there is none.
@@ -134,60 +185,62 @@ func cachedManifest(dir string) (*packed.Manifest, origin, error) {
 	}
 	from, err := readOrigin(dir)
 	if err != nil {
-		return nil, from, err
+		return nil, origin{}, err
 	}
-	data, err := checkpoint.ReadSmall(os.DirFS(dir), packed.ManifestName)
-	if err != nil {
-		return nil, from, err
-	}
-	parse := packed.ParseManifest
-	if len(from.ETags) > 0 {
-		parse = packed.ParseDerived
-	}
-	m, err := parse(data)
+	m, err := readManifest(dir, from)
 	return m, from, err
 }
 
 // derive makes the manifest of a repository with safetensors files, without hashes.
 func derive(ctx context.Context, c *client, base string, failures int) (*packed.Manifest, origin, error) {
-	from := origin{URL: base, ETags: map[string]string{}}
-	etags := map[string]string{} // by name
+	from := origin{URL: base, Files: map[string]fileState{}}
+	states := map[string]fileState{} // by name
 	m, err := packed.Derive(func(name string, off, n int64) ([]byte, int64, error) {
 		if off == 0 {
-			data, size, etag, err := c.head(ctx, base+name, n, failures)
-			etags[name] = etag
-			return data, size, err
+			data, v, err := c.head(ctx, base+name, n, failures)
+			states[name] = newState(v, data)
+			return data, v.Bytes, err
 		}
-		data, err := c.fetch(ctx, byteRange{url: base + name, off: off, n: n, etag: etags[name]}, nil, func([]byte, int64) {})
+		data, err := c.fetch(ctx, byteRange{url: base + name, off: off, n: n, version: states[name].version}, nil, func([]byte, int64) {})
+		states[name] = states[name].more(data)
 		return data, off + n, err
 	}, base)
 	if err != nil {
 		return nil, from, err
 	}
 	for i := range m.Chunks {
-		from.ETags[m.Chunks[i].URL] = etags[m.Chunks[i].URL] // perhaps "", but there
+		from.Files[m.Chunks[i].URL] = states[m.Chunks[i].URL]
 	}
 	return m, from, nil
 }
 
-// Beside is near, but for the chunks of m that are on web servers: those come from there, by way of the user's cache directory.
-func Beside(m *packed.Manifest, near packed.Store) (packed.Store, error) {
+// Beside is near, but for the chunks of m that are on web servers: those come from there, and are kept in a folder of this manifest
+// alone in the cache directory.
+func Beside(ctx context.Context, m *packed.Manifest, near packed.Store, o Options) (packed.Store, error) {
 	i := slices.IndexFunc(m.Chunks, func(c packed.Chunk) bool { return c.Remote() })
 	if i < 0 {
 		return near, nil
 	}
-	o := Options{}
-	dir, err := o.cacheDir()
+	if err := checkChunks(nil, m); err != nil {
+		return nil, fmt.Errorf("%w: open a manifest from the server that has its files", err)
+	}
+	c, err := o.client(nil)
 	if err != nil {
 		return nil, err
 	}
-	url := m.Chunks[i].URL
-	base := url[:strings.LastIndex(url, "/")+1]
-	s, err := openCache(o.client(), base, modelDir(dir, base), nil)
+	text, err := m.Encode()
 	if err != nil {
 		return nil, err
 	}
-	return splitStore{near, s}, s.saveModel(m, origin{URL: base})
+	far := m.Chunks[i].URL
+	from := origin{URL: far[:strings.LastIndex(far, "/")+1] + "#" + packed.HashOf(text)[:16]} // no model's URL has a #
+	dir := ""
+	if cache := o.cacheDir(ctx); cache != "" && !o.NoCache {
+		dir = modelDir(cache, from.URL)
+	}
+	s := openCache(ctx, c, dir, from)
+	s.saveModel(ctx, m)
+	return splitStore{near, s}, nil
 }
 
 // splitStore has some chunks in a directory and some on a server.

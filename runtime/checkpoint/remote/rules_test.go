@@ -1,10 +1,13 @@
 package remote
 
 import (
+	"net/netip"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
 
+	"gossamer/runtime/checkpoint/packed"
 	"gossamer/runtime/testenv"
 )
 
@@ -30,7 +33,22 @@ type backoffExample struct {
 	Failures int   `json:"failures"` // in a row without a byte of progress
 	LeastMS  int64 `json:"leastMs"`
 	MostMS   int64 `json:"mostMs"`
-	GiveUp   bool  `json:"giveUp"` // instead of a pause
+	GiveUp   bool  `json:"giveUp"`        // instead of a pause
+	Opening  bool  `json:"giveUpOpening"` // the same, for the small files that a model is opened with
+}
+
+// stallExample says when a connection brings too little.
+type stallExample struct {
+	BytesPerSecond int64 `json:"bytesPerSecond"`
+	WindowMS       int64 `json:"windowMs"`
+}
+
+// chunkExample is a chunk of a manifest, or where a server sends on to, and whether it is asked for.
+type chunkExample struct {
+	Model   string `json:"model"` // the URL of the manifest's directory; "": in a directory of the user's
+	Chunk   string `json:"chunk"` // as the manifest has it
+	Allowed bool   `json:"allowed"`
+	Why     string `json:"why"`
 }
 
 // TestRules compares the rules with testdata/rules, which the page's tests read; -update writes those files.
@@ -45,6 +63,7 @@ func TestRules(t *testing.T) {
 		"https://huggingface.co/o", "https://host/o/g/tree/main",
 		"https://host/20b?key=1", "https://host/20b/#a", "https://host/20b?", "https://host/20b#",
 		"https://host/a/other.json", "https://host/a/model.safetensors.index.json", "http://[", "ftp://host/a", "https://",
+		"https://user:secret@host/a", "https://user@host/a", "https://user:se/cret@host/a", "http://user:secret@[",
 	} {
 		url, err := modelURL(model)
 		urls = append(urls, urlExample{model, url, err != nil})
@@ -89,12 +108,107 @@ func TestRules(t *testing.T) {
 	}
 	testenv.ExampleLines(t, "rules/retries.json", retries)
 
-	pauses := []backoffExample{{Failures: maxFailures, GiveUp: true}}
+	pauses := []backoffExample{{Failures: maxFailures, GiveUp: true, Opening: true}}
 	for n := maxFailures - 1; n > 0; n-- {
 		least, most := backoff(n)
-		pauses = slices.Insert(pauses, 0, backoffExample{n, least.Milliseconds(), most.Milliseconds(), false})
+		pauses = slices.Insert(pauses, 0, backoffExample{n, least.Milliseconds(), most.Milliseconds(), false, n >= openFailures})
 	}
 	testenv.ExampleLines(t, "rules/backoff.json", pauses)
+
+	testenv.ExampleLines(t, "rules/stall.json", []stallExample{{minRate, stallTimeout.Milliseconds()}})
+}
+
+// TestHostRules compares the rule about the hosts that a model may ask with testdata/rules/chunks.json, as TestRules does with others.
+func TestHostRules(t *testing.T) {
+	const public, private, none = "https://models.example.org/a/", "http://127.0.0.1:8080/a/", ""
+	examples := []chunkExample{
+		{Model: public, Chunk: "chunks/a.bin", Why: "beside the manifest"},
+		{Model: none, Chunk: "chunks/a.bin", Why: "beside the manifest"},
+		{Model: public, Chunk: "../a.bin", Why: "above the manifest"},
+		{Model: public, Chunk: "a/../../a.bin", Why: "above the manifest"},
+		{Model: public, Chunk: "/a.bin", Why: "not below the manifest"},
+		{Model: public, Chunk: "//127.0.0.1/a.bin", Why: "a URL without its scheme"},
+		{Model: public, Chunk: `\\127.0.0.1\a.bin`, Why: "a URL without its scheme, to a browser"},
+		{Model: public, Chunk: "a//b", Why: "not a plain path"},
+		{Model: public, Chunk: "./a", Why: "not a plain path"},
+		{Model: public, Chunk: "a/", Why: "not a file"},
+		{Model: public, Chunk: "", Why: "not a file"},
+		{Model: public, Chunk: "a?b", Why: "means another file as a URL"},
+		{Model: public, Chunk: "a%2fb", Why: "means another file as a URL"},
+		{Model: public, Chunk: "a b", Why: "means another file as a URL"},
+		{Model: public, Chunk: "ä", Why: "not of ordinary characters"},
+		{Model: public, Chunk: "javascript:alert(1)", Why: "another scheme"},
+		{Model: public, Chunk: "data:,x", Why: "another scheme"},
+
+		{Model: public, Chunk: "https://models.example.org/b/a.bin", Why: "the same origin"},
+		{Model: public, Chunk: "https://MODELS.example.org:443/b/a.bin", Why: "the same origin"},
+		{Model: public, Chunk: "https://cdn.example.net/a.bin?x=1", Why: "a public host"},
+		{Model: public, Chunk: "https://cdn.example.net:8443/a.bin", Why: "a public host"},
+		{Model: none, Chunk: "https://cdn.example.net/a.bin", Why: "a public host"},
+		{Model: private, Chunk: "https://cdn.example.net/a.bin", Why: "a public host"},
+		{Model: public, Chunk: "http://cdn.example.net/a.bin", Why: "not https"},
+		{Model: public, Chunk: "http://models.example.org/a.bin", Why: "not https, and so not the same origin"},
+		{Model: none, Chunk: "http://cdn.example.net/a.bin", Why: "not https"},
+		{Model: "http://models.example.org/a/", Chunk: "http://models.example.org/b/a.bin", Why: "the same origin"},
+		{Model: "http://models.example.org/a/", Chunk: "http://models.example.org:81/b/a.bin", Why: "another port"},
+		{Model: "http://models.example.org/a/", Chunk: "https://models.example.org/b/a.bin", Why: "a public host"},
+
+		{Model: private, Chunk: "http://127.0.0.1:8080/b/a.bin", Why: "the same origin, which the user has named"},
+		{Model: private, Chunk: "http://127.0.0.1:6379/a.bin", Why: "another port of this machine"},
+		{Model: private, Chunk: "http://localhost:8080/a.bin", Why: "another name of this machine"},
+		{Model: private, Chunk: "https://192.168.1.1/a.bin", Why: "another host of this network"},
+		{Model: "http://nas/a/", Chunk: "http://nas/b/a.bin", Why: "the same origin, which the user has named"},
+		{Model: "http://[::1]:8080/a/", Chunk: "http://[::1]:8080/a.bin", Why: "the same origin, which the user has named"},
+		{Model: none, Chunk: "http://127.0.0.1/a.bin?x=1", Why: "this machine"},
+
+		{Model: public, Chunk: "http://127.0.0.1/a.bin?x=1", Why: "this machine"},
+		{Model: public, Chunk: "https://example.org@127.0.0.1/a.bin", Why: "this machine, behind a user's name"},
+		{Model: public, Chunk: "https://user:secret@cdn.example.net/a.bin", Why: "a password"},
+		{Model: public, Chunk: "file:///etc/passwd", Why: "another scheme"},
+		{Model: public, Chunk: "ftp://cdn.example.net/a.bin", Why: "another scheme"},
+		{Model: public, Chunk: "https://cdn.example.net", Why: "no file"},
+		{Model: public, Chunk: "https:///a.bin", Why: "no host"},
+		{Model: public, Chunk: "https://cdn.example.net/a.bin#b", Why: "a fragment"},
+		{Model: public, Chunk: "https://cdn.example.net\\@127.0.0.1/a.bin", Why: "readers take it for different hosts"},
+		{Model: public, Chunk: "https://cdn.example.net/a\tb", Why: "a control character"},
+		{Model: public, Chunk: "https://cdn.exampl%65.net/a.bin", Why: "a host in disguise"},
+		{Model: public, Chunk: "https://１２７.0.0.1/a.bin", Why: "an address in disguise"},
+	}
+	for _, host := range []string{
+		"localhost", "localhost.", "LOCALHOST", "a.localhost", "printer.local", "db.internal", "router.lan", "nas.home.arpa", "intranet",
+		"127.0.0.1", "127.1", "127.0.0.1.", "2130706433", "0x7f000001", "0177.0.0.1", "0x7f.1", "0", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.0.1",
+		"169.254.169.254", "100.64.0.1", "8.8.8.8", "a.1", "a.0x7", "[::1]", "[::]", "[fe80::1]", "[fd00::1]", "[::ffff:127.0.0.1]", "[2001:4860:4860::8888]",
+	} {
+		examples = append(examples, chunkExample{Model: public, Chunk: "https://" + host + "/a.bin", Why: "no public name"})
+	}
+	for i := range examples {
+		e := &examples[i]
+		var base *url.URL
+		if e.Model != "" {
+			u, err := url.Parse(e.Model)
+			if err != nil {
+				t.Fatal(err)
+			}
+			base = u
+		}
+		e.Allowed = checkChunk(base, &packed.Chunk{URL: e.Chunk}) == nil
+	}
+	testenv.ExampleLines(t, "rules/chunks.json", examples)
+}
+
+// TestPublicAddresses: what names may resolve to.
+func TestPublicAddresses(t *testing.T) {
+	for text, want := range map[string]bool{
+		"8.8.8.8": true, "1.1.1.1": true, "172.32.0.1": true, "198.18.0.7": true, "2606:4700::1111": true, "64:ff9b::808:808": true, "::ffff:8.8.8.8": true, "2002:808:808::1": true,
+		"127.0.0.1": false, "127.255.0.1": false, "0.0.0.0": false, "0.1.2.3": false, "10.1.2.3": false, "172.31.255.255": false, "192.168.1.1": false, "169.254.169.254": false,
+		"100.64.0.1": false, "192.0.0.8": false, "224.0.0.1": false, "240.0.0.1": false, "255.255.255.255": false,
+		"::1": false, "::": false, "fe80::1": false, "fe80::1%eth0": false, "fd00::1": false, "fec0::1": false, "ff02::1": false, "::ffff:127.0.0.1": false, "::7f00:1": false,
+		"64:ff9b::7f00:1": false, "64:ff9b:1::1": false, "2002:7f00:1::1": false, "2001:0:1::1": false,
+	} {
+		if got := publicAddr(netip.MustParseAddr(text)); got != want {
+			t.Errorf("%s: public %v, want %v", text, got, want)
+		}
+	}
 }
 
 // TestRetryDates: dates are read against the clock, which the examples of TestRules cannot show.

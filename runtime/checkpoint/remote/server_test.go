@@ -23,10 +23,15 @@ type fileServer struct {
 	ranges map[string][]string
 }
 
-func serve(t *testing.T, dir string) *fileServer {
+func serve(t *testing.T, dir string) *fileServer { return serveBy(t, dir, httptest.NewServer) }
+
+// servePublic serves a directory as https://example.com and as every host below it, to the server's Client.
+func servePublic(t *testing.T, dir string) *fileServer { return serveBy(t, dir, httptest.NewTLSServer) }
+
+func serveBy(t *testing.T, dir string, start func(http.Handler) *httptest.Server) *fileServer {
 	s := &fileServer{dir: dir, bytes: map[string]int64{}, ranges: map[string][]string{}}
 	files := http.FileServer(http.Dir(dir))
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.ranges[r.URL.Path] = append(s.ranges[r.URL.Path], r.Header.Get("Range"))
 		before := s.before

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/gptoss"
@@ -80,7 +79,7 @@ func listFiles(fsys fs.FS) (fileList, error) {
 
 // ordinary says that a name is of a file in the directory, and can be shown in a message.
 func ordinary(name string) bool {
-	return fs.ValidPath(name) && name != "." && len(name) <= maxNameBytes && !strings.ContainsFunc(name, unicode.IsControl)
+	return fs.ValidPath(name) && name != "." && len(name) <= maxNameBytes && checkpoint.Printable(name) == name
 }
 
 // inventory is every tensor of a checkpoint's files.

@@ -1,24 +1,32 @@
 // Downloads a range of bytes. After an interruption the download continues from the byte where it stopped.
 
 import { abortError, RuntimeError } from './errors.ts';
+import { differs, versionOf, type FileVersion } from './file-state.ts';
 import { fetchFile } from './files.ts';
-import { backoff, judge, maxFailures } from './retry.ts';
+import { checkRedirect } from './hosts.ts';
+import { backoff, judge, maxFailures, minRate, openFailures, stallTimeout } from './retry.ts';
 
 /** What tests change of the way in which downloads are repeated. The rules are in retry.ts. */
 export interface RetryPolicy {
   /** Attempts in a row that bring no byte before the download is given up. */
   attempts: number;
-  /** Milliseconds without a byte after which an attempt is given up. */
+  /** Milliseconds after which an attempt is given up that brought no answer, or fewer than minRate bytes a second. */
   stall: number;
   /** Waits so many milliseconds; rejects with the signal's reason. */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** Gives up after about a minute without a connection. */
-export const defaultRetryPolicy: RetryPolicy = { attempts: maxFailures, stall: 30_000, sleep };
+export const defaultRetryPolicy: RetryPolicy = { attempts: maxFailures, stall: stallTimeout, sleep };
 
-/** Attempts for a small text, after which an earlier visit's copy is used. */
-const textAttempts = 3;
+/**
+ * Milliseconds in which the small files that a model is opened with must be answered: a page cannot tell a host that is slow from one
+ * that is not there.
+ */
+const openTimeout = 10_000;
+
+/** Bytes of the largest text that is fetched: the engine reads no larger manifest. */
+const maxTextBytes = 8 << 20;
 
 /** A range of bytes at a URL. */
 export interface Range {
@@ -26,6 +34,8 @@ export interface Range {
   /** undefined: the whole file. */
   offset?: number | undefined;
   bytes: number;
+  /** URL of the model that it belongs to, which bounds where its host may send on to; undefined: url. */
+  base?: string | undefined;
 }
 
 /** Receives bytes at a position of the range. Positions follow each other, but start again at 0 if the host cannot resume. */
@@ -38,21 +48,86 @@ class Interruption extends Error {
   readonly status: number | undefined;
   /** Milliseconds that the host asks to wait. */
   readonly wait: number;
+  /** Whether what came counts as nothing, because it came too slowly. */
+  readonly slow: boolean;
 
-  constructor(message: string, status?: number, wait = 0) {
+  constructor(message: string, status?: number, wait = 0, slow = false) {
     super(message);
     this.status = status;
     this.wait = wait;
+    this.slow = slow;
   }
 }
 
-/** Fetches the bytes of range from position from on. Rejects with RuntimeError 'download', or with the signal's reason. */
-export async function download(range: Range, from: number, take: Take, signal: AbortSignal, policy: RetryPolicy = defaultRetryPolicy): Promise<void> {
+/** The file is not the one that an earlier response began to bring. */
+class Changed extends Interruption {}
+
+/** Gives up an attempt that brings too little for too long. */
+class Watch {
+  private readonly stall: number;
+  private readonly onGiveUp: () => void;
+  private timer: ReturnType<typeof setTimeout>;
+  private readonly answerWithin: number;
+  private window = 0;
+  private answered = false;
+
+  constructor(stall: number, answerWithin: number, onGiveUp: () => void) {
+    this.stall = stall;
+    this.answerWithin = answerWithin;
+    this.onGiveUp = onGiveUp;
+    this.timer = setTimeout(onGiveUp, answerWithin);
+  }
+
+  /** The headers are there. */
+  answer(): void {
+    this.answered = true;
+    this.restart();
+  }
+
+  count(bytes: number): void {
+    this.window += bytes;
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+  }
+
+  /** What was wrong when it gave up. */
+  failure(): Interruption {
+    if (!this.answered) {
+      return new Interruption(`no answer for ${this.answerWithin / 1000} s`);
+    }
+    const seconds = `${this.stall / 1000} s`;
+    return this.window === 0 ? new Interruption(`no byte for ${seconds}`) : new Interruption(`fewer than ${minRate} bytes a second for ${seconds}`, undefined, 0, true);
+  }
+
+  private restart(): void {
+    clearTimeout(this.timer);
+    this.window = 0;
+    this.timer = setTimeout(() => (this.window * 1000 < minRate * this.stall ? this.onGiveUp() : this.restart()), this.stall);
+  }
+}
+
+/**
+ * Fetches the bytes of range from position from on. check sees the version of the file in each response, and throws what it does not
+ * like. Rejects with RuntimeError 'download', or with the signal's reason.
+ */
+export async function download(
+  range: Range, from: number, take: Take, signal: AbortSignal, policy: RetryPolicy = defaultRetryPolicy, check: (version: FileVersion) => void = () => {},
+): Promise<void> {
   let at = from;
+  let seen: FileVersion | undefined;
+  const judgeVersion = (version: FileVersion) => {
+    check(version);
+    if (seen && differs(seen, version)) {
+      throw new Changed('the file has changed on the host');
+    }
+    seen = version;
+  };
   for (let failures = 0; at < range.bytes; ) {
     const before = at;
     try {
-      await attempt(range, at, signal, policy.stall, (position, bytes) => {
+      await attempt(range, at, signal, policy.stall, judgeVersion, (position, bytes) => {
         take(position, bytes);
         at = position + bytes.length;
       });
@@ -64,7 +139,11 @@ export async function download(range: Range, from: number, take: Take, signal: A
       if (!(error instanceof Interruption)) {
         throw error;
       }
-      failures = at > before ? 1 : failures + 1;
+      if (error instanceof Changed) { // from the beginning, since bytes of two versions must not be mixed
+        at = 0;
+        seen = undefined;
+      }
+      failures = at > before && !error.slow ? 1 : failures + 1;
       if (failures >= policy.attempts) {
         throw failed(range.url, `${error.message} (${failures} attempts)`, error.status);
       }
@@ -74,64 +153,120 @@ export async function download(range: Range, from: number, take: Take, signal: A
 }
 
 /** One request. */
-async function attempt(range: Range, at: number, signal: AbortSignal, stall: number, take: Take): Promise<void> {
+async function attempt(
+  range: Range, at: number, signal: AbortSignal, stall: number, judgeVersion: (version: FileVersion) => void, take: Take,
+): Promise<void> {
   const { url, bytes } = range;
   const first = (range.offset ?? 0) + at;
   const partial = range.offset !== undefined || at > 0;
-  const stop = new AbortController();
-  const follow = () => stop.abort(signal.reason);
-  signal.addEventListener('abort', follow);
-  let body: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
-  const giveUp = () => {
-    stop.abort();
-    body?.cancel().catch(() => {}); // in case the browser ignores the signal for the body
-  };
-  let timer = setTimeout(giveUp, stall);
+  const request = new WatchedRequest(url, range.base ?? url, signal, stall);
   try {
-    let response: Response;
-    try {
-      response = await fetchFile(url, {
-        // The bytes are stored already, so the HTTP cache should not store them a second time.
-        cache: 'no-store',
-        signal: stop.signal,
-        ...(partial && { headers: { Range: `bytes=${first}-${(range.offset ?? 0) + bytes - 1}` } }),
-      });
-    } catch {
-      // fetch does not say which of these it was: the network, DNS, a refused connection or CORS.
-      throw new Interruption(stop.signal.aborted ? `no answer for ${stall / 1000} s` : unreachable);
-    }
-    body = checkResponse(range, response, first, partial);
+    const response = await request.open({
+      // The bytes are stored already, so the HTTP cache should not store them a second time.
+      cache: 'no-store',
+      ...(partial && { headers: { Range: `bytes=${first}-${(range.offset ?? 0) + bytes - 1}` } }),
+    });
+    checkResponse(range, response, first, partial);
+    judgeVersion(versionOf(response));
     let position = response.status === 206 ? at : 0;
-    for (;;) {
-      let piece: ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
-      try {
-        piece = await body.read();
-      } catch {
-        throw new Interruption(stop.signal.aborted ? `no byte for ${stall / 1000} s` : 'the connection broke');
-      }
-      if (piece.done) {
-        break;
-      }
-      clearTimeout(timer);
-      timer = setTimeout(giveUp, stall);
-      if (position + piece.value.length > bytes) {
+    for await (const piece of request.pieces()) {
+      if (position + piece.length > bytes) {
         throw failed(range.url, `the host sends more than the ${bytes} bytes of the manifest`, response.status);
       }
-      take(position, piece.value);
-      position += piece.value.length;
+      take(position, piece);
+      position += piece.length;
     }
     if (position < bytes) {
       throw new Interruption(`the connection ended after ${position} of ${bytes} bytes`);
     }
   } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', follow);
-    stop.abort(); // closes the connection after an error
+    request.close();
+  }
+}
+
+/** A request that is given up if it brings too little for too long, and whose redirects stay where the model at base may ask. */
+class WatchedRequest {
+  private readonly url: string;
+  private readonly base: string;
+  private readonly signal: AbortSignal;
+  private readonly stop = new AbortController();
+  private readonly watch: Watch;
+  private readonly follow = () => this.stop.abort(this.signal.reason);
+  private status: number | undefined;
+  private body: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
+
+  constructor(url: string, base: string, signal: AbortSignal, stall: number, answerWithin = stall) {
+    this.url = url;
+    this.base = base;
+    this.signal = signal;
+    signal.addEventListener('abort', this.follow);
+    this.watch = new Watch(stall, answerWithin, () => {
+      this.stop.abort();
+      this.body?.cancel().catch(() => {}); // in case the browser ignores the signal for the body
+    });
+  }
+
+  async open(init: RequestInit): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetchFile(this.url, { ...init, signal: this.stop.signal });
+    } catch {
+      // fetch does not say which of these it was: the network, DNS, a refused connection or CORS.
+      throw this.stop.signal.aborted ? this.watch.failure() : new Interruption(unreachable);
+    }
+    checkRedirect(response, this.url, this.base);
+    this.watch.answer();
+    this.status = response.status;
+    this.body = response.body?.getReader();
+    return response;
+  }
+
+  async *pieces(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    if (!this.body) {
+      throw new Interruption('the answer is empty');
+    }
+    for (;;) {
+      let piece: ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
+      try {
+        piece = await this.body.read();
+      } catch {
+        throw this.stop.signal.aborted ? this.watch.failure() : new Interruption('the connection broke');
+      }
+      if (piece.done) {
+        if (this.stop.signal.aborted) { // cancelling a body may end it instead
+          throw this.watch.failure();
+        }
+        return;
+      }
+      this.watch.count(piece.value.length);
+      yield piece.value;
+    }
+  }
+
+  /** All of the body, of at most so many bytes. */
+  async all(limit: number, tooMuch: string): Promise<Uint8Array<ArrayBuffer>> {
+    const pieces: Uint8Array<ArrayBuffer>[] = [];
+    let bytes = 0;
+    for await (const piece of this.pieces()) {
+      bytes += piece.length;
+      if (bytes > limit) {
+        throw failed(this.url, `the host sends more than ${limit} bytes: ${tooMuch}`, this.status);
+      }
+      pieces.push(piece);
+    }
+    return new Uint8Array(await new Blob(pieces).arrayBuffer());
+  }
+
+  /** Closes the connection after an error. */
+  close(): void {
+    this.watch.stop();
+    this.signal.removeEventListener('abort', this.follow);
+    this.stop.abort();
   }
 }
 
 /** Refuses answers that do not bring the bytes asked for. */
-function checkResponse(range: Range, response: Response, first: number, partial: boolean): ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> {
+function checkResponse(range: Range, response: Response, first: number, partial: boolean): void {
   const { status } = response;
   if (status === 416 || (status === 206 && !partial)) {
     throw failed(range.url, `the host answers ${status}: the file is not as the manifest says`, status);
@@ -146,10 +281,6 @@ function checkResponse(range: Range, response: Response, first: number, partial:
   if (begins !== undefined && Number(begins) !== first) {
     throw failed(range.url, `the host answers with bytes from ${begins} on instead of ${first}`, status);
   }
-  if (!response.body) {
-    throw new Interruption('the answer is empty', status);
-  }
-  return response.body.getReader();
 }
 
 /** The error for a status other than 200 and 206: an Interruption if another attempt may succeed. */
@@ -184,25 +315,45 @@ function failed(url: string, why: string, status?: number, hint?: string): Runti
 
 /** Fetches a small text, such as the manifest. */
 export async function fetchText(url: string, signal: AbortSignal, policy: RetryPolicy = defaultRetryPolicy): Promise<string> {
+  const { data, response } = await fetchSmall(url, { cache: 'no-cache' }, url, maxTextBytes, signal, policy);
+  if (!response.ok) {
+    throw refused(url, response);
+  }
+  return new TextDecoder().decode(data);
+}
+
+/**
+ * Fetches what a URL answers, of at most so many bytes, for the model at base. Statuses that may pass are tried again; others are the
+ * caller's to judge, without data.
+ */
+export async function fetchSmall(
+  url: string, init: RequestInit, base: string, limit: number, signal: AbortSignal, policy: RetryPolicy = defaultRetryPolicy, tooMuch = 'this is not the file that was asked for',
+): Promise<{ response: Response; data: Uint8Array<ArrayBuffer> }> {
   for (let failures = 1; ; failures++) {
+    const request = new WatchedRequest(url, base, signal, policy.stall, Math.min(policy.stall, openTimeout));
+    let wait = 0;
     try {
-      const response = await fetchFile(url, { cache: 'no-cache', signal: AbortSignal.any([signal, AbortSignal.timeout(policy.stall)]) });
-      if (response.ok) {
-        return await response.text();
+      const response = await request.open(init);
+      const refusal = response.ok ? undefined : refused(url, response);
+      if (refusal instanceof Interruption) {
+        throw refusal;
       }
-      throw refused(url, response);
+      return { response, data: response.ok && init.method !== 'HEAD' ? await request.all(limit, tooMuch) : new Uint8Array() };
     } catch (error) {
       if (signal.aborted) {
         throw abortError(signal);
       }
-      if (error instanceof RuntimeError) {
+      if (!(error instanceof Interruption)) {
         throw error;
       }
-      if (failures >= textAttempts) {
-        throw failed(url, error instanceof Interruption ? error.message : unreachable);
+      if (failures >= openFailures) {
+        throw failed(url, error.message); // without a status: an earlier visit's copy will do
       }
-      await policy.sleep(pause(failures, error instanceof Interruption ? error.wait : 0), signal);
+      wait = error.wait;
+    } finally {
+      request.close();
     }
+    await policy.sleep(pause(failures, wait), signal);
   }
 }
 

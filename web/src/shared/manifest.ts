@@ -2,6 +2,8 @@
 
 import type { Chunk } from './engine.ts';
 import { RuntimeError } from './errors.ts';
+import type { FileStates } from './file-state.ts';
+import { chunkFault, withoutLogin } from './hosts.ts';
 
 /** The fields of config.json from which sizes follow. */
 export interface Config {
@@ -30,6 +32,8 @@ export interface Manifest {
   bytes: number;
   /** Whether its vocabulary is the one that gpt-oss was trained with. */
   vocabulary: boolean;
+  /** Of a repository that nobody packed: what identifies its files. */
+  files?: FileStates | undefined;
 }
 
 const sizes = [
@@ -48,7 +52,7 @@ export function baseURL(): string {
  * except that a page also has relative ones and its visitor's files (files.ts).
  */
 export function manifestURL(model: string, base: string): string {
-  const refuse = (why: string) => new RuntimeError('bad-model', `model ${JSON.stringify(model)} ${why}`);
+  const refuse = (why: string) => new RuntimeError('bad-model', `model ${JSON.stringify(withoutLogin(model))} ${why}`);
   let url: URL;
   try {
     url = new URL(model, base);
@@ -57,6 +61,9 @@ export function manifestURL(model: string, base: string): string {
   }
   if (!['https:', 'http:', 'local:', new URL(base).protocol].includes(url.protocol)) {
     throw refuse('is not a URL of https or http');
+  }
+  if (url.username || url.password) {
+    throw refuse('has a user or password in its URL, which others can see and a page cannot send: use a host that serves the files without a login');
   }
   if (/[?#]/.test(model)) { // the URLs of its files are made by appending to its own
     throw refuse('has ? or # in its URL, which a directory has not');
@@ -127,7 +134,7 @@ export function parseManifest(text: string, url: string): Manifest {
     return refuse('this is not the manifest of a packed model');
   }
   if (m.version !== 1) {
-    return refuse(`the manifest has version ${m.version}, this library reads 1: use the release that packed the model, or a newer one`);
+    return refuse(`the manifest has version ${JSON.stringify(m.version)}, this library reads 1: use the release that packed the model, or a newer one`);
   }
   const { config, chunks } = m;
   if (!isConfig(config)) {
@@ -138,6 +145,12 @@ export function parseManifest(text: string, url: string): Manifest {
     (c.sha256 === undefined || /^[0-9a-f]{64}$/.test(c.sha256));
   if (!Array.isArray(chunks) || !chunks.every(fits)) {
     return refuse('the list of chunks is damaged');
+  }
+  for (const [i, chunk] of chunks.entries()) {
+    const fault = chunkFault(chunk.url, url);
+    if (fault) {
+      return refuse(`chunk ${i}: ${fault}`);
+    }
   }
   return { url, text, config, chunks, bytes: chunks.reduce((n, c) => n + c.bytes, 0), vocabulary: m.tokenizer !== undefined };
 }

@@ -101,7 +101,7 @@ export interface Progress {
 
 /** Something worth knowing that does not end the load. */
 export interface Notice {
-  kind: 'quota' | 'not-verified' | 'offline' | 'not-stored' | 'software-adapter' | 'recovering' | 'suspended';
+  kind: 'quota' | 'not-verified' | 'changed' | 'offline' | 'not-stored' | 'software-adapter' | 'recovering' | 'suspended';
   message: string;
 }
 

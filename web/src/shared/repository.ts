@@ -1,12 +1,12 @@
 // Where a model's manifest comes from: its host, or the files of a repository that nobody packed, or an earlier visit.
 
-import { fetchText } from './download.ts';
-import type { ReadFile } from './engine.ts';
-import { isAbort, RuntimeError } from './errors.ts';
-import { fetchFile } from './files.ts';
+import { fetchSmall, fetchText, type RetryPolicy } from './download.ts';
+import type { Chunk, ReadFile } from './engine.ts';
+import { RuntimeError } from './errors.ts';
+import { sameState, versionOf, type FileStates } from './file-state.ts';
 import { parseManifest, type Manifest } from './manifest.ts';
 import { isMissing } from './retry.ts';
-import type { FileStorage } from './storage.ts';
+import { hashText, sha256, type FileStorage } from './storage.ts';
 
 /**
  * Reads the manifest at a URL. If the host has none, fromRepository makes it of the other files there; missing is the error that it
@@ -32,44 +32,46 @@ export async function readManifest(
       throw error;
     }
     onOffline();
-    text = stored.manifest;
+    return { ...parseManifest(stored.manifest, url), files: stored.files };
   }
   return parseManifest(text, url);
 }
 
-/** Reads files of a repository, given the URL of its manifest or directory. */
-export function fileReader(base: string, signal: AbortSignal): ReadFile {
+/** The chunks of a manifest whose files are not what they were on the visit whose states are given. */
+export function changedChunks(before: FileStates | undefined, manifest: Manifest): Chunk[] {
+  return manifest.chunks.filter((chunk) => {
+    const url = new URL(chunk.url, manifest.url).href;
+    const [old, now] = [before?.[url], manifest.files?.[url]];
+    return chunk.sha256 === undefined && old && now && !sameState(old, now);
+  });
+}
+
+/** Reads files of a repository, given the URL of its manifest or directory, and notes in states what identifies them. */
+export function fileReader(base: string, signal: AbortSignal, states: FileStates = {}, policy?: RetryPolicy): ReadFile {
   return async (name, offset, bytes) => {
     const url = new URL(name, base).href;
     const refuse = (why: string, status?: number) => new RuntimeError('download', `${url}: ${why}`, { url, status });
-    let response: Response;
-    try {
-      response = await fetchFile(url, { signal, headers: { Range: `bytes=${offset}-${offset + bytes - 1}` } });
-    } catch (error) {
-      throw isAbort(error) ? error : refuse((error as Error).message);
-    }
+    const { response, data } = await fetchSmall(url, { headers: { Range: `bytes=${offset}-${offset + bytes - 1}` } }, base, bytes, signal, policy,
+      'it serves whole files only: pack the model, or use another host');
     if (isMissing(response.status)) {
       return undefined;
     }
     if (!response.ok) {
       throw refuse(`the host answers ${response.status}`, response.status);
     }
-    const length = Number(response.headers.get('content-length') ?? NaN);
-    if (response.status !== 206) {
-      if (offset > 0 || length > bytes) {
-        void response.body?.cancel();
-        throw refuse('the host sends whole files only: pack the model, or use another host');
-      }
-      const data = new Uint8Array(await response.arrayBuffer());
-      return { size: data.length, data };
+    if (response.status !== 206 && offset > 0) {
+      throw refuse('the host sends whole files only: pack the model, or use another host');
     }
-    const data = new Uint8Array(await response.arrayBuffer());
+    const version = versionOf(response);
     // Hosts need not let a page see Content-Range; the length of an answer to HEAD it may always see.
-    const range = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '');
-    const size = range ? Number(range[1]) : Number((await fetchFile(url, { method: 'HEAD', signal })).headers.get('content-length') ?? NaN);
+    const size = response.status !== 206 ? data.length : version.bytes ||
+      Number((await fetchSmall(url, { method: 'HEAD' }, base, 0, signal, policy)).response.headers.get('content-length') ?? NaN);
     if (!(size >= data.length)) {
       throw refuse('the host does not say how large the file is: pack the model, or use another host');
     }
+    const before = offset > 0 ? states[url] : undefined;
+    const head = version.etag ? '' : await hashText(`${before?.head ?? ''} ${await sha256(data)}`);
+    states[url] = { ...version, bytes: size, head };
     return { size, data };
   };
 }

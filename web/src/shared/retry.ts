@@ -4,6 +4,15 @@
 /** Failures in a row, without a byte of progress, after which a download is given up. */
 export const maxFailures = 8;
 
+/** The same, for the small files that a model is opened with: nothing is gained yet. */
+export const openFailures = 3;
+
+/** Milliseconds in which a connection must bring an answer, and then minRate. */
+export const stallTimeout = 30_000;
+
+/** Bytes a second that count as progress. */
+export const minRate = 1024;
+
 /** Milliseconds before the second attempt, doubled for each further one, and at most, unless the host asks for more. */
 const firstPause = 500;
 const longestPause = 30_000;

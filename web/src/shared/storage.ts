@@ -7,6 +7,7 @@
 // KEY is the chunk's SHA-256 if one is published, so models with equal chunks share them, whatever their URLs.
 
 import type { Chunk } from './engine.ts';
+import type { FileStates } from './file-state.ts';
 import type { Manifest } from './manifest.ts';
 
 /** What is known of a complete chunk. */
@@ -54,6 +55,7 @@ export interface ModelRecord extends StoredModel {
   manifest: string;
   /** Keys of its chunks. */
   chunks: string[];
+  files?: FileStates | undefined;
 }
 
 // Declared here, since TypeScript declares the method only for workers, where it exists.

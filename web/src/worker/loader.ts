@@ -3,6 +3,7 @@
 import { defaultRetryPolicy, download, type RetryPolicy } from '../shared/download.ts';
 import type { Chunk, ChunkStore } from '../shared/engine.ts';
 import { RuntimeError } from '../shared/errors.ts';
+import { differs, type FileStates } from '../shared/file-state.ts';
 import type { Notice } from '../shared/protocol.ts';
 import { chunkKey, free, isFull, sha256, type Storage, type Writer } from '../shared/storage.ts';
 
@@ -13,6 +14,8 @@ export interface LoaderOptions {
   storage?: Storage | undefined;
   /** Connections at a time. */
   parallel: number;
+  /** What identifies the files of a repository that nobody packed. */
+  files?: FileStates | undefined;
   onNotice: (notice: Notice) => void;
   /** Told of bytes that came over the network. */
   onFetched?: (bytes: number) => void;
@@ -76,23 +79,28 @@ export class Loader implements ChunkStore {
   private async stored(key: string, chunk: Chunk): Promise<{ bytes?: Uint8Array<ArrayBuffer>; pinned?: string | undefined }> {
     const { storage } = this.options;
     let pinned: string | undefined;
+    let bytes: Uint8Array<ArrayBuffer> | undefined;
     try {
       const record = await storage?.record(key);
       if (!storage || !record) {
         return {};
       }
       pinned = chunk.sha256 ? undefined : record.sha256;
-      const bytes = await storage.read(key);
-      if (bytes.length === chunk.bytes && (await sha256(bytes)) === (chunk.sha256 ?? record.sha256)) {
-        return { bytes, pinned };
-      }
-      if (!pinned) {
-        await storage.remove(key); // damaged since it was committed
+      bytes = await storage.read(key);
+      if ((await sha256(bytes)) !== (chunk.sha256 ?? record.sha256)) {
+        bytes = undefined;
+        if (!pinned) {
+          await storage.remove(key); // damaged since it was committed
+        }
       }
     } catch (error) {
+      bytes = undefined;
       await this.giveUpStorage(key, error);
     }
-    return { pinned };
+    if (bytes && bytes.length !== chunk.bytes) { // the bytes are right, and another model's: a wrong manifest must not remove them
+      throw new RuntimeError('bad-model', `${chunk.url}: the manifest says ${chunk.bytes} bytes, the chunk with this hash has ${bytes.length}`);
+    }
+    return bytes ? { bytes, pinned } : { pinned };
   }
 
   private async fetch(
@@ -108,7 +116,7 @@ export class Loader implements ChunkStore {
       onBytes(at);
       try {
         await download(
-          { url, offset: chunk.offset, bytes: chunk.bytes },
+          { url, offset: chunk.offset, bytes: chunk.bytes, base: this.options.base },
           at,
           (position, bytes) => {
             part.put(position, bytes);
@@ -118,6 +126,12 @@ export class Loader implements ChunkStore {
           },
           signal,
           this.options.retryPolicy ?? defaultRetryPolicy,
+          (version) => {
+            const opened = chunk.sha256 ? undefined : this.options.files?.[url];
+            if (opened && differs(opened, version)) {
+              throw new RuntimeError('download', `${url} has changed on the host since the model was opened`, { url, hint: 'Load the model again.' });
+            }
+          },
         );
       } catch (error) {
         onBytes(-at); // whoever shows progress may try again

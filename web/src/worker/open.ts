@@ -7,11 +7,12 @@ import { hasPassed, setPassed } from './verdict.ts';
 import { describe, openDevice } from '../shared/device.ts';
 import type { Engine, Program } from '../shared/engine.ts';
 import { isAbort, RuntimeError } from '../shared/errors.ts';
+import type { FileStates } from '../shared/file-state.ts';
 import { addFiles } from '../shared/files.ts';
 import { modelName, parseManifest, type Manifest } from '../shared/manifest.ts';
 import { contextFor, formatBytes, needs } from '../shared/plan.ts';
 import type { ModelInfo, Notice, OpenMessage, Progress } from '../shared/protocol.ts';
-import { fileReader, readManifest } from '../shared/repository.ts';
+import { changedChunks, fileReader, readManifest } from '../shared/repository.ts';
 import { chunkKey, FileStorage, roomFor, storedBytes } from '../shared/storage.ts';
 
 /** Called while a model is opened. */
@@ -50,9 +51,10 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
   }
 
   const loader = new Loader({
-    base: manifest.url, storage, parallel: m.parallel, onNotice: notify, onFetched: (n) => meter.addFetched(n),
+    base: manifest.url, storage, parallel: m.parallel, files: manifest.files, onNotice: notify, onFetched: (n) => meter.addFetched(n),
   });
   if (storage) {
+    await forgetChanged(storage, manifest, notify);
     await announce(storage, manifest, notify);
   }
   const engine = await program.open({
@@ -91,12 +93,13 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
 /** Has the engine make a manifest, without hashes, for a repository that has none. */
 async function deriveManifest(url: string, program: Promise<Program>, missing: RuntimeError, signal: AbortSignal): Promise<Manifest> {
   let text: string;
+  const files: FileStates = {};
   try {
-    text = await (await program).derive(fileReader(url, signal), signal);
+    text = await (await program).derive(fileReader(url, signal, files), signal);
   } catch (error) {
     throw isAbort(error) ? error : new RuntimeError('download', `${missing.message}, nor is there a repository: ${(error as Error).message}`, missing.details);
   }
-  return parseManifest(text, url);
+  return { ...parseManifest(text, url), files };
 }
 
 /** Fetches and compiles the program. */
@@ -138,6 +141,17 @@ async function readVocabulary(url: string, signal: AbortSignal): Promise<Uint8Ar
   return new Uint8Array(await new Response(unpacked).arrayBuffer());
 }
 
+/** Removes what an earlier visit stored of files that have changed since, so that two versions are not mixed. */
+async function forgetChanged(storage: FileStorage, manifest: Manifest, notify: (n: Notice) => void): Promise<void> {
+  const changed = changedChunks((await storage.model(manifest.url).catch(() => undefined))?.files, manifest);
+  if (changed.length > 0) {
+    notify({ kind: 'changed', message: 'Files of this model have changed on its host: they are downloaded again.' });
+  }
+  for (const chunk of changed) {
+    await storage.remove(await chunkKey(chunk, manifest.url));
+  }
+}
+
 /** Records which chunks the model will have, and sends a notice if the browser has no room for them. */
 async function announce(storage: FileStorage, manifest: Manifest, notify: (n: Notice) => void): Promise<void> {
   const room = await roomFor(manifest.bytes - (await storedBytes(storage, manifest)));
@@ -152,9 +166,9 @@ async function announce(storage: FileStorage, manifest: Manifest, notify: (n: No
 
 async function recordModel(storage: FileStorage, manifest: Manifest, complete: boolean): Promise<void> {
   const chunks = await Promise.all(manifest.chunks.map((c) => chunkKey(c, manifest.url)));
-  const { url, bytes, text } = manifest;
+  const { url, bytes, text, files } = manifest;
   try {
-    await storage.setModel({ url, name: modelName(url), bytes, complete, lastUsed: Date.now(), manifest: text, chunks });
+    await storage.setModel({ url, name: modelName(url), bytes, complete, lastUsed: Date.now(), manifest: text, chunks, files });
   } catch {
     // Then the model is not listed. Whether chunks can be stored is noticed when they are.
   }
