@@ -78,6 +78,16 @@ check: ## formatting, vet, static analysis, import rules, generated files
 	go mod verify >/dev/null
 	go mod tidy -diff
 
+FUZZTIME ?= 10m
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10m) each; inputs that fail are kept in testdata/fuzz
+	@for package in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+		for target in $$(go test -list '^Fuzz' ./$$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test ./$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; \
+		done; \
+	done
+
 .PHONY: bench
 bench: build ## rates of the built-in model on this machine, as JSON
 	bin/gossamer bench --json

@@ -385,10 +385,8 @@ func TestConfigLimits(t *testing.T) {
 
 // FuzzParseConfig: no input panics, and what is accepted can be used.
 func FuzzParseConfig(f *testing.F) {
-	for _, name := range []string{"20b.json", "120b_original.json"} {
-		f.Add(config(f, name, nil))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
+	seeds := [][]byte{config(f, "20b.json", nil), config(f, "120b_original.json", nil)}
+	testenv.Fuzz(f, seeds, func(t testing.TB, data []byte) {
 		c, err := ParseConfig(data)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "gptoss: config.json: ") {
@@ -414,10 +412,9 @@ func FuzzParseConfig(f *testing.F) {
 
 // FuzzParseGenerationConfig: no input panics, and ids are few.
 func FuzzParseGenerationConfig(f *testing.F) {
-	f.Add([]byte(`{"eos_token_id": [200002, 199999, 200012], "do_sample": true}`))
-	f.Add([]byte(`{"eos_token_id": 200002}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		ids, err := ParseGenerationConfig(data)
+	seeds := []string{`{"eos_token_id": [200002, 199999, 200012], "do_sample": true}`, `{"eos_token_id": 200002}`}
+	testenv.Fuzz(f, seeds, func(t testing.TB, text string) {
+		ids, err := ParseGenerationConfig([]byte(text))
 		if err != nil && !strings.HasPrefix(err.Error(), "gptoss: generation_config.json: ") {
 			t.Errorf("error %q names no file", err)
 		}

@@ -1,31 +1,55 @@
 package testenv
 
 import (
+	"flag"
 	"math/rand/v2"
 	"slices"
+	"testing"
 )
 
-// Mutations returns n damaged copies of each seed, the same ones in every run: what fuzz targets try in every test, where the time for
-// real fuzzing (make fuzz) is missing. Bytes are flipped, inserted, removed, repeated, and replaced by those of another seed; a few bytes
-// that mean something in text and in binary headers are preferred.
-func Mutations(n int, seeds ...[]byte) [][]byte {
-	rng := rand.New(rand.NewPCG(1, 2))
-	special := []byte("\x00\x01\x7f\x80\xff{}[]\",:0-9.eE\\ \n<|>")
-	var all [][]byte
+// mutationsPerSeed are tried in every run.
+const mutationsPerSeed = 300
+
+// Fuzz is f.Fuzz for a parser of text or bytes. Where nothing is fuzzed, as in the tests, check is also called with damaged copies of the
+// seeds, the same ones in every run; make fuzz goes on from the seeds for as long as it is told.
+func Fuzz[T string | []byte](f *testing.F, seeds []T, check func(t testing.TB, input T)) {
+	f.Helper()
 	for _, seed := range seeds {
-		for range n {
-			b := slices.Clone(seed)
-			for range 1 + rng.IntN(4) {
-				b = mutate(rng, b, special, seeds[rng.IntN(len(seeds))])
+		f.Add(seed)
+	}
+	if fuzz := flag.Lookup("test.fuzz"); fuzz == nil || fuzz.Value.String() == "" {
+		rng := rand.New(rand.NewPCG(1, 2))
+		for _, seed := range seeds {
+			for range mutationsPerSeed {
+				b := slices.Clone([]byte(seed))
+				for range 1 + rng.IntN(4) {
+					b = mutate(rng, b, []byte(seeds[rng.IntN(len(seeds))]))
+				}
+				try(f, T(b), check)
 			}
-			all = append(all, b)
 		}
 	}
-	return all
+	f.Fuzz(func(t *testing.T, input T) { check(t, input) })
 }
 
-// mutate changes b in one place.
-func mutate(rng *rand.Rand, b, special, other []byte) []byte {
+// try calls check and tells the input if it fails, in whatever way.
+func try[T string | []byte](f *testing.F, input T, check func(t testing.TB, input T)) {
+	f.Helper()
+	passed := false
+	defer func() {
+		if !passed {
+			f.Fatalf("with the input %q", input)
+		}
+	}()
+	check(f, input)
+	passed = !f.Failed()
+}
+
+// special are bytes that mean something in text and in binary headers.
+const special = "\x00\x01\x7f\x80\xff{}[]\",:0-9.eE\\ \n<|>"
+
+// mutate changes b in one place, or gives it the end of other.
+func mutate(rng *rand.Rand, b, other []byte) []byte {
 	at := rng.IntN(len(b) + 1)
 	end := at + min(rng.IntN(9), len(b)-at)
 	switch rng.IntN(6) {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"gossamer/runtime/checkpoint/checkpointtest"
+	"gossamer/runtime/testenv"
 )
 
 // goldenManifest packs a golden model.
@@ -160,10 +161,8 @@ func TestManifestGood(t *testing.T) {
 
 // FuzzManifest: whatever is accepted describes every tensor inside the chunks, and survives being written.
 func FuzzManifest(f *testing.F) {
-	good := encodeManifest(f, goldenManifest(f))
-	f.Add(good)
-	f.Add([]byte(`{"format":"gossamer-manifest","version":1}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	seeds := [][]byte{encodeManifest(f, goldenManifest(f)), []byte(`{"format":"gossamer-manifest","version":1}`)}
+	testenv.Fuzz(f, seeds, func(t testing.TB, data []byte) {
 		m, err := ParseManifest(data)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "checkpoint: manifest.json: ") {

@@ -6,14 +6,13 @@ import (
 	"testing"
 
 	"gossamer/runtime/checkpoint/packed"
+	"gossamer/runtime/testenv"
 )
 
 // FuzzModelURL: what is taken for a model's URL has no password, is its own notation, and errors do not tell one.
 func FuzzModelURL(f *testing.F) {
-	for _, s := range []string{"https://host/a", "http://[::1]:80/a/manifest.json", "https://huggingface.co/o/g/tree/main", "https://u:p@host/", "//", "https://host/%2f/..", "https://hf.co/a/b", "https://ada:sesame:x@["} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, raw string) {
+	seeds := []string{"https://host/a", "http://[::1]:80/a/manifest.json", "https://huggingface.co/o/g/tree/main", "https://u:p@host/", "//", "https://host/%2f/..", "https://hf.co/a/b", "https://ada:sesame:x@["}
+	testenv.Fuzz(f, seeds, func(t testing.TB, raw string) {
 		base, err := modelURL(raw)
 		if err != nil {
 			if secret := "sesame:"; strings.Contains(raw, secret) && strings.LastIndex(raw, "@") > strings.LastIndex(raw, secret) && strings.Contains(err.Error(), secret) {
@@ -33,11 +32,9 @@ func FuzzModelURL(f *testing.F) {
 
 // FuzzChunkURL: what a manifest may name is below it, or on a host that any reader of the URL takes for the same public one.
 func FuzzChunkURL(f *testing.F) {
-	for _, s := range []string{"chunks/a.bin", "../a", "https://cdn.example.net/a?b", "http://127.0.0.1/", "https://a@b.c/", "https://a.b\\c", "https://[::1]/"} {
-		f.Add(s)
-	}
+	seeds := []string{"chunks/a.bin", "../a", "https://cdn.example.net/a?b", "http://127.0.0.1/", "https://a@b.c/", "https://a.b\\c", "https://[::1]/"}
 	base := &url.URL{Scheme: "https", Host: "models.example.org", Path: "/a/"}
-	f.Fuzz(func(t *testing.T, s string) {
+	testenv.Fuzz(f, seeds, func(t testing.TB, s string) {
 		if checkChunk(base, &packed.Chunk{URL: s}) != nil {
 			return
 		}
@@ -67,9 +64,7 @@ func FuzzNetrc(f *testing.F) {
 
 // FuzzContentRange: any header is read, as numbers of bytes or as unknown.
 func FuzzContentRange(f *testing.F) {
-	f.Add("bytes 5-9/100")
-	f.Add("bytes */-1")
-	f.Fuzz(func(t *testing.T, s string) {
+	testenv.Fuzz(f, []string{"bytes 5-9/100", "bytes */-1"}, func(t testing.TB, s string) {
 		if first, total := contentRange(map[string][]string{"Content-Range": {s}}); first < -1 || total < -1 {
 			t.Errorf("%q: %d, %d", s, first, total)
 		}

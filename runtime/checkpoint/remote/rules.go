@@ -43,6 +43,7 @@ func modelURL(raw string) (string, error) {
 	if strings.ContainsAny(raw, "?#") {
 		return refuse("a model is a directory, whose URL has neither ? nor #")
 	}
+	u = u.ResolveReference(u) // without . and .. in the path, as browsers have it
 	u.Host = strings.ToLower(u.Host)
 	switch file := path.Base(u.Path); {
 	case file == packed.ManifestName || file == safetensors.ConfigName:

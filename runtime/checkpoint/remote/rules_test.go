@@ -58,7 +58,7 @@ func TestRules(t *testing.T) {
 		"https://host/a/b", "https://host/a/b/", "https://host", "http://host:8080/a", "https://HOST/Model", "https://host/a%20b",
 		"http://host/a/manifest.json", "http://host/a/config.json", "http://host/manifest.json",
 		"https://huggingface.co/openai/gpt-oss-20b", "https://huggingface.co/openai/gpt-oss-20b/", "https://hf.co/openai/gpt-oss-20b",
-		"https://huggingface.co/openai/gpt-oss-20b/tree/abc", "https://hf.co/openai/gpt-oss-20b/tree/main/",
+		"https://huggingface.co/openai/gpt-oss-20b/tree/abc", "https://hf.co/openai/gpt-oss-20b/tree/main/", "https://hf.co/f/..", "https://hf.co/o/x/../g", "https://models.example.org/a/./b/../c",
 		"https://huggingface.co/o/g/resolve/main/", "https://huggingface.co/o/g/resolve/main/sub/dir", "https://hf.co/o/g/resolve/v1/manifest.json",
 		"https://huggingface.co/o", "https://host/o/g/tree/main",
 		"https://host/20b?key=1", "https://host/20b/#a", "https://host/20b?", "https://host/20b#",
