@@ -64,7 +64,7 @@ func run(args []string, out io.Writer) error {
 		kv := flags.String("kv", "", "precision of keys and values: f16 or f32")
 		n := flags.Int("n", 20, "eval: questions of each skill at each effort")
 		temperature := flags.Float64("temperature", 0, "eval: 0 is greedy")
-		only := flags.String("skill", "", "eval: this skill only, or foreign or conversation")
+		only := flags.String("skill", "", "eval: this skill only, or foreign, conversation or visitors")
 		ids := flags.String("ids", "", "ids.json of a model that was exported compact")
 		trained := flags.String("trained", "", "ids.json of the same model in its compact form, to count ids that were never trained")
 		replies := flags.String("replies", "", "compare: file of prompts and replies")
