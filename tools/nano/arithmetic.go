@@ -126,10 +126,18 @@ func compareColumns(a, b int) string {
 	return upperFirst(strings.Join(cols, ", ")) + "."
 }
 
+// spellLong spells two numbers if one has four digits: such a number is two tokens, and its places are not where they are in others.
+func spellLong(a, b int) string {
+	if max(width(a), width(b)) > 3 {
+		return spellBoth(a, b)
+	}
+	return ""
+}
+
 func thinkAdd(a, b int, e effort) string {
 	switch e {
 	case low:
-		return addColumns(a, b, false) + "."
+		return spellLong(a, b) + addColumns(a, b, false) + "."
 	case medium:
 		return spellBoth(a, b) + addColumns(a, b, true) + fmt.Sprintf(", so %d.", a+b)
 	}
@@ -145,7 +153,7 @@ func thinkApart(a, b int, e effort, word, sign string) string {
 		big, small, sign = a, b, ""
 	}
 	if e == low {
-		s := compareColumns(a, b) + " "
+		s := spellLong(a, b) + compareColumns(a, b) + " "
 		if a < b {
 			s += fmt.Sprintf("%s, %d-%d: ", word, big, small)
 		}

@@ -9,7 +9,7 @@ import (
 func thinkCompare(a, b int, e effort) string {
 	switch e {
 	case low:
-		return compareColumns(a, b)
+		return spellLong(a, b) + compareColumns(a, b)
 	case medium:
 		return spellBoth(a, b) + compareColumns(a, b)
 	}
@@ -124,7 +124,10 @@ func extremeTask(s source) *task {
 		limit = 1000
 	}
 	list := s.Perm(limit)[:s.between(3, 5)]
-	written := strings.Fields(numbers(list, " "))
+	written := s.series(strings.Fields(numbers(list, " ")))
+	if s.chance(0.25) {
+		written = strings.Replace(written, " and ", " or ", 1)
+	}
 	larger := s.chance(0.6)
 	phrases := []string{"What is the smallest number: %s?", "Which is the smallest: %s?", "Which number is the smallest: %s?", "Smallest of %s", "Smallest number in %s", "Min of %s", "min(%s)", "What is the minimum of %s?", "The smallest of %s?", "Find the smallest number: %s", "What is the smallest of %s?", "Which of these is the smallest: %s?", "What is the lowest number: %s?", "Find the minimum of %s."}
 	if larger {
@@ -151,7 +154,7 @@ func extremeTask(s source) *task {
 		return s, best
 	}
 	_, best := think(false)
-	return &task{skill: "compare", user: s.askLoud(phrases, s.series(written)), final: fmt.Sprintf("%d is the %s.", best, word), short: strconv.Itoa(best), want: want{Kind: kindFirstNumber, Value: strconv.Itoa(best)}, think: func(e effort) string {
+	return &task{skill: "compare", user: s.askLoud(phrases, written), final: fmt.Sprintf("%d is the %s.", best, word), short: strconv.Itoa(best), want: want{Kind: kindFirstNumber, Value: strconv.Itoa(best)}, think: func(e effort) string {
 		brief, _ := think(false)
 		long, _ := think(true)
 		return [...]string{brief, long, long + " Again: " + brief}[e]

@@ -33,6 +33,9 @@ func quotient(a, d int) string {
 func thinkDivide(a, d int, e effort) string {
 	switch e {
 	case low:
+		if width(a) > 3 {
+			return spell(a, width(a)) + ". " + divideColumns(a, d, false) + "."
+		}
 		return divideColumns(a, d, false) + "."
 	case medium:
 		return spell(a, width(a)) + ". " + divideColumns(a, d, true) + ", so " + quotient(a, d) + "."

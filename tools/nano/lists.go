@@ -13,6 +13,9 @@ var things = []string{"pen", "cup", "book", "key", "hat", "ball", "box", "lamp",
 
 func countTask(s source) *task {
 	kinds := pickN(s, things, s.between(2, 4))
+	if s.chance(0.3) {
+		kinds = pickN(s, spelled, s.between(2, 4))
+	}
 	list := make([]string, s.between(3, 8))
 	for i := range list {
 		list[i] = pick(s, kinds)

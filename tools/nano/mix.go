@@ -96,6 +96,9 @@ func (m *mix) refusal() *task {
 	if x < 0.25 {
 		return refuse(m.gibberish())
 	}
+	if x < 0.27 {
+		return refuse(pick(m.source, numerals))
+	}
 	if x < 0.31 { // what a function would be called for, without one
 		u := m.use(&toolbox[m.IntN(len(toolbox))])
 		if u.about != "calculation" {

@@ -143,7 +143,7 @@ func vowelTask(s source, word string) *task {
 	}, fmt.Sprintf("The word %s has %d %s.", word, n, map[bool]string{true: "vowel", false: "vowels"}[n == 1]), n)
 }
 
-// spellTask spells a word, forwards or backwards, or names its first or last letter.
+// spellTask spells a word, forwards or backwards, or names its first, last or another letter.
 func spellTask(s source, word string) *task {
 	letters := strings.Split(word, "")
 	text := func(phrases []string, final, short string, think func(label string) string) *task {
@@ -171,10 +171,13 @@ func spellTask(s source, word string) *task {
 		return text([]string{"Spell %s backwards.", "Spell the word %s backwards.", "Reverse the word %s.", "Reverse %s.", "Write %s backwards.", "What is %s backwards?", "What is %s spelled backwards?", "%s backwards", "Say %s backwards.", "Spell %s in reverse.", "Reverse the letters of %s.", "Turn the word %s around.", "How do you spell %s backwards?", "Spell %s backward."}, spaced, spaced,
 			func(label string) string { return forwards(label) + " Back: " + positions(letters, label, true) + "." })
 	}
-	last := s.chance(0.5)
-	which, at := "first", 0
-	if last {
+	at := s.IntN(min(len(letters), len(ordinals)))
+	which := ordinals[at]
+	switch x := s.Float64(); {
+	case x < 0.3:
 		which, at = "last", len(letters)-1
+	case x < 0.6:
+		which, at = "first", 0
 	}
 	final := fmt.Sprintf("The %s letter of %s is %s.", which, word, letters[at])
 	return text([]string{"What is the " + which + " letter of %s?", "What's the " + which + " letter of %s?", "What is the " + which + " letter in %s?", "What is the " + which + " letter of the word %s?", "Which letter is the " + which + " in %s?", upperFirst(which) + " letter of %s?", "Tell me the " + which + " letter of %s."}, final, letters[at],
@@ -268,6 +271,12 @@ func wordsortTask(s source) *task {
 func sortWordsTask(s source, list []string) *task {
 	sorted := slices.Sorted(slices.Values(list))
 	final := strings.Join(sorted, ", ")
+	shown := slices.Clone(list)
+	if s.chance(0.1) {
+		for i, w := range shown {
+			shown[i] = upperFirst(w)
+		}
+	}
 	insert := func(label string) string {
 		var b strings.Builder
 		done := []string{list[0]}
@@ -288,7 +297,7 @@ func sortWordsTask(s source, list []string) *task {
 		}
 		return b.String()
 	}
-	return &task{skill: "wordsort", user: s.ask([]string{"Sort %s.", "Sort %s alphabetically.", "Sort these words: %s", "Sort these words alphabetically: %s", "Put %s in alphabetical order.", "Put these words in alphabetical order: %s", "Put these in alphabetical order: %s", "Alphabetize %s.", "Order these words: %s", "Sort alphabetically: %s", "Sort the words %s.", "Order %s alphabetically.", "Arrange %s in alphabetical order.", "%s in alphabetical order", "Arrange these words alphabetically: %s", "Sort this list: %s", "Sort by alphabet: %s"}, s.series(list)),
+	return &task{skill: "wordsort", user: s.ask([]string{"Sort %s.", "Sort %s alphabetically.", "Sort these words: %s", "Sort these words alphabetically: %s", "Put %s in alphabetical order.", "Put these words in alphabetical order: %s", "Put these in alphabetical order: %s", "Alphabetize %s.", "Order these words: %s", "Sort alphabetically: %s", "Sort the words %s.", "Order %s alphabetically.", "Arrange %s in alphabetical order.", "%s in alphabetical order", "Arrange these words alphabetically: %s", "Sort this list: %s", "Sort by alphabet: %s"}, s.series(shown)),
 		final: final, short: strings.Join(sorted, " "), want: want{Kind: kindText, Value: final}, think: func(e effort) string {
 			switch e {
 			case low:

@@ -39,7 +39,7 @@ var operands = [][]string{
 		"Tell me %d times %d.", "Do %d * %d.", "Solve: %d * %d", "Compute: %d*%d", "Math: %d * %d", "Result of %d*%d", "Compute %d x %d.", "Calculate %d x %d.", "Calculate %dx%d",
 	},
 	{
-		"What is %d / %d?", "What is %d/%d?", "What's %d / %d?", "What is %d divided by %d?", "What's %d divided by %d?", "%d / %d", "%d/%d", "%d/%d=", "%d / %d = ?", "%d ÷ %d", "%d÷%d", "What is %d ÷ %d?", "%d : %d", "%d:%d", "%d/%d?", "%d / %d?", "%d divided by %d?", "%d divided by %d",
+		"What is %d / %d?", "What is %d/%d?", "What's %d / %d?", "What is %d divided by %d?", "What's %d divided by %d?", "%d / %d", "%d/%d", "%d/%d=", "%d / %d = ?", "%d ÷ %d", "%d÷%d", "What is %d ÷ %d?", "%d/%d?", "%d / %d?", "%d divided by %d?", "%d divided by %d",
 		"Divide %d by %d.", "Compute %d / %d.", "Calculate %d / %d.", "Calculate %d divided by %d.", "How much is %d / %d?", "How much is %d divided by %d?", "Work out %d / %d.", "Solve %d / %d.", "What does %d / %d equal?", "Evaluate %d/%d.", "What is the quotient of %d and %d?", "Quotient of %d and %d", "What is %d over %d?", "%d over %d", "How often does %[2]d go into %[1]d?", "How many times does %[2]d go into %[1]d?", "How many times does %[2]d fit into %[1]d?", "Share %d by %d.",
 		"If I divide %d by %d, what do I get?", "What do you get if you divide %d by %d?", "What would %d / %d be?", "The result of %d / %d?", "What is the result of %d divided by %d?", "What is the answer to %d / %d?", "How about %d / %d?", "I need %d / %d.", "Tell me %d divided by %d.", "Do %d / %d.", "Solve: %d / %d", "Compute: %d/%d", "Math: %d / %d", "Result of %d/%d", "Split %d by %d.", "%d divided by %d equals?", "%d divided by %d is?", "%d / %d equals",
 	},

@@ -126,7 +126,7 @@ func (s source) casual(q string) string {
 	}
 	switch x := s.IntN(24); {
 	case x < 2:
-		q = pick(s, []string{"Please ", "please ", "Hi, ", "Hello, ", "Now ", "OK, ", "And ", "Hey, ", "Hey ", "Hi! ", "Hello! ", "So ", "so, ", "Well, ", "ok ", "Um, ", "Hi nano, ", "Yo, ", "nano, ", "then ", "And now ", "and "}) + lowerFirst(q)
+		q = pick(s, []string{"Please ", "please ", "Hi, ", "Hello, ", "Now ", "OK, ", "And ", "Hey, ", "Hey ", "Hi! ", "Hello! ", "So ", "so, ", "Well, ", "ok ", "Um, ", "Hi nano, ", "hello nano ", "hello ", "hey nano ", "hi ", "hi, so ", "Yo, ", "nano, ", "then ", "And now ", "and "}) + lowerFirst(q)
 	case x < 4:
 		q = pick(s, []string{"Can you tell me: ", "Tell me: ", "Question: ", "Next: ", "A question: ", "Quick question: ", "My question: ", "Hello! ", "Hi! ", "Hey! ", "Good morning. ", "Please help: ", "Help me: ", "Answer this: ", "Try this: ", "One more: ", "Easy one: ", "I have a question. ", "Do you know this? ", "Math question: ", "Let me ask: ", "I want to know: "}) + q
 	case x < 6:

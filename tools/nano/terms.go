@@ -278,10 +278,36 @@ func wordsTask(s source) *task {
 	return &t
 }
 
+// claimTask asks whether a sum, a difference or a product is what somebody says.
+func claimTask(s source) *task {
+	a, b := s.number(2), s.number(2)
+	kind := s.IntN(3)
+	if kind == 2 {
+		a, b = s.between(0, 12), s.between(0, 12)
+	}
+	n := []int{a + b, a - b, a * b}[kind]
+	op := []string{"+", "-", "*"}[kind]
+	claim := n
+	if s.chance(0.5) {
+		for claim == n {
+			claim = n + s.between(-10, 10)
+		}
+	}
+	t := &task{skill: "terms", user: s.askLoud([]string{"Is %d %s %d = %d?", "Is %d %s %d equal to %d?", "%d %s %d = %d?", "%d %s %d = %d, right?", "Does %d %s %d equal %d?", "Is it true that %d %s %d = %d?", "%d %s %d is %d, right?", "Does %d %s %d make %d?", "Is %d%s%d = %d?", "%d%s%d=%d?", "True or false: %d %s %d = %d?"}, a, op, b, claim)}
+	t.yesNo(claim == n, fmt.Sprintf("%d %s %d = %d.", a, op, b, n))
+	t.think = func(e effort) string {
+		said := []func(int, int, effort) string{thinkAdd, thinkSub, thinkMul}[kind](a, b, e)
+		return said + fmt.Sprintf(" It is %d, asked is %d, %s.", n, claim, map[bool]string{true: "same", false: "other"}[claim == n])
+	}
+	return t
+}
+
 // termsTask is arithmetic beyond one operation on two plain numbers.
 func termsTask(s source) *task {
 	switch x := s.Float64(); {
-	case x < 0.35:
+	case x < 0.08:
+		return claimTask(s)
+	case x < 0.37:
 		return signedTask(s)
 	case x < 0.6:
 		return chainTask(s)
