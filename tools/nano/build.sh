@@ -54,4 +54,5 @@ go build -o "$WORK/nano" ./tools/nano # has the new model inside
 wait $!
 cat "$WORK/accuracy.json"
 cp "$WORK/log.jsonl" "$WORK/eval.json" "$WORK/eval-temperature-1.json" runtime/nano/
+"$WORK/nano" table -report "$WORK/eval.json" # what it says is MISSED is below its bar
 ls -l runtime/nano/nano.zip

@@ -55,16 +55,17 @@ func unitTask(s source) *task {
 // units are the names of a measure as they are written in a question.
 func (s source) units(u measure) (one, big, small string) {
 	one, big, small = u.one, u.big, u.small
-	if short[small] != "" && s.chance(0.35) {
-		small = short[small]
-		if short[big] != "" {
-			big = short[big]
+	brief := func(name string, p float64) string {
+		if b, ok := short[name]; ok && s.chance(p) {
+			return b
 		}
-		if short[one] != "" && s.chance(0.5) {
-			one = short[one]
-		}
+		return name
 	}
-	return one, big, small
+	p := 0.15
+	if s.chance(0.35) { // mostly both or none
+		p = 0.75
+	}
+	return brief(one, p), brief(big, p), brief(small, p)
 }
 
 // bigTask converts a large unit to a small one.

@@ -46,7 +46,7 @@ func bare(question string) string {
 	return strings.TrimRight(strings.ReplaceAll(strings.ToLower(question), " ", ""), ".?!")
 }
 
-// verdict is how visitors' questions were answered at an effort. The bar: at most 2 % wrong, at least 60 % right, the rest refused.
+// verdict is how visitors' questions were answered at an effort.
 type verdict struct {
 	Effort  harmony.Effort `json:"effort"`
 	Asked   int            `json:"asked"`
