@@ -57,6 +57,12 @@ func (s source) decimal() string { return fmt.Sprintf("%d.%d", s.number(2), s.nu
 
 // limitTask is a question of a known kind, in the phrases of that kind, that the model can't answer. So it sees both sides of each limit.
 func (m *mix) limitTask() *task {
+	t := m.beyond()
+	t.skill = "limits"
+	return t
+}
+
+func (m *mix) beyond() *task {
 	s := m.source
 	switch s.IntN(10) {
 	case 0:
@@ -228,7 +234,7 @@ var highers = []string{"What is the square root of %[1]d?", "square root of %[1]
 
 func higher(s source) *task {
 	text := strings.NewReplacer("%[1]d", fmt.Sprint(s.number(3)), "%[2]d", fmt.Sprint(s.between(2, 20)), "%[3]d", fmt.Sprint(s.between(3, 12)), "%%", "%").Replace(pick(s, highers))
-	return limited("limits", s.casual(text), refusal, because("I do not know this kind of sum"))
+	return refuse(s.casual(text))
 }
 
 // strangeWord asks for letters or the order of words that the model does not know the letters of.
@@ -305,7 +311,7 @@ func strangeUnit(s source, random func() string) *task {
 		}
 		n := s.between(2, 60)
 		text := strings.NewReplacer("{x}", x, "{y}", y, "{n}", fmt.Sprint(n), "{big}", fmt.Sprint(s.between(20, 999)), "{d}", pick(s, days), "{m}", pick(s, months), "{c}", pick(s, cities)).Replace(pick(s, strangeUnits))
-		return limited("limits", s.lower(s.casual(text)), refusal, because("I do not know such units or dates"))
+		return refuse(s.lower(s.casual(text)))
 	}
 }
 

@@ -180,6 +180,9 @@ func (m *mix) history() []harmony.Message {
 			t = refuse(m.foreign(m.strange))
 		} else {
 			t = pick(m.source, easy)(m.source)
+			for asked()[bare(t.user)] {
+				t = pick(m.source, easy)(m.source)
+			}
 		}
 		messages = append(messages, userMessage(t.user),
 			harmony.NewText(harmony.Header{Author: harmony.Author{Role: harmony.Assistant}, Channel: harmony.Final}, t.final))

@@ -68,6 +68,9 @@ func signedTask(s source) *task {
 	if s.chance(0.6) {
 		b %= 10
 	}
+	if a >= 0 && b >= 0 {
+		a = -max(a, 1)
+	}
 	return numberTask("terms", s.casual(write("*")), func(e effort) string {
 		sign, x, y := "Plus", max(a, -a), max(b, -b)
 		if (a < 0) != (b < 0) {
