@@ -9,7 +9,7 @@ import (
 // Number formats follow one rule: whatever decides a token stands before it. So digits are written before they are added,
 // a comparison before its outcome, and a borrow after the subtraction that needs it.
 
-var places = []string{"ones", "tens", "hundreds", "thousands"}
+var places = []string{"ones", "tens", "hundreds", "thousands", "ten thousands"}
 
 // digitAt is the digit of n at place p, ones first.
 func digitAt(n, p int) int {
@@ -126,31 +126,42 @@ func compareColumns(a, b int) string {
 	return upperFirst(strings.Join(cols, ", ")) + "."
 }
 
+// spellLong spells two numbers if one has four digits: such a number is two tokens, and its places are not where they are in others.
+func spellLong(a, b int) string {
+	if max(width(a), width(b)) > 3 {
+		return spellBoth(a, b)
+	}
+	return ""
+}
+
 func thinkAdd(a, b int, e effort) string {
 	switch e {
 	case low:
-		return addColumns(a, b, false) + "."
+		return spellLong(a, b) + addColumns(a, b, false) + "."
 	case medium:
 		return spellBoth(a, b) + addColumns(a, b, true) + fmt.Sprintf(", so %d.", a+b)
 	}
 	return thinkAdd(a, b, medium) + fmt.Sprintf(" Check %d-%d: ", a+b, b) + subColumns(a+b, b, false) + fmt.Sprintf(", so %d.", a)
 }
 
-func thinkSub(a, b int, e effort) string {
-	big, small, sign := a, b, ""
-	if a < b {
-		big, small, sign = b, a, "-"
+func thinkSub(a, b int, e effort) string { return thinkApart(a, b, e, "Negative", "-") }
+
+// thinkApart subtracts the smaller number from the larger; word and sign are for where that is the first.
+func thinkApart(a, b int, e effort, word, sign string) string {
+	big, small := b, a
+	if a >= b {
+		big, small, sign = a, b, ""
 	}
 	if e == low {
-		s := compareColumns(a, b) + " "
+		s := spellLong(a, b) + compareColumns(a, b) + " "
 		if a < b {
-			s += fmt.Sprintf("Negative, %d-%d: ", big, small)
+			s += fmt.Sprintf("%s, %d-%d: ", word, big, small)
 		}
 		return s + subColumns(big, small, false) + "."
 	}
 	s := spellBoth(a, b) + compareColumns(a, b) + " "
 	if a < b {
-		s += fmt.Sprintf("Negative, take %d-%d. ", big, small)
+		s += fmt.Sprintf("%s, take %d-%d. ", word, big, small)
 	}
 	s += subColumns(big, small, true) + fmt.Sprintf(", so %s%d.", sign, big-small)
 	if e == high {
@@ -159,7 +170,28 @@ func thinkSub(a, b int, e effort) string {
 	return s
 }
 
+// zeros is how many zeros 10, 100 or 1000 has, and 0 for other numbers.
+func zeros(n int) int { return map[int]int{10: 1, 100: 2, 1000: 3}[n] }
+
+// thinkZeros multiplies by 10, 100 or 1000.
+func thinkZeros(a, b int, e effort) string {
+	s := fmt.Sprintf("Times %d, zeros %d, behind %d", b, zeros(b), a)
+	switch e {
+	case low:
+		return s + "."
+	case medium:
+		return spell(a, width(a)) + ". " + s + fmt.Sprintf(", so %d.", a*b)
+	}
+	return spell(a, width(a)) + ". " + s + fmt.Sprintf(", so %d. Again: %d, zeros %d, is %d.", a*b, a, zeros(b), a*b)
+}
+
+// thinkMul needs a number of one digit and one of up to three, two of two digits, or 10, 100 or 1000.
 func thinkMul(a, b int, e effort) string {
+	if zeros(b) > 0 {
+		return thinkZeros(a, b, e)
+	} else if zeros(a) > 0 {
+		return thinkZeros(b, a, e)
+	}
 	if width(b) > 1 && width(a) == 1 {
 		a, b = b, a
 	}
@@ -185,112 +217,4 @@ func thinkMul(a, b int, e effort) string {
 			fmt.Sprintf("%d+%d: %s, so %d.", r0, 10*r1, addColumns(r0, 10*r1, false), a*b)
 	}
 	return s
-}
-
-func numberTask(skill, user string, think func(effort) string, final string, n int) *task {
-	return &task{skill: skill, user: user, think: think, final: final, short: strconv.Itoa(n), want: want{Kind: kindNumber, Value: strconv.Itoa(n)}}
-}
-
-var operands = [][]string{
-	{
-		"What is %d + %d?", "What is %d+%d?", "What's %d + %d?", "What is %d plus %d?", "What's %d plus %d?", "%d + %d", "%d+%d", "%d+%d=", "%d + %d = ?",
-		"%d plus %d?", "Add %d and %d.", "Add %d to %d.", "Compute %d + %d.", "Calculate %d + %d.", "Calculate %d plus %d.", "What is the sum of %d and %d?",
-		"The sum of %d and %d?", "Find the sum of %d and %d.", "How much is %d + %d?", "How much is %d plus %d?", "Sum up %d and %d.", "What do you get if you add %d and %d?",
-		"Work out %d + %d.", "Solve %d + %d.", "%d and %d together?", "What does %d + %d equal?", "Give me %d + %d.", "Evaluate %d+%d.", "What is the total of %d and %d?",
-	},
-	{
-		"What is %d - %d?", "What is %d-%d?", "What's %d - %d?", "What is %d minus %d?", "What's %d minus %d?", "%d - %d", "%d-%d", "%d-%d=", "%d - %d = ?",
-		"%d minus %d?", "Compute %d - %d.", "Calculate %d - %d.", "Calculate %d minus %d.", "How much is %d - %d?", "How much is %d minus %d?", "Work out %d - %d.",
-		"Solve %d - %d.", "What does %d - %d equal?", "Give me %d - %d.", "Evaluate %d-%d.", "What is the difference of %d and %d?", "What is %d less %d?",
-		"What is %d take away %d?", "Take %[2]d from %[1]d.", "Subtract %[2]d from %[1]d.", "What do you get if you subtract %[2]d from %[1]d?",
-	},
-	{
-		"What is %d * %d?", "What is %d*%d?", "What's %d * %d?", "What is %d times %d?", "What's %d times %d?", "%d * %d", "%d*%d", "%d*%d=", "%d x %d", "%d x %d = ?",
-		"What is %d x %d?", "%d times %d?", "Multiply %d by %d.", "Multiply %d and %d.", "Compute %d * %d.", "Calculate %d * %d.", "Calculate %d times %d.", "What is the product of %d and %d?",
-		"Find the product of %d and %d.", "How much is %d * %d?", "How much is %d times %d?", "Work out %d * %d.", "Solve %d * %d.", "What does %d * %d equal?", "Evaluate %d*%d.",
-		"What is %d multiplied by %d?",
-	},
-}
-
-func addTask(s source) *task {
-	a, b := s.number(3), s.number(3)
-	return numberTask("add", s.ask(operands[0], a, b), func(e effort) string { return thinkAdd(a, b, e) }, fmt.Sprintf("%d + %d = %d", a, b, a+b), a+b)
-}
-
-func subtractTask(s source) *task {
-	a, b := s.number(3), s.number(3)
-	if a < b && s.chance(0.5) {
-		a, b = b, a
-	}
-	return numberTask("subtract", s.ask(operands[1], a, b), func(e effort) string { return thinkSub(a, b, e) }, fmt.Sprintf("%d - %d = %d", a, b, a-b), a-b)
-}
-
-func multiplyTask(s source) *task {
-	a, b := s.number(2), s.number(1)
-	if s.chance(0.4) {
-		a, b = b, a
-	}
-	return numberTask("multiply", s.ask(operands[2], a, b), func(e effort) string { return thinkMul(a, b, e) }, fmt.Sprintf("%d * %d = %d", a, b, a*b), a*b)
-}
-
-func thinkCompare(a, b int, e effort) string {
-	switch e {
-	case low:
-		return compareColumns(a, b)
-	case medium:
-		return spellBoth(a, b) + compareColumns(a, b)
-	}
-	return thinkCompare(a, b, medium) + fmt.Sprintf(" Check %d %d: ", b, a) + compareColumns(b, a)
-}
-
-func compareTask(s source) *task {
-	a, b := s.number(3), s.number(3)
-	switch {
-	case s.chance(0.08):
-		b = a
-	case s.chance(0.3): // close ones
-		b = min(999, max(0, a+s.between(-12, 12)))
-	}
-	t := &task{skill: "compare", think: func(e effort) string { return thinkCompare(a, b, e) }}
-	equal := fmt.Sprintf("%d and %d are equal.", a, b)
-	switch s.IntN(3) {
-	case 0, 1:
-		larger := s.chance(0.6)
-		if larger {
-			t.user = s.ask([]string{"Which is larger, %d or %d?", "Which is bigger, %d or %d?", "Which is greater, %d or %d?", "Which number is larger, %d or %d?", "Which number is bigger: %d or %d?",
-				"What is larger, %d or %d?", "What is more, %d or %d?", "Compare %d and %d.", "Compare %d with %d.", "%d or %d, which is larger?", "%d or %d: which is bigger?", "Which is more, %d or %d?", "What is the larger number, %d or %d?",
-				"What is the maximum of %d and %d?"}, a, b)
-		} else {
-			t.user = s.ask([]string{"Which is smaller, %d or %d?", "Which is less, %d or %d?", "Which number is smaller, %d or %d?", "What is smaller, %d or %d?", "%d or %d, which is smaller?", "What is less, %d or %d?",
-				"What is the smaller number, %d or %d?", "What is the minimum of %d and %d?"}, a, b)
-		}
-		first := (a > b) == larger
-		x, y := a, b
-		if !first {
-			x, y = b, a
-		}
-		word := map[bool]string{true: "larger", false: "smaller"}[larger]
-		t.final, t.short = fmt.Sprintf("%d is %s than %d.", x, word, y), strconv.Itoa(x)
-		t.want = want{Kind: kindFirstNumber, Value: strconv.Itoa(x)}
-		if a == b {
-			t.final = equal
-		}
-	case 2:
-		word := pick(s, []string{"greater", "larger", "bigger", "more", "less", "smaller"})
-		t.user = s.ask([]string{"Is %d " + word + " than %d?", "Is the number %d " + word + " than %d?", "Is it true that %d is " + word + " than %d?"}, a, b)
-		yes := a > b
-		if word == "less" || word == "smaller" {
-			yes = a < b
-		}
-		rel := map[string]string{"more": "larger than", "less": "smaller than", "same": "equal to"}[relation(a, b)]
-		t.yesNo(yes, fmt.Sprintf("%d is %s %d.", a, rel, b))
-	}
-	return t
-}
-
-// yesNo sets the answer to yes or no and a reason.
-func (t *task) yesNo(yes bool, reason string) {
-	t.short = map[bool]string{true: "Yes", false: "No"}[yes]
-	t.final = t.short + ", " + reason
-	t.want = want{Kind: kindYesNo, Value: strings.ToLower(t.short)}
 }

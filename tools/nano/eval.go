@@ -30,16 +30,17 @@ type cell struct {
 
 // report is what an evaluation prints.
 type report struct {
-	Model       string   `json:"model"`
-	Backend     string   `json:"backend"`
-	Adapter     string   `json:"adapter,omitempty"`
-	Temperature float32  `json:"temperature"`
-	Seed        uint64   `json:"seed"`
-	Minutes     float64  `json:"minutes"`
-	Tokens      int      `json:"tokens"`
-	Unknown     int      `json:"unknown"` // tokens of replies that the model was never trained on, if it is known which
-	Cells       []cell   `json:"cells"`
-	Failures    []string `json:"failures,omitempty"` // the first few
+	Model       string    `json:"model"`
+	Backend     string    `json:"backend"`
+	Adapter     string    `json:"adapter,omitempty"`
+	Temperature float32   `json:"temperature"`
+	Seed        uint64    `json:"seed"`
+	Minutes     float64   `json:"minutes"`
+	Tokens      int       `json:"tokens"`
+	Unknown     int       `json:"unknown"` // tokens of replies that the model was never trained on, if it is known which
+	Visitors    []verdict `json:"visitors,omitempty"`
+	Cells       []cell    `json:"cells"`
+	Failures    []string  `json:"failures,omitempty"` // the first few
 }
 
 const (
@@ -114,8 +115,8 @@ func (s *subject) reply(ctx context.Context, prompt []int32, p sample.Params) ([
 	return reply, nil
 }
 
-// evaluate asks n held-out questions of each skill at each effort, the handwritten foreign questions, and n/10 conversations of ten
-// turns; or only what only names, if it isn't empty.
+// evaluate asks n held-out questions of each skill at each effort, the handwritten foreign questions, n/10 conversations of ten turns, and
+// what visitors ask; or only what only names, if it isn't empty.
 func evaluate(ctx context.Context, s *subject, seed uint64, n int, temperature float32, only string, out io.Writer) error {
 	m := newMix(s.tok, seed, true)
 	info := s.engine.Info()
@@ -163,8 +164,18 @@ func evaluate(ctx context.Context, s *subject, seed uint64, n int, temperature f
 		}
 		v.add(c)
 	}
-	if len(v.report.Cells) == 0 {
-		return fmt.Errorf("no skill %q: want one of the mix, foreign or conversation", only)
+	if only == "" || only == "visitors" {
+		for e := range effort(3) {
+			if temperature > 0 && only == "" && e != medium {
+				continue // the whole vocabulary takes its time, and this is what the chat asks with
+			}
+			if err := v.visit(ctx, m, e); err != nil {
+				return err
+			}
+		}
+	}
+	if len(v.report.Cells)+len(v.report.Visitors) == 0 {
+		return fmt.Errorf("no skill %q: want one of the mix, foreign, conversation or visitors", only)
 	}
 	v.report.Minutes = time.Since(begin).Minutes()
 	enc := json.NewEncoder(out)

@@ -22,6 +22,7 @@ const (
 	kindJSON        = "json"         // the answer as JSON
 	kindCall        = "call"         // a call of function Name with these arguments, as JSON
 	kindRefusal     = "refusal"      // the answer says that it can't
+	kindMatch       = "match"        // a regular expression that the answer matches, in any case
 )
 
 var (
@@ -67,6 +68,9 @@ func grade(tok *tokenizer.Tokenizer, reply []int32, w want) bool {
 		return answer == w.Value
 	case kindJSON:
 		return equalJSON(answer, w.Value)
+	case kindMatch:
+		ok, err := regexp.MatchString("(?is)"+w.Value, answer)
+		return ok && err == nil
 	case kindRefusal:
 		return strings.Contains(answer, "can't") || strings.Contains(answer, "cannot")
 	}

@@ -4,6 +4,7 @@
 //	nano test -out test.bin -per-cell 200 -seed 2           held-out dialogues of each skill at each effort
 //	nano eval -model DIR -backend cpu -n 20                  asks a model held-out questions, grades the answers, writes JSON
 //	nano compare -replies F -backend webgpu -kv f32         asks for greedy replies and compares them with those of train.py
+//	nano table -report eval.json                            prints an evaluation as the tables of the model's README
 //	nano show -n 3                                          prints dialogues
 package main
 
@@ -35,7 +36,7 @@ func main() {
 
 func run(args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return fmt.Errorf("want a command: data, test, eval, compare or show")
+		return fmt.Errorf("want a command: data, test, eval, compare, table or show")
 	}
 	tok, err := o200k.Load()
 	if err != nil {
@@ -64,7 +65,7 @@ func run(args []string, out io.Writer) error {
 		kv := flags.String("kv", "", "precision of keys and values: f16 or f32")
 		n := flags.Int("n", 20, "eval: questions of each skill at each effort")
 		temperature := flags.Float64("temperature", 0, "eval: 0 is greedy")
-		only := flags.String("skill", "", "eval: this skill only, or foreign or conversation")
+		only := flags.String("skill", "", "eval: this skill only, or foreign, conversation or visitors")
 		ids := flags.String("ids", "", "ids.json of a model that was exported compact")
 		trained := flags.String("trained", "", "ids.json of the same model in its compact form, to count ids that were never trained")
 		replies := flags.String("replies", "", "compare: file of prompts and replies")
@@ -96,6 +97,12 @@ func run(args []string, out io.Writer) error {
 			return compare(ctx, s, *replies, out)
 		}
 		return evaluate(ctx, s, *seed, *n, float32(*temperature), *only, out)
+	case "table":
+		path := flags.String("report", "eval.json", "what eval has printed")
+		if err := flags.Parse(args[1:]); err != nil {
+			return err
+		}
+		return tableOf(*path, out)
 	case "show":
 		n := flags.Int("n", 1, "dialogues of each skill")
 		only := flags.String("skill", "", "this skill only")
@@ -104,7 +111,7 @@ func run(args []string, out io.Writer) error {
 		}
 		return show(newMix(tok, *seed, false), out, *n, *only)
 	}
-	return fmt.Errorf("unknown command %q: want data, test, eval, compare or show", args[0])
+	return fmt.Errorf("unknown command %q: want data, test, eval, compare, table or show", args[0])
 }
 
 // blockSize is how many dialogues in a row share their system message; the trainer computes it once for them.

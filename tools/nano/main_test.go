@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"gossamer/runtime/tokenizer"
@@ -70,6 +71,9 @@ func TestGradeRefusesWrongAnswers(t *testing.T) {
 		{"1, 3, 2", want{Kind: kindNumbers, Value: "1 2 3"}, false},
 		{`{"b": 1, "a": "x"}`, want{Kind: kindJSON, Value: `{"a":"x","b":1}`}, true},
 		{`{"b": 1}`, want{Kind: kindJSON, Value: `{"a":"x","b":1}`}, false},
+		{"The Day is Friday.", want{Kind: kindMatch, Value: `friday\W*$`}, true},
+		{"Friday or Monday", want{Kind: kindMatch, Value: `friday\W*$`}, false},
+		{"Friday", want{Kind: kindMatch, Value: "("}, false},
 		{"", want{Kind: kindNumber, Value: "1"}, false},
 		{`{"city":"Oslo"}`, want{Kind: kindCall, Name: "get_weather", Value: `{"city":"Oslo"}`}, false},
 	} {
@@ -106,6 +110,16 @@ func TestEffortSetsTheLength(t *testing.T) {
 	}
 }
 
+func TestSharesArePercents(t *testing.T) {
+	var sum float64
+	for _, k := range skills {
+		sum += k.share
+	}
+	if sum != 100 {
+		t.Errorf("the shares add up to %g", sum)
+	}
+}
+
 func TestHeldOutQuestionsAreNotTrained(t *testing.T) {
 	tok := load(t)
 	train, test := newMix(tok, 4, false), newMix(tok, 4, true)
@@ -134,14 +148,14 @@ func TestFormsAreValidOrNot(t *testing.T) {
 		}
 		return map[string]bool{"all": all, "some": !none, "no": none}[s.quantity]
 	}
-	for _, f := range forms {
+	for _, f := range slices.Concat(forms, converses) {
 		valid := true
 		for world := range 256 {
 			full := true
 			for _, term := range []string{"a", "b", "c"} {
 				full = full && holds(world, statement{"some", term, term})
 			}
-			if full && holds(world, f.p1) && holds(world, f.p2) && !holds(world, f.c) {
+			if full && holds(world, f.p1) && (f.p2 == statement{} || holds(world, f.p2)) && !holds(world, f.c) {
 				valid = false
 			}
 		}
@@ -201,3 +215,20 @@ func TestWilson(t *testing.T) {
 }
 
 func (d *dialogue) whole() []int32 { return slices.Concat(d.begun, d.reply) }
+
+// A report below a bar says so, in the row that it is about.
+func TestTableNamesWhatIsMissed(t *testing.T) {
+	r := report{Visitors: []verdict{{Effort: medium.harmony(), Asked: 200, Right: 120, Refused: 76, Wrong: 4}, {Effort: high.harmony(), Asked: 200, Right: 150, Refused: 45, Wrong: 5}}}
+	for e := range effort(3) {
+		r.Cells = append(r.Cells, cell{Skill: "add", Effort: e.harmony(), Right: 94, Asked: 100, Accuracy: 94}, cell{Skill: "sort", Effort: e.harmony(), Right: 94, Asked: 100, Accuracy: 94})
+	}
+	var out strings.Builder
+	if err := table(r, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"94.0 (0–0) | MISSED: 96 |\n", "94.0 (0–0) | met |\n", "| medium effort | 120 | 76 | 4 | met |", "| high effort | 150 | 45 | 5 | MISSED |"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the table has no %q:\n%s", want, out.String())
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"gossamer/runtime/harmony"
@@ -61,7 +62,7 @@ var handwritten string
 
 // heldOut says whether a question is kept for evaluation: 1 of 40, by hash, so that training and evaluation agree without a list.
 func heldOut(question string) bool {
-	if strings.Contains(handwritten, question+"\n") {
+	if strings.Contains(handwritten, question+"\n") || asked()[bare(question)] {
 		return true
 	}
 	h := fnv.New64a()
@@ -104,22 +105,59 @@ func (s source) ask(templates []string, args ...any) string {
 	return s.casual(fmt.Sprintf(pick(s, templates), args...))
 }
 
+// slips are how people misspell, and shorten, what they ask with.
+var slips = [][2]string{{"What is ", "whats "}, {"What is ", "wats "}, {"What is ", "wat is "}, {"What is ", "what's "}, {"What is ", "Waht is "}, {"What is ", "what s "}, {"What's ", "Whats "}, {"What's ", "wats "}, {"What ", "wat "}, {"What ", "Waht "}, {"How many ", "how mny "}, {"How many ", "howmany "}, {"How many ", "How much "}, {"How much is ", "how much's "}, {"How much is ", "howmuch is "}, {"How often ", "how offen "},
+	{"Calculate ", "calc "}, {"Calculate ", "calcualte "}, {"Calculate ", "Calulate "}, {"Multiply ", "Mulitply "}, {"Multiply ", "multipy "}, {"Subtract ", "substract "}, {"Divide ", "devide "}, {"divided by", "divided  by"}, {"divided by", "devided by"}, {" times ", " tims "}, {" plus ", " pluss "}, {" minus ", " minuss "}, {"Which ", "Wich "}, {"Which ", "whitch "}, {"which ", "wich "}, {"bigger", "biger"}, {"larger", "lager"}, {"greater", "grater"}, {"than", "then"}, {"greater", "greather"}, {"smaller", "smaler"},
+	{"letters", "leters"}, {"alphabetical", "alphabetic"}, {"alphabetically", "alphabeticly"}, {"Sort ", "Sort: "}, {"numbers", "nubmers"}, {"numbers", "numbes"}, {"minutes", "mins"}, {"hours", "hrs"}, {"seconds", "secs"}, {"tomorrow", "tommorow"}, {"tomorrow", "tomorow"}, {"yesterday", "yestarday"}, {"percent", "per cent"}, {"percent", "procent"}, {"does ", "dose "}, {" you ", " u "}, {"difference", "diffrence"}, {"between", "beetween"}, {"product", "produkt"}, {"square", "sqare"}}
+
+// commands begin what can be asked for with "can you".
+var commands = strings.Fields("Add Sum Compute Calculate Work Solve Find Give Evaluate Take Subtract Multiply Divide Tell Sort Count Put Order Arrange Convert Spell Reverse Name List Compare Double Triple Alphabetize Write Share Change Say Remove Do Split Halve")
+
+// casual says a question the way people do.
 func (s source) casual(q string) string {
-	switch s.IntN(12) {
-	case 0:
-		q = pick(s, []string{"Please ", "please ", "Hi, ", "Hello, ", "Now ", "OK, ", "And "}) + lowerFirst(q)
-	case 1:
-		q = pick(s, []string{"Can you tell me: ", "Tell me: ", "Question: ", "Next: ", "A question: "}) + q
-	case 2:
-		q = strings.TrimRight(q, "?.") + pick(s, []string{", please?", " please", ", please."})
+	first, _, _ := strings.Cut(q, " ")
+	command := slices.Contains(commands, first)
+	if s.chance(0.06) {
+		if slip := pick(s, slips); strings.Contains(q, slip[0]) {
+			q = strings.Replace(q, slip[0], slip[1], 1)
+		} else if command {
+			q = pick(s, []string{"pls ", "plz ", "please ", "can u ", "could u "}) + lowerFirst(q)
+		}
 	}
-	switch s.IntN(6) {
-	case 0:
+	switch x := s.IntN(24); {
+	case x < 2:
+		q = pick(s, []string{"Please ", "please ", "Hi, ", "Hello, ", "Now ", "OK, ", "And ", "Hey, ", "Hey ", "Hi! ", "Hello! ", "So ", "so, ", "Well, ", "ok ", "Um, ", "Hi nano, ", "hello nano ", "hello ", "hey nano ", "hi ", "hi, so ", "Yo, ", "nano, ", "then ", "And now ", "and "}) + lowerFirst(q)
+	case x < 4:
+		q = pick(s, []string{"Can you tell me: ", "Tell me: ", "Question: ", "Next: ", "A question: ", "Quick question: ", "My question: ", "Hello! ", "Hi! ", "Hey! ", "Good morning. ", "Please help: ", "Help me: ", "Answer this: ", "Try this: ", "One more: ", "Easy one: ", "I have a question. ", "Do you know this? ", "Math question: ", "Let me ask: ", "I want to know: "}) + q
+	case x < 6:
+		q = strings.TrimRight(q, "?.") + pick(s, []string{", please?", " please", ", please.", " pls", " plz", ", thanks", " for me", " thx", ", can you tell me?", " now", " (please)", ", do you know?"})
+	case x < 9 && command:
+		q = pick(s, []string{"Can you ", "Could you ", "Can you please ", "Could you please ", "Would you ", "Hey, can you ", "Hi, could you ", "can u ", "I want you to ", "I'd like you to ", "you should ", "Let's ", "I need you to ", "Will you ", "Please could you ", "Can you help me "}) + strings.TrimRight(lowerFirst(q), ".") + pick(s, []string{"?", "?", "", " for me?", " for me", " please?", ", please", "."})
+	}
+	switch s.IntN(12) {
+	case 0, 1:
 		q = strings.TrimRight(q, "?.")
-	case 1:
+	case 2, 3:
 		q = lowerFirst(q)
-	case 2:
+	case 4, 5:
 		q = strings.TrimRight(lowerFirst(q), "?.")
+	case 6:
+		if body := strings.TrimRight(q, "?."); body != q {
+			q = body + pick(s, []string{"??", " ?", "???", "..", " .", "?!"})
+		}
+	}
+	return q
+}
+
+// askLoud is ask, now and then in capitals.
+func (s source) askLoud(templates []string, args ...any) string {
+	return s.loud(s.ask(templates, args...))
+}
+
+// loud writes a question in capitals, now and then: for those whose words the model does not have to repeat.
+func (s source) loud(q string) string {
+	if s.chance(0.04) {
+		return strings.ToUpper(q)
 	}
 	return q
 }

@@ -295,8 +295,8 @@ func otherTask(s source, uses []use) *task {
 	var topic string
 	sums := func(u use) bool { return u.about == "calculation" }
 	if s.chance(0.5) && !slices.ContainsFunc(uses, sums) {
-		t = pick(s, []func(source) *task{addTask, subtractTask, compareTask, syllogismTask, countTask, talkTask})(s)
-		topic = cmp.Or(t.topic, map[string]string{"add": "addition", "subtract": "subtraction", "compare": "comparison", "syllogism": "logic", "count": "counting"}[t.skill])
+		t = pick(s, []func(source) *task{addTask, subtractTask, compareTask, syllogismTask, countTask, talkTask, divideTask, spellingTask, unitTask})(s)
+		topic = cmp.Or(t.topic, map[string]string{"divide": "division", "spelling": "spelling", "units": "units", "add": "addition", "subtract": "subtraction", "compare": "comparison", "syllogism": "logic", "count": "counting"}[t.skill])
 	} else {
 		other := s.use(&toolbox[s.IntN(len(toolbox))])
 		for sums(other) || slices.ContainsFunc(uses, func(u use) bool {
