@@ -55,6 +55,8 @@ func checkParser(t interface {
 	var carried, content strings.Builder
 	var messages []Message
 	var text *strings.Builder // of the current message
+	var header Header
+	var undecided bool
 	take := func(events []Event) {
 		for _, e := range events {
 			carried.WriteString(e.Text)
@@ -66,7 +68,7 @@ func checkParser(t interface {
 				if text != nil {
 					t.Fatalf("%v: a message starts in another", tokens)
 				}
-				text = new(strings.Builder)
+				text, header, undecided = new(strings.Builder), e.Header, e.Undecided
 			case TextDelta:
 				if e.Text == "" {
 					t.Fatalf("%v: an empty delta", tokens)
@@ -74,6 +76,12 @@ func checkParser(t interface {
 				text.WriteString(e.Text)
 				content.WriteString(e.Text)
 			case MessageEnd:
+				if e.Undecided {
+					t.Fatalf("%v: a message ends undecided", tokens)
+				}
+				if !undecided && e.Header != header {
+					t.Fatalf("%v: a message of %+v ends as one of %+v", tokens, header, e.Header)
+				}
 				messages = append(messages, NewText(e.Header, text.String()))
 				text = nil
 			}
@@ -82,15 +90,9 @@ func checkParser(t interface {
 	for _, token := range tokens {
 		take(p.Push(token))
 	}
-	if p.state == inHeader {
-		// What is understood of a header that never ended has no message to be carried by.
-		if h, text := p.readHeader(false); text == "" {
-			carried.WriteString(string(p.skipped) + h.raw)
-		}
-	} else if p.state == between {
-		carried.Write(p.skipped)
-	}
 	take(p.Close())
+	// What is understood of a header that never ended, and signs behind the last message, have no message to be carried by.
+	carried.WriteString(string(p.skipped) + string(p.stray))
 	if text != nil {
 		t.Fatalf("%v: a message did not end", tokens)
 	}
