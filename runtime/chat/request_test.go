@@ -18,12 +18,9 @@ func TestRefusedFields(t *testing.T) {
 		{"Messages[0].Role", func(r *Request) { r.Messages[0].Reasoning = "hm" }},
 		{"Messages[0].ToolCallID", func(r *Request) { r.Messages[0].ToolCallID = "x" }},
 		{"Messages[0].Name", func(r *Request) { r.Messages[0].Name = "a b" }},
-		{"Messages[1].Name", func(r *Request) { r.Messages = append(r.Messages, Message{Role: Assistant, Name: "a"}) }},
+		{"Messages[0].Name", func(r *Request) { r.Messages[0].Name = "a<|end|>" }},
 		{"Messages[1].ToolCallID", func(r *Request) { r.Messages = append(r.Messages, Message{Role: Tool, ToolCallID: "x"}) }},
 		{"Messages[1].ToolCallID", func(r *Request) { r.Messages = append(r.Messages, Message{Role: Tool}) }},
-		{"Messages[1].ToolCalls[0].Name", func(r *Request) {
-			r.Messages = append(r.Messages, Message{Role: Assistant, ToolCalls: []ToolCall{{}}})
-		}},
 		{"Tools[0].Name", func(r *Request) { r.Tools = []Function{{Name: "a b"}} }},
 		{"Tools[1].Name", func(r *Request) { r.Tools = []Function{{Name: "a"}, {Name: "a"}} }},
 		{"ToolChoice.Mode", func(r *Request) { r.ToolChoice.Mode = ChoiceRequired }},
