@@ -165,8 +165,8 @@ func (m *Message) check(field func(string) string) error {
 		return refuse(field("Role"), "is %q, want system, developer, user, assistant or tool", m.Role)
 	}
 	// Only a user's name becomes part of a header as it is.
-	if m.Role == User && (len(m.Name) > maxUserNameBytes || !utf8.ValidString(m.Name) || strings.ContainsFunc(m.Name, notInName)) {
-		return refuse(field("Name"), "is %q, want at most %d bytes without spaces and < | > / \\", m.Name, maxUserNameBytes)
+	if m.Role == User && (utf8.RuneCountInString(m.Name) > maxNameBytes || strings.ContainsFunc(m.Name, notInName)) {
+		return refuse(field("Name"), `is %q, want 1 to %d letters, digits, "_", "-" or "."`, m.Name, maxNameBytes)
 	}
 	if m.Role != Assistant && (m.Reasoning != "" || len(m.ToolCalls) > 0) {
 		return refuse(field("Role"), "is %q, but Reasoning and ToolCalls are the assistant's", m.Role)
@@ -177,11 +177,9 @@ func (m *Message) check(field func(string) string) error {
 	return nil
 }
 
-// maxUserNameBytes bounds the name of a user generously.
-const maxUserNameBytes = 256
-
+// notInName reports characters that OpenAI's API refuses in names of users: they would break a header.
 func notInName(c rune) bool {
-	return unicode.IsSpace(c) || unicode.IsControl(c) || strings.ContainsRune(`<|>/\`, c)
+	return unicode.IsSpace(c) || unicode.IsControl(c) || c == utf8.RuneError || strings.ContainsRune("<|>/\\", c)
 }
 
 // appendAssistant writes an assistant's message as harmony has it: reasoning, then the answer, or what the user may read before
