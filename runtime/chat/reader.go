@@ -119,7 +119,9 @@ func (r *reader) events(events []harmony.Event) {
 				r.held.Reset()
 				r.undecided = false
 				r.start(&e.Header)
-				r.text(text)
+				if text != "" {
+					r.text(text)
+				}
 			}
 			r.end(e.Stop)
 		}
