@@ -316,3 +316,21 @@ func checkWire(c *chat.Completer, reply *chat.Response, events []chat.Event) err
 	}
 	return c.Check(r.Chat)
 }
+
+func FuzzReply(f *testing.F) {
+	parts := parts()
+	for i := range parts { // each part in a header, between messages, in content and in arguments
+		b := byte(i)
+		f.Add(b, []byte{9, b, 6, b, 5, b, 11, b, 5, 15, b, 5, b, 17, b, 5, 7, 39, b, 6, b, 16})
+	}
+	c := chat.NewTestCompleter(f)
+	f.Fuzz(func(t *testing.T, stops byte, data []byte) {
+		a := &anything{}
+		for _, b := range data {
+			a.add(parts[int(b)%len(parts)])
+		}
+		if err := checkReply(t, c, a, uint64(stops)); err != nil {
+			t.Fatalf("%q: %v", chat.Vocabulary().Decode(a.tokens), err)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"gossamer/runtime/sample"
@@ -23,6 +24,9 @@ func TestRefusedFields(t *testing.T) {
 		{"Messages[1].ToolCallID", func(r *Request) { r.Messages = append(r.Messages, Message{Role: Tool}) }},
 		{"Tools[0].Name", func(r *Request) { r.Tools = []Function{{Name: "a b"}} }},
 		{"Tools[1].Name", func(r *Request) { r.Tools = []Function{{Name: "a"}, {Name: "a"}} }},
+		{"Tools", func(r *Request) {
+			r.Tools = []Function{{Name: "a", Description: strings.Repeat("x", maxToolBytes/2)}, {Name: "b", Description: strings.Repeat("x", maxToolBytes/2)}}
+		}},
 		{"ToolChoice.Mode", func(r *Request) { r.ToolChoice.Mode = ChoiceRequired }},
 		{"ToolChoice.Mode", func(r *Request) { r.ToolChoice.Mode = 9 }},
 		{"ToolChoice.Name", func(r *Request) { r.ToolChoice = ToolChoice{ChoiceNamed, "f"} }},

@@ -74,11 +74,18 @@ func checkName(field, name string) error {
 	return nil
 }
 
+// maxToolBytes bounds the definitions of tools. Written as types with their indentation, nested schemas become up to 40 times longer.
+const maxToolBytes = 2 << 20
+
 // functions returns the tools as the model sees them.
 func (r *Request) functions(names *toolNames) ([]harmony.Function, error) {
 	var list []harmony.Function
 	defined := map[string]bool{}
+	size := 0
 	for i, f := range r.Tools {
+		if size += len(f.Name) + len(f.Description) + len(f.Parameters); size > maxToolBytes {
+			return nil, refuse("Tools", "are longer than %d bytes together: no context holds so much, leave some out", maxToolBytes)
+		}
 		field := fmt.Sprintf("Tools[%d]", i)
 		if err := checkName(field+".Name", f.Name); err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package harmony
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -155,5 +156,57 @@ func FuzzParser(f *testing.F) {
 			tokens = append(tokens, pieces[int(b)%len(pieces)]...)
 		}
 		checkParser(t, tok, tokens, knownTools)
+	})
+}
+
+// FuzzSchema writes functions with any parameters: what is no schema is refused, the rest becomes a type, not much longer than its
+// nesting makes it.
+func FuzzSchema(f *testing.F) {
+	for _, c := range readCases[json.RawMessage](f, "harmony_render.json") {
+		var conversation struct {
+			Messages []struct {
+				Content json.RawMessage
+			}
+		}
+		if err := json.Unmarshal(c, &conversation); err != nil {
+			f.Fatal(err)
+		}
+		for _, m := range conversation.Messages {
+			content, err := decodeContent(m.Content)
+			if err != nil {
+				continue // cases of what the library refuses
+			}
+			for _, c := range content {
+				if d, ok := c.(*DeveloperContent); ok {
+					for _, ns := range d.Tools {
+						for _, function := range ns.Functions {
+							f.Add([]byte(function.Parameters))
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, seed := range []string{
+		`null`, `[]`, `{}`, `{"type":["string",1,"null"]}`, `{"oneOf":[{"oneOf":[{"default":1e400}]},{},1]}`, `{"type":"object","properties":[]}`,
+		`{"type":"object","properties":{"a\n":{"type":"array","items":{"type":"object","properties":{"b":{"enum":[1,"x"],"type":"string","default":"x"}}}}},"required":[1,"a\n"]}`,
+		strings.Repeat(`{"type":"array","items":`, 100) + `{}` + strings.Repeat(`}`, 100), strings.Repeat(`[`, 1000), `{"a":1,"a":2} `, `{}{}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, schema []byte) {
+		text, err := toolsSection([]Namespace{{Name: functions, Functions: []Function{{Name: "f", Parameters: schema}}}})
+		if err != nil {
+			return
+		}
+		if !strings.HasPrefix(text, "# Tools\n\n## functions\n\nnamespace functions {\n\ntype f = (") || !strings.HasSuffix(text, ") => any;\n\n} // namespace functions") {
+			t.Fatalf("%s becomes %s", schema, text)
+		}
+		if len(text) > 200+6*maxDepth*(len(schema)+1) {
+			t.Fatalf("%d bytes become %d", len(schema), len(text))
+		}
+		if again, err := toolsSection([]Namespace{{Name: functions, Functions: []Function{{Name: "f", Parameters: schema}}}}); err != nil || again != text {
+			t.Fatalf("%s becomes %s, then %s, %v", schema, text, again, err)
+		}
 	})
 }
