@@ -205,6 +205,37 @@ func TestAnyReply(t *testing.T) {
 	}
 }
 
+// However the parts of headers are put together, none of them is shown to the user, and nothing that is no sign.
+func TestNoHeaderIsShown(t *testing.T) {
+	c := chat.NewTestCompleter(t)
+	var parts [][]int32
+	for _, text := range []string{
+		"<|start|>", "<|end|>", "<|channel|>", "<|constrain|>", "<|start|>assistant", "<|end|><|start|>assistant<|channel|>", "assistant", "user", "tool",
+		"analysis", "commentary", "final", "commentary?", "??", ".", " ", "\n", "json", " code", " to=", " to=functions.list", " to=functions.list()",
+		` to="functions.list"`, " to=$lookup", " to=functions", " to=python", " to=all", "functions.list", " commentary", " analysis", " final", " json",
+	} {
+		parts = append(parts, chat.Encode(text))
+	}
+	request := chat.Request{Messages: []chat.Message{{Role: chat.User}}, Tools: []chat.Function{{Name: "list"}}}
+	for i := range uint64(20_000) {
+		rnd := rand.New(rand.NewPCG(3, i))
+		var tokens []int32
+		for range 1 + rnd.IntN(6) {
+			tokens = append(tokens, parts[rnd.IntN(len(parts))]...)
+		}
+		if i%2 == 0 {
+			tokens = append(tokens, tokenizer.End)
+		}
+		reply, err := chat.Collect(c.Play(tokens)(t.Context(), request))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if content := reply.Message.Content; strings.Trim(content, "?. \n") != "" {
+			t.Errorf("%q: %q is shown", chat.Vocabulary().Decode(tokens), content)
+		}
+	}
+}
+
 func checkReply(t *testing.T, c *chat.Completer, a *anything, i uint64) error {
 	tools := []chat.Function{{Name: "list"}, {Name: "get-weather"}}
 	request := chat.Request{Tools: tools}

@@ -76,7 +76,7 @@ func (p *Parser) readHeader(complete bool) (headerText, string) {
 		}
 		switch r.lost = len(words) > 0 && strings.HasPrefix(words[0], "to="); {
 		case r.lost:
-		case isHeaderText(text):
+		case r.isHeaderText(text, false):
 			return headerText{r.h, text}, ""
 		default:
 			return headerText{Header: r.h}, strings.TrimLeft(text, space)
@@ -86,35 +86,36 @@ func (p *Parser) readHeader(complete bool) (headerText, string) {
 		r.run(run, i == len(runs)-1)
 	}
 	r.endRecipient()
-	if text := r.text.String(); complete || !isHeaderText(text) {
+	if text := r.text.String(); complete || !r.isHeaderText(text, false) {
 		return headerText{r.h, r.raw.String()}, text
 	}
 	return headerText{r.h, r.raw.String() + r.text.String()}, ""
 }
 
-// isHeaderText reports whether text consists of words that headers are made of, and signs.
-func isHeaderText(text string) bool {
+// isHeaderText reports whether text consists of words that headers are made of, and signs; open says that its last word may go on.
+func (r *headerReader) isHeaderText(text string, open bool) bool {
 	found := false
-	for _, word := range strings.FieldsFunc(text, func(c rune) bool { return isNoise(string(c)) }) {
+	for word, _, rest := cutWord(text); word != ""; word, _, rest = cutWord(rest) {
 		for word != "" {
-			rest := cutHeaderWord(word)
-			if rest == word {
-				return false
+			word = strings.TrimLeftFunc(word, func(c rune) bool { return isNoise(string(c)) })
+			if word == "" || strings.HasPrefix(word, "to=") || r.isTool(word) {
+				found = found || word != ""
+				break
 			}
-			word, found = rest, true
+			i := slices.IndexFunc(headerWords(), func(w string) bool { return strings.HasPrefix(word, w) })
+			if i < 0 {
+				begun := slices.ContainsFunc(append(headerWords(), "to=", functionsPrefix), func(w string) bool { return strings.HasPrefix(w, word) })
+				return begun && open && rest == ""
+			}
+			word, found = word[len(headerWords()[i]):], true
 		}
 	}
 	return found
 }
 
-// cutHeaderWord takes the role, channel or content type away that text begins with.
-func cutHeaderWord(text string) string {
-	for _, word := range append(channels(), "assistant", "user", "system", "developer", "tool", "json", "code") {
-		if rest, ok := strings.CutPrefix(text, word); ok {
-			return rest
-		}
-	}
-	return text
+// headerWords are roles, channels and content types.
+func headerWords() []string {
+	return append(channels(), string(Assistant), string(User), string(System), string(Developer), string(Tool), "json", "code")
 }
 
 func (r *headerReader) run(run run, last bool) {
@@ -250,13 +251,14 @@ func (r *headerReader) channel(word string, at position) string {
 		}
 	}
 	rest := word[len(name):]
+	inOrder := r.complete && isName(word) && (at.alone || strings.HasPrefix(at.next, "to=") || isContentType(at.next))
 	switch {
 	case name != "":
 		r.h.Channel, r.last = name, channelWord
-		if rest = cutChannels(rest); rest == "" {
+		if rest = cutChannels(rest); rest == "" || inOrder && !startsWithUpper(rest) { // such as final_answer
 			return ""
 		}
-	case r.complete && isName(word) && !isNoise(word) && !r.isTool(word) && (at.alone || strings.HasPrefix(at.next, "to=") || isContentType(at.next)):
+	case inOrder && !isNoise(word) && !r.isTool(word):
 		r.h.Channel, r.last = word, channelWord
 		return ""
 	case !r.complete && at.alone && at.last && isBegun(word):
@@ -287,6 +289,11 @@ func cutChannels(text string) string {
 		rest = rest[len(channels()[i]):]
 		text = rest
 	}
+}
+
+func startsWithUpper(text string) bool {
+	c, _ := utf8.DecodeRuneInString(text)
+	return unicode.IsUpper(c)
 }
 
 // goesOn reports whether text continues the word before it, without being a channel's name again.
@@ -326,7 +333,7 @@ func (r *headerReader) anyWord(marker int32, word string, at position) string {
 			r.setRecipient(recipient)
 			return ""
 		}
-		if r.h.Recipient == recipient {
+		if tool, _, ok := r.tool(recipient); r.h.Recipient == recipient || ok && r.h.Recipient == tool {
 			return ""
 		}
 	case marker == 0 && r.h.Channel == "" && (r.complete || r.lost) && slices.Contains(channels(), word):

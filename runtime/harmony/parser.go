@@ -141,7 +141,7 @@ func (p *Parser) Close() []Event {
 	case inContent:
 		p.endMessage(NoToken)
 	}
-	if sign, stop := string(p.stray), p.stop; strings.TrimSpace(sign) != "" && !p.spoken && !p.waiting {
+	if sign, stop := strings.TrimSpace(string(p.stray)), p.stop; sign != "" && !p.spoken && !p.waiting {
 		p.stray = p.stray[:0]
 		p.startMessage(Header{Author: Author{Role: Assistant}}, "", true)
 		p.delta(sign)
@@ -338,7 +338,10 @@ func (p *Parser) pushContent(token int32) {
 	case token == tokenizer.Channel:
 		p.state, p.header = maybeHeader, append(p.header[:0], token)
 	case token == tokenizer.Message && p.headless:
-		p.headless = false
+		if p.headless = false; p.withoutChannel() { // the text was in front of a message
+			p.endMessage(NoToken)
+			p.startMessage(Header{Author: p.current.Author}, "", false)
+		}
 	default:
 		p.write(token)
 	}
@@ -408,7 +411,8 @@ func (p *Parser) isContent() bool {
 	}
 	// Text where a message should begin. Headers that lost <|start|> or <|channel|> begin with one of few words.
 	text := strings.TrimLeft(runs[0].text, space)
-	if p.started || len(runs) > 1 || isNoise(text) {
+	r := headerReader{options: &p.options}
+	if p.started || len(runs) > 1 || isNoise(text) || r.isHeaderText(text, true) {
 		return false
 	}
 	for _, word := range slices.Concat(channels(), []string{string(Assistant), "to=", functionsPrefix}, p.options.Tools) {

@@ -26,7 +26,7 @@ func decodeMessage(v value) (chat.Message, error) {
 		return m, o.read(known, "content")
 	case chat.Tool:
 		known["tool_call_id"] = text(&m.ToolCallID)
-		return m, o.read(known, "content")
+		return m, o.read(known) // a tool may have nothing to say
 	case chat.Assistant:
 	default:
 		return m, role.refuse(codeValue, "is %q, want system, developer, user, assistant or tool", m.Role)

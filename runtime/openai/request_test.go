@@ -132,13 +132,15 @@ func TestDecode(t *testing.T) {
 			"replies of other servers",
 			`{"messages":[{"role":"system","content":"a","name":"b c"},{"role":"assistant","name":"d","content":null,"annotations":[],"refusal":null,"audio":null,"function_call":null,"tool_calls":null},` +
 				`{"role":"assistant","content":[],"refusal":"","tool_calls":[{"index":0,"id":"a","function":{"name":"list()","arguments":"{}"}}]},{"role":"assistant"},` +
-				`{"role":"tool","tool_call_id":"a","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}],"cache_control":null}]}`,
+				`{"role":"tool","tool_call_id":"a","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}],"cache_control":null},` +
+				`{"role":"tool","tool_call_id":"a","content":null}]}`,
 			messages(
 				chat.Message{Role: chat.System, Content: "a", Name: "b c"},
 				chat.Message{Role: chat.Assistant, Name: "d"},
 				chat.Message{Role: chat.Assistant, ToolCalls: []chat.ToolCall{{ID: "a", Name: "list()", Arguments: "{}"}}},
 				chat.Message{Role: chat.Assistant},
 				chat.Message{Role: chat.Tool, ToolCallID: "a", Content: "x"},
+				chat.Message{Role: chat.Tool, ToolCallID: "a"},
 			),
 		},
 		{"labels", body(`,"user":"u","metadata":{"a":"b"},"safety_identifier":"s","prompt_cache_key":"k","prompt_cache_retention":"24h"`), hi(nil)},
