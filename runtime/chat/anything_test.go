@@ -238,7 +238,7 @@ func TestNoHeaderIsShown(t *testing.T) {
 
 func checkReply(t *testing.T, c *chat.Completer, a *anything, i uint64) error {
 	tools := []chat.Function{{Name: "list"}, {Name: "get-weather"}}
-	request := chat.Request{Tools: tools}
+	request := chat.Request{Tools: tools, Logprobs: i%16 == 1}
 	if i%4 == 0 {
 		request.Stop = []string{[]string{"#", "\n", "END", " it"}[i/4%4], "\n\n"}
 	}
@@ -259,6 +259,9 @@ func checkReply(t *testing.T, c *chat.Completer, a *anything, i uint64) error {
 	if request.Stop == nil {
 		if err := a.expect(&reply.Message); err != nil {
 			return err
+		}
+		if reply.Message.Content == "" && len(reply.Logprobs) > 0 {
+			return fmt.Errorf("%d log probabilities of %q", len(reply.Logprobs), reply.Message.Content)
 		}
 		want, got := whole(a.tokens, []string{"functions.list", "functions.get_weather"}), reply.Message
 		if got.Content != want.Content || got.Reasoning != want.Reasoning || len(got.ToolCalls) != len(want.ToolCalls) {

@@ -176,7 +176,9 @@ func TestStream(t *testing.T) {
 // A text that has no header is the answer or not, and so has log probabilities and counts as reasoning or not, at its end.
 func TestUsageAndLogprobsWithoutHeader(t *testing.T) {
 	for text, answer := range map[string]string{
-		"<|message|>It is 4.<|end|>": "It is 4.",
+		"It is 4.<|end|>":                  "It is 4.",
+		"<|channel|>final It is 4.<|end|>": "It is 4.",
+		"<|message|>It is 4.<|end|>":       "It is 4.",
 		"<|message|>Let me see.<|end|><|start|>assistant<|channel|>final<|message|>It is 5.": "It is 5.",
 	} {
 		c, _ := script(t, text)
@@ -190,6 +192,7 @@ func TestUsageAndLogprobsWithoutHeader(t *testing.T) {
 		for _, p := range got.Logprobs {
 			tokens += string(p.Bytes)
 		}
+		tokens = strings.TrimLeft(tokens, " ")
 		if got.Message.Content != answer || tokens != answer {
 			t.Errorf("%s: content %q, log probabilities of %q", text, got.Message.Content, tokens)
 		}

@@ -25,6 +25,8 @@ type reader struct {
 	undecided bool            // the end of the message tells what it is: its text is held back
 	kind      harmony.Kind    // of the message
 	held      strings.Builder // text of the message that is not sent yet: undecided, or white space at its beginning
+	marked    bool            // the last token was <|message|>
+	begun     bool            // it is known where the message's text begins
 	said      bool            // text of the message is out
 	separate  bool            // the message is not the first one of its kind: a blank line goes before its text
 	reasoned  bool            // there has been reasoning
@@ -54,7 +56,12 @@ func (c *Completer) newReader(r *Request, p *prompt, send func(Event) bool) *rea
 
 // push takes a token; false ends the reply.
 func (r *reader) push(t engine.Token) bool {
-	if r.logprobs && r.inMessage && r.content() && r.tok.Bytes(t.ID) != nil {
+	r.marked = t.ID == tokenizer.Message
+	switch {
+	case !r.logprobs:
+	case r.marked && !r.inMessage: // what came before was a header
+		r.pending = nil
+	case r.tok.Bytes(t.ID) != nil && (!r.inMessage || r.content()):
 		r.pending = append(r.pending, r.logprob(t))
 	}
 	r.tokens++
@@ -104,10 +111,11 @@ func (r *reader) events(events []harmony.Event) {
 		}
 		switch e.Kind {
 		case harmony.MessageStart:
-			r.inMessage, r.undecided, r.said, r.tokens = true, e.Undecided, false, 1
+			r.inMessage, r.undecided, r.begun, r.said, r.tokens = true, e.Undecided, r.marked, false, 1
 			r.held.Reset()
 			r.start(&e.Header)
 		case harmony.TextDelta:
+			r.skipHeader(len(e.Text))
 			if r.undecided {
 				r.held.WriteString(e.Text)
 			} else {
@@ -237,6 +245,21 @@ func (r *reader) logprob(t engine.Token) TokenLogprob {
 
 func (r *reader) named(p sample.LogProb) TokenLogprob {
 	return TokenLogprob{ID: p.ID, Bytes: r.tok.Decode([]int32{p.ID}), LogProb: p.LogProb}
+}
+
+// skipHeader takes the tokens away that come before a message's first text, of n bytes: without <|message|> it is only now known
+// where that begins.
+func (r *reader) skipHeader(n int) {
+	if r.begun {
+		return
+	}
+	r.begun = true
+	first, size := len(r.pending), 0
+	for ; first > 0 && size < n; first-- {
+		size += len(r.pending[first-1].Bytes)
+	}
+	r.pending = r.pending[first:]
+	r.unclaimed += max(0, size-n) // space before the text
 }
 
 // claim returns the tokens that begin in the next n bytes of text.
