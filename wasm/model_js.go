@@ -152,9 +152,9 @@ func open(ctx context.Context, o js.Value) (_ *openModel, err error) {
 func (m *openModel) object() map[string]any {
 	functions := map[string]func(args []js.Value) any{
 		"chat": func(args []js.Value) any {
-			body, onFrame, signal := args[0].String(), args[1], args[2]
+			body, onFrame, signal, strict := args[0].String(), args[1], args[2], args[3].Truthy()
 			return newPromise(signal, func(ctx context.Context) (any, error) {
-				return nil, m.chat(ctx, []byte(body), func(frame string) bool {
+				return nil, m.chat(ctx, []byte(body), strict, func(frame string) bool {
 					if aborted(signal) {
 						return false
 					}
@@ -190,13 +190,17 @@ func (m *openModel) object() map[string]any {
 	return object
 }
 
-// chat answers a request and hands out its frames until emit returns false.
-func (m *openModel) chat(ctx context.Context, body []byte, emit func(frame string) bool) error {
-	r, err := openai.Decode(body)
+// chat answers a request and hands out its frames until emit returns false. What is unknown in it is left out, or refused if strict.
+func (m *openModel) chat(ctx context.Context, body []byte, strict bool, emit func(frame string) bool) error {
+	decode := openai.Decode
+	if strict {
+		decode = openai.DecodeStrict
+	}
+	r, err := decode(body)
 	if err != nil {
 		return err
 	}
-	o := openai.Options{ID: fmt.Sprintf("chatcmpl-%016x", rand.Uint64()), Created: time.Now(), Model: m.name, IncludeUsage: r.IncludeUsage}
+	o := openai.Options{ID: fmt.Sprintf("chatcmpl-%016x", rand.Uint64()), Created: time.Now(), Model: m.name, IncludeUsage: r.IncludeUsage, Ignored: r.Ignored}
 	events := m.engine.Chat(ctx, r.Chat)
 	if !r.Stream {
 		reply, err := chat.Collect(events)

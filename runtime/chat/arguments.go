@@ -72,10 +72,13 @@ func (a *argumentStream) write(text string) string {
 	return ""
 }
 
+// begun reports whether there is anything but white space.
+func (a *argumentStream) begun() bool { return a.state != beforeObject }
+
 // flush returns the rest: the call is complete.
 func (a *argumentStream) flush() string {
 	switch {
-	case a.state == notObject:
+	case a.state == beforeObject, a.state == notObject:
 		return harmony.Arguments(a.held.String())
 	case a.state == afterObject && !json.Valid([]byte(a.sent.String())):
 		return a.held.String() // braces alone don't make an object: nothing is lost

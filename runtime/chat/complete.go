@@ -88,16 +88,7 @@ func (c *Completer) Stream(ctx context.Context, r Request) iter.Seq2[Event, erro
 		result, err := c.choose(ctx, p, &request)
 		choosing := result.Stats
 
-		send := func(e Event) bool { return yield(e, nil) }
-		reader := &reader{
-			tok:      c.tok,
-			parser:   harmony.NewParser(c.tok, harmony.ParserOptions{Begin: p.begin, Tools: p.tools}),
-			names:    p.names,
-			callID:   c.callID,
-			logprobs: r.Logprobs,
-			send:     send,
-			stop:     stopper{stops: r.Stop},
-		}
+		reader := c.newReader(&r, p, func(e Event) bool { return yield(e, nil) })
 		if err == nil {
 			result, err = c.engine.Generate(ctx, request, func(t engine.Token) bool {
 				if usage.TimeToFirstToken == 0 {
@@ -113,22 +104,7 @@ func (c *Completer) Stream(ctx context.Context, r Request) iter.Seq2[Event, erro
 			return
 		}
 
-		done := Done{Reason: FinishCancelled, Usage: usage}
-		switch result.Finish {
-		case engine.FinishStop:
-			reader.close(result.StopID)
-			done.Reason = FinishReason(reader.parser.FinishReason())
-		case engine.FinishLength:
-			reader.close(harmony.NoToken)
-			done.Reason = FinishLength
-		case engine.FinishCaller:
-			done.Reason = FinishStop
-		case engine.FinishCancelled:
-			reader.close(harmony.NoToken)
-		}
-		if reader.stopped { // perhaps only by the text that the end released
-			done.Reason = FinishStop
-		}
+		done := Done{Reason: reader.finish(&result), Usage: usage}
 		if reader.silent {
 			return
 		}
@@ -142,7 +118,7 @@ func (c *Completer) Stream(ctx context.Context, r Request) iter.Seq2[Event, erro
 		done.Usage.ReasoningTokens = reader.reasoning
 		done.Usage.PrefillRate = stats.PrefillRate()
 		done.Usage.DecodeRate = stats.DecodeRate()
-		send(done)
+		yield(done, nil)
 	}
 }
 

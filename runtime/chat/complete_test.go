@@ -82,6 +82,80 @@ func TestStream(t *testing.T) {
 			[]Event{ContentDelta{Text: "I cannot help with that."}, Done{Reason: FinishStop}},
 		},
 		{
+			"NoHeaderMoreFollows", "Thinking aloud.<|end|><|start|>assistant<|channel|>analysis<|message|>So.<|end|><|start|>assistant<|channel|>final<|message|>42.", nil,
+			[]Event{ReasoningDelta{"Thinking aloud.\n\nSo."}, ContentDelta{Text: "42."}, Done{Reason: FinishStop}},
+		},
+		{
+			"NoHeaderCutOff", "I cannot help with that.",
+			func(r *Request) { r.MaxTokens = 3 },
+			[]Event{ContentDelta{Text: "I cannot help"}, Done{Reason: FinishLength}},
+		},
+		{
+			"NoHeaderWithStopString", "I cannot help with that.",
+			func(r *Request) { r.Stop = []string{" with"} },
+			[]Event{ContentDelta{Text: "I cannot help"}, Done{Reason: FinishStop}},
+		},
+		{
+			"WhiteSpaceBeforeACall", "<|channel|>analysis<|message|>Ask.<|end|>\n<|start|>assistant<|channel|>commentary to=functions.f<|message|>{}<|call|>",
+			func(r *Request) { r.Stop = []string{"\n"} },
+			[]Event{ReasoningDelta{"Ask."}, ToolCallStart{0, "call_1", "f"}, ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
+		},
+		{
+			"MessagesOfWhiteSpace", "<|channel|>commentary<|message|>\n<|end|><|start|>assistant<|channel|>final<|message|> \n<|end|><|start|>assistant<|channel|>commentary to=functions.f<|message|>{}<|call|>", nil,
+			[]Event{ToolCallStart{0, "call_1", "f"}, ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
+		},
+		{
+			"BrokenChannelName", "<|channel|>commentary?commentary?<|end|><|start|>assistant<|channel|>final<|message|>42.", nil,
+			[]Event{ContentDelta{Text: "42."}, Done{Reason: FinishStop}},
+		},
+		{
+			"UnknownChannel", "<|channel|>notes<|message|>x<|end|><|start|>assistant<|channel|>final<|message|>42.", nil,
+			[]Event{ReasoningDelta{"x"}, ContentDelta{Text: "42."}, Done{Reason: FinishStop}},
+		},
+		{
+			"CallWithoutArguments", "<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|><|call|>",
+			func(r *Request) { r.Tools = []Function{weather} },
+			[]Event{ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
+		},
+		{
+			"CallCutOffBeforeItsArguments", "<|channel|>commentary to=functions.f<|message|>{}",
+			func(r *Request) { r.MaxTokens = len(encode("<|channel|>commentary to=functions.f<|message|>")) },
+			[]Event{ToolCallStart{0, "call_1", "f"}, Done{Reason: FinishLength}},
+		},
+		{
+			"CallOfAGarbledName", "<|channel|>commentary to=\"functions.get-weather\"()<|message|>{}<|call|>",
+			func(r *Request) { r.Tools = []Function{weather} },
+			[]Event{ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
+		},
+		{
+			"AnswerWithARecipient", "<|channel|>final to=functions.read<|message|>Here is the file.", nil,
+			[]Event{ContentDelta{Text: "Here is the file."}, Done{Reason: FinishStop}},
+		},
+		{
+			"CallOnFinal", "<|channel|>final to=functions.read<|message|>{\"path\":\"a\"}<|call|>", nil,
+			[]Event{ToolCallStart{0, "call_1", "read"}, ToolCallDelta{0, `{"path":"a"}`}, Done{Reason: FinishToolCalls}},
+		},
+		{
+			"StopStringInAPreamble", "<|channel|>commentary<|message|>\nI look ### now<|end|><|start|>assistant<|channel|>commentary to=functions.f<|message|>{}<|call|>",
+			func(r *Request) { r.Stop = []string{"###"} },
+			[]Event{ContentDelta{Text: "I look "}, Done{Reason: FinishStop}},
+		},
+		{
+			"StopStringBehindACall", "<|channel|>commentary to=functions.f<|message|>{}<|end|><|start|>assistant<|channel|>commentary<|message|>I look ### now<|end|>",
+			func(r *Request) { r.Stop = []string{"###"} },
+			[]Event{ToolCallStart{0, "call_1", "f"}, ToolCallDelta{0, `{}`}, ContentDelta{Text: "I look "}, Done{Reason: FinishToolCalls}},
+		},
+		{
+			"StopStringBetweenMessages", "<|channel|>commentary<|message|>I look.<|end|><|start|>assistant<|channel|>final<|message|>42.",
+			func(r *Request) { r.Stop = []string{"\n"} },
+			[]Event{ContentDelta{Text: "I look. 42."}, Done{Reason: FinishStop}},
+		},
+		{
+			"StopStringOverMessages", "<|channel|>commentary<|message|>a#<|end|><|start|>assistant<|channel|>final<|message|>#b",
+			func(r *Request) { r.Stop = []string{"#\n\n#"} },
+			[]Event{ContentDelta{Text: "a#"}, Done{Reason: FinishStop}},
+		},
+		{
 			"SomebodyElsesPart", "<|channel|>final<|message|>Hi<|end|><|start|>user<|message|>And you?", nil,
 			[]Event{ContentDelta{Text: "Hi"}, ReasoningDelta{"And you?"}, Done{Reason: FinishStop}},
 		},
@@ -96,6 +170,35 @@ func TestStream(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// A text that has no header is the answer or not, and so has log probabilities and counts as reasoning or not, at its end.
+func TestUsageAndLogprobsWithoutHeader(t *testing.T) {
+	for text, answer := range map[string]string{
+		"It is 4.<|end|>":                  "It is 4.",
+		"<|channel|>final It is 4.<|end|>": "It is 4.",
+		"<|message|>It is 4.<|end|>":       "It is 4.",
+		"<|message|>Let me see.<|end|><|start|>assistant<|channel|>final<|message|>It is 5.": "It is 5.",
+	} {
+		c, _ := script(t, text)
+		r := ask("2 + 2?")
+		r.Logprobs = true
+		got, err := Collect(c.Stream(t.Context(), r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens := ""
+		for _, p := range got.Logprobs {
+			tokens += string(p.Bytes)
+		}
+		tokens = strings.TrimLeft(tokens, " ")
+		if got.Message.Content != answer || tokens != answer {
+			t.Errorf("%s: content %q, log probabilities of %q", text, got.Message.Content, tokens)
+		}
+		if reasons := got.Message.Reasoning != ""; reasons != (got.Usage.ReasoningTokens > 0) {
+			t.Errorf("%s: %d tokens of reasoning %q", text, got.Usage.ReasoningTokens, got.Message.Reasoning)
+		}
 	}
 }
 

@@ -32,17 +32,18 @@ func (c *Conversation) Send(ctx context.Context, messages ...Message) iter.Seq2[
 	return func(yield func(Event, error) bool) {
 		r := c.Request
 		r.Messages = slices.Concat(c.Request.Messages, messages)
-		reply := newResponse()
+		var parts collector
 		for e, err := range c.stream(ctx, r) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			reply.add(e)
+			parts.add(e)
 			if !yield(e, nil) {
 				break
 			}
 		}
+		reply := parts.response()
 		m := reply.Message
 		if reply.Reason != FinishToolCalls {
 			m.ToolCalls = nil

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"iter"
+	"strings"
 	"time"
 )
 
@@ -81,31 +82,49 @@ type Response struct {
 
 // Collect reads a reply to its end.
 func Collect(events iter.Seq2[Event, error]) (*Response, error) {
-	r := newResponse()
+	var c collector
 	for e, err := range events {
 		if err != nil {
 			return nil, err
 		}
-		r.add(e)
+		c.add(e)
 	}
-	return r, nil
+	return c.response(), nil
 }
 
-func newResponse() *Response { return &Response{Message: Message{Role: Assistant}} }
+// collector puts a reply together.
+type collector struct {
+	content, reasoning strings.Builder
+	calls              []ToolCall
+	arguments          []*strings.Builder // of the calls
+	logprobs           []TokenLogprob
+	done               Done
+}
 
-func (r *Response) add(e Event) {
-	m := &r.Message
+func (c *collector) add(e Event) {
 	switch e := e.(type) {
 	case ReasoningDelta:
-		m.Reasoning += e.Text
+		c.reasoning.WriteString(e.Text)
 	case ContentDelta:
-		m.Content += e.Text
-		r.Logprobs = append(r.Logprobs, e.Logprobs...)
+		c.content.WriteString(e.Text)
+		c.logprobs = append(c.logprobs, e.Logprobs...)
 	case ToolCallStart:
-		m.ToolCalls = append(m.ToolCalls, ToolCall{ID: e.ID, Name: e.Name})
+		c.calls = append(c.calls, ToolCall{ID: e.ID, Name: e.Name})
+		c.arguments = append(c.arguments, new(strings.Builder))
 	case ToolCallDelta:
-		m.ToolCalls[e.Index].Arguments += e.Arguments
+		c.arguments[e.Index].WriteString(e.Arguments)
 	case Done:
-		r.Reason, r.Usage = e.Reason, e.Usage
+		c.done = e
+	}
+}
+
+// response returns what there is of the reply.
+func (c *collector) response() *Response {
+	for i := range c.calls {
+		c.calls[i].Arguments = c.arguments[i].String()
+	}
+	return &Response{
+		Message:  Message{Role: Assistant, Content: c.content.String(), Reasoning: c.reasoning.String(), ToolCalls: c.calls},
+		Logprobs: c.logprobs, Reason: c.done.Reason, Usage: c.done.Usage,
 	}
 }

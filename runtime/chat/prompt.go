@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"gossamer/runtime/harmony"
 	"gossamer/runtime/tokenizer"
@@ -20,15 +22,16 @@ type prompt struct {
 	begins []*harmony.Header // of the calls among which the model must choose one
 }
 
-// render turns a request into tokens.
-func (c *Completer) render(r *Request) (*prompt, error) {
+// conversation turns a request into messages, of which the first ones, system and developer, are counted. Their tokens are still
+// missing in the prompt.
+func (c *Completer) conversation(r *Request) (p *prompt, messages []harmony.Message, leading int, err error) {
 	if err := r.check(c.vocab); err != nil {
-		return nil, err
+		return nil, nil, 0, err
 	}
-	p := &prompt{names: &toolNames{given: map[string]string{}, shown: map[string]string{}}}
+	p = &prompt{names: newToolNames()}
 	tools, err := r.functions(p.names)
 	if err != nil {
-		return nil, err
+		return nil, nil, 0, err
 	}
 	for _, f := range tools {
 		p.tools = append(p.tools, functionsPrefix+f.Name)
@@ -47,21 +50,28 @@ func (c *Completer) render(r *Request) (*prompt, error) {
 
 	date := cmp.Or(r.Date, c.clock().Format(time.DateOnly))
 	effort := harmony.Effort(cmp.Or(r.Effort, Medium))
-	conversation := []harmony.Message{{
+	messages = []harmony.Message{{
 		Header:  harmony.Header{Author: harmony.Author{Role: harmony.System}},
 		Content: []harmony.Content{harmony.DefaultSystem(effort, date)},
 	}}
 	if d := r.developer(tools); d != nil {
-		conversation = append(conversation, harmony.Message{
+		messages = append(messages, harmony.Message{
 			Header:  harmony.Header{Author: harmony.Author{Role: harmony.Developer}},
 			Content: []harmony.Content{d},
 		})
 	}
-	leading := len(conversation)
-	if conversation, err = r.history(conversation, p.names); err != nil {
+	leading = len(messages)
+	messages, err = r.history(messages, p.names)
+	return p, messages, leading, err
+}
+
+// render turns a request into tokens.
+func (c *Completer) render(r *Request) (*prompt, error) {
+	p, messages, leading, err := c.conversation(r)
+	if err != nil {
 		return nil, err
 	}
-	if p.tokens, err = harmony.Render(c.tok, conversation, harmony.Options{Begin: p.begin}); err != nil {
+	if p.tokens, err = harmony.Render(c.tok, messages, harmony.Options{Begin: p.begin}); err != nil {
 		return nil, err
 	}
 	for i, id := range p.tokens {
@@ -107,7 +117,7 @@ func (r *Request) history(to []harmony.Message, names *toolNames) ([]harmony.Mes
 	if len(r.Messages) == 0 {
 		return nil, refuse("Messages", "is empty")
 	}
-	calls := map[string]string{} // names of functions by the id of their calls
+	calls := map[string][]string{} // names of functions by the id of their calls: of several with one id, in their order
 	for i, m := range r.Messages {
 		field := func(name string) string { return fmt.Sprintf("Messages[%d].%s", i, name) }
 		if err := m.check(field); err != nil {
@@ -119,17 +129,23 @@ func (r *Request) history(to []harmony.Message, names *toolNames) ([]harmony.Mes
 		case Assistant:
 			to = m.appendAssistant(to, names)
 			for _, call := range m.ToolCalls {
-				calls[call.ID] = call.Name
+				delete(calls, call.ID)
+			}
+			for _, call := range m.ToolCalls {
+				calls[call.ID] = append(calls[call.ID], call.Name)
 			}
 		case Tool:
-			name, ok := calls[m.ToolCallID]
+			name, called := m.Name, calls[m.ToolCallID]
 			switch {
-			case !ok && m.ToolCallID != "":
+			case len(called) > 1:
+				name, calls[m.ToolCallID] = called[0], called[1:]
+			case len(called) == 1:
+				name = called[0]
+			case m.Name != "":
+			case m.ToolCallID != "":
 				return nil, refuse(field("ToolCallID"), "no call before has the id %q", m.ToolCallID)
-			case !ok && m.Name == "":
+			default:
 				return nil, refuse(field("ToolCallID"), "is empty: whose result is it?")
-			case !ok:
-				name = m.Name
 			}
 			to = append(to, harmony.NewText(harmony.Header{
 				Author:    harmony.Author{Role: harmony.Tool, Name: functionsPrefix + names.show(name)},
@@ -141,20 +157,16 @@ func (r *Request) history(to []harmony.Message, names *toolNames) ([]harmony.Mes
 	return to, nil
 }
 
-// check refuses what a message of its role cannot have.
+// check refuses what a message of its role cannot have. Calls may have any name, since it is the model that wrote them.
 func (m *Message) check(field func(string) string) error {
 	switch m.Role {
 	case System, Developer, User, Assistant, Tool:
 	default:
 		return refuse(field("Role"), "is %q, want system, developer, user, assistant or tool", m.Role)
 	}
-	if m.Name != "" && m.Role != User && m.Role != Tool {
-		return refuse(field("Name"), "is for messages of users and tools")
-	}
-	if m.Name != "" {
-		if err := checkName(field("Name"), m.Name); err != nil {
-			return err
-		}
+	// Only a user's name becomes part of a header as it is.
+	if m.Role == User && (utf8.RuneCountInString(m.Name) > maxNameBytes || strings.ContainsFunc(m.Name, notInName)) {
+		return refuse(field("Name"), `is %q, want 1 to %d letters, digits, "_", "-" or "."`, m.Name, maxNameBytes)
 	}
 	if m.Role != Assistant && (m.Reasoning != "" || len(m.ToolCalls) > 0) {
 		return refuse(field("Role"), "is %q, but Reasoning and ToolCalls are the assistant's", m.Role)
@@ -162,12 +174,12 @@ func (m *Message) check(field func(string) string) error {
 	if m.Role != Tool && m.ToolCallID != "" {
 		return refuse(field("ToolCallID"), "is for messages of tools")
 	}
-	for j, call := range m.ToolCalls {
-		if err := checkName(field(fmt.Sprintf("ToolCalls[%d].Name", j)), call.Name); err != nil {
-			return err
-		}
-	}
 	return nil
+}
+
+// notInName reports characters that OpenAI's API refuses in names of users: they would break a header.
+func notInName(c rune) bool {
+	return unicode.IsSpace(c) || unicode.IsControl(c) || c == utf8.RuneError || strings.ContainsRune("<|>/\\", c)
 }
 
 // appendAssistant writes an assistant's message as harmony has it: reasoning, then the answer, or what the user may read before

@@ -53,6 +53,40 @@ func TestPrompt(t *testing.T) {
 				"<|start|>functions.g to=assistant<|channel|>commentary<|message|>2<|end|><|start|>assistant",
 		},
 		{
+			"NamesOfAssistantAndInstructions", Request{Messages: []Message{
+				{Role: System, Content: "A", Name: "example user"}, {Role: User, Content: "1", Name: "Zoë"}, {Role: Assistant, Content: "A1", Name: "bob"}, {Role: User, Content: "2"},
+			}},
+			system("medium", "", "2025-06-28") + "<|start|>developer<|message|># Instructions\n\nA<|end|><|start|>user:Zoë<|message|>1<|end|>" +
+				"<|start|>assistant<|channel|>final<|message|>A1<|end|><|start|>user<|message|>2<|end|><|start|>assistant",
+		},
+		{
+			"CallsOfAnyName", Request{Messages: []Message{
+				{Role: User, Content: "1"}, {Role: Assistant, ToolCalls: []ToolCall{{"x", "list()", "{}"}, {"y", "$lookup", ""}, {"z", "", "é"}}},
+				{Role: Tool, ToolCallID: "x", Content: "2"}, {Role: Tool, ToolCallID: "z", Content: "3"}, {Role: Tool, Name: "naïve", Content: "4"},
+			}},
+			system("medium", "", "2025-06-28") + "<|start|>user<|message|>1<|end|>" +
+				"<|start|>assistant to=functions.list__<|channel|>commentary <|constrain|>json<|message|>{}<|call|>" +
+				"<|start|>assistant to=functions._lookup<|channel|>commentary <|constrain|>json<|message|><|call|>" +
+				"<|start|>assistant to=functions._<|channel|>commentary <|constrain|>json<|message|>é<|call|>" +
+				"<|start|>functions.list__ to=assistant<|channel|>commentary<|message|>2<|end|>" +
+				"<|start|>functions._ to=assistant<|channel|>commentary<|message|>3<|end|>" +
+				"<|start|>functions.na_ve to=assistant<|channel|>commentary<|message|>4<|end|><|start|>assistant",
+		},
+		{
+			"ResultsOfCallsWithOneID", Request{Messages: []Message{
+				{Role: User, Content: "1"}, {Role: Assistant, ToolCalls: []ToolCall{{"c", "f", "{}"}, {"c", "g", "{}"}}},
+				{Role: Tool, ToolCallID: "c", Content: "F"}, {Role: Tool, ToolCallID: "c", Content: "G"},
+				{Role: Assistant, ToolCalls: []ToolCall{{"c", "h", "{}"}}}, {Role: Tool, ToolCallID: "c", Content: "H"},
+			}},
+			system("medium", "", "2025-06-28") + "<|start|>user<|message|>1<|end|>" +
+				"<|start|>assistant to=functions.f<|channel|>commentary <|constrain|>json<|message|>{}<|call|>" +
+				"<|start|>assistant to=functions.g<|channel|>commentary <|constrain|>json<|message|>{}<|call|>" +
+				"<|start|>functions.f to=assistant<|channel|>commentary<|message|>F<|end|>" +
+				"<|start|>functions.g to=assistant<|channel|>commentary<|message|>G<|end|>" +
+				"<|start|>assistant to=functions.h<|channel|>commentary <|constrain|>json<|message|>{}<|call|>" +
+				"<|start|>functions.h to=assistant<|channel|>commentary<|message|>H<|end|><|start|>assistant",
+		},
+		{
 			"NoTools", Request{Messages: []Message{{Role: User, Content: "1"}}, Tools: []Function{{Name: "f"}}, ToolChoice: ToolChoice{Mode: ChoiceNone}},
 			system("medium", "", "2025-06-28") + "<|start|>user<|message|>1<|end|><|start|>assistant",
 		},

@@ -1,6 +1,9 @@
 package chat
 
 import (
+	"strings"
+	"unicode"
+
 	"gossamer/runtime/engine"
 	"gossamer/runtime/harmony"
 	"gossamer/runtime/sample"
@@ -19,30 +22,75 @@ type reader struct {
 	silent    bool // send has returned false
 	stopped   bool // a stop string was found
 	inMessage bool
-	kind      harmony.Kind // of the message
-	separate  bool         // the message is not the first one of its kind: a blank line goes before its text
-	reasoned  bool         // there has been reasoning
-	spoken    bool         // there has been content
+	undecided bool            // the end of the message tells what it is: its text is held back
+	kind      harmony.Kind    // of the message
+	held      strings.Builder // text of the message that is not sent yet: undecided, or white space at its beginning
+	marked    bool            // the last token was <|message|>
+	begun     bool            // it is known where the message's text begins
+	said      bool            // text of the message is out
+	separate  bool            // the message is not the first one of its kind: a blank line goes before its text
+	reasoned  bool            // there has been reasoning
+	spoken    bool            // there has been content
 	stop      stopper
 	arguments argumentStream
 	calls     int // begun
+	tokens    int // since the one that began the message
 	reasoning int // tokens
 
 	pending   []TokenLogprob // of tokens whose text is not sent yet
 	unclaimed int            // bytes sent that no token was sent with; negative where a token is ahead of its text
 }
 
+// newReader returns a reader of the reply to a request.
+func (c *Completer) newReader(r *Request, p *prompt, send func(Event) bool) *reader {
+	return &reader{
+		tok:      c.tok,
+		parser:   harmony.NewParser(c.tok, harmony.ParserOptions{Begin: p.begin, Tools: p.tools}),
+		names:    p.names,
+		callID:   c.callID,
+		logprobs: r.Logprobs,
+		send:     send,
+		stop:     stopper{stops: r.Stop},
+	}
+}
+
 // push takes a token; false ends the reply.
 func (r *reader) push(t engine.Token) bool {
-	reasoning := r.inMessage && r.kind == harmony.Reasoning
-	if r.logprobs && r.inMessage && r.content() && r.tok.Bytes(t.ID) != nil {
+	r.marked = t.ID == tokenizer.Message
+	switch {
+	case !r.logprobs:
+	case r.marked && !r.inMessage: // what came before was a header
+		r.pending = nil
+	case r.tok.Bytes(t.ID) != nil && (!r.inMessage || r.content()):
 		r.pending = append(r.pending, r.logprob(t))
 	}
+	r.tokens++
 	r.events(r.parser.Push(t.ID))
-	if reasoning || r.inMessage && r.kind == harmony.Reasoning {
-		r.reasoning++
-	}
 	return !r.silent && !r.stopped
+}
+
+// finish ends the reply as the engine says, and returns the reason.
+func (r *reader) finish(result *engine.Result) FinishReason {
+	reason := FinishCancelled
+	switch result.Finish {
+	case engine.FinishStop:
+		r.close(result.StopID)
+		reason = FinishReason(r.parser.FinishReason())
+	case engine.FinishLength:
+		r.close(harmony.NoToken)
+		reason = FinishLength
+	case engine.FinishCaller:
+		reason = FinishStop
+	case engine.FinishCancelled:
+		r.close(harmony.NoToken)
+	}
+	switch {
+	case r.stopped && r.calls > 0: // they are complete, since content follows them
+		return FinishToolCalls
+	case r.stopped: // perhaps only by the text that the end released
+		return FinishStop
+	}
+	return reason
 }
 
 // close ends the reply: by the token stop, or by none.
@@ -63,24 +111,44 @@ func (r *reader) events(events []harmony.Event) {
 		}
 		switch e.Kind {
 		case harmony.MessageStart:
+			r.inMessage, r.undecided, r.begun, r.said, r.tokens = true, e.Undecided, r.marked, false, 1
+			r.held.Reset()
 			r.start(&e.Header)
 		case harmony.TextDelta:
-			r.text(e.Text)
+			r.skipHeader(len(e.Text))
+			if r.undecided {
+				r.held.WriteString(e.Text)
+			} else {
+				r.text(e.Text)
+			}
 		case harmony.MessageEnd:
-			r.end()
+			if r.undecided {
+				text := r.held.String()
+				r.held.Reset()
+				r.undecided = false
+				r.start(&e.Header)
+				if text != "" {
+					r.text(text)
+				}
+			}
+			r.end(e.Stop)
 		}
 	}
 }
 
-// content reports whether the message is for the user.
-func (r *reader) content() bool { return r.kind == harmony.Answer || r.kind == harmony.Preamble }
+// content reports whether the message is for the user, as far as is known.
+func (r *reader) content() bool {
+	return r.undecided || r.kind == harmony.Answer || r.kind == harmony.Preamble
+}
 
+// start begins a message, unless its header is not certain.
 func (r *reader) start(h *harmony.Header) {
-	r.inMessage, r.kind = true, h.Kind()
+	r.kind = h.Kind()
 	if r.kind == harmony.Other {
 		r.kind = harmony.Reasoning // the model writes in another role's name: the text is shown as reasoning
 	}
 	switch {
+	case r.undecided:
 	case r.kind == harmony.ToolCall:
 		r.arguments = argumentStream{}
 		r.emit(ToolCallStart{Index: r.calls, ID: r.callID(), Name: r.names.give(h)})
@@ -93,48 +161,68 @@ func (r *reader) start(h *harmony.Header) {
 }
 
 func (r *reader) text(text string) {
-	switch r.kind {
-	case harmony.ToolCall:
+	if r.kind == harmony.ToolCall {
 		r.callDelta(r.arguments.write(text))
-	case harmony.Reasoning:
-		r.reasoned = true
-		r.emit(ReasoningDelta{r.separated(text)})
-	case harmony.Answer:
-		out, done := r.stop.write(text)
-		r.say(out)
-		r.stopped = done
-	default:
-		r.say(text)
+		return
 	}
+	if r.kind == harmony.Reasoning {
+		if r.separate {
+			text, r.separate = "\n\n"+text, false
+		}
+		r.reasoned = true
+		r.emit(ReasoningDelta{text})
+		return
+	}
+	if r.kind == harmony.Preamble && !r.said {
+		trimmed := strings.TrimLeftFunc(text, unicode.IsSpace)
+		r.claim(len(text) - len(trimmed))
+		if text = trimmed; text == "" {
+			return
+		}
+	}
+	if r.separate {
+		separator := r.stop.separator()
+		text, r.separate = separator+text, false
+		r.unclaimed -= len(separator)
+	}
+	out, done := r.stop.write(text)
+	r.stopped = done
+	r.say(out)
 }
 
-func (r *reader) end() {
+// end ends the message, at the token stop.
+func (r *reader) end(stop int32) {
 	switch r.kind {
 	case harmony.ToolCall:
-		r.callDelta(r.arguments.flush())
-	case harmony.Answer:
-		r.say(r.stop.flush())
+		if stop != harmony.NoToken || r.arguments.begun() { // else the call was cut off before its arguments
+			r.callDelta(r.arguments.flush())
+		}
+	case harmony.Reasoning:
+		r.reasoning += r.tokens
+	default:
+		if !r.stopped {
+			r.say(r.stop.flush())
+		}
 	}
 	r.inMessage = false
 	r.pending, r.unclaimed = nil, 0
 }
 
+// say sends text for the user. A message of nothing but white space is not sent.
 func (r *reader) say(text string) {
+	if !r.said {
+		r.held.WriteString(text)
+		if strings.TrimSpace(text) == "" && !r.stopped {
+			return
+		}
+		text, r.said = r.held.String(), true
+		r.held.Reset()
+	}
 	if text == "" {
 		return
 	}
 	r.spoken = true
-	logprobs := r.claim(len(text))
-	r.emit(ContentDelta{r.separated(text), logprobs})
-}
-
-// separated puts a blank line between messages that the caller sees as one text.
-func (r *reader) separated(text string) string {
-	if r.separate {
-		r.separate = false
-		return "\n\n" + text
-	}
-	return text
+	r.emit(ContentDelta{text, r.claim(len(text))})
 }
 
 func (r *reader) callDelta(arguments string) {
@@ -157,6 +245,21 @@ func (r *reader) logprob(t engine.Token) TokenLogprob {
 
 func (r *reader) named(p sample.LogProb) TokenLogprob {
 	return TokenLogprob{ID: p.ID, Bytes: r.tok.Decode([]int32{p.ID}), LogProb: p.LogProb}
+}
+
+// skipHeader takes the tokens away that come before a message's first text, of n bytes: without <|message|> it is only now known
+// where that begins.
+func (r *reader) skipHeader(n int) {
+	if r.begun {
+		return
+	}
+	r.begun = true
+	first, size := len(r.pending), 0
+	for ; first > 0 && size < n; first-- {
+		size += len(r.pending[first-1].Bytes)
+	}
+	r.pending = r.pending[first:]
+	r.unclaimed += max(0, size-n) // space before the text
 }
 
 // claim returns the tokens that begin in the next n bytes of text.

@@ -24,16 +24,16 @@ const (
 type Message struct {
 	Role       Role
 	Content    string
-	Name       string     // of a user, or of the tool whose result this is (its ToolCallID tells as well)
+	Name       string     // of a user, or of the tool whose result this is (its ToolCallID tells as well); others' are not shown to the model
 	Reasoning  string     // of the assistant
 	ToolCalls  []ToolCall // of the assistant
-	ToolCallID string     // of the call that a tool's message answers
+	ToolCallID string     // of the call that a tool's message answers; several calls of one id are answered in their order
 }
 
 // ToolCall is the assistant's request that the caller runs a function and answers with a Tool message.
 type ToolCall struct {
 	ID        string
-	Name      string
+	Name      string // as the model wrote it, perhaps of no function
 	Arguments string // JSON as the model wrote it, normally an object; not checked
 }
 
@@ -88,7 +88,7 @@ type Request struct {
 	Date         string          // that the model is told, YYYY-MM-DD; "": today
 	MaxTokens    int             // of the reply, reasoning included; 0: what the context holds
 	Sampling     *sample.Params  // nil: sample.Recommended
-	Stop         []string        // the answer ends before the first of these; reasoning and calls are not searched
+	Stop         []string        // what is said to the user ends before the first of these; reasoning and calls are not searched
 
 	// Logprobs asks for the log probability of each token of the answer, and of the TopLogprobs most likely ones, 0 to 20.
 	Logprobs    bool

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"gossamer/runtime/sample"
@@ -18,14 +19,14 @@ func TestRefusedFields(t *testing.T) {
 		{"Messages[0].Role", func(r *Request) { r.Messages[0].Reasoning = "hm" }},
 		{"Messages[0].ToolCallID", func(r *Request) { r.Messages[0].ToolCallID = "x" }},
 		{"Messages[0].Name", func(r *Request) { r.Messages[0].Name = "a b" }},
-		{"Messages[1].Name", func(r *Request) { r.Messages = append(r.Messages, Message{Role: Assistant, Name: "a"}) }},
+		{"Messages[0].Name", func(r *Request) { r.Messages[0].Name = "a<|end|>" }},
 		{"Messages[1].ToolCallID", func(r *Request) { r.Messages = append(r.Messages, Message{Role: Tool, ToolCallID: "x"}) }},
 		{"Messages[1].ToolCallID", func(r *Request) { r.Messages = append(r.Messages, Message{Role: Tool}) }},
-		{"Messages[1].ToolCalls[0].Name", func(r *Request) {
-			r.Messages = append(r.Messages, Message{Role: Assistant, ToolCalls: []ToolCall{{}}})
-		}},
 		{"Tools[0].Name", func(r *Request) { r.Tools = []Function{{Name: "a b"}} }},
 		{"Tools[1].Name", func(r *Request) { r.Tools = []Function{{Name: "a"}, {Name: "a"}} }},
+		{"Tools", func(r *Request) {
+			r.Tools = []Function{{Name: "a", Description: strings.Repeat("x", maxToolBytes/2)}, {Name: "b", Description: strings.Repeat("x", maxToolBytes/2)}}
+		}},
 		{"ToolChoice.Mode", func(r *Request) { r.ToolChoice.Mode = ChoiceRequired }},
 		{"ToolChoice.Mode", func(r *Request) { r.ToolChoice.Mode = 9 }},
 		{"ToolChoice.Name", func(r *Request) { r.ToolChoice = ToolChoice{ChoiceNamed, "f"} }},

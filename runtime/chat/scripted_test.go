@@ -96,7 +96,7 @@ func script(t *testing.T, text string) (*Completer, *scripted) {
 }
 
 // completer makes a Completer on a fixed day that counts the calls of tools.
-func completer(t *testing.T, b engine.Backend) *Completer {
+func completer(t testing.TB, b engine.Backend) *Completer {
 	t.Helper()
 	e, err := engine.New(b, engine.Options{})
 	if err != nil {

@@ -1,11 +1,15 @@
 package chat
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // stopper ends a text before the first of some strings. It holds back what may yet become one of them.
 type stopper struct {
 	stops []string
 	held  string
+	said  string // the end of what is out: a stop string may begin before a flush and end after it
 }
 
 // write takes more text and returns what is certain to come before any stop string; done tells that one has been completed. The
@@ -13,17 +17,18 @@ type stopper struct {
 // divided.
 func (s *stopper) write(text string) (out string, done bool) {
 	s.held += text
+	all, from := s.said+s.held, len(s.said)
 	start, end := -1, 0
 	for _, stop := range s.stops {
-		if i := strings.Index(s.held, stop); i >= 0 {
+		if i := strings.Index(all, stop); i >= 0 {
 			if e := i + len(stop); start < 0 || e < end || e == end && i < start {
 				start, end = i, e
 			}
 		}
 	}
 	if start >= 0 {
-		out, s.held = s.held[:start], ""
-		return out, true
+		s.held = ""
+		return all[from:max(start, from)], true
 	}
 	keep := 0
 	for _, stop := range s.stops {
@@ -33,13 +38,31 @@ func (s *stopper) write(text string) (out string, done bool) {
 			}
 		}
 	}
-	out, s.held = s.held[:len(s.held)-keep], s.held[len(s.held)-keep:]
-	return out, false
+	return s.release(len(s.held) - keep), false
 }
 
 // flush returns what is held back: the text has ended.
-func (s *stopper) flush() string {
-	out := s.held
-	s.held = ""
+func (s *stopper) flush() string { return s.release(len(s.held)) }
+
+// release takes n bytes out of what is held back.
+func (s *stopper) release(n int) string {
+	out := s.held[:n]
+	s.held = s.held[n:]
+	longest := 0
+	for _, stop := range s.stops {
+		longest = max(longest, len(stop)-1)
+	}
+	s.said += out
+	s.said = s.said[max(0, len(s.said)-longest):]
 	return out
+}
+
+// separator returns what goes between two texts: a blank line, or less where that would complete a stop string.
+func (s *stopper) separator() string {
+	for _, separator := range []string{"\n\n", "\n", " "} {
+		if !slices.ContainsFunc(s.stops, func(stop string) bool { return strings.Contains(s.said+separator, stop) }) {
+			return separator
+		}
+	}
+	return ""
 }

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"gossamer/runtime/harmony"
@@ -15,6 +14,11 @@ const functionsPrefix = "functions."
 type toolNames struct {
 	given map[string]string // by the model's name
 	shown map[string]string // by the given name
+	next  map[string]int    // number of the next name, by the identifier that several names become
+}
+
+func newToolNames() *toolNames {
+	return &toolNames{given: map[string]string{}, shown: map[string]string{}, next: map[string]int{}}
 }
 
 // show returns the model's name of a function.
@@ -23,11 +27,12 @@ func (n *toolNames) show(name string) string {
 		return shown
 	}
 	shown := identifier(name)
-	for base, i := shown, 2; ; i++ {
+	for base := shown; ; {
 		if _, taken := n.given[shown]; !taken {
 			break
 		}
-		shown = fmt.Sprintf("%s_%d", base, i)
+		n.next[base]++
+		shown = fmt.Sprintf("%s_%d", base, n.next[base]+1)
 	}
 	n.given[shown], n.shown[name] = name, shown
 	return shown
@@ -52,7 +57,7 @@ func identifier(name string) string {
 		}
 		return '_'
 	}, name)
-	if id[0] >= '0' && id[0] <= '9' {
+	if id == "" || id[0] >= '0' && id[0] <= '9' {
 		return "_" + id
 	}
 	return id
@@ -69,23 +74,32 @@ func checkName(field, name string) error {
 	return nil
 }
 
+// maxToolBytes bounds the definitions of tools. Written as types with their indentation, nested schemas become up to 40 times longer.
+const maxToolBytes = 2 << 20
+
 // functions returns the tools as the model sees them.
 func (r *Request) functions(names *toolNames) ([]harmony.Function, error) {
 	var list []harmony.Function
+	defined := map[string]bool{}
+	size := 0
 	for i, f := range r.Tools {
+		if size += len(f.Name) + len(f.Description) + len(f.Parameters); size > maxToolBytes {
+			return nil, refuse("Tools", "are longer than %d bytes together: no context holds so much, leave some out", maxToolBytes)
+		}
 		field := fmt.Sprintf("Tools[%d]", i)
 		if err := checkName(field+".Name", f.Name); err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(r.Tools[:i], func(o Function) bool { return o.Name == f.Name }) {
+		if defined[f.Name] {
 			return nil, refuse(field+".Name", "%q is defined twice", f.Name)
 		}
+		defined[f.Name] = true
 		list = append(list, harmony.Function{Name: names.show(f.Name), Description: f.Description, Parameters: f.Parameters})
 	}
 	switch c := r.ToolChoice; {
 	case c.Mode < ChoiceAuto || c.Mode > ChoiceNamed:
 		return nil, refuse("ToolChoice.Mode", "%d is unknown", c.Mode)
-	case c.Mode == ChoiceNamed && !slices.ContainsFunc(r.Tools, func(f Function) bool { return f.Name == c.Name }):
+	case c.Mode == ChoiceNamed && !defined[c.Name]:
 		return nil, refuse("ToolChoice.Name", "%q is not among Tools", c.Name)
 	case c.Mode != ChoiceNamed && c.Name != "":
 		return nil, refuse("ToolChoice.Name", "is %q, but Mode is not ChoiceNamed", c.Name)

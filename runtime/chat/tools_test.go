@@ -11,7 +11,7 @@ import (
 
 // Names that the model was not trained on are shown as identifiers, each as one of its own, and calls get the given names back.
 func TestToolNames(t *testing.T) {
-	n := &toolNames{given: map[string]string{}, shown: map[string]string{}}
+	n := newToolNames()
 	for _, tt := range []struct{ given, shown string }{
 		{"get_weather", "get_weather"},
 		{"a-b", "a_b"},

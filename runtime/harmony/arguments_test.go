@@ -19,7 +19,9 @@ func TestArguments(t *testing.T) {
 		{`"{}"`, `"{}"`},
 		{`[1]`, `[1]`},
 		{`12`, `12`},
-		{``, ``},
+		{``, `{}`},
+		{" \n", `{}`},
+		{`null`, `{}`},
 	} {
 		if got := Arguments(c.in); got != c.want {
 			t.Errorf("Arguments(%s) = %s, want %s", c.in, got, c.want)

@@ -1,6 +1,7 @@
 package harmony
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,8 @@ func checkParser(t interface {
 	var carried, content strings.Builder
 	var messages []Message
 	var text *strings.Builder // of the current message
+	var header Header
+	var undecided bool
 	take := func(events []Event) {
 		for _, e := range events {
 			carried.WriteString(e.Text)
@@ -66,7 +69,7 @@ func checkParser(t interface {
 				if text != nil {
 					t.Fatalf("%v: a message starts in another", tokens)
 				}
-				text = new(strings.Builder)
+				text, header, undecided = new(strings.Builder), e.Header, e.Undecided
 			case TextDelta:
 				if e.Text == "" {
 					t.Fatalf("%v: an empty delta", tokens)
@@ -74,6 +77,12 @@ func checkParser(t interface {
 				text.WriteString(e.Text)
 				content.WriteString(e.Text)
 			case MessageEnd:
+				if e.Undecided {
+					t.Fatalf("%v: a message ends undecided", tokens)
+				}
+				if !undecided && e.Header != header {
+					t.Fatalf("%v: a message of %+v ends as one of %+v", tokens, header, e.Header)
+				}
 				messages = append(messages, NewText(e.Header, text.String()))
 				text = nil
 			}
@@ -82,15 +91,9 @@ func checkParser(t interface {
 	for _, token := range tokens {
 		take(p.Push(token))
 	}
-	if p.state == inHeader {
-		// What is understood of a header that never ended has no message to be carried by.
-		if h, text := p.readHeader(false); text == "" {
-			carried.WriteString(string(p.skipped) + h.raw)
-		}
-	} else if p.state == between {
-		carried.Write(p.skipped)
-	}
 	take(p.Close())
+	// What is understood of a header that never ended, and signs behind the last message, have no message to be carried by.
+	carried.WriteString(string(p.skipped) + string(p.stray))
 	if text != nil {
 		t.Fatalf("%v: a message did not end", tokens)
 	}
@@ -153,5 +156,57 @@ func FuzzParser(f *testing.F) {
 			tokens = append(tokens, pieces[int(b)%len(pieces)]...)
 		}
 		checkParser(t, tok, tokens, knownTools)
+	})
+}
+
+// FuzzSchema writes functions with any parameters: what is no schema is refused, the rest becomes a type, not much longer than its
+// nesting makes it.
+func FuzzSchema(f *testing.F) {
+	for _, c := range readCases[json.RawMessage](f, "harmony_render.json") {
+		var conversation struct {
+			Messages []struct {
+				Content json.RawMessage
+			}
+		}
+		if err := json.Unmarshal(c, &conversation); err != nil {
+			f.Fatal(err)
+		}
+		for _, m := range conversation.Messages {
+			content, err := decodeContent(m.Content)
+			if err != nil {
+				continue // cases of what the library refuses
+			}
+			for _, c := range content {
+				if d, ok := c.(*DeveloperContent); ok {
+					for _, ns := range d.Tools {
+						for _, function := range ns.Functions {
+							f.Add([]byte(function.Parameters))
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, seed := range []string{
+		`null`, `[]`, `{}`, `{"type":["string",1,"null"]}`, `{"oneOf":[{"oneOf":[{"default":1e400}]},{},1]}`, `{"type":"object","properties":[]}`,
+		`{"type":"object","properties":{"a\n":{"type":"array","items":{"type":"object","properties":{"b":{"enum":[1,"x"],"type":"string","default":"x"}}}}},"required":[1,"a\n"]}`,
+		strings.Repeat(`{"type":"array","items":`, 100) + `{}` + strings.Repeat(`}`, 100), strings.Repeat(`[`, 1000), `{"a":1,"a":2} `, `{}{}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, schema []byte) {
+		text, err := toolsSection([]Namespace{{Name: functions, Functions: []Function{{Name: "f", Parameters: schema}}}})
+		if err != nil {
+			return
+		}
+		if !strings.HasPrefix(text, "# Tools\n\n## functions\n\nnamespace functions {\n\ntype f = (") || !strings.HasSuffix(text, ") => any;\n\n} // namespace functions") {
+			t.Fatalf("%s becomes %s", schema, text)
+		}
+		if len(text) > 200+6*maxDepth*(len(schema)+1) {
+			t.Fatalf("%d bytes become %d", len(schema), len(text))
+		}
+		if again, err := toolsSection([]Namespace{{Name: functions, Functions: []Function{{Name: "f", Parameters: schema}}}}); err != nil || again != text {
+			t.Fatalf("%s becomes %s, then %s, %v", schema, text, again, err)
+		}
 	})
 }

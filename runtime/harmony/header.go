@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"gossamer/runtime/tokenizer"
 )
@@ -48,6 +49,7 @@ type headerReader struct {
 	done          bool            // all that follows is text
 	last          wordKind
 	wantRecipient bool // after "to="
+	namespace     bool // the recipient is "functions", and the name behind it missing so far
 }
 
 // wordKind tells what the previous word was, where the next one depends on it.
@@ -67,18 +69,53 @@ func (p *Parser) readHeader(complete bool) (headerText, string) {
 	runs := p.runs()
 	r := headerReader{options: &p.options, started: p.started, complete: complete, h: Header{Author: Author{Role: p.options.Role}}}
 	if !complete && !p.started && len(runs) == 1 {
-		words := strings.Fields(runs[0].text)
+		text := tokenizer.Valid(runs[0].text)
+		words := strings.Fields(text)
 		for len(words) > 0 && slices.Contains(channels(), words[0]) {
 			words = words[1:]
 		}
-		if r.lost = len(words) > 0 && strings.HasPrefix(words[0], "to="); !r.lost {
-			return headerText{Header: r.h}, tokenizer.Valid(runs[0].text)
+		switch r.lost = len(words) > 0 && strings.HasPrefix(words[0], "to="); {
+		case r.lost:
+		case r.isHeaderText(text, false):
+			return headerText{r.h, text}, ""
+		default:
+			return headerText{Header: r.h}, strings.TrimLeft(text, space)
 		}
 	}
 	for i, run := range runs {
 		r.run(run, i == len(runs)-1)
 	}
-	return headerText{r.h, r.raw.String()}, r.text.String()
+	r.endRecipient()
+	if text := r.text.String(); complete || !r.isHeaderText(text, false) {
+		return headerText{r.h, r.raw.String()}, text
+	}
+	return headerText{r.h, r.raw.String() + r.text.String()}, ""
+}
+
+// isHeaderText reports whether text consists of words that headers are made of, and signs; open says that its last word may go on.
+func (r *headerReader) isHeaderText(text string, open bool) bool {
+	found := false
+	for word, _, rest := cutWord(text); word != ""; word, _, rest = cutWord(rest) {
+		for word != "" {
+			word = strings.TrimLeftFunc(word, func(c rune) bool { return isNoise(string(c)) })
+			if word == "" || strings.HasPrefix(word, "to=") || r.isTool(word) {
+				found = found || word != ""
+				break
+			}
+			i := slices.IndexFunc(headerWords(), func(w string) bool { return strings.HasPrefix(word, w) })
+			if i < 0 {
+				begun := slices.ContainsFunc(append(headerWords(), "to=", functionsPrefix), func(w string) bool { return strings.HasPrefix(w, word) })
+				return begun && open && rest == ""
+			}
+			word, found = word[len(headerWords()[i]):], true
+		}
+	}
+	return found
+}
+
+// headerWords are roles, channels and content types.
+func headerWords() []string {
+	return append(channels(), string(Assistant), string(User), string(System), string(Developer), string(Tool), "json", "code")
 }
 
 func (r *headerReader) run(run run, last bool) {
@@ -136,9 +173,11 @@ func (r *headerReader) addText(before, text string) {
 	r.text.WriteString(text)
 }
 
+// space is what stands between the words of a header.
+const space = " \t\n\f\r\v"
+
 // cutWord returns the first word of s, and what is before and after it.
 func cutWord(s string) (word, before, after string) {
-	const space = " \t\n\f\r\v"
 	trimmed := strings.TrimLeft(s, space)
 	before = s[:len(s)-len(trimmed)]
 	if end := strings.IndexAny(trimmed, space); end >= 0 {
@@ -212,15 +251,55 @@ func (r *headerReader) channel(word string, at position) string {
 		}
 	}
 	rest := word[len(name):]
-	if name != "" {
+	inOrder := r.complete && isName(word) && (at.alone || strings.HasPrefix(at.next, "to=") || isContentType(at.next))
+	switch {
+	case name != "":
 		r.h.Channel, r.last = name, channelWord
-		if rest == "" || isNoise(rest) {
+		if rest = cutChannels(rest); rest == "" || inOrder && !startsWithUpper(rest) { // such as final_answer
 			return ""
 		}
-	} else if r.h.Channel == "" {
+	case inOrder && !isNoise(word) && !r.isTool(word):
+		r.h.Channel, r.last = word, channelWord
+		return ""
+	case !r.complete && at.alone && at.last && isBegun(word):
+		r.h.Channel = Analysis // there is nothing to be shown
+		return ""
+	case r.h.Channel == "":
 		r.h.Channel = Analysis
 	}
 	return r.anyWord(tokenizer.Channel, rest, at)
+}
+
+// isBegun reports whether a word is the beginning of a channel's name.
+func isBegun(word string) bool {
+	return slices.ContainsFunc(channels(), func(name string) bool { return strings.HasPrefix(name, word) })
+}
+
+// cutChannels takes signs and names of channels away that text begins with, as far as no prose begins there.
+func cutChannels(text string) string {
+	for rest := text; ; {
+		rest = strings.TrimLeftFunc(rest, func(c rune) bool { return isNoise(string(c)) })
+		if rest == "" {
+			return ""
+		}
+		i := slices.IndexFunc(channels(), func(c string) bool { return strings.HasPrefix(rest, c) && !goesOn(rest[len(c):]) })
+		if i < 0 {
+			return text
+		}
+		rest = rest[len(channels()[i]):]
+		text = rest
+	}
+}
+
+func startsWithUpper(text string) bool {
+	c, _ := utf8.DecodeRuneInString(text)
+	return unicode.IsUpper(c)
+}
+
+// goesOn reports whether text continues the word before it, without being a channel's name again.
+func goesOn(text string) bool {
+	c, _ := utf8.DecodeRuneInString(text)
+	return unicode.IsLower(c) && !slices.ContainsFunc(channels(), func(name string) bool { return strings.HasPrefix(text, name) })
 }
 
 // constrain reads the word after <|constrain|>.
@@ -243,22 +322,24 @@ func (r *headerReader) anyWord(marker int32, word string, at position) string {
 	r.last = otherWord
 	recipient, to := strings.CutPrefix(word, "to=")
 	switch {
-	case to && recipient == "":
+	case to && recipient == "", word == "to" && r.h.Recipient == "" && (at.next == "=" || strings.HasPrefix(at.next, "=") || r.isTool(at.next)):
 		r.wantRecipient = true
 		return ""
-	case to || r.wantRecipient:
+	case r.wantRecipient && word == "=":
+		return ""
+	case to || r.wantRecipient && !isContentType(word):
 		r.wantRecipient = false
 		if r.h.Recipient == "" {
 			r.setRecipient(recipient)
 			return ""
 		}
-		if r.h.Recipient == recipient {
+		if tool, _, ok := r.tool(recipient); r.h.Recipient == recipient || ok && r.h.Recipient == tool {
 			return ""
 		}
 	case marker == 0 && r.h.Channel == "" && (r.complete || r.lost) && slices.Contains(channels(), word):
 		r.h.Channel, r.last = word, channelWord
 		return ""
-	case last == channelWord && word == r.h.Channel:
+	case last == channelWord && cutChannels(word) == "" && !isNoise(word):
 		r.last = channelWord
 		return ""
 	case r.h.Recipient == "" && (r.complete || r.h.Channel != "") && r.isTool(word):
@@ -281,42 +362,20 @@ func (r *headerReader) anyWord(marker int32, word string, at position) string {
 	return word
 }
 
-// setRecipient takes a recipient as the model wrote it, or the tool that it must mean.
-func (r *headerReader) setRecipient(name string) {
-	name = strings.TrimRight(name, ":;,.!?>\"'")
-	r.last = recipientWord
-	for _, suffix := range []string{"", "json", "code"} {
-		base, ok := strings.CutSuffix(name, suffix)
-		if !ok {
-			continue
-		}
-		for _, tool := range []string{base, functionsPrefix + base} {
-			if slices.Contains(r.options.Tools, tool) {
-				r.h.Recipient = tool
-				if r.h.ContentType == "" {
-					r.h.ContentType = suffix
-				}
-				return
-			}
-		}
-	}
-	r.h.Recipient = name
-}
-
-func (r *headerReader) isTool(word string) bool {
-	return strings.HasPrefix(word, functionsPrefix) || slices.Contains(r.options.Tools, word)
-}
-
 func isContentType(word string) bool { return word == "json" || word == "code" }
 
 // isName reports whether a word can be the name of a tool or of a content type.
 func isName(word string) bool {
-	return !strings.ContainsFunc(word, func(c rune) bool {
-		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("._-/+:", c)
-	})
+	return !strings.ContainsFunc(word, func(c rune) bool { return !isNameRune(c) })
 }
 
-// isNoise reports whether a word says nothing.
-func isNoise(word string) bool {
-	return !strings.ContainsFunc(word, func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) })
+func isNameRune(c rune) bool {
+	return unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune("._-/+:", c)
+}
+
+// isNoise reports whether text says nothing: it has no letter or digit, and no symbol such as an emoji.
+func isNoise(text string) bool {
+	return !strings.ContainsFunc(text, func(c rune) bool {
+		return unicode.IsLetter(c) || unicode.IsNumber(c) || c > unicode.MaxASCII && unicode.IsSymbol(c)
+	})
 }

@@ -149,7 +149,7 @@ type Kind int
 
 const (
 	Other     Kind = iota // not the model's own: a message that it wrote in the name of somebody else
-	Reasoning             // analysis that is addressed to nobody
+	Reasoning             // analysis that is addressed to nobody, or a channel that nobody knows
 	Preamble              // commentary that is addressed to nobody: the user may read it before a call
 	Answer                // final, or no channel at all
 	ToolCall              // addressed to a function or a built-in tool, whatever the channel
@@ -162,12 +162,12 @@ func (h Header) Kind() Kind {
 		return Other
 	case h.isCall():
 		return ToolCall
-	case h.Channel == Analysis:
-		return Reasoning
+	case h.Channel == Final, h.Channel == "":
+		return Answer
 	case h.Channel == Commentary:
 		return Preamble
 	}
-	return Answer
+	return Reasoning
 }
 
 func (h Header) isCall() bool {

@@ -24,6 +24,9 @@ const (
 type Event struct {
 	Kind   EventKind
 	Header Header // of the message, in all its events
+	// Undecided says that the text may turn out to be something else than Header tells: the header of the MessageEnd counts.
+	// Never so in a MessageEnd.
+	Undecided bool
 	// Text is a delta's content, whole characters. In a MessageStart it is the header's text as the model wrote it, without
 	// the markers and without what became content: nothing that the model says is lost.
 	Text string
@@ -44,20 +47,27 @@ type ParserOptions struct {
 }
 
 // Parser reads what the model generates, one token at a time. It takes any sequence of tokens: it never fails and never loses
-// text. Well-formed messages are read as OpenAI's parser reads them (see StrictParser); for the others, where that one gives
-// up, the rules are:
+// text. Well-formed messages are read as OpenAI's parser reads them (see StrictParser), but for the last two rules; for the
+// others, where that one gives up, the rules are:
 //
 //   - Channels are analysis, commentary and final. The longest of them that a channel begins with is meant
-//     ("commentary?"); if there is none ("??"), analysis.
+//     ("commentary?"); if there is none, another name ("notes") stays as it is where the rest of the header is in order, and
+//     anything else ("??") means analysis.
+//   - A recipient that can only mean one of the tools that exist means it ("functions:list()").
 //   - In a header, these are understood: roles, the name of a tool before <|channel|>, channels, "to=" with a recipient, the
 //     bare name of a tool that exists, "json" and "code", one more word after a recipient, one word after <|constrain|>
 //     ("response" is ignored), words without a letter or digit, and the spaces between. All else is text.
 //   - If <|message|> follows, such text becomes an analysis message before the message itself. If it doesn't, because a message
-//     ends or has no header at all, it is the content; without any channel, of an answer.
-//   - Text after the end of a message begins another one, with or without <|start|>.
+//     ends or has no header at all, it is the content, unless it consists of words of a header only.
+//   - Text after the end of a message begins another one, with or without <|start|>. White space does not, nor do signs
+//     alone, unless nothing else is said to the user.
 //   - Ends where nothing has begun are ignored, as are headers that are begun again before they said anything but a role.
 //   - <|start|> in content ends the message; so does <|channel|> if one of the channels and <|message|> follow. Other markers
 //     in content are kept as text.
+//   - A message without a channel is the answer if it is the assistant's last, else analysis. Its MessageEnd comes when that
+//     is known.
+//   - A message with a recipient is no call if it is prose: on the final channel everything but a JSON object, without
+//     <|message|> what does not begin like one. Then it is a message of its channel, without recipient.
 type Parser struct {
 	tok     *tokenizer.Tokenizer
 	options ParserOptions
@@ -65,11 +75,17 @@ type Parser struct {
 	state    parserState
 	header   []int32 // tokens since <|start|> in inHeader, from <|channel|> on in maybeHeader
 	started  bool    // the header began with <|start|>
-	skipped  []byte  // text of headers that were begun again
+	skipped  []byte  // text of headers that came to nothing
+	stray    []byte  // signs between messages
 	current  Header
 	content  strings.Builder
 	stream   *tokenizer.Stream
 	headless bool // the content began without <|message|>
+
+	perhapsCall bool // the message has a recipient, but may be prose
+	waiting     bool // the message has ended, and is the answer if no other one follows
+	waitingStop int32
+	spoken      bool // something was said to the user, or a tool called
 
 	messages []Message
 	events   []Event
@@ -112,7 +128,10 @@ func (p *Parser) Close() []Event {
 	p.begin()
 	switch p.state {
 	case inHeader:
-		if _, text := p.readHeader(false); text != "" {
+		switch h, text := p.readHeader(false); {
+		case text == "", isNoise(text) && h.Channel == "" && h.Recipient == "":
+			p.skip(h.raw, text)
+		default:
 			p.startHeadless()
 			p.endMessage(NoToken)
 		}
@@ -122,6 +141,13 @@ func (p *Parser) Close() []Event {
 	case inContent:
 		p.endMessage(NoToken)
 	}
+	if sign, stop := strings.TrimSpace(string(p.stray)), p.stop; sign != "" && !p.spoken && !p.waiting {
+		p.stray = p.stray[:0]
+		p.startMessage(Header{Author: Author{Role: Assistant}}, "", true)
+		p.delta(sign)
+		p.endMessage(stop)
+	}
+	p.settle(false)
 	p.state = between
 	return p.events
 }
@@ -161,7 +187,8 @@ func (p *Parser) begin() {
 		p.options.Begin = nil
 		first := *h
 		first.Author.Role = p.options.Role
-		p.startMessage(first, "")
+		p.startMessage(first, "", false)
+		p.perhapsCall = false
 	}
 }
 
@@ -199,39 +226,17 @@ func (p *Parser) pushHeader(token int32) {
 	case token == tokenizer.Message:
 		h, text := p.readHeader(true)
 		if text != "" {
-			p.startMessage(Header{Author: Author{Role: Assistant}, Channel: Analysis}, "")
+			p.startMessage(Header{Author: Author{Role: Assistant}, Channel: Analysis}, "", false)
 			p.delta(text)
 			p.endMessage(NoToken)
 		}
-		p.startMessage(h.Header, h.raw)
+		p.startMessage(h.Header, h.raw, false)
 	case token == tokenizer.Start:
-		h, text := p.readHeader(false)
-		switch {
-		case text != "":
-			// More follows, so this cannot be the answer.
-			if h.Channel == "" {
-				h.Channel = Analysis
-			}
-			p.startMessage(h.Header, h.raw)
-			p.delta(text)
-			p.endMessage(token)
-		case h.isCall():
-			p.startMessage(h.Header, h.raw)
-			p.endMessage(token)
-		default:
-			p.skipped = append(p.skipped, h.raw...)
-		}
+		p.endHeader(token)
 		p.state, p.header, p.started, p.stop = inHeader, p.header[:0], true, NoToken
 	case isStop(token):
-		h, text := p.readHeader(false)
-		if text == "" && h.Channel == "" && h.Recipient == "" {
-			p.skipped = append(p.skipped, h.raw...)
-			p.state, p.stop = between, token
-			return
-		}
-		p.startMessage(h.Header, h.raw)
-		p.delta(text)
-		p.endMessage(token)
+		p.endHeader(token)
+		p.state, p.stop = between, token
 	default:
 		p.header = append(p.header, token)
 		if p.isContent() {
@@ -240,37 +245,86 @@ func (p *Parser) pushHeader(token int32) {
 	}
 }
 
+// endHeader ends what should have been a header at a token that is not <|message|>.
+func (p *Parser) endHeader(stop int32) {
+	h, text := p.readHeader(false)
+	switch {
+	case h.Channel == "" && h.Recipient == "" && isNoise(text), text == "" && stop == tokenizer.Start && !h.isCall():
+		p.skip(h.raw, text)
+	default:
+		p.startMessage(h.Header, h.raw, true)
+		p.delta(text)
+		p.endMessage(stop)
+	}
+}
+
+// skip keeps what has become no message, until there is one to go with.
+func (p *Parser) skip(raw, signs string) {
+	p.skipped = append(p.skipped, raw...)
+	p.stray = append(p.stray, signs...)
+}
+
 // startHeadless begins a message without <|message|>.
 func (p *Parser) startHeadless() {
 	h, text := p.readHeader(false)
-	p.startMessage(h.Header, h.raw)
-	p.headless = true
+	p.startMessage(h.Header, h.raw, true)
 	p.delta(text)
 }
 
-// startMessage begins a message. raw is the text that its header was read from.
-func (p *Parser) startMessage(h Header, raw string) {
-	p.state, p.headless, p.current = inContent, false, h
+// startMessage begins a message. raw is the text that its header was read from; headless says that <|message|> is missing.
+func (p *Parser) startMessage(h Header, raw string, headless bool) {
+	p.settle(h.Author.Role == Assistant)
+	p.state, p.headless, p.current = inContent, headless, h
+	p.perhapsCall = h.Kind() == ToolCall && (headless || h.Channel == Final)
 	p.content.Reset()
-	p.events = append(p.events, Event{Kind: MessageStart, Header: h, Text: string(p.skipped) + raw, Stop: NoToken})
-	p.skipped = p.skipped[:0]
+	p.events = append(p.events, Event{
+		Kind: MessageStart, Header: h, Undecided: p.undecided(), Text: string(p.skipped) + string(p.stray) + raw, Stop: NoToken,
+	})
+	p.skipped, p.stray = p.skipped[:0], p.stray[:0]
 }
+
+func (p *Parser) undecided() bool { return p.perhapsCall || p.withoutChannel() }
+
+// withoutChannel reports whether what follows the message tells what it is.
+func (p *Parser) withoutChannel() bool { return p.current.Channel == "" && p.current.Kind() == Answer }
 
 func (p *Parser) delta(text string) {
 	if text == "" {
 		return
 	}
 	p.content.WriteString(text)
-	p.events = append(p.events, Event{Kind: TextDelta, Header: p.current, Text: text, Stop: NoToken})
+	p.events = append(p.events, Event{Kind: TextDelta, Header: p.current, Undecided: p.undecided(), Text: text, Stop: NoToken})
 }
 
 func (p *Parser) endMessage(stop int32) {
 	p.delta(p.stream.Flush())
-	p.messages = append(p.messages, NewText(p.current, p.content.String()))
-	p.events = append(p.events, Event{Kind: MessageEnd, Header: p.current, Stop: stop})
+	if p.perhapsCall && !saysCall(p.current, p.content.String(), stop) {
+		p.current.Recipient, p.current.ContentType = "", ""
+	}
 	p.state, p.stop = between, stop
-	if p.current.Kind() == ToolCall {
+	p.waiting, p.waitingStop = true, stop
+	if !p.withoutChannel() {
+		p.settle(false)
+	}
+}
+
+// settle ends the message that waits, if there is one; more says that another message of the assistant follows.
+func (p *Parser) settle(more bool) {
+	if !p.waiting {
+		return
+	}
+	p.waiting = false
+	if more && p.withoutChannel() {
+		p.current.Channel = Analysis
+	}
+	p.messages = append(p.messages, NewText(p.current, p.content.String()))
+	p.events = append(p.events, Event{Kind: MessageEnd, Header: p.current, Stop: p.waitingStop})
+	switch p.current.Kind() {
+	case ToolCall:
 		p.calls++
+		p.spoken = true
+	case Answer, Preamble:
+		p.spoken = true
 	}
 }
 
@@ -284,7 +338,10 @@ func (p *Parser) pushContent(token int32) {
 	case token == tokenizer.Channel:
 		p.state, p.header = maybeHeader, append(p.header[:0], token)
 	case token == tokenizer.Message && p.headless:
-		p.headless = false
+		if p.headless = false; p.withoutChannel() { // the text was in front of a message
+			p.endMessage(NoToken)
+			p.startMessage(Header{Author: p.current.Author}, "", false)
+		}
 	default:
 		p.write(token)
 	}
@@ -353,8 +410,9 @@ func (p *Parser) isContent() bool {
 		return true
 	}
 	// Text where a message should begin. Headers that lost <|start|> or <|channel|> begin with one of few words.
-	text := strings.TrimLeft(runs[0].text, " ")
-	if p.started || len(runs) > 1 || text == "" {
+	text := strings.TrimLeft(runs[0].text, space)
+	r := headerReader{options: &p.options}
+	if p.started || len(runs) > 1 || isNoise(text) || r.isHeaderText(text, true) {
 		return false
 	}
 	for _, word := range slices.Concat(channels(), []string{string(Assistant), "to=", functionsPrefix}, p.options.Tools) {

@@ -182,6 +182,66 @@ func TestParser(t *testing.T) {
 			[]string{"assistant analysis: We look", "assistant analysis: a"}, FinishLength},
 		{"call without message token before the next start", `<|channel|>commentary to=functions.f<|start|>assistant<|channel|>final<|message|>a<|return|>`,
 			[]string{"assistant to=functions.f commentary: ", "assistant final: a"}, FinishToolCalls},
+		{"no header, more follows", `Thinking aloud.<|end|><|start|>assistant<|channel|>analysis<|message|>So.<|end|><|start|>assistant<|channel|>final<|message|>42.<|return|>`,
+			[]string{"assistant analysis: Thinking aloud.", "assistant analysis: So.", "assistant final: 42."}, FinishStop},
+		{"no channel, more follows", `<|message|>Thinking aloud.<|end|><|start|>assistant<|channel|>final<|message|>42.<|return|>`,
+			[]string{"assistant analysis: Thinking aloud.", "assistant final: 42."}, FinishStop},
+		{"no header, a call follows", `I look.<|start|>assistant to=functions.f<|channel|>commentary<|message|>{}<|call|>`,
+			[]string{"assistant analysis: I look.", "assistant to=functions.f commentary: {}"}, FinishToolCalls},
+		{"no header, somebody else's part follows", `Hi.<|end|><|start|>user<|message|>And you?<|end|>`,
+			[]string{"assistant: Hi.", "user: And you?"}, FinishLength},
+		{"no header, half a header follows", `Hi.<|end|><|start|>assistant<|channel|>fin`,
+			[]string{"assistant: Hi."}, FinishLength},
+		{"white space between messages", "<|channel|>analysis<|message|>a<|end|>\n <|end|>\n<|start|>assistant<|channel|>final<|message|>b<|return|>",
+			[]string{"assistant analysis: a", "assistant final: b"}, FinishStop},
+		{"white space before text without a header", "<|channel|>analysis<|message|>a<|end|>\n So it is.<|return|>",
+			[]string{"assistant analysis: a", "assistant: So it is."}, FinishStop},
+		{"white space alone", "\n <|return|>", nil, FinishStop},
+		{"signs between messages", "<|channel|>analysis<|message|>a<|end|>?<|end|> .<|start|>assistant<|channel|>final<|message|>b<|end|>?<|return|>",
+			[]string{"assistant analysis: a", "assistant final: b"}, FinishStop},
+		{"signs alone", "<|channel|>analysis<|message|>a<|end|>?!<|return|>", []string{"assistant analysis: a", "assistant: ?!"}, FinishStop},
+		{"signs behind text without a header", "Yes<|end|>.<|return|>", []string{"assistant: Yes"}, FinishStop},
+		{"an emoji alone", "👍<|end|>", []string{"assistant: 👍"}, FinishLength},
+		{"an emoji glued to the channel", "<|channel|>final👍<|return|>", []string{"assistant final: 👍"}, FinishStop},
+		{"words of a header alone", "<|channel|>analysis<|message|>a<|end|>assistant<|end|>commentary?<|end|><|start|>assistantfinal<|end|><|channel|>final<|message|>b<|return|>",
+			[]string{"assistant analysis: a", "assistant final: b"}, FinishStop},
+		{"channel written twice, no message token", `<|channel|>commentary?commentary?<|end|><|start|>assistant<|channel|>final<|message|>b<|return|>`,
+			[]string{"assistant commentary: ", "assistant final: b"}, FinishStop},
+		{"channel written three times, then prose", `<|channel|>final?final? final? The answer.<|return|>`,
+			[]string{"assistant final: The answer."}, FinishStop},
+		{"channel glued to a channel and prose", `<|channel|>analysisfinalThe answer.<|return|>`,
+			[]string{"assistant analysis: The answer."}, FinishStop},
+		{"channel glued to a word like it", `<|channel|>analysisfinally it is<|end|>`,
+			[]string{"assistant analysis: finally it is"}, FinishLength},
+		{"channel of a longer name", `<|channel|>final_answer<|message|>a<|end|><|channel|>commentary2 to=functions.f json<|message|>{}<|call|>`,
+			[]string{"assistant final: a", "assistant to=functions.f commentary json: {}"}, FinishToolCalls},
+		{"text before a message token", `Thinking aloud.<|message|>42.<|return|>`,
+			[]string{"assistant analysis: Thinking aloud.", "assistant: 42."}, FinishStop},
+		{"text before a header", `Thinking aloud.<|channel|>final<|message|>42.<|return|>`,
+			[]string{"assistant analysis: Thinking aloud.", "assistant final: 42."}, FinishStop},
+		{"recipient written twice in two ways", `<|start|>assistant to=functions.f<|channel|>commentary to="f" json<|message|>{}<|call|>`,
+			[]string{"assistant to=functions.f commentary json: {}"}, FinishToolCalls},
+		{"no header, a word of a header first", `tool use is allowed.<|return|>`,
+			[]string{"assistant: tool use is allowed."}, FinishStop},
+		{"content type, no message token", `<|channel|>final json<|return|>`, []string{"assistant final: "}, FinishStop},
+		{"unknown channel", `<|channel|>notes<|message|>x<|end|><|channel|>my_notes <|constrain|>json<|message|>y<|return|>`,
+			[]string{"assistant notes: x", "assistant my_notes <|constrain|>json: y"}, FinishStop},
+		{"unknown channel of a call", `<|channel|>tools to=functions.f json<|message|>{}<|call|>`,
+			[]string{"assistant to=functions.f tools json: {}"}, FinishToolCalls},
+		{"answer with a recipient", `<|channel|>final to=functions.f<|message|>Here is the file.<|return|>`,
+			[]string{"assistant final: Here is the file."}, FinishStop},
+		{"answer with a recipient and braces", `<|channel|>final to=functions.f<|message|>{x} is a set.<|call|>`,
+			[]string{"assistant final: {x} is a set."}, FinishStop},
+		{"call on final", `<|channel|>final to=functions.f<|message|>{"a":1}<|return|>`,
+			[]string{`assistant to=functions.f final: {"a":1}`}, FinishToolCalls},
+		{"call on final without arguments", `<|channel|>final to=functions.f<|message|><|call|>`,
+			[]string{`assistant to=functions.f final: `}, FinishToolCalls},
+		{"prose for arguments, no message token", `<|channel|>commentary to=functions.f Here is the file.<|call|>`,
+			[]string{"assistant commentary: Here is the file."}, FinishStop},
+		{"source text for arguments, no message token", `<|channel|>analysis to=python code print(1)<|call|>`,
+			[]string{"assistant to=python analysis code: print(1)"}, FinishToolCalls},
+		{"prose for arguments", `<|channel|>commentary to=functions.f<|message|>Here is the file.<|call|>`,
+			[]string{"assistant to=functions.f commentary: Here is the file."}, FinishToolCalls},
 		{"named user", `<|start|>user:alice<|message|>hi<|end|>`, []string{"user:alice: hi"}, FinishLength},
 	}
 	for _, c := range cases {
@@ -205,6 +265,68 @@ func TestParser(t *testing.T) {
 	}
 }
 
+// What can only mean one tool means it.
+func TestParserRecipients(t *testing.T) {
+	tok := load(t)
+	tools := []string{"functions.list", "functions.get_weather", "functions.a_b", "functions.ab", "functions.functions_of", "python"}
+	for _, c := range []struct{ written, want string }{
+		{`to="functions.list"`, "functions.list"},
+		{"to=`list`", "functions.list"},
+		{`to='functions.list()'`, "functions.list"},
+		{`to=functions.list()`, "functions.list"},
+		{`to=functions.list(path="x")`, "functions.list"},
+		{`to=functions:list`, "functions.list"},
+		{`to=functions::list`, "functions.list"},
+		{`to=functions/list`, "functions.list"},
+		{`to=functions.functions.list`, "functions.list"},
+		{`to=function.list`, "functions.list"},
+		{`to=tools.list`, "functions.list"},
+		{`to=functionslist`, "functions.list"},
+		{`to=functions.List`, "functions.list"},
+		{`to=functions.list;`, "functions.list"},
+		{`to=<functions.list>`, "functions.list"},
+		{`to==functions.list`, "functions.list"},
+		{`to = functions.list`, "functions.list"},
+		{`to =functions.list`, "functions.list"},
+		{`to functions.list`, "functions.list"},
+		{`to=functions list`, "functions.list"},
+		{`to=functions. list`, "functions.list"},
+		{`to= "functions.list"`, "functions.list"},
+		{`functions:list`, "functions.list"},
+		{`"functions.list"`, "functions.list"},
+		{`to=functions.listjson`, "functions.list"},
+		{`to=functions:listjson`, "functions.list"},
+		{`to=functions.getWeather`, "functions.get_weather"},
+		{`to=get-weather`, "functions.get_weather"},
+		{`to=functions.a_b`, "functions.a_b"},
+		{`to=functions.ab`, "functions.ab"},
+		{`to=functions.a-b`, "functions.a-b"}, // either
+		{`to=functions_of`, "functions.functions_of"},
+		{`to=python()`, "python"},
+		{`to=browser.list`, "browser.list"}, // another tool's
+		{`to="functions.other"`, "functions.other"},
+		{`to=functions`, "functions"},
+	} {
+		for _, header := range []string{"<|channel|>commentary %s<|message|>", "<|channel|>commentary %s <|constrain|>json<|message|>", "<|start|>assistant %s<|channel|>commentary json<|message|>"} {
+			p := NewParser(tok, ParserOptions{Tools: tools})
+			for _, token := range markup(t, tok, strings.ReplaceAll(header, "%s", c.written)+"{}<|call|>") {
+				p.Push(token)
+			}
+			p.Close()
+			if m := p.Messages(); len(m) != 1 || m[0].Recipient != c.want || m[0].Channel != Commentary || m[0].Text() != "{}" {
+				t.Errorf("%s, %s: %+v, want the recipient %s", header, c.written, m, c.want)
+			}
+		}
+	}
+	p := NewParser(tok, ParserOptions{Tools: []string{"functions.only"}})
+	for _, token := range markup(t, tok, "<|channel|>commentary to=functions json<|message|>{}<|call|>") {
+		p.Push(token)
+	}
+	if m := p.Messages(); len(m) != 1 || m[0].Recipient != "functions.only" {
+		t.Errorf("the namespace of a single function: %+v", m)
+	}
+}
+
 // A text without a header reaches the reader at once, not when it ends.
 func TestParserStreamsTextWithoutHeader(t *testing.T) {
 	tok := load(t)
@@ -219,7 +341,7 @@ func TestParserStreamsTextWithoutHeader(t *testing.T) {
 				}
 			}
 			whole := tok.Decode(tokens[:i+1])
-			if want := string(whole); utf8.Valid(whole) && strings.TrimSpace(want) != "" && got != want {
+			if want := strings.TrimLeft(string(whole), " "); utf8.Valid(whole) && want != "" && got != want {
 				t.Errorf("after %q the text is %q", want, got)
 			}
 		}

@@ -4,33 +4,38 @@
 //
 // # Requests
 //
-// [Decode] is strict: what it does not know, and what cannot be honoured, is refused by name. null counts as absent.
+// [Decode] refuses by name what cannot be honoured, and leaves out and names in [Request] what it does not know; [DecodeStrict]
+// refuses that too. null counts as absent. What a model wrote is never refused when it comes back.
 //
 //	model                          any string, for the caller to judge
 //	messages                       system, developer, user, assistant, tool; content is text, or parts of type text, which are
 //	                               joined by line breaks
+//	messages[].name                of a user, shown to the model; of others, not shown
 //	messages[].reasoning           of the assistant, also as reasoning_content: send it back while calls are in progress
 //	messages[].tool_calls, .tool_call_id
-//	tools                          functions; strict is refused, arguments are not enforced
+//	                               calls of any name; several calls of one id are answered in their order
+//	tools                          functions; strict is refused, arguments are not enforced; tools of other types are left out
 //	tool_choice                    none, auto, required, or a function
 //	parallel_tool_calls            either; the model makes one call at a time
 //	response_format                text; json_object and json_schema are shown to the model but not enforced, strict is refused
 //	reasoning_effort               low, medium, high; also as reasoning.effort
 //	temperature, top_p             1 if absent, as OpenAI recommends for the model; top_p 0 keeps the most likely token alone
-//	top_k, min_p                   0, which is off, if absent
+//	top_k, min_p                   0, which is off, if absent; top_k -1 is off too
 //	presence_penalty, frequency_penalty, repetition_penalty
 //	logit_bias                     by token id
 //	seed                           at random if absent
-//	stop                           a string or up to 16, of which none is in the answer; reasoning is not searched
-//	max_completion_tokens          reasoning included; also as max_tokens
+//	stop                           a string or up to 16, of which none is in the content; reasoning is not searched
+//	max_completion_tokens          reasoning included; also as max_tokens; -1 is no limit
 //	logprobs, top_logprobs         of the answer's tokens
-//	stream, stream_options         include_usage
-//	n, store, modalities, service_tier, verbosity
+//	stream, stream_options         include_usage; include_obfuscation has no effect
+//	n, modalities, service_tier, verbosity, background, truncation
 //	                               only with the value that means what happens anyway
-//	user, metadata, safety_identifier, prompt_cache_key, prompt_cache_options, prompt_cache_retention
-//	                               no effect: labels and hints
+//	user, metadata, store, safety_identifier, client_metadata, include, betas, reasoning.summary, cache_control,
+//	prompt_cache_key, prompt_cache_options, prompt_cache_retention; of messages annotations, parsed, tool_calls[].index
+//	                               no effect: labels, hints, and what replies have
 //
 // # Replies
 //
-// A reply has OpenAI's fields. In addition, messages and deltas have reasoning, and usage has [Timings].
+// A reply has OpenAI's fields. In addition, messages and deltas have reasoning, usage has [Timings], and ignored names the fields of
+// the request that were left out, in the first chunk of a streamed reply.
 package openai

@@ -28,6 +28,15 @@ func FuzzDecode(f *testing.F) {
 	path := regexp.MustCompile(`^[a-z_]+(\[\d+\])*(\.[a-z_]+(\[\d+\])*)*$`)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := Decode(data)
+		strict, refused := DecodeStrict(data)
+		switch field := (*FieldError)(nil); {
+		case refused == nil && (err != nil || len(r.Ignored) > 0 || strict.Ignored != nil):
+			t.Fatalf("read strictly it is %+v, else %+v, %v", strict, r, err)
+		case refused != nil && (strict != nil || !errors.As(refused, &field)):
+			t.Fatalf("%+v and error %v", strict, refused)
+		case refused != nil && err == nil && len(r.Ignored) == 0:
+			t.Fatalf("read strictly it is refused: %v", refused)
+		}
 		if err != nil {
 			if field := (*FieldError)(nil); r != nil || !errors.As(err, &field) {
 				t.Fatalf("%+v and error %v", r, err)

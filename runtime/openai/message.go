@@ -20,13 +20,13 @@ func decodeMessage(v value) (chat.Message, error) {
 	if err := text((*string)(&m.Role))(role); err != nil {
 		return m, err
 	}
-	known := fields{"role": ignored, "name": text(&m.Name), "content": content(&m.Content)}
+	known := fields{"role": noEffect, "name": text(&m.Name), "content": content(&m.Content), "cache_control": noEffect}
 	switch m.Role {
 	case chat.System, chat.Developer, chat.User:
 		return m, o.read(known, "content")
 	case chat.Tool:
 		known["tool_call_id"] = text(&m.ToolCallID)
-		return m, o.read(known, "content")
+		return m, o.read(known) // a tool may have nothing to say
 	case chat.Assistant:
 	default:
 		return m, role.refuse(codeValue, "is %q, want system, developer, user, assistant or tool", m.Role)
@@ -48,17 +48,23 @@ func decodeMessage(v value) (chat.Message, error) {
 			return err
 		})
 	}
-	known["parsed"] = ignored // which OpenAI's library adds to replies that it has put together
-	known["refusal"] = refused("give the text as content")
+	// What OpenAI's replies have, and what its library adds to those that it has put together.
+	known["annotations"], known["parsed"] = noEffect, noEffect
+	known["refusal"] = func(v value) error {
+		if string(v.raw) == `""` {
+			return nil
+		}
+		return refused("give the text as content")(v)
+	}
+	known["content"] = func(v value) error {
+		if string(v.raw) == "[]" { // as if it were absent
+			return nil
+		}
+		return content(&m.Content)(v)
+	}
 	known["audio"] = refused("the model reads text")
 	known["function_call"] = refused("it is deprecated: use tool_calls")
-	if err := o.read(known); err != nil {
-		return m, err
-	}
-	if _, ok := o.get("content"); !ok && m.Reasoning == "" && len(m.ToolCalls) == 0 {
-		return m, o.field("content").refuse(codeMissing, "is missing, and so are tool_calls")
-	}
-	return m, nil
+	return m, o.read(known)
 }
 
 // content stores text, or parts that are text, joined by line breaks.
@@ -84,7 +90,7 @@ func content(dst *string) func(value) error {
 				return err
 			}
 			var part string
-			err = o.read(fields{"type": ignored, "text": text(&part)}, "text")
+			err = o.read(fields{"type": noEffect, "text": text(&part), "cache_control": noEffect}, "text")
 			parts = append(parts, part)
 			return err
 		})
@@ -100,13 +106,14 @@ func content(dst *string) func(value) error {
 func decodeToolCall(v value) (chat.ToolCall, error) {
 	var c chat.ToolCall
 	err := v.readObject(fields{
-		"id":   text(&c.ID),
-		"type": only("function", "the model calls functions"),
+		"id":    text(&c.ID),
+		"index": noEffect, // of streamed calls that were put together
+		"type":  only("function", "the model calls functions"),
 		"function": func(v value) error {
 			return v.readObject(fields{
-				"name": text(&c.Name), "arguments": text(&c.Arguments), "parsed_arguments": ignored, // as parsed above
+				"name": text(&c.Name), "arguments": text(&c.Arguments), "parsed_arguments": noEffect, // as parsed above
 			}, "name", "arguments")
 		},
-	}, "id", "type", "function")
+	}, "id", "function")
 	return c, err
 }

@@ -16,7 +16,9 @@ type Request struct {
 	Model        string // as asked for, perhaps ""
 	Stream       bool   // the reply is to be sent in chunks
 	IncludeUsage bool   // with Stream: the last chunk tells the usage
-	Chat         chat.Request
+	// Ignored names what was left out, once each and without indices, such as "messages[].foo" or "tools[web_search]".
+	Ignored []string
+	Chat    chat.Request
 }
 
 // MaxBytes is the largest request that Decode reads. A full context is much smaller.
@@ -25,10 +27,24 @@ const MaxBytes = 16 << 20
 // maxDepth bounds the nesting of JSON; schemas of tools are rendered recursively.
 const maxDepth = 128
 
-// Decode reads the JSON of a request. What is wrong with it, unknown or not supported is a *FieldError. Rules that need the model
-// or the whole conversation are left to package chat, whose errors [Error] gives the same form.
+// Decode reads the JSON of a request. What is wrong with it or not supported is a *FieldError; what is unknown is left out, and
+// named in the Request. Rules that need the model or the whole conversation are left to package chat, whose errors [Error] gives the
+// same form.
 func Decode(data []byte) (*Request, error) {
-	var body value
+	ignored := &ignoredFields{}
+	r, err := decode(data, ignored)
+	if err != nil {
+		return nil, err
+	}
+	r.Ignored = ignored.names
+	return r, nil
+}
+
+// DecodeStrict is Decode, but refuses what is unknown.
+func DecodeStrict(data []byte) (*Request, error) { return decode(data, nil) }
+
+func decode(data []byte, ignored *ignoredFields) (*Request, error) {
+	body := value{ignored: ignored}
 	switch {
 	case len(data) > MaxBytes:
 		return nil, body.refuse(codeTooLarge, "the request has %d bytes, want at most %d", len(data), MaxBytes)
@@ -77,6 +93,9 @@ func decodeRequest(body value) (*Request, error) {
 		}
 	}
 	maxTokens := func(v value) error {
+		if v.isNone() {
+			return nil
+		}
 		n, err := v.integer(1, math.MaxInt32)
 		if err == nil && c.MaxTokens != 0 && c.MaxTokens != int(n) {
 			return v.refuse(codeValue, "max_tokens and max_completion_tokens differ: the latter is enough")
@@ -115,8 +134,10 @@ func decodeRequest(body value) (*Request, error) {
 		},
 		"tools": func(v value) error {
 			return v.array(func(v value) error {
-				f, err := decodeTool(v)
-				c.Tools = append(c.Tools, f)
+				f, known, err := decodeTool(v)
+				if known {
+					c.Tools = append(c.Tools, f)
+				}
 				return err
 			})
 		},
@@ -130,7 +151,7 @@ func decodeRequest(body value) (*Request, error) {
 			return err
 		},
 		"reasoning_effort":      effort,
-		"reasoning":             func(v value) error { return v.readObject(fields{"effort": effort}) },
+		"reasoning":             func(v value) error { return v.readObject(fields{"effort": effort, "summary": noEffect}) },
 		"max_tokens":            maxTokens,
 		"max_completion_tokens": maxTokens,
 		"stop": func(v value) (err error) {
@@ -149,9 +170,12 @@ func decodeRequest(body value) (*Request, error) {
 			return nil
 		},
 		"top_k": func(v value) error {
+			c.Sampling = &sampling
+			if v.isNone() {
+				return nil
+			}
 			k, err := v.integer(0, math.MaxInt32)
 			sampling.TopK = int(k)
-			c.Sampling = &sampling
 			return err
 		},
 		"min_p":              number(&sampling.MinP, 0, 1),
@@ -180,7 +204,7 @@ func decodeRequest(body value) (*Request, error) {
 		"stream_options": func(v value) error {
 			return v.readObject(fields{
 				"include_usage":       flag(&r.IncludeUsage),
-				"include_obfuscation": never("chunks are not padded"),
+				"include_obfuscation": flag(new(bool)), // chunks are never padded
 			})
 		},
 
@@ -191,7 +215,9 @@ func decodeRequest(body value) (*Request, error) {
 			}
 			return err
 		},
-		"store": never("nothing is stored"),
+		"store":      flag(new(bool)), // nothing is stored
+		"background": never("the reply comes at once"),
+		"truncation": only("disabled", "shorten the messages"),
 		"modalities": func(v value) error {
 			return v.array(only("text", "the model writes text"))
 		},
@@ -210,8 +236,12 @@ func decodeRequest(body value) (*Request, error) {
 		"functions":          refused("it is deprecated: use tools"),
 		"function_call":      refused("it is deprecated: use tool_choice"),
 
-		"user": ignored, "metadata": ignored, "safety_identifier": ignored,
-		"prompt_cache_key": ignored, "prompt_cache_options": ignored, "prompt_cache_retention": ignored,
+		"conversation": refused("give the messages"),
+		"prompt":       refused("give the messages"),
+
+		"user": noEffect, "metadata": noEffect, "safety_identifier": noEffect, "client_metadata": noEffect, "include": noEffect,
+		"betas": noEffect, "cache_control": noEffect,
+		"prompt_cache_key": noEffect, "prompt_cache_options": noEffect, "prompt_cache_retention": noEffect,
 	}, "messages"); err != nil {
 		return nil, err
 	}
@@ -256,6 +286,9 @@ func decodeLogitBias(v value) (map[int32]float32, error) {
 	}
 	biases := map[int32]float32{}
 	for i, name := range o.names {
+		if o.values[i].isNull() {
+			continue
+		}
 		id, err := strconv.ParseInt(name, 10, 32)
 		if err != nil || id < 0 || strconv.FormatInt(id, 10) != name {
 			return nil, o.values[i].refuse(codeValue, "is not the id of a token")
@@ -267,21 +300,35 @@ func decodeLogitBias(v value) (map[int32]float32, error) {
 	return biases, nil
 }
 
-// decodeTool reads an element of tools.
-func decodeTool(v value) (chat.Function, error) {
-	var f chat.Function
-	err := v.readObject(fields{
-		"type": only("function", "define a function"),
+// decodeTool reads an element of tools. Tools that others host are left out.
+func decodeTool(v value) (f chat.Function, known bool, err error) {
+	o, err := v.object()
+	if err != nil {
+		return f, false, err
+	}
+	if kind, ok := o.get("type"); ok && v.ignored != nil {
+		name, err := kind.text()
+		if err != nil {
+			return f, false, err
+		}
+		if name != "function" {
+			v.ignored.add("tools[" + name + "]")
+			return f, false, nil
+		}
+	}
+	return f, true, o.read(fields{
+		"type":          only("function", "define a function"),
+		"cache_control": noEffect,
 		"function": func(v value) error {
 			return v.readObject(fields{
-				"name":        text(&f.Name),
-				"description": text(&f.Description),
-				"parameters":  schema(&f.Parameters),
-				"strict":      never("arguments cannot be enforced: leave it out and check them"),
+				"name":          text(&f.Name),
+				"description":   text(&f.Description),
+				"parameters":    schema(&f.Parameters),
+				"strict":        never("arguments cannot be enforced: leave it out and check them"),
+				"cache_control": noEffect,
 			}, "name")
 		},
 	}, "type", "function")
-	return f, err
 }
 
 // schema stores a JSON schema as it is: the order of its properties is part of the prompt.
@@ -335,14 +382,14 @@ func decodeFormat(v value) (*chat.ResponseFormat, error) {
 	}
 	switch name {
 	case "text":
-		return nil, o.read(fields{"type": ignored})
+		return nil, o.read(fields{"type": noEffect})
 	case "json_object":
 		f := &chat.ResponseFormat{Name: "json_object", Schema: json.RawMessage(`{"type":"object"}`)}
-		return f, o.read(fields{"type": ignored})
+		return f, o.read(fields{"type": noEffect})
 	case "json_schema":
 		f := &chat.ResponseFormat{}
 		return f, o.read(fields{
-			"type": ignored,
+			"type": noEffect,
 			"json_schema": func(v value) error {
 				return v.readObject(fields{
 					"name":        text(&f.Name),

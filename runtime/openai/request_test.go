@@ -2,6 +2,7 @@ package openai
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -119,15 +120,40 @@ func TestDecode(t *testing.T) {
 			"what would happen anyway",
 			body(`,"n":1,"store":false,"modalities":["text"],"service_tier":"auto","verbosity":"medium","parallel_tool_calls":false`), hi(nil),
 		},
+		{
+			"what clients of local servers send",
+			body(`,"max_tokens":-1,"max_completion_tokens":-1,"cache_control":{"type":"ephemeral"},"stream":true,"stream_options":{"include_obfuscation":true},"store":true`),
+			hi(func(r *Request) { r.Stream = true }),
+		},
+		{"no limit", body(`,"top_k":-1`), sampled(func(*sample.Params) {})},
+		{"null biases", body(`,"logit_bias":{"5":null,"6":1}`), sampled(func(p *sample.Params) { p.LogitBias = map[int32]float32{6: 1} })},
+		{"what has no effect", body(`,"reasoning":{"summary":"auto"},"truncation":"disabled","background":false,"client_metadata":{},"include":[],"betas":["b"]`), hi(nil)},
+		{
+			"replies of other servers",
+			`{"messages":[{"role":"system","content":"a","name":"b c"},{"role":"assistant","name":"d","content":null,"annotations":[],"refusal":null,"audio":null,"function_call":null,"tool_calls":null},` +
+				`{"role":"assistant","content":[],"refusal":"","tool_calls":[{"index":0,"id":"a","function":{"name":"list()","arguments":"{}"}}]},{"role":"assistant"},` +
+				`{"role":"tool","tool_call_id":"a","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}],"cache_control":null},` +
+				`{"role":"tool","tool_call_id":"a","content":null}]}`,
+			messages(
+				chat.Message{Role: chat.System, Content: "a", Name: "b c"},
+				chat.Message{Role: chat.Assistant, Name: "d"},
+				chat.Message{Role: chat.Assistant, ToolCalls: []chat.ToolCall{{ID: "a", Name: "list()", Arguments: "{}"}}},
+				chat.Message{Role: chat.Assistant},
+				chat.Message{Role: chat.Tool, ToolCallID: "a", Content: "x"},
+				chat.Message{Role: chat.Tool, ToolCallID: "a"},
+			),
+		},
 		{"labels", body(`,"user":"u","metadata":{"a":"b"},"safety_identifier":"s","prompt_cache_key":"k","prompt_cache_retention":"24h"`), hi(nil)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Decode([]byte(tt.body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(&tt.want, got, cmpopts.IgnoreFields(sample.Params{}, "Seed")); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
+			for name, decode := range map[string]func([]byte) (*Request, error){"Decode": Decode, "DecodeStrict": DecodeStrict} {
+				got, err := decode([]byte(tt.body))
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if diff := cmp.Diff(&tt.want, got, cmpopts.IgnoreFields(sample.Params{}, "Seed")); diff != "" {
+					t.Errorf("%s (-want +got)\n%s", name, diff)
+				}
 			}
 		})
 	}
@@ -178,9 +204,6 @@ func TestDecodeRefuses(t *testing.T) {
 		{`[]`, FieldError{"", "invalid_type", "want an object"}},
 		{`{}`, FieldError{"messages", "missing_required_parameter", "is missing"}},
 		{`{"messages":null}`, FieldError{"messages", "missing_required_parameter", "is missing"}},
-		{body(`,"foo":1`), FieldError{"foo", "unknown_parameter", "is unknown"}},
-		{body(`,"foo":null`), FieldError{"foo", "unknown_parameter", "is unknown"}},
-		{body(`,"Model":"x"`), FieldError{"Model", "unknown_parameter", "is unknown"}},
 		{body(`,"model":"x","model":"y"`), FieldError{"model", "invalid_value", "is given twice"}},
 		{body(`,"model":1`), FieldError{"model", "invalid_type", "want a string"}},
 
@@ -192,7 +215,6 @@ func TestDecodeRefuses(t *testing.T) {
 		{message(`{"role":"robot"}`), FieldError{"messages[0].role", "invalid_value", `is "robot", want system, developer, user, assistant or tool`}},
 		{message(`{"role":"function","content":"x"}`), FieldError{"messages[0].role", "invalid_value", `is "function", want system, developer, user, assistant or tool`}},
 		{message(`{"role":"user"}`), FieldError{"messages[0].content", "missing_required_parameter", "is missing"}},
-		{message(`{"role":"assistant"}`), FieldError{"messages[0].content", "missing_required_parameter", "is missing, and so are tool_calls"}},
 		{message(`{"role":"user","content":1}`), FieldError{"messages[0].content", "invalid_type", "want a string or an array of parts"}},
 		{message(`{"role":"user","content":[]}`), FieldError{"messages[0].content", "invalid_value", "is empty"}},
 		{message(`{"role":"user","content":["x"]}`), FieldError{"messages[0].content[0]", "invalid_type", "want an object"}},
@@ -202,9 +224,6 @@ func TestDecodeRefuses(t *testing.T) {
 			message(`{"role":"user","content":[{"type":"text","text":"x"},{"image_url":{"url":"data:"},"type":"image_url"}]}`),
 			FieldError{"messages[0].content[1].type", "unsupported_value", `is "image_url", only "text" is supported: the model reads text`},
 		},
-		{message(`{"role":"user","content":"x","tool_calls":[]}`), FieldError{"messages[0].tool_calls", "unknown_parameter", "is unknown"}},
-		{message(`{"role":"user","content":"x","reasoning":"x"}`), FieldError{"messages[0].reasoning", "unknown_parameter", "is unknown"}},
-		{message(`{"role":"assistant","content":"x","tool_call_id":"a"}`), FieldError{"messages[0].tool_call_id", "unknown_parameter", "is unknown"}},
 		{
 			message(`{"role":"assistant","reasoning":"x","reasoning_content":"y"}`),
 			FieldError{"messages[0].reasoning_content", "invalid_value", "reasoning and reasoning_content differ: one of them is enough"},
@@ -226,7 +245,8 @@ func TestDecodeRefuses(t *testing.T) {
 		},
 
 		// Tools.
-		{body(`,"tools":[{"type":"web_search"}]`), FieldError{"tools[0].type", "unsupported_value", `is "web_search", only "function" is supported: define a function`}},
+		{body(`,"tools":[{"type":1}]`), FieldError{"tools[0].type", "invalid_type", "want a string"}},
+		{body(`,"tools":[{}]`), FieldError{"tools[0].type", "missing_required_parameter", "is missing"}},
 		{body(`,"tools":[{"type":"function"}]`), FieldError{"tools[0].function", "missing_required_parameter", "is missing"}},
 		{tool(`{}`), FieldError{"tools[0].function.name", "missing_required_parameter", "is missing"}},
 		{tool(`{"name":"f","parameters":[]}`), FieldError{"tools[0].function.parameters", "invalid_type", "want a JSON schema, an object"}},
@@ -263,13 +283,12 @@ func TestDecodeRefuses(t *testing.T) {
 		{body(`,"reasoning_effort":1`), FieldError{"reasoning_effort", "invalid_type", "want a string"}},
 		{body(`,"reasoning_effort":"minimal"`), FieldError{"reasoning_effort", "unsupported_value", `is "minimal", want low, medium or high`}},
 		{body(`,"reasoning":{"effort":"none"}`), FieldError{"reasoning.effort", "unsupported_value", `is "none", want low, medium or high`}},
-		{body(`,"reasoning":{"summary":"auto"}`), FieldError{"reasoning.summary", "unknown_parameter", "is unknown"}},
 		{
 			body(`,"reasoning_effort":"low","reasoning":{"effort":"high"}`),
 			FieldError{"reasoning.effort", "invalid_value", "reasoning_effort and reasoning.effort differ: one of them is enough"},
 		},
 		{body(`,"max_tokens":0`), FieldError{"max_tokens", "invalid_value", "is 0, want 1 to 2147483647"}},
-		{body(`,"max_tokens":-1`), FieldError{"max_tokens", "invalid_value", "is -1, want 1 to 2147483647"}},
+		{body(`,"max_tokens":-2`), FieldError{"max_tokens", "invalid_value", "is -2, want 1 to 2147483647"}},
 		{body(`,"max_tokens":1.5`), FieldError{"max_tokens", "invalid_type", "want an integer"}},
 		{body(`,"max_completion_tokens":99999999999999999999`), FieldError{"max_completion_tokens", "invalid_value", "is 99999999999999999999, want 1 to 2147483647"}},
 		{
@@ -283,17 +302,13 @@ func TestDecodeRefuses(t *testing.T) {
 		{body(`,"logprobs":true,"top_logprobs":21`), FieldError{"top_logprobs", "invalid_value", "is 21, want 0 to 20"}},
 		{body(`,"logprobs":3`), FieldError{"logprobs", "invalid_type", "want true or false"}},
 		{body(`,"stream_options":{"include_usage":true}`), FieldError{"stream_options", "invalid_value", "needs stream to be true"}},
-		{
-			body(`,"stream":true,"stream_options":{"include_obfuscation":true}`),
-			FieldError{"stream_options.include_obfuscation", "unsupported_value", "is not supported: chunks are not padded"},
-		},
 
 		// Sampling.
 		{body(`,"temperature":2.1`), FieldError{"temperature", "invalid_value", "is 2.1, want 0 to 2"}},
 		{body(`,"temperature":1e999`), FieldError{"temperature", "invalid_value", "is 1e999, want 0 to 2"}},
 		{body(`,"temperature":"1"`), FieldError{"temperature", "invalid_type", "want a number"}},
 		{body(`,"top_p":-0.1`), FieldError{"top_p", "invalid_value", "is -0.1, want 0 to 1"}},
-		{body(`,"top_k":-1`), FieldError{"top_k", "invalid_value", "is -1, want 0 to 2147483647"}},
+		{body(`,"top_k":-2`), FieldError{"top_k", "invalid_value", "is -2, want 0 to 2147483647"}},
 		{body(`,"presence_penalty":3`), FieldError{"presence_penalty", "invalid_value", "is 3, want -2 to 2"}},
 		{body(`,"repetition_penalty":0`), FieldError{"repetition_penalty", "invalid_value", "is 0, want 0.01 to 100"}},
 		{body(`,"seed":1e3`), FieldError{"seed", "invalid_type", "want an integer"}},
@@ -302,11 +317,14 @@ func TestDecodeRefuses(t *testing.T) {
 		{body(`,"logit_bias":{"007":1}`), FieldError{"logit_bias.007", "invalid_value", "is not the id of a token"}},
 		{body(`,"logit_bias":{"-1":1}`), FieldError{"logit_bias.-1", "invalid_value", "is not the id of a token"}},
 		{body(`,"logit_bias":{"5":101}`), FieldError{"logit_bias.5", "invalid_value", "is 101, want -100 to 100"}},
-		{body(`,"logit_bias":{"5":null}`), FieldError{"logit_bias.5", "invalid_type", "want a number"}},
 
 		// What cannot be honoured.
 		{body(`,"n":2`), FieldError{"n", "unsupported_value", "is 2, only 1 is supported: send the request again for another reply"}},
-		{body(`,"store":true`), FieldError{"store", "unsupported_value", "is not supported: nothing is stored"}},
+		{body(`,"store":1`), FieldError{"store", "invalid_type", "want true or false"}},
+		{body(`,"background":true`), FieldError{"background", "unsupported_value", "is not supported: the reply comes at once"}},
+		{body(`,"truncation":"auto"`), FieldError{"truncation", "unsupported_value", `is "auto", only "disabled" is supported: shorten the messages`}},
+		{body(`,"conversation":"c"`), FieldError{"conversation", "unsupported_value", "is not supported: give the messages"}},
+		{body(`,"prompt":{"id":"p"}`), FieldError{"prompt", "unsupported_value", "is not supported: give the messages"}},
 		{body(`,"modalities":["text","audio"]`), FieldError{"modalities[1]", "unsupported_value", `is "audio", only "text" is supported: the model writes text`}},
 		{body(`,"audio":{"voice":"alloy"}`), FieldError{"audio", "unsupported_value", "is not supported: the model writes text"}},
 		{body(`,"service_tier":"flex"`), FieldError{"service_tier", "unsupported_value", `is "flex", want auto or default`}},
@@ -316,14 +334,75 @@ func TestDecodeRefuses(t *testing.T) {
 		{body(`,"functions":[]`), FieldError{"functions", "unsupported_value", "is not supported: it is deprecated: use tools"}},
 		{body(`,"function_call":"auto"`), FieldError{"function_call", "unsupported_value", "is not supported: it is deprecated: use tool_choice"}},
 	} {
+		for name, decode := range map[string]func([]byte) (*Request, error){"Decode": Decode, "DecodeStrict": DecodeStrict} {
+			r, err := decode([]byte(tt.body))
+			got, ok := err.(*FieldError)
+			if !ok || r != nil {
+				t.Errorf("%s(%.200s): %+v, %v, want %v", name, tt.body, r, err, &tt.want)
+				continue
+			}
+			if diff := cmp.Diff(tt.want, *got); diff != "" {
+				t.Errorf("%s(%.200s) (-want +got)\n%s", name, tt.body, diff)
+			}
+		}
+	}
+}
+
+// What is unknown is left out and named, or refused where the request is read strictly.
+func TestUnknownFields(t *testing.T) {
+	message := func(m string) string { return `{"messages":[` + m + `]}` }
+	tool := `{"type":"function","function":{"name":"f","foo":1}}`
+	for _, tt := range []struct {
+		body    string
+		ignored []string
+		strict  FieldError
+	}{
+		{body(`,"foo":1,"bar":{"foo":1}`), []string{"foo", "bar"}, FieldError{"foo", "unknown_parameter", "is unknown"}},
+		{body(`,"Model":"x"`), []string{"Model"}, FieldError{"Model", "unknown_parameter", "is unknown"}},
+		{
+			message(`{"role":"user","content":"x","tool_calls":[],"foo":1},{"role":"user","content":[{"type":"text","text":"x","foo":1}],"foo":1}`),
+			[]string{"messages[].tool_calls", "messages[].foo", "messages[].content[].foo"}, FieldError{"messages[0].tool_calls", "unknown_parameter", "is unknown"},
+		},
+		{message(`{"role":"user","content":"x","reasoning":"x"}`), []string{"messages[].reasoning"}, FieldError{"messages[0].reasoning", "unknown_parameter", "is unknown"}},
+		{message(`{"role":"assistant","content":"x","tool_call_id":"a"}`), []string{"messages[].tool_call_id"}, FieldError{"messages[0].tool_call_id", "unknown_parameter", "is unknown"}},
+		{body(`,"tools":[` + tool + `]`), []string{"tools[].function.foo"}, FieldError{"tools[0].function.foo", "unknown_parameter", "is unknown"}},
+		{
+			body(`,"tools":[{"type":"web_search","x":1},` + tool + `,{"type":"mcp"}]`), []string{"tools[web_search]", "tools[].function.foo", "tools[mcp]"},
+			FieldError{"tools[0].type", "unsupported_value", `is "web_search", only "function" is supported: define a function`},
+		},
+		{
+			body(`,"tools":[{"type":"web_search"}]`), []string{"tools[web_search]"},
+			FieldError{"tools[0].type", "unsupported_value", `is "web_search", only "function" is supported: define a function`},
+		},
+		{body(`,"reasoning":{"foo":1}`), []string{"reasoning.foo"}, FieldError{"reasoning.foo", "unknown_parameter", "is unknown"}},
+		{body(`,"a b\r\nc":1`), []string{`"a b\r\nc"`}, FieldError{"a b\r\nc", "unknown_parameter", "is unknown"}},
+		{
+			body(`,"` + strings.Repeat("x", 100) + `":1`), []string{strings.Repeat("x", maxIgnoredBytes) + "..."},
+			FieldError{strings.Repeat("x", 100), "unknown_parameter", "is unknown"},
+		},
+	} {
 		r, err := Decode([]byte(tt.body))
-		got, ok := err.(*FieldError)
-		if !ok || r != nil {
-			t.Errorf("%.200s: %+v, %v, want %v", tt.body, r, err, &tt.want)
+		if err != nil {
+			t.Errorf("%s: %v", tt.body, err)
 			continue
 		}
-		if diff := cmp.Diff(tt.want, *got); diff != "" {
-			t.Errorf("%.200s (-want +got)\n%s", tt.body, diff)
+		if diff := cmp.Diff(tt.ignored, r.Ignored); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", tt.body, diff)
 		}
+		r, err = DecodeStrict([]byte(tt.body))
+		if got, ok := err.(*FieldError); !ok || r != nil || *got != tt.strict {
+			t.Errorf("DecodeStrict(%s): %+v, %v, want %v", tt.body, r, err, &tt.strict)
+		}
+	}
+	var fields strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&fields, `,"x%d":1`, i)
+	}
+	r, err := Decode([]byte(body(fields.String())))
+	if err != nil || len(r.Ignored) != maxIgnored+1 || r.Ignored[maxIgnored] != "..." {
+		t.Errorf("100 fields: %+v, %v", r, err)
+	}
+	if r, err := DecodeStrict([]byte(body(`,"foo":null`))); err != nil || r.Ignored != nil {
+		t.Errorf("null: %+v, %v", r, err)
 	}
 }

@@ -18,6 +18,7 @@ type Completion struct {
 	Choices           []Choice `json:"choices"` // one
 	Usage             Usage    `json:"usage"`
 	SystemFingerprint string   `json:"system_fingerprint,omitempty"`
+	Ignored           []string `json:"ignored,omitempty"` // Request.Ignored; not part of OpenAI's API
 }
 
 // Choice is the reply in a Completion.
@@ -57,8 +58,9 @@ type Chunk struct {
 	Created           int64         `json:"created"` // seconds since 1970, the same in all chunks
 	Model             string        `json:"model"`
 	SystemFingerprint string        `json:"system_fingerprint,omitempty"`
-	Choices           []ChunkChoice `json:"choices"`         // one, or none in the last chunk if it has the usage
-	Usage             *Usage        `json:"usage,omitempty"` // in the last chunk, if asked for
+	Choices           []ChunkChoice `json:"choices"`           // one, or none in the last chunk if it has the usage
+	Usage             *Usage        `json:"usage,omitempty"`   // in the last chunk, if asked for
+	Ignored           []string      `json:"ignored,omitempty"` // Request.Ignored, in the first chunk; not part of OpenAI's API
 }
 
 // ChunkChoice is what a Chunk adds to the reply.
@@ -142,8 +144,9 @@ type Options struct {
 	ID           string // unique, such as "chatcmpl-" and random letters
 	Created      time.Time
 	Model        string
-	Fingerprint  string // names weights and program: with the same, a seed gives the same reply; "": left out
-	IncludeUsage bool   // in Stream, as the Request says
+	Fingerprint  string   // names weights and program: with the same, a seed gives the same reply; "": left out
+	IncludeUsage bool     // in Stream, as the Request says
+	Ignored      []string // as the Request says
 }
 
 // ErrCancelled means that a reply was cancelled before its end.
@@ -166,6 +169,7 @@ func NewCompletion(r *chat.Response, o Options) (*Completion, error) {
 		Choices:           []Choice{{Message: m, Logprobs: newLogprobs(r.Logprobs), FinishReason: string(r.Reason)}},
 		Usage:             newUsage(r.Usage),
 		SystemFingerprint: o.Fingerprint,
+		Ignored:           o.Ignored,
 	}, nil
 }
 
@@ -188,8 +192,12 @@ func Stream(events iter.Seq2[chat.Event, error], o Options) iter.Seq2[Chunk, err
 				yield(Chunk{}, err)
 				return
 			}
-			if first && !yield(chunk(ChunkChoice{Delta: Delta{Role: string(chat.Assistant), Content: new("")}}), nil) {
-				return
+			if first {
+				begin := chunk(ChunkChoice{Delta: Delta{Role: string(chat.Assistant), Content: new("")}})
+				begin.Ignored = o.Ignored
+				if !yield(begin, nil) {
+					return
+				}
 			}
 			first = false
 			if !yield(chunk(newChoice(e)), nil) {

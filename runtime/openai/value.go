@@ -9,8 +9,9 @@ import (
 
 // value is a part of a request, which is known to be valid JSON.
 type value struct {
-	path string // such as "messages[2].content"; "" is the request itself
-	raw  json.RawMessage
+	path    string // such as "messages[2].content"; "" is the request itself
+	raw     json.RawMessage
+	ignored *ignoredFields // nil: unknown fields are refused
 }
 
 // FieldError means that a field of a request is wrong, unknown or not supported.
@@ -48,10 +49,13 @@ func (v value) field(name string) value {
 	if v.path != "" {
 		name = v.path + "." + name
 	}
-	return value{path: name}
+	return value{path: name, ignored: v.ignored}
 }
 
 func (v value) isNull() bool { return string(v.raw) == "null" }
+
+// isNone reports whether a number is -1, by which clients of local servers mean that there is no limit.
+func (v value) isNone() bool { return string(v.raw) == "-1" }
 
 // kind is the first byte of the JSON: one of { [ " t f n - and digits.
 func (v value) kind() byte { return v.raw[0] }
@@ -106,18 +110,24 @@ func (o *object) get(name string) (_ value, ok bool) {
 	return value{}, false
 }
 
-// read passes each field to its function. Those that are null are absent; the required ones must be there.
+// read passes each field to its function. Those that are null are absent; the required ones must be there; unknown ones are left
+// out, or refused if the request is read strictly.
 func (o *object) read(known fields, required ...string) error {
 	for i, name := range o.names {
-		read, ok := known[name]
-		if !ok {
-			return o.values[i].refuse(codeUnknown, "is unknown")
-		}
-		if o.values[i].isNull() {
+		v := o.values[i]
+		if v.isNull() {
 			continue
 		}
-		if err := read(o.values[i]); err != nil {
-			return err
+		read, ok := known[name]
+		switch {
+		case !ok && v.ignored == nil:
+			return v.refuse(codeUnknown, "is unknown")
+		case !ok:
+			v.ignored.add(v.path)
+		default:
+			if err := read(v); err != nil {
+				return err
+			}
 		}
 	}
 	for _, name := range required {
@@ -147,7 +157,7 @@ func (v value) array(read func(value) error) error {
 		return v.refuse(codeJSON, "%v", err)
 	}
 	for i, raw := range list {
-		if err := read(value{fmt.Sprintf("%s[%d]", v.path, i), raw}); err != nil {
+		if err := read(value{fmt.Sprintf("%s[%d]", v.path, i), raw, v.ignored}); err != nil {
 			return err
 		}
 	}
@@ -239,5 +249,5 @@ func refused(why string) func(value) error {
 	return func(v value) error { return v.refuse(codeUnsupported, "is not supported: %s", why) }
 }
 
-// ignored accepts anything.
-func ignored(value) error { return nil }
+// noEffect accepts anything: the reply is the same.
+func noEffect(value) error { return nil }

@@ -133,11 +133,12 @@ export function show(c: Conversation, message: Message): void {
 
 /** The calls of a reply that have no result yet. */
 export function openCalls(path: Message[]): ToolCall[] {
-  const reply = path.findLast((m) => m.role === 'assistant');
+  const at = path.findLastIndex((m) => m.role === 'assistant');
+  const reply = path[at];
   if (!reply?.calls || reply.finish !== 'tool_calls') {
     return [];
   }
-  const answered = new Set(path.filter((m) => m.role === 'tool').map((m) => m.callID));
+  const answered = new Set(path.slice(at).filter((m) => m.role === 'tool').map((m) => m.callID));
   return reply.calls.filter((call) => !answered.has(call.id));
 }
 

@@ -13,6 +13,8 @@ import type { ChatCompletion, ChatCompletionChunk, ChatParams, ChatParamsNonStre
 export interface RequestOptions {
   /** Ends the reply: it rejects with the signal's reason, an AbortError. */
   signal?: AbortSignal;
+  /** Refuse fields that are unknown, instead of leaving them out and naming them in the reply's `ignored`. Default: false. */
+  strict?: boolean | undefined;
 }
 
 /** A stream that can be awaited, as OpenAI's library does, or looped over at once. */
@@ -85,14 +87,14 @@ export class Completions {
   }
 
   /** @internal Answers a request given as JSON, whole. */
-  async whole(body: string, { signal }: RequestOptions): Promise<ChatCompletion> {
+  async whole(body: string, { signal, strict }: RequestOptions): Promise<ChatCompletion> {
     let completion: ChatCompletion | undefined;
-    await this.client.request((id) => ({ kind: 'chat', id, body }), signal, { frame: (json) => (completion = JSON.parse(json)), restart() {} });
+    await this.client.request((id) => ({ kind: 'chat', id, body, strict }), signal, { frame: (json) => (completion = JSON.parse(json)), restart() {} });
     return completion!;
   }
 
   /** @internal Answers a request given as JSON, in parts. */
-  stream(body: string, { signal }: RequestOptions): StreamPromise<ChatCompletionChunk> {
+  stream(body: string, { signal, strict }: RequestOptions): StreamPromise<ChatCompletionChunk> {
     const stream = new Stream<ChatCompletionChunk>(new AbortController());
     const replay = new Replay();
     const begun = new Promise<Stream<ChatCompletionChunk>>((resolve, reject) => {
@@ -107,7 +109,7 @@ export class Completions {
         restart: () => replay.restart(),
       };
       const either = signal ? AbortSignal.any([signal, stream.controller.signal]) : stream.controller.signal;
-      this.client.request((id) => ({ kind: 'chat', id, body }), either, listener).then(
+      this.client.request((id) => ({ kind: 'chat', id, body, strict }), either, listener).then(
         () => {
           stream.end();
           resolve(stream);

@@ -70,7 +70,7 @@ export class HTTPAPI {
     const model = models.find((m) => m.object.id === params?.model) ?? models[0]!;
     const abort = new AbortController();
     request.signal.addEventListener('abort', () => abort.abort());
-    const options = { signal: abort.signal };
+    const options = { signal: abort.signal, strict: request.headers.get('x-gossamer-strict') === 'true' };
     if (params?.stream === true) {
       const chunks = model.completions.stream(withSeed(text, params), options);
       await Promise.race([chunks, model.silence()]);

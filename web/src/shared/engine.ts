@@ -86,9 +86,9 @@ export interface Engine {
   /**
    * Answers a request: body is the JSON of chat.completions.create. onFrame gets each frame, JSON without "data:": chunks if the
    * request says stream, else one completion. Resolves after the last frame; an aborted signal rejects with AbortError and
-   * delivers nothing afterwards.
+   * delivers nothing afterwards. strict: unknown fields are refused.
    */
-  chat(body: string, onFrame: (json: string) => void, signal: AbortSignal): Promise<void>;
+  chat(body: string, onFrame: (json: string) => void, signal: AbortSignal, strict?: boolean): Promise<void>;
   tokenize(text: string): Int32Array;
   detokenize(tokens: Int32Array): string;
   stats(): Promise<EngineStats>;

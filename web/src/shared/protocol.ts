@@ -34,7 +34,7 @@ export interface JoinOptions {
 /** From the page. */
 export type Request =
   | OpenMessage
-  | { kind: 'chat'; id: number; body: string }
+  | { kind: 'chat'; id: number; body: string; strict?: boolean | undefined }
   | { kind: 'tokenize'; id: number; text: string }
   | { kind: 'detokenize'; id: number; tokens: number[] }
   | { kind: 'stats'; id: number }

@@ -1,5 +1,5 @@
-// What chat.completions.create takes and gives: OpenAI's shapes, as far as the engine honours them; it refuses other fields by
-// name. `reasoning` and `timings` are ours.
+// What chat.completions.create takes and gives: OpenAI's shapes, as far as the engine honours them; what it cannot honour is refused by
+// name, what it does not know is left out and named. `reasoning`, `timings` and `ignored` are ours.
 
 export interface FunctionTool {
   type: 'function';
@@ -124,6 +124,8 @@ export interface ChatCompletion {
     finish_reason: FinishReason;
   }[];
   usage?: Usage;
+  /** Unknown fields of the request, which were left out, such as "messages[].foo". */
+  ignored?: string[];
 }
 
 export interface ToolCallDelta {
@@ -147,6 +149,8 @@ export interface ChatCompletionChunk {
   }[];
   /** In the last chunk, if stream_options.include_usage says so. */
   usage?: Usage | null;
+  /** In the first chunk: unknown fields of the request, which were left out, such as "messages[].foo". */
+  ignored?: string[];
 }
 
 export interface Model {

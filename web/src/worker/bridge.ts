@@ -17,7 +17,7 @@ interface GoProgram {
 
 interface GoModel {
   info: string;
-  chat(body: string, onFrame: (json: string) => void, signal: AbortSignal): Promise<void>;
+  chat(body: string, onFrame: (json: string) => void, signal: AbortSignal, strict: boolean): Promise<void>;
   tokenize(text: string): Int32Array;
   detokenize(tokens: Int32Array): string;
   stats(): Promise<string>;
@@ -67,7 +67,7 @@ export const startEngine: StartEngine = async (wasm) => {
       const model = await guard(() => program.open(rest));
       return {
         info: JSON.parse(model.info) as EngineInfo,
-        chat: (body, onFrame, signal) => guard(() => model.chat(body, onFrame, signal)),
+        chat: (body, onFrame, signal, strict = false) => guard(() => model.chat(body, onFrame, signal, strict)),
         tokenize: (text) => model.tokenize(text),
         detokenize: (tokens) => model.detokenize(tokens),
         stats: async () => JSON.parse(await guard(() => model.stats())) as EngineStats,

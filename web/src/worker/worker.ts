@@ -93,7 +93,7 @@ async function perform(session: Session, request: Answerable, signal: AbortSigna
       }
       return { kind: 'opened', id, info: checkJoin(await opening, request) };
     case 'chat':
-      await opened().chat(request.body, (json) => signal.aborted || session.send({ kind: 'frame', id, json }), signal);
+      await opened().chat(request.body, (json) => signal.aborted || session.send({ kind: 'frame', id, json }), signal, request.strict);
       return { kind: 'done', id };
     case 'tokenize':
       return { kind: 'tokens', id, tokens: Array.from(opened().tokenize(request.text)) };
