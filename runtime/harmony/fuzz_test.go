@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"gossamer/runtime/testenv"
 	"gossamer/runtime/tokenizer"
 )
 
@@ -162,6 +163,7 @@ func FuzzParser(f *testing.F) {
 // FuzzSchema writes functions with any parameters: what is no schema is refused, the rest becomes a type, not much longer than its
 // nesting makes it.
 func FuzzSchema(f *testing.F) {
+	var seeds [][]byte
 	for _, c := range readCases[json.RawMessage](f, "harmony_render.json") {
 		var conversation struct {
 			Messages []struct {
@@ -180,7 +182,7 @@ func FuzzSchema(f *testing.F) {
 				if d, ok := c.(*DeveloperContent); ok {
 					for _, ns := range d.Tools {
 						for _, function := range ns.Functions {
-							f.Add([]byte(function.Parameters))
+							seeds = append(seeds, function.Parameters)
 						}
 					}
 				}
@@ -192,9 +194,9 @@ func FuzzSchema(f *testing.F) {
 		`{"type":"object","properties":{"a\n":{"type":"array","items":{"type":"object","properties":{"b":{"enum":[1,"x"],"type":"string","default":"x"}}}}},"required":[1,"a\n"]}`,
 		strings.Repeat(`{"type":"array","items":`, 100) + `{}` + strings.Repeat(`}`, 100), strings.Repeat(`[`, 1000), `{"a":1,"a":2} `, `{}{}`,
 	} {
-		f.Add([]byte(seed))
+		seeds = append(seeds, []byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, schema []byte) {
+	testenv.Fuzz(f, seeds, func(t testing.TB, schema []byte) {
 		text, err := toolsSection([]Namespace{{Name: functions, Functions: []Function{{Name: "f", Parameters: schema}}}})
 		if err != nil {
 			return

@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"gossamer/runtime/chat"
+	"gossamer/runtime/testenv"
 )
 
 // What Decode accepts becomes a prompt, or package chat names the field that is wrong.
 func FuzzDecode(f *testing.F) {
-	for _, seed := range []string{
+	seeds := []string{
 		body(``),
 		`{"model":"m","messages":[{"role":"system","content":[{"type":"text","text":"a"}]},{"role":"user","content":"b","name":"c"},` +
 			`{"role":"assistant","reasoning":"d","tool_calls":[{"id":"e","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
@@ -21,12 +22,11 @@ func FuzzDecode(f *testing.F) {
 		body(`,"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object"}}},"reasoning":{"effort":"low"}`),
 		body(`,"temperature":0.5,"top_p":0,"top_k":1,"min_p":0.5,"seed":-1,"logit_bias":{"5":-1},"stop":["a","b"],"max_tokens":5,"logprobs":true,"top_logprobs":2`),
 		body(`,"stream":true,"stream_options":{"include_usage":true},"n":1,"store":false,"modalities":["text"],"user":"u"`),
-	} {
-		f.Add([]byte(seed))
 	}
 	c := completer(f, scripted{})
 	path := regexp.MustCompile(`^[a-z_]+(\[\d+\])*(\.[a-z_]+(\[\d+\])*)*$`)
-	f.Fuzz(func(t *testing.T, data []byte) {
+	testenv.Fuzz(f, seeds, func(t testing.TB, text string) {
+		data := []byte(text)
 		r, err := Decode(data)
 		strict, refused := DecodeStrict(data)
 		switch field := (*FieldError)(nil); {

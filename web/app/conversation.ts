@@ -184,9 +184,14 @@ export function toParams(o: Options, tools: FunctionTool[], firstOfTurn: boolean
   }
   if (o.schema) {
     const schema = JSON.parse(o.schema) as Record<string, unknown>;
-    params.response_format = { type: 'json_schema', json_schema: { name: typeof schema['title'] === 'string' ? schema['title'].replace(/\W+/g, '_') : 'answer', schema } };
+    params.response_format = { type: 'json_schema', json_schema: { name: formatName(schema['title']), schema } };
   }
   return params;
+}
+
+/** A name for a schema, as requests allow one: the schema's title, or 'answer'. */
+function formatName(title: unknown): string {
+  return (typeof title === 'string' && title.replace(/\W+/g, '_').slice(0, 64)) || 'answer';
 }
 
 /** Tokens of a message beside its text: markers, role, channel. Rather too many than too few. */
