@@ -80,7 +80,8 @@ describe('a conversation', () => {
     assert.equal(toParams(o, tools, false).tool_choice, undefined);
     assert.deepEqual(first.response_format, { type: 'json_schema', json_schema: { name: 'answer', schema: { type: 'object' } } });
     for (const [title, name] of [['', 'answer'], ['A place!', 'A_place_'], ['x'.repeat(99), 'x'.repeat(64)]]) {
-      assert.equal(toParams({ ...o, schema: JSON.stringify({ title }) }, tools, false).response_format!.json_schema.name, name);
+      const format = toParams({ ...o, schema: JSON.stringify({ title }) }, tools, false).response_format;
+      assert.deepEqual(format, { type: 'json_schema', json_schema: { name, schema: { title } } });
     }
   });
 
