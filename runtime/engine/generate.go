@@ -260,7 +260,7 @@ func (g *generation) prefill() error {
 			stops = stops[1:]
 		}
 		if g.Progress != nil {
-			g.Progress(len(s.tokens), total)
+			g.call(func() { g.Progress(len(s.tokens), total) })
 		}
 		before := len(s.tokens)
 		err := g.extend(g.Tokens[before:min(before+g.options.PrefillTokens, stops[0], total)])
@@ -275,7 +275,7 @@ func (g *generation) prefill() error {
 		}
 	}
 	if g.Progress != nil {
-		g.Progress(total, total)
+		g.call(func() { g.Progress(total, total) })
 	}
 	return nil
 }
@@ -415,7 +415,8 @@ func (g *generation) take(t Token, emit func(Token) bool) bool {
 	}
 	stats.GeneratedTokens++
 	stats.Decode = now.Sub(g.first)
-	if !emit(t) {
+	var more bool
+	if g.call(func() { more = emit(t) }); !more {
 		g.result.Finish = FinishCaller
 		return false
 	}

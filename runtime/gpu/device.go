@@ -36,6 +36,8 @@ func (lostError) DeviceLost() bool { return true }
 type Options struct {
 	// Adapter is an index into Adapters, or a part of the adapter's name in any case. Empty: the most capable one.
 	Adapter string
+	// NoSoftware refuses adapters that compute on the CPU, unless Adapter names one.
+	NoSoftware bool
 	// MaxBindingBytes lowers the size limit of a storage binding, as a weaker device would. 0: the adapter's.
 	MaxBindingBytes int64
 	// NoF16 leaves the shader-f16 feature off.
@@ -166,16 +168,20 @@ func Open(ctx context.Context, o Options) (*Device, error) {
 	return d, nil
 }
 
-// choose returns the index of the adapter that want names in infos; see Options.Adapter.
-func choose(infos []AdapterInfo, want string) (int, error) {
+// choose returns the index of the adapter in infos that o asks for; see Options.Adapter and Options.NoSoftware.
+func choose(infos []AdapterInfo, o Options) (int, error) {
 	if len(infos) == 0 {
 		return 0, fmt.Errorf("%w: install a Vulkan driver (Debian: mesa-vulkan-drivers has the open ones and a software renderer) or use the CPU backend", ErrNoAdapter)
 	}
+	want := o.Adapter
 	if want == "" {
 		order := []string{"discrete", "integrated", "unknown", "cpu"}
 		best := slices.MinFunc(infos, func(a, b AdapterInfo) int {
 			return slices.Index(order, a.Type) - slices.Index(order, b.Type)
 		})
+		if o.NoSoftware && best.CPU() {
+			return 0, fmt.Errorf("%w but %s, which computes on the CPU itself", ErrNoAdapter, best.Name)
+		}
 		return best.Index, nil
 	}
 	if i, err := strconv.Atoi(want); err == nil && i >= 0 && i < len(infos) {

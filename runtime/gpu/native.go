@@ -74,7 +74,7 @@ func rawAdapters() (infos []AdapterInfo, err error) {
 	for _, a := range adapters {
 		a.Release()
 	}
-	_, err = choose(infos, "")
+	_, err = choose(infos, Options{})
 	return infos, err
 }
 
@@ -91,7 +91,7 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 			instance.Release()
 		}
 	}()
-	i, err := choose(infos, o.Adapter)
+	i, err := choose(infos, o)
 	if err != nil {
 		return nil, caps, err
 	}

@@ -148,7 +148,7 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 	if err != nil {
 		return nil, caps, err
 	}
-	if _, err := choose([]AdapterInfo{info}, o.Adapter); err != nil {
+	if _, err := choose([]AdapterInfo{info}, o); err != nil {
 		device.Call("destroy")
 		return nil, caps, err
 	}
