@@ -32,7 +32,7 @@ type result struct {
 func gossamerCommand(t testing.TB, stdin string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code := run(t.Context(), args, &env{stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs})
+	code := run(t.Context(), args, newEnv(strings.NewReader(stdin), &out, &errs))
 	return result{code, out.String(), errs.String()}
 }
 
@@ -360,7 +360,7 @@ func TestInterruptedCommandSaysSo(t *testing.T) {
 	cancel()
 	var out, errs bytes.Buffer
 	golden := filepath.Join(goldentest.Dir(t), "gqa_window8", "model")
-	code := run(ctx, []string{"generate", "--model", golden, "--backend", "cpu", "--tokens", "1"}, &env{stdin: strings.NewReader(""), stdout: &out, stderr: &errs})
+	code := run(ctx, []string{"generate", "--model", golden, "--backend", "cpu", "--tokens", "1"}, newEnv(strings.NewReader(""), &out, &errs))
 	if code != exitInterrupted {
 		t.Errorf("exit status %d, want %d: %s", code, exitInterrupted, errs.String())
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/checkpoint/detect"
@@ -114,8 +113,8 @@ func (p *packer) report(env *env, bar *progress) func(packed.PackReport, error) 
 		if p.json {
 			return writeJSON(env.stdout, r)
 		}
-		_, err = fmt.Fprintf(env.stdout, "%d tensors, %s, in %d chunks (%d new, %d compressed), %s\n", r.Tensors, megabytes(r.RawBytes),
-			r.Chunks, r.Written, r.Zstd, megabytes(r.Bytes))
+		_, err = fmt.Fprintf(env.stdout, "%d tensors, %s, in %d chunks (%d new, %d compressed), %s\n", r.Tensors, byteCount(r.RawBytes),
+			r.Chunks, r.Written, r.Zstd, byteCount(r.Bytes))
 		return err
 	}
 }
@@ -148,7 +147,7 @@ func (p *packer) writeGGUF(ctx context.Context, env *env, bar *progress, c *chec
 	if p.json {
 		return writeJSON(env.stdout, map[string]int64{"tensors": int64(len(c.Config().Tensors())), "bytes": info.Size()})
 	}
-	_, err = fmt.Fprintf(env.stdout, "%s, %s\n", dst, megabytes(info.Size()))
+	_, err = fmt.Fprintf(env.stdout, "%s, %s\n", dst, byteCount(info.Size()))
 	return err
 }
 
@@ -186,17 +185,6 @@ func (p *packer) verifyChunks(ctx context.Context, env *env, bar *progress, src 
 	if err != nil || p.json {
 		return err
 	}
-	_, err = fmt.Fprintf(env.stdout, "all %d chunks, %s, are right\n", report.Chunks, megabytes(report.Bytes))
+	_, err = fmt.Fprintf(env.stdout, "all %d chunks, %s, are right\n", report.Chunks, byteCount(report.Bytes))
 	return err
-}
-
-func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
-
-// work shows progress with the rate and the time left.
-func (p *progress) work(w checkpoint.Progress) {
-	text := fmt.Sprintf("%s: %s of %s", w.Phase, megabytes(w.BytesDone), megabytes(w.BytesTotal))
-	if w.Rate > 0 {
-		text += fmt.Sprintf(", %s/s, %s left", megabytes(int64(w.Rate)), w.ETA.Round(time.Second))
-	}
-	p.show(text)
 }
