@@ -10,6 +10,7 @@ import (
 
 	gossamer "gossamer/runtime"
 	"gossamer/runtime/gpu"
+	"gossamer/runtime/ref"
 	"gossamer/runtime/selftest"
 )
 
@@ -19,7 +20,14 @@ type diagnosis struct {
 	Error    string           `json:"error,omitempty"` // why there are none
 	Healthy  bool             `json:"healthy"`         // some adapter passes the self-test
 	Chosen   choice           `json:"chosen"`
+	Memory   *freeMemory      `json:"memory,omitempty"` // for models on the CPU, where it is known
 	Models   []modelFootprint `json:"models"`
+}
+
+// freeMemory is how much a model on the CPU can take.
+type freeMemory struct {
+	Bytes int64  `json:"free_bytes"`
+	Of    string `json:"of"`
 }
 
 // choice is what computes where no flag says otherwise.
@@ -98,6 +106,9 @@ func diagnose(ctx context.Context) (*diagnosis, error) {
 	}
 	if d.Chosen, err = chosen(ctx); err != nil {
 		return nil, err
+	}
+	if free, known := ref.FreeMemory(); known {
+		d.Memory = &freeMemory{free.Bytes, free.Of}
 	}
 	infos, err := gpu.Adapters(ctx)
 	switch {
@@ -188,6 +199,9 @@ func (d *diagnosis) print(w io.Writer) {
 		fmt.Fprintf(w, "chosen without flags: %s, %s\n", c.Adapter, c.Reason)
 	default:
 		fmt.Fprintf(w, "chosen without flags: the CPU: %s\n", c.Reason)
+	}
+	if m := d.Memory; m != nil {
+		fmt.Fprintf(w, "a model on the CPU can take %.1f GB, what is left %s\n", float64(m.Bytes)/1e9, m.Of)
 	}
 	fmt.Fprintln(w, "memory that the published models take (WebGPU does not tell how much an adapter has):")
 	for _, m := range d.Models {

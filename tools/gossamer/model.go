@@ -9,12 +9,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 
 	gossamer "gossamer/runtime"
 	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/ref"
 )
 
 // modelFlags choose a model and what runs it.
@@ -71,6 +73,7 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 	if err != nil {
 		return nil, err
 	}
+	limitHeap()
 	quietDrivers()
 	bar := newProgress(env.stderr)
 	defer bar.clear()
@@ -96,6 +99,13 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 		fmt.Fprintf(env.stderr, "gossamer: the CPU computes: %s\n", reason)
 	}
 	return e, nil
+}
+
+// limitHeap collects garbage more often when memory becomes short: by itself the heap grows to twice the model before anything is freed.
+func limitHeap() {
+	if free, known := ref.FreeMemory(); known && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(free.Bytes / 10 * 9)
+	}
 }
 
 // newLogger logs to w what went wrong and was got over, such as a download that was interrupted; verbose: also what was chosen.
