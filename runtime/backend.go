@@ -54,7 +54,9 @@ func choosePlace(ctx context.Context, o *Options) (*place, error) {
 	switch {
 	case err == nil:
 		return &place{device: dev, opened: true}, nil
-	case !auto || ctx.Err() != nil:
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case !auto:
 		return nil, err
 	}
 	return &place{reason: err.Error()}, nil

@@ -197,7 +197,7 @@ func (k *keyboard) compose() (string, error) {
 
 // Read gives the line editor what was typed, up to the next key that ends a line or needs to know the line.
 func (k *keyboard) Read(p []byte) (int, error) {
-	if width, height, err := term.GetSize(int(k.in.Fd())); err == nil {
+	if width, height, err := term.GetSize(int(k.in.Fd())); err == nil && width > 0 { // 0: nobody knows
 		k.line.SetSize(width, height)
 	}
 	for {

@@ -59,15 +59,18 @@ type keys struct {
 // undecided says that the rest may be complete: what comes within pasteGap decides.
 func (k *keys) undecided() bool { return len(k.rest) > 0 }
 
-// decide says what the rest is if nothing has come: an Enter ends the prompt, the beginning of something else is nothing.
+// decide says what the rest is if nothing has come: an Enter ends the prompt, and the beginning of an escape sequence was Escape. Of a
+// character, and in a paste, the remainder is under way.
 func (k *keys) decide() []key {
-	enter := len(k.rest) > 0 && (k.rest[0] == '\r' || k.rest[0] == '\n')
-	if !enter && len(k.rest) > 0 && k.rest[0] != 0x1b {
-		return nil // a character: the other half is under way
+	if len(k.rest) == 0 || k.pasting {
+		return nil
 	}
-	k.rest = nil
-	if enter {
+	switch k.rest[0] {
+	case '\r', '\n':
+		k.rest = nil
 		return []key{{kind: keyEnter, end: enterSend}}
+	case 0x1b:
+		k.rest = nil
 	}
 	return nil
 }
@@ -182,7 +185,10 @@ func (k *keys) escape(p []byte) (key, int) {
 	default:
 		return key{}, 1 // Escape, and then another key
 	}
-	if n >= len(p) {
+	switch {
+	case n > 32: // no key is so long
+		return key{}, 2
+	case n >= len(p):
 		return key{}, 0
 	}
 	sequence := string(p[2 : n+1])

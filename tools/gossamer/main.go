@@ -116,18 +116,17 @@ func run(ctx context.Context, args []string, env *env) int {
 	defer cancel()
 	env.stdout.onLoss(func(error) { cancel() }) // what nobody will read need not be computed
 	name, err := execute(ctx, args, env)
-	if lost := env.stdout.failure(); lost != nil {
-		err = fmt.Errorf("standard output cannot be written, so the rest of it is lost: %w", lost)
-	}
 	var misuse usageError
-	switch {
+	switch lost := env.stdout.failure(); {
+	case lost != nil:
+		err = fmt.Errorf("standard output cannot be written, so the rest of it is lost: %w", lost)
 	case err == nil:
 		return exitOK
 	case errors.As(err, &misuse):
 		help := strings.TrimSpace(name + " --help")
 		fmt.Fprintf(env.stderr, "%s: %v\nTry: gossamer %s\n", strings.TrimSpace("gossamer "+name), err, help)
 		return exitUsage
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	case ctx.Err() != nil:
 		fmt.Fprintf(env.stderr, "gossamer %s: interrupted\n", name)
 		return exitInterrupted
 	}

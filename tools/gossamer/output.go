@@ -47,6 +47,9 @@ func (o *output) Write(p []byte) (int, error) {
 	if o.visible {
 		text = printable(p)
 	}
+	if o.raw {
+		text = bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))
+	}
 	if o.status != "" {
 		text = append([]byte(clearLine), text...)
 		o.status = ""
@@ -98,9 +101,6 @@ func (o *output) setRaw(raw bool) {
 func (o *output) write(p []byte) error {
 	if o.err != nil {
 		return o.err
-	}
-	if o.raw {
-		p = bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n"))
 	}
 	if _, o.err = o.w.Write(p); o.err != nil && o.lost != nil {
 		o.lost(o.err)
