@@ -40,10 +40,11 @@ func (c *Checkpoint) LoadPlaced(ctx context.Context, to Placer, progress func(Pr
 // returns ctx's error between pieces once ctx is cancelled.
 func (c *Checkpoint) Load(ctx context.Context, sink Sink, progress func(Progress)) error {
 	segments := ByFile(c.d.Segments)
-	m := Meter{Progress: Progress{Phase: c.d.Source.phase()}}
+	total := int64(0)
 	for _, s := range segments {
-		m.BytesTotal += s.N
+		total += s.N
 	}
+	m := c.d.Source.meter(total)
 
 	ctx, cancel := context.WithCancel(ctx)
 	full := make(chan piece)

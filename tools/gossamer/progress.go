@@ -92,8 +92,14 @@ func (p *progress) work(w checkpoint.Progress) { p.show(describeProgress(w)) }
 
 func describeProgress(w checkpoint.Progress) string {
 	text := fmt.Sprintf("%s: %s of %s", w.Phase, byteCount(w.BytesDone), byteCount(w.BytesTotal))
+	if w.BytesHere > 0 {
+		text += fmt.Sprintf(" (%s were here)", byteCount(w.BytesHere))
+	}
 	if w.Rate > 0 {
-		text += fmt.Sprintf(", %s/s, %s left", byteCount(int64(w.Rate)), w.ETA.Round(time.Second))
+		text += fmt.Sprintf(", %s/s", byteCount(int64(w.Rate)))
+	}
+	if w.ETA > 0 {
+		text += fmt.Sprintf(", %s left", w.ETA.Round(time.Second))
 	}
 	return text
 }
