@@ -48,7 +48,7 @@ func (m *Meter) Add(n int64, report func(Progress)) {
 	m.bytes += n
 	now := time.Now()
 	if m.last.IsZero() {
-		m.last = now
+		m.last, m.bytes = now, 0
 	} else if d := now.Sub(m.last); d > rateTime/20 {
 		left := m.BytesTotal - m.BytesDone
 		if m.missing != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"time"
 )
 
 // OpenFunc returns a reader of the n bytes of the file name that start at off. Reading fewer than n bytes before io.EOF means
@@ -39,7 +40,7 @@ func (s *Source) meter(n int64) Meter {
 		return m
 	}
 	if missing, total := s.Missing(); missing > 0 {
-		m.Phase, m.missing, m.left = PhaseDownload, s.Missing, missing
+		m.Phase, m.missing, m.left, m.last = PhaseDownload, s.Missing, missing, time.Now()
 		m.BytesHere = int64(float64(n) * (1 - float64(missing)/float64(total)))
 	}
 	return m
