@@ -17,9 +17,9 @@ var (
 	ErrNoAdapter = errors.New("no WebGPU adapter")
 	// errClosed is returned by every call on a closed Device, or on what was released.
 	errClosed = errors.New("closed")
-	// ErrLost is returned once the device is lost: reset by its driver, or removed. Everything on it is gone. Natively a loss
-	// is only found by a call that fails, and not always: wgpu-native ends the process on a loss that it notices by itself, and neither
-	// binding can set its handler.
+	// ErrLost is returned once the device is lost: reset by its driver, or removed. Everything on it is gone, but what it
+	// took of this program's memory. Natively a loss is found by the call that meets it; elsewhere than on Linux such a call ends the
+	// process.
 	ErrLost error = lostError{}
 	// ErrOutOfMemory is returned where the device has no memory left for a buffer.
 	ErrOutOfMemory = errors.New("out of memory")
@@ -27,7 +27,9 @@ var (
 
 type lostError struct{}
 
-func (lostError) Error() string { return "device lost" }
+func (lostError) Error() string {
+	return "device lost: its driver reset it, or it was removed: run this again, with a newer driver if it happens often"
+}
 
 // DeviceLost identifies the error to packages that do not import this one.
 func (lostError) DeviceLost() bool { return true }
@@ -256,6 +258,7 @@ func (d *Device) note(what string, err error) error {
 func classify(err error) error {
 	text := strings.ToLower(err.Error())
 	switch {
+	case errors.Is(err, ErrLost):
 	case strings.Contains(text, "device is lost"), strings.Contains(text, "device lost"), strings.Contains(text, "device-lost"):
 		return fmt.Errorf("%w: %w", ErrLost, err)
 	case strings.Contains(text, "out of memory"), strings.Contains(text, "outofmemory"), strings.Contains(text, "not enough memory"):
