@@ -116,17 +116,17 @@ func (e *Engine) free() {
 	e.freeErr = errors.Join(errs...)
 }
 
-// enter begins a call: its context also ends when the engine closes. leave must be called at its end.
-func (e *Engine) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
+// enter begins a call: its context also ends when the engine closes, or by cancel. leave must be called at its end.
+func (e *Engine) enter(ctx context.Context) (_ context.Context, cancel context.CancelCauseFunc, leave func(), err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
-		return nil, nil, ErrClosed
+		return nil, nil, nil, ErrClosed
 	}
 	e.running++
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel = context.WithCancelCause(ctx)
 	stop := context.AfterFunc(e.closing, func() { cancel(ErrClosed) })
-	return ctx, func() {
+	return ctx, cancel, func() {
 		stop()
 		cancel(nil)
 		e.mu.Lock()
@@ -139,11 +139,14 @@ func (e *Engine) enter(ctx context.Context) (_ context.Context, leave func(), er
 	}, nil
 }
 
-// call runs a function of the caller of Generate.
-func (e *Engine) call(f func()) {
-	e.step(1)
-	defer e.step(-1)
+// call runs a function of the caller of Generate. Close, if that calls it, does not let the call go on.
+func (g *generation) call(f func()) {
+	g.step(1)
+	defer g.step(-1)
 	f()
+	if g.closing.Err() != nil {
+		g.cancel(ErrClosed)
+	}
 }
 
 // step counts calls that are in functions of their callers.

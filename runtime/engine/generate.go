@@ -108,12 +108,12 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) bool)
 	if err != nil {
 		return Result{}, err
 	}
-	ctx, leave, err := e.enter(ctx)
+	ctx, cancel, leave, err := e.enter(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	defer leave()
-	g := &generation{Engine: e, Request: r, ctx: ctx, sampler: sampler, start: start}
+	g := &generation{Engine: e, Request: r, ctx: ctx, cancel: cancel, sampler: sampler, start: start}
 	g.result.Stats.PromptTokens = len(r.Tokens)
 	err = g.run(emit)
 	if err != nil && ctx.Err() != nil {
@@ -160,6 +160,7 @@ type generation struct {
 	*Engine
 	Request
 	ctx     context.Context
+	cancel  context.CancelCauseFunc
 	slot    *slot
 	sampler *sample.Sampler
 	start   time.Time
