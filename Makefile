@@ -22,12 +22,8 @@ build: ## the command, bin/gossamer
 	go build $(GOFLAGS_BUILD) -o bin/gossamer ./tools/gossamer
 
 .PHONY: chat
-chat: setup-driver build ## set up what is missing, then chat with the built-in model
+chat: build ## chat with the built-in model
 	@bin/gossamer chat
-
-.PHONY: setup-driver
-setup-driver: ## a Vulkan driver, where none is installed and we may install one
-	@tools/setup driver
 
 .PHONY: setup-test
 setup-test: setup-web ## what the tests need: a Vulkan driver, Chromium with SwiftShader, Dawn, a GGUF reader and llama.cpp for Node

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/engine"
@@ -26,33 +27,70 @@ func (l *loaded) close() error {
 	return err
 }
 
-// load places a checkpoint's weights where Options say.
-func load(ctx context.Context, ck *checkpoint.Checkpoint, o *Options) (*loaded, error) {
+// place is where a model is to be computed.
+type place struct {
+	device *gpu.Device // nil: the CPU
+	opened bool        // the device was opened for the model
+	reason string      // with Auto and the CPU: why not WebGPU
+}
+
+func (p *place) close() {
+	if p.opened {
+		p.device.Close()
+	}
+}
+
+// choosePlace opens what Options ask for, before anything of the model is read. With Auto only errors of the device lead to the CPU,
+// and no adapter that the user has named is replaced.
+func choosePlace(ctx context.Context, o *Options) (*place, error) {
 	if o.Backend == CPU {
-		return loadCPU(ctx, ck, o)
+		return &place{}, nil
 	}
-	l, gpuErr := loadWebGPU(ctx, ck, o)
-	if gpuErr == nil || o.Backend == WebGPU || ctx.Err() != nil {
-		return l, gpuErr
+	if o.Device != nil {
+		return &place{device: o.Device}, nil
 	}
-	o.Logger.WarnContext(ctx, "webgpu does not work, the cpu does it slowly", "reason", gpuErr)
+	auto := o.Backend == Auto && o.Adapter == ""
+	dev, err := gpu.Open(ctx, gpu.Options{Adapter: o.Adapter, NoSoftware: auto, MaxBindingBytes: o.MaxBindingBytes})
+	switch {
+	case err == nil:
+		return &place{device: dev, opened: true}, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case !auto:
+		return nil, err
+	}
+	return &place{reason: err.Error()}, nil
+}
+
+// load places a checkpoint's weights. What fails closes p.
+func load(ctx context.Context, ck *checkpoint.Checkpoint, p *place, o *Options) (*loaded, error) {
+	if n := ck.Config().MaxPositions; o.Context > n {
+		p.close()
+		return nil, fmt.Errorf("runtime: a context of %d tokens: the model was made for %d at most", o.Context, n)
+	}
+	var gpuErr error
+	if p.device != nil {
+		var l *loaded
+		if l, gpuErr = loadWebGPU(ctx, ck, p, o); gpuErr == nil {
+			return l, nil
+		}
+		p.close()
+		if o.Backend == WebGPU || o.Adapter != "" || ctx.Err() != nil || errors.As(gpuErr, new(*checkpoint.ReadError)) {
+			return nil, gpuErr
+		}
+		o.Logger.WarnContext(ctx, "WebGPU does not work here, so the CPU computes, slowly", "reason", gpuErr)
+		p.reason = gpuErr.Error()
+	}
 	l, err := loadCPU(ctx, ck, o)
 	if err != nil {
 		return nil, errors.Join(gpuErr, err)
 	}
-	l.info.Reason = gpuErr.Error()
+	l.info.Reason = p.reason
 	return l, nil
 }
 
-func loadWebGPU(ctx context.Context, ck *checkpoint.Checkpoint, o *Options) (*loaded, error) {
-	dev, opened := o.Device, (*gpu.Device)(nil)
-	if dev == nil {
-		var err error
-		if dev, err = gpu.Open(ctx, gpu.Options{Adapter: o.Adapter, MaxBindingBytes: o.MaxBindingBytes}); err != nil {
-			return nil, err
-		}
-		opened = dev
-	}
+func loadWebGPU(ctx context.Context, ck *checkpoint.Checkpoint, p *place, o *Options) (*loaded, error) {
+	dev := p.device
 	info := Info{Backend: WebGPU, Adapter: dev.Caps().Adapter.String(), KV: F16}
 	precision := model.F16
 	if o.KV == F32 {
@@ -62,12 +100,12 @@ func loadWebGPU(ctx context.Context, ck *checkpoint.Checkpoint, o *Options) (*lo
 		Context: o.Context, KV: precision, Sequences: o.MaxSequences, Progress: o.Progress, WarmUp: dev.Caps().AsyncCompile,
 	})
 	if err != nil {
-		if opened != nil {
-			opened.Close()
-		}
 		return nil, err
 	}
-	return &loaded{m, info, opened}, nil
+	if !p.opened {
+		dev = nil
+	}
+	return &loaded{m, info, dev}, nil
 }
 
 func loadCPU(ctx context.Context, ck *checkpoint.Checkpoint, o *Options) (*loaded, error) {

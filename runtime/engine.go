@@ -28,7 +28,6 @@ type Engine struct {
 	tok     *tokenizer.Tokenizer
 	chat    *chat.Completer
 	chatErr error // why there is no chat
-	free    func() error
 }
 
 // Info describes an open model.
@@ -53,35 +52,45 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	ck := o.Checkpoint
-	if ck == nil {
-		if ck, err = openCheckpoint(ctx, model, &o); err != nil {
-			return nil, err
-		}
-	}
-	for _, note := range ck.Notes() {
-		o.Logger.InfoContext(ctx, "the model's files", "note", note)
-	}
-	tok := o.Tokenizer
-	if tok == nil {
-		if tok, err = loadTokenizer(); err != nil {
-			return nil, err
-		}
-	}
-	loaded, err := load(ctx, ck, &o)
+	at, err := choosePlace(ctx, &o)
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{info: loaded.info, backend: loaded.backend, tok: tok, free: loaded.close}
+	ck, tok, err := openFiles(ctx, model, &o)
+	if err != nil {
+		at.close()
+		return nil, err
+	}
+	loaded, err := load(ctx, ck, at, &o)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{info: loaded.info, backend: loaded.backend, tok: tok}
 	e.info.Model, e.info.Config, e.info.Context, e.info.Verified = model, e.backend.Config(), e.backend.Context(), ck.Verified()
-	if e.engine, err = engine.New(e.backend, engine.Options{MaxSequences: o.MaxSequences}); err != nil {
-		return nil, errors.Join(err, e.free())
+	if e.engine, err = engine.New(e.backend, engine.Options{MaxSequences: o.MaxSequences, Free: loaded.close}); err != nil {
+		return nil, errors.Join(err, loaded.close())
 	}
 	// A model with another vocabulary can still be compared token by token.
 	e.chat, e.chatErr = chat.New(e.engine, tok, chat.Options{})
 	o.Logger.InfoContext(ctx, "model open", "model", model, "backend", e.info.Backend, "adapter", e.info.Adapter,
 		"context", e.info.Context, "kv", e.info.KV)
 	return e, nil
+}
+
+// openFiles opens the model, without its weights, and the vocabulary.
+func openFiles(ctx context.Context, model string, o *Options) (ck *checkpoint.Checkpoint, tok *tokenizer.Tokenizer, err error) {
+	if ck = o.Checkpoint; ck == nil {
+		if ck, err = openCheckpoint(ctx, model, o); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, note := range ck.Notes() {
+		o.Logger.InfoContext(ctx, "the model's files", "note", note)
+	}
+	if tok = o.Tokenizer; tok == nil {
+		tok, err = loadTokenizer()
+	}
+	return ck, tok, err
 }
 
 // openCheckpoint finds a model by name, URL or directory.
@@ -98,7 +107,7 @@ func openCheckpoint(ctx context.Context, model string, o *Options) (*checkpoint.
 		if names := slices.Sorted(maps.Keys(o.Embedded)); len(names) > 0 {
 			also = ", nor the name of an embedded model (" + strings.Join(names, ", ") + ")"
 		}
-		return nil, fmt.Errorf("runtime: model %q is not a directory%s: give one that holds config.json and safetensors files", model, also)
+		return nil, fmt.Errorf("runtime: model %q is not a directory%s: give one that holds a published checkpoint or a packed model, or a GGUF file", model, also)
 	}
 	return detect.Open(ctx, filepath.Clean(model), options)
 }
@@ -139,5 +148,6 @@ func (e *Engine) Backend() engine.Backend { return e.backend }
 // Tokenizer is the vocabulary.
 func (e *Engine) Tokenizer() *tokenizer.Tokenizer { return e.tok }
 
-// Close ends replies in progress, waits for them, and frees the model.
-func (e *Engine) Close() error { return errors.Join(e.engine.Close(), e.free()) }
+// Close ends replies in progress, waits for them, and frees the model. It may be called where the events of a reply are read: the
+// model is freed when the reading of that reply ends, which is soon, by engine.ErrClosed.
+func (e *Engine) Close() error { return e.engine.Close() }

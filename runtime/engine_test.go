@@ -2,10 +2,12 @@ package runtime_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -61,15 +63,19 @@ func TestBackendsGenerateTheSame(t *testing.T) {
 		{"Auto", gossamer.Options{KV: gossamer.F32}, gossamer.WebGPU},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if tt.want == gossamer.WebGPU {
-				gputest.Open(t, gpu.Options{}) // skips where there is none
+			want := tt.want
+			if want == gossamer.WebGPU {
+				dev := gputest.Open(t, gpu.Options{}) // skips where there is none
+				if tt.options.Backend == "" && dev.Caps().Adapter.CPU() {
+					want = gossamer.CPU // a software renderer is slower
+				}
 			}
 			var last checkpoint.Progress
 			tt.options.Progress = func(p checkpoint.Progress) { last = p }
 			tt.options.Context = 256
 			e := open(t, c.ModelDir(t), tt.options)
 			info := e.Info()
-			if info.Backend != tt.want || info.KV != gossamer.F32 || info.Reason != "" || (info.Adapter != "") != (tt.want == gossamer.WebGPU) || info.Context != 256 {
+			if info.Backend != want || info.KV != gossamer.F32 || (info.Reason != "") != (want != tt.want) || (info.Adapter != "") != (want == gossamer.WebGPU) || info.Context != 256 {
 				t.Errorf("info %+v", info)
 			}
 			if last.BytesTotal == 0 || last.BytesDone != last.BytesTotal {
@@ -99,15 +105,57 @@ func TestBackendsGenerateTheSame(t *testing.T) {
 	}
 }
 
-func TestAutoFallsBack(t *testing.T) {
+// TestAutoTakesTheCPUForTroubleOfTheDeviceAlone: where a GPU is at hand, or a software renderer that is named, what is wrong with the
+// device leads to the CPU; an adapter that is not there, and what is wrong with the model, are told once.
+func TestAutoTakesTheCPUForTroubleOfTheDeviceAlone(t *testing.T) {
 	c := goldentest.Load(t, "gqa_window8")
-	e := open(t, c.ModelDir(t), gossamer.Options{Adapter: "no such adapter"})
-	if info := e.Info(); info.Backend != gossamer.CPU || !strings.Contains(info.Reason, "no such adapter") && !strings.Contains(info.Reason, gpu.ErrNoAdapter.Error()) {
+	dev := gputest.Open(t, gpu.Options{})
+	e := open(t, c.ModelDir(t), gossamer.Options{Device: deviceWithSmallBindings(t)})
+	if info := e.Info(); info.Backend != gossamer.CPU || !strings.Contains(info.Reason, "the device") {
 		t.Errorf("info %+v, want the CPU and the reason", info)
 	}
-	if _, err := gossamer.Open(t.Context(), c.ModelDir(t), gossamer.Options{Backend: gossamer.WebGPU, Adapter: "no such adapter"}); err == nil {
-		t.Error("WebGPU fell back")
+	for _, backend := range []gossamer.Backend{gossamer.Auto, gossamer.WebGPU} {
+		_, err := gossamer.Open(t.Context(), c.ModelDir(t), gossamer.Options{Backend: backend, Adapter: "no such adapter"})
+		if !errors.Is(err, gpu.ErrNoAdapter) || !strings.Contains(err.Error(), "no such adapter") {
+			t.Errorf("%s, an adapter that is not there: %v", backend, err)
+		}
 	}
+	_, err := gossamer.Open(t.Context(), damaged(t, c.ModelDir(t)), gossamer.Options{Device: dev})
+	if err == nil || strings.Count(err.Error(), "NaN") != 1 {
+		t.Errorf("damaged weights: %v; want one complaint of a NaN", err)
+	}
+}
+
+// deviceWithSmallBindings cannot hold any model.
+func deviceWithSmallBindings(t *testing.T) *gpu.Device {
+	return gputest.Open(t, gpu.Options{MaxBindingBytes: 256})
+}
+
+// damaged is a copy of a checkpoint whose last weights are NaN.
+func damaged(t *testing.T, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob(filepath.Join(to, "*.safetensors"))
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		header := int(binary.LittleEndian.Uint64(data))
+		for i := 8 + header; i < len(data); i++ {
+			data[i] = 0xff
+		}
+		if err := os.WriteFile(name, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
 }
 
 func TestOpenEmbedded(t *testing.T) {
@@ -139,15 +187,16 @@ func TestOpenRefuses(t *testing.T) {
 		options     gossamer.Options
 		want        string
 	}{
-		{"URL", "ftp://example.com/model", gossamer.Options{}, "ftp"},
-		{"NoDirectory", "/no/such/model", gossamer.Options{}, "is not a directory"},
-		{"NoCheckpoint", t.TempDir(), gossamer.Options{}, "config.json"},
+		{"URL", "ftp://example.com/model", gossamer.Options{Backend: gossamer.CPU}, "ftp"},
+		{"NoDirectory", "/no/such/model", gossamer.Options{Backend: gossamer.CPU}, "is not a directory"},
+		{"NoCheckpoint", t.TempDir(), gossamer.Options{Backend: gossamer.CPU}, "config.json"},
 		{"Backend", dir, gossamer.Options{Backend: "cuda"}, "Backend"},
 		{"KV", dir, gossamer.Options{KV: "q8"}, "KV"},
 		{"Context", dir, gossamer.Options{Context: -1}, "Context"},
 		{"MaxSequences", dir, gossamer.Options{MaxSequences: -1}, "MaxSequences"},
 		{"MaxBindingBytes", dir, gossamer.Options{MaxBindingBytes: -1}, "MaxBindingBytes"},
 		{"ContextOfTheModel", dir, gossamer.Options{Backend: gossamer.CPU, Context: 1 << 30}, "context"},
+		{"AdapterOfTheCPU", dir, gossamer.Options{Backend: gossamer.CPU, Adapter: "0"}, "Adapter"},
 	} {
 		if _, err := gossamer.Open(t.Context(), tt.model, tt.options); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
@@ -157,6 +206,41 @@ func TestOpenRefuses(t *testing.T) {
 	cancel()
 	if _, err := gossamer.Open(ctx, dir, gossamer.Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("with a context that has ended: %v", err)
+	}
+}
+
+// TestCloseInAChat closes the engine while a reply is read.
+func TestCloseInAChat(t *testing.T) {
+	dir, err := writeModel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for _, backend := range []gossamer.Backend{gossamer.CPU, gossamer.WebGPU} {
+		t.Run(string(backend), func(t *testing.T) {
+			if backend == gossamer.WebGPU {
+				gputest.Open(t, gpu.Options{})
+			}
+			e := open(t, dir, gossamer.Options{Backend: backend, Context: 2048})
+			closed, last := false, error(nil)
+			r := chat.Request{Messages: []chat.Message{{Role: chat.User, Content: "Why?"}}, MaxTokens: 500}
+			for _, err := range e.Chat(t.Context(), r) {
+				if last = err; !closed {
+					closed = true
+					if err := e.Close(); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			if !errors.Is(last, engine.ErrClosed) {
+				t.Errorf("the reply ended with %v, want ErrClosed", last)
+			}
+			for _, err := range e.Chat(t.Context(), r) {
+				if !errors.Is(err, engine.ErrClosed) {
+					t.Errorf("afterwards: %v", err)
+				}
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -15,9 +16,9 @@ import (
 type Backend string
 
 const (
-	Auto   Backend = "auto"   // WebGPU if that works, else CPU; Info says which, and why
-	WebGPU Backend = "webgpu" // a GPU, or a software adapter
-	CPU    Backend = "cpu"    // plain Go: exact, slow, without any device
+	Auto   Backend = "auto"   // WebGPU if there is a GPU that works, or one is named, else CPU; Info says which, and why
+	WebGPU Backend = "webgpu" // a GPU, or a software adapter, which computes on the CPU
+	CPU    Backend = "cpu"    // plain Go, without any device: exact, slower than a GPU, faster than a software adapter
 )
 
 // Precision is how keys and values are stored.
@@ -41,7 +42,8 @@ type Options struct {
 	// MaxSequences is the number of conversations that are kept in memory and served at a time. 0: 4.
 	MaxSequences int
 
-	// Adapter chooses the GPU: an index as `gossamer doctor` lists them, or a part of its name. "": the most capable one.
+	// Adapter chooses the GPU: an index as `gossamer doctor` lists them, or a part of its name. "": the most capable one. One that
+	// is named and not there is an error, also with Auto.
 	Adapter string
 	// MaxBindingBytes lowers the size of a storage binding, to try what a weaker device does. 0: the adapter's.
 	MaxBindingBytes int64
@@ -81,6 +83,9 @@ func (o *Options) check() error {
 	}
 	if o.Context < 0 {
 		return fmt.Errorf("runtime: Context is %d, want 0 or more", o.Context)
+	}
+	if o.Backend == CPU && (o.Adapter != "" || o.MaxBindingBytes > 0 || o.Device != nil) {
+		return errors.New("runtime: Adapter, MaxBindingBytes and Device are for WebGPU, and Backend is cpu")
 	}
 	if o.MaxSequences < 0 {
 		return fmt.Errorf("runtime: MaxSequences is %d, want 0 or more", o.MaxSequences)

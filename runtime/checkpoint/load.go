@@ -17,6 +17,14 @@ type piece struct {
 	data   []byte
 }
 
+// ReadError is an error of Load that is about the checkpoint: a file, a host, weights that are damaged. Others are about the sink.
+type ReadError struct{ err error }
+
+func (e *ReadError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *ReadError) Unwrap() error { return e.err }
+
 // LoadPlaced brings every tensor of the model to its place: by the source where it can do that, else by Load. A source that does
 // it looks for no NaN.
 func (c *Checkpoint) LoadPlaced(ctx context.Context, to Placer, progress func(Progress)) error {
@@ -32,10 +40,11 @@ func (c *Checkpoint) LoadPlaced(ctx context.Context, to Placer, progress func(Pr
 // returns ctx's error between pieces once ctx is cancelled.
 func (c *Checkpoint) Load(ctx context.Context, sink Sink, progress func(Progress)) error {
 	segments := ByFile(c.d.Segments)
-	m := Meter{Progress: Progress{Phase: c.d.Source.phase()}}
+	total := int64(0)
 	for _, s := range segments {
-		m.BytesTotal += s.N
+		total += s.N
 	}
+	m := c.d.Source.meter(total)
 
 	ctx, cancel := context.WithCancel(ctx)
 	full := make(chan piece)
@@ -64,7 +73,10 @@ func (c *Checkpoint) Load(ctx context.Context, sink Sink, progress func(Progress
 		m.Add(int64(len(p.data)), progress)
 		empty <- p.data[:cap(p.data)]
 	}
-	return readErr
+	if readErr != nil {
+		return &ReadError{readErr}
+	}
+	return nil
 }
 
 // cut reads a segment from r in pieces, checked.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"time"
 )
 
 // OpenFunc returns a reader of the n bytes of the file name that start at off. Reading fewer than n bytes before io.EOF means
@@ -18,8 +19,8 @@ type Source struct {
 	// Ahead returns an OpenFunc for the files of these names, to be opened in this order, each any number of times before the
 	// next, so that the source can work ahead. stop ends that work and waits for its end.
 	Ahead func(ctx context.Context, names []string) (open OpenFunc, stop func())
-	// Fetches says whether bytes have yet to come over a network.
-	Fetches func() bool
+	// Missing says how many of the files' bytes have yet to come over a network, of how many in all.
+	Missing func() (bytes, total int64)
 	// Move brings all tensors to their places, in any order, without handing them to Put. progress may be nil.
 	Move func(ctx context.Context, to Placer, progress func(Progress)) error
 }
@@ -32,12 +33,17 @@ func (s *Source) ahead(ctx context.Context, names []string) (open OpenFunc, stop
 	return s.Ahead(ctx, names)
 }
 
-// phase is what loading from this source is called.
-func (s *Source) phase() string {
-	if s.Fetches != nil && s.Fetches() {
-		return PhaseDownload
+// meter measures loading n bytes from this source.
+func (s *Source) meter(n int64) Meter {
+	m := Meter{Progress: Progress{Phase: phaseWeights, BytesTotal: n}}
+	if s.Missing == nil {
+		return m
 	}
-	return phaseWeights
+	if missing, total := s.Missing(); missing > 0 {
+		m.Phase, m.missing, m.left, m.last = PhaseDownload, s.Missing, missing, time.Now()
+		m.BytesHere = int64(float64(n) * (1 - float64(missing)/float64(total)))
+	}
+	return m
 }
 
 // FromFS reads from a file system, a directory on disk or files inside the program.

@@ -343,3 +343,34 @@ func TestClose(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 }
+
+// TestCloseWithinACall: emit and Progress may close the engine that calls them. What is left is freed once, when the last call ends.
+func TestCloseWithinACall(t *testing.T) {
+	for _, where := range []string{"emit", "Progress"} {
+		t.Run(where, func(t *testing.T) {
+			freed := 0
+			e, c := golden(t, 0, engine.Options{Free: func() error { freed++; return nil }})
+			closing := func() {
+				if err := e.Close(); err != nil || freed != 0 {
+					t.Errorf("Close: %v; freed %d times while a call was running", err, freed)
+				}
+			}
+			r := engine.Request{Tokens: c.Prompts[0].Tokens}
+			if where == "Progress" {
+				r.Progress = func(int, int) { closing() }
+			}
+			tokens := 0
+			result, err := e.Generate(t.Context(), r, func(engine.Token) bool {
+				tokens++
+				closing()
+				return true
+			})
+			if !errors.Is(err, engine.ErrClosed) || result.Finish != engine.FinishCancelled || tokens > 1 {
+				t.Errorf("%v, %v after %d tokens; want cancelled, ErrClosed", result.Finish, err, tokens)
+			}
+			if err := e.Close(); err != nil || freed != 1 {
+				t.Errorf("at the end: %v, freed %d times, want once", err, freed)
+			}
+		})
+	}
+}

@@ -108,12 +108,12 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) bool)
 	if err != nil {
 		return Result{}, err
 	}
-	ctx, leave, err := e.enter(ctx)
+	ctx, cancel, leave, err := e.enter(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	defer leave()
-	g := &generation{Engine: e, Request: r, ctx: ctx, sampler: sampler, start: start}
+	g := &generation{Engine: e, Request: r, ctx: ctx, cancel: cancel, sampler: sampler, start: start}
 	g.result.Stats.PromptTokens = len(r.Tokens)
 	err = g.run(emit)
 	if err != nil && ctx.Err() != nil {
@@ -160,6 +160,7 @@ type generation struct {
 	*Engine
 	Request
 	ctx     context.Context
+	cancel  context.CancelCauseFunc
 	slot    *slot
 	sampler *sample.Sampler
 	start   time.Time
@@ -260,7 +261,7 @@ func (g *generation) prefill() error {
 			stops = stops[1:]
 		}
 		if g.Progress != nil {
-			g.Progress(len(s.tokens), total)
+			g.call(func() { g.Progress(len(s.tokens), total) })
 		}
 		before := len(s.tokens)
 		err := g.extend(g.Tokens[before:min(before+g.options.PrefillTokens, stops[0], total)])
@@ -275,7 +276,7 @@ func (g *generation) prefill() error {
 		}
 	}
 	if g.Progress != nil {
-		g.Progress(total, total)
+		g.call(func() { g.Progress(total, total) })
 	}
 	return nil
 }
@@ -415,7 +416,8 @@ func (g *generation) take(t Token, emit func(Token) bool) bool {
 	}
 	stats.GeneratedTokens++
 	stats.Decode = now.Sub(g.first)
-	if !emit(t) {
+	var more bool
+	if g.call(func() { more = emit(t) }); !more {
 		g.result.Finish = FinishCaller
 		return false
 	}

@@ -158,7 +158,9 @@ func (d *Device) queueWrite(b *Buffer, off, n int64, write func() error) error {
 	d.pending = 0
 	d.flushes = append(d.flushes, at)
 	if len(d.flushes) > 2 { // bound what is staged: the next write waits for the last but two
-		d.raw.poll(d.flushes[0])
+		if err := d.raw.poll(d.flushes[0]); err != nil {
+			return d.fail(fmt.Sprintf("write %q", b.label), err)
+		}
 		d.flushes = append(d.flushes[:0], d.flushes[1:]...)
 	}
 	return nil
@@ -272,7 +274,7 @@ func (d *Device) poll(at rawSubmission) {
 	d.mu.Lock()
 	raw := d.raw
 	d.mu.Unlock()
-	raw.poll(at)
+	raw.poll(at) // what reads afterwards reports an error
 }
 
 // finishRead copies the staging buffer to dst, once the submission that filled it has run.

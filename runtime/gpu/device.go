@@ -17,9 +17,9 @@ var (
 	ErrNoAdapter = errors.New("no WebGPU adapter")
 	// errClosed is returned by every call on a closed Device, or on what was released.
 	errClosed = errors.New("closed")
-	// ErrLost is returned once the device is lost: reset by its driver, or removed. Everything on it is gone. Natively a loss
-	// is only found by a call that fails, and not always: wgpu-native ends the process on a loss that it notices by itself, and neither
-	// binding can set its handler.
+	// ErrLost is returned once the device is lost: reset by its driver, or removed. Everything on it is gone, but what it
+	// took of this program's memory. Natively a loss is found by the call that meets it; elsewhere than on Linux such a call ends the
+	// process.
 	ErrLost error = lostError{}
 	// ErrOutOfMemory is returned where the device has no memory left for a buffer.
 	ErrOutOfMemory = errors.New("out of memory")
@@ -27,7 +27,9 @@ var (
 
 type lostError struct{}
 
-func (lostError) Error() string { return "device lost" }
+func (lostError) Error() string {
+	return "device lost: its driver reset it, or it was removed: run this again, with a newer driver if it happens often"
+}
 
 // DeviceLost identifies the error to packages that do not import this one.
 func (lostError) DeviceLost() bool { return true }
@@ -36,6 +38,8 @@ func (lostError) DeviceLost() bool { return true }
 type Options struct {
 	// Adapter is an index into Adapters, or a part of the adapter's name in any case. Empty: the most capable one.
 	Adapter string
+	// NoSoftware refuses adapters that compute on the CPU, unless Adapter names one.
+	NoSoftware bool
 	// MaxBindingBytes lowers the size limit of a storage binding, as a weaker device would. 0: the adapter's.
 	MaxBindingBytes int64
 	// NoF16 leaves the shader-f16 feature off.
@@ -166,16 +170,20 @@ func Open(ctx context.Context, o Options) (*Device, error) {
 	return d, nil
 }
 
-// choose returns the index of the adapter that want names in infos; see Options.Adapter.
-func choose(infos []AdapterInfo, want string) (int, error) {
+// choose returns the index of the adapter in infos that o asks for; see Options.Adapter and Options.NoSoftware.
+func choose(infos []AdapterInfo, o Options) (int, error) {
 	if len(infos) == 0 {
 		return 0, fmt.Errorf("%w: install a Vulkan driver (Debian: mesa-vulkan-drivers has the open ones and a software renderer) or use the CPU backend", ErrNoAdapter)
 	}
+	want := o.Adapter
 	if want == "" {
 		order := []string{"discrete", "integrated", "unknown", "cpu"}
 		best := slices.MinFunc(infos, func(a, b AdapterInfo) int {
 			return slices.Index(order, a.Type) - slices.Index(order, b.Type)
 		})
+		if o.NoSoftware && best.CPU() {
+			return 0, fmt.Errorf("%w but %s, which computes on the CPU itself", ErrNoAdapter, best.Name)
+		}
 		return best.Index, nil
 	}
 	if i, err := strconv.Atoi(want); err == nil && i >= 0 && i < len(infos) {
@@ -250,6 +258,7 @@ func (d *Device) note(what string, err error) error {
 func classify(err error) error {
 	text := strings.ToLower(err.Error())
 	switch {
+	case errors.Is(err, ErrLost):
 	case strings.Contains(text, "device is lost"), strings.Contains(text, "device lost"), strings.Contains(text, "device-lost"):
 		return fmt.Errorf("%w: %w", ErrLost, err)
 	case strings.Contains(text, "out of memory"), strings.Contains(text, "outofmemory"), strings.Contains(text, "not enough memory"):

@@ -2,11 +2,8 @@
 
 package gpu
 
-// Natively there are no calls between Go and JavaScript to count, and a lost device is reported by the calls that fail rather than by a
-// callback; see web_js.go for both.
-
-func (*rawDevice) crossings() int64  { return 0 }
-func (*rawDevice) watch(func(error)) {}
+// crossings is 0: natively there are no calls between Go and JavaScript.
+func (*rawDevice) crossings() int64 { return 0 }
 
 // vendors names the makers of adapters by PCI id; Mesa's software renderer has the id of its Khronos registration.
 var vendors = map[uint32]string{

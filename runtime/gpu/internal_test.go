@@ -2,6 +2,7 @@ package gpu
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -30,9 +31,24 @@ func TestChoose(t *testing.T) {
 		{infos, "radeon", 0, ErrNoAdapter},
 		{nil, "", 0, ErrNoAdapter},
 	} {
-		if i, err := choose(c.infos, c.want); i != c.index || !errors.Is(err, c.err) {
+		if i, err := choose(c.infos, Options{Adapter: c.want}); i != c.index || !errors.Is(err, c.err) {
 			t.Errorf("choose(%d adapters, %q) = %d, %v; want %d, %v", len(c.infos), c.want, i, err, c.index, c.err)
 		}
+	}
+}
+
+// TestChooseWithoutSoftware: only its name brings a software renderer then.
+func TestChooseWithoutSoftware(t *testing.T) {
+	software := []AdapterInfo{{Index: 0, Name: "llvmpipe", Type: "cpu"}}
+	if _, err := choose(software, Options{NoSoftware: true}); !errors.Is(err, ErrNoAdapter) || !strings.Contains(err.Error(), "llvmpipe") {
+		t.Errorf("got %v, want that there is only llvmpipe", err)
+	}
+	if _, err := choose(software, Options{NoSoftware: true, Adapter: "llvm"}); err != nil {
+		t.Errorf("asked for by its name: %v", err)
+	}
+	both := append(software, AdapterInfo{Index: 1, Name: "virtual", Type: "unknown"})
+	if i, err := choose(both, Options{NoSoftware: true}); i != 1 || err != nil {
+		t.Errorf("chose %d, %v; want the other one", i, err)
 	}
 }
 

@@ -5,6 +5,7 @@ package gpu
 import (
 	"fmt"
 	"math"
+	"os"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ const (
 
 // rawPipeline is a compiled shader with the layout of its bind group.
 type rawPipeline struct {
+	device   *rawDevice
 	layout   wgpuGroupLayout
 	pipeline wgpuPipeline
 }
@@ -43,6 +45,9 @@ type rawDevice struct {
 	instance wgpuInstance
 	device   wgpuDevice
 	queue    wgpuQueue
+	alarm    *os.File      // written to when the device is lost in a call that the library does not return from; see ask
+	heard    *os.File      // the other end
+	lost     chan struct{} // closed then: nothing of the device may be used any more, nor released
 }
 
 // native lists the adapters.
@@ -74,7 +79,7 @@ func rawAdapters() (infos []AdapterInfo, err error) {
 	for _, a := range adapters {
 		a.Release()
 	}
-	_, err = choose(infos, "")
+	_, err = choose(infos, Options{})
 	return infos, err
 }
 
@@ -91,7 +96,7 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 			instance.Release()
 		}
 	}()
-	i, err := choose(infos, o.Adapter)
+	i, err := choose(infos, o)
 	if err != nil {
 		return nil, caps, err
 	}
@@ -131,12 +136,68 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 
 		Variant: variant,
 	}
-	return &rawDevice{instance: instance, device: device, queue: device.GetQueue()}, caps, nil
+	d = &rawDevice{instance: instance, device: device, queue: device.GetQueue(), lost: make(chan struct{})}
+	heard, alarm, err := os.Pipe()
+	if err != nil {
+		return nil, caps, err
+	}
+	d.heard, d.alarm = heard, alarm
+	return d, caps, nil
+}
+
+// ask runs f, which calls a function of the library that has no way to report the loss of the device: it would end the process. On Linux
+// the thread that f runs on stops there instead, with what it holds, and ask returns ErrLost.
+func (d *rawDevice) ask(f func()) error {
+	done := make(chan any, 1)
+	go func() {
+		defer func() { done <- recover() }()
+		guarded(d.alarm.Fd(), f)
+	}()
+	select {
+	case r := <-done:
+		if r != nil {
+			panic(r) // for the caller's caught
+		}
+		return nil
+	case <-d.lost:
+		return ErrLost
+	}
+}
+
+// gone says that a call has not returned. The library's locks may be held for ever.
+func (d *rawDevice) gone() bool {
+	select {
+	case <-d.lost:
+		return true
+	default:
+		return false
+	}
+}
+
+// watch calls f when the device is lost. It ends when the device is closed.
+func (d *rawDevice) watch(f func(error)) {
+	go func() {
+		defer d.heard.Close()
+		if n, _ := d.heard.Read(make([]byte, 1)); n > 0 {
+			close(d.lost)
+			f(ErrLost)
+		}
+	}()
+}
+
+// free releases an object of a device that is there.
+func (d *rawDevice) free(o interface{ Release() }) {
+	if !d.gone() {
+		o.Release()
+	}
 }
 
 // close releases the device. Everything made from it is released before.
 func (d *rawDevice) close() {
-	d.device.Poll(true, nil) // polling carries out the releases
+	if d.gone() || d.ask(func() { d.device.Poll(true, nil) }) != nil { // polling carries out the releases
+		return
+	}
+	d.alarm.Close()
 	d.queue.Release()
 	d.device.Release()
 	d.instance.Release()
@@ -158,7 +219,7 @@ func (d *rawDevice) newStaging(n int64) (b rawBuffer, err error) {
 }
 
 // releaseBuffer drops the reference. Bind groups and work under way keep the memory until they are done.
-func (d *rawDevice) releaseBuffer(b rawBuffer) { b.Release() }
+func (d *rawDevice) releaseBuffer(b rawBuffer) { d.free(b) }
 
 // write queues a write of whole words.
 func (d *rawDevice) write(b rawBuffer, off int64, p []byte) (err error) {
@@ -186,6 +247,7 @@ func (d *rawDevice) newPipeline(s shaders.Shader) (p rawPipeline, err error) {
 			entries[i].Buffer.Type = uniform
 		}
 	}
+	p.device = d
 	p.layout, err = createGroupLayout(d.device, s.Name, entries)
 	if err != nil {
 		return p, err
@@ -203,8 +265,8 @@ func (d *rawDevice) newPipeline(s shaders.Shader) (p rawPipeline, err error) {
 
 // release frees the pipeline.
 func (p rawPipeline) release() {
-	p.pipeline.Release()
-	p.layout.Release()
+	p.device.free(p.pipeline)
+	p.device.free(p.layout)
 }
 
 // newGroup builds the bind group of one dispatch.
@@ -218,7 +280,7 @@ func (d *rawDevice) newGroup(label string, p rawPipeline, args []Binding) (g raw
 }
 
 // releaseGroup frees a bind group.
-func (d *rawDevice) releaseGroup(g rawGroup) { g.Release() }
+func (d *rawDevice) releaseGroup(g rawGroup) { d.free(g) }
 
 // submit records programs into one command buffer and submits it. Without programs it only starts the queued writes.
 func (d *rawDevice) submit(programs []*Program) (at rawSubmission, err error) {
@@ -258,12 +320,12 @@ func (d *rawDevice) submit(programs []*Program) (at rawSubmission, err error) {
 }
 
 // record submits what f encodes.
-func (d *rawDevice) record(f func(wgpuEncoder) error) (rawSubmission, error) {
+func (d *rawDevice) record(f func(wgpuEncoder) error) (at rawSubmission, err error) {
 	enc, err := createEncoder(d.device)
 	if err != nil {
 		return 0, err
 	}
-	defer enc.Release()
+	defer func() { d.free(enc) }()
 	if err := f(enc); err != nil {
 		return 0, err
 	}
@@ -271,12 +333,15 @@ func (d *rawDevice) record(f func(wgpuEncoder) error) (rawSubmission, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer commands.Release()
-	return d.queue.Submit(commands), nil
+	defer func() { d.free(commands) }()
+	err = d.ask(func() { at = d.queue.Submit(commands) })
+	return at, err
 }
 
 // poll waits until the submission has run, or for some seconds.
-func (d *rawDevice) poll(at rawSubmission) { pollUntil(d.device, d.queue, at) }
+func (d *rawDevice) poll(at rawSubmission) error {
+	return d.ask(func() { pollUntil(d.device, d.queue, at) })
+}
 
 // readback submits a copy of n bytes of src at off to the staging buffer. Without src it clears a word there instead, which
 // serves to wait: submissions finish in order.
@@ -296,10 +361,13 @@ func (d *rawDevice) take(staging rawBuffer, at rawSubmission, dst []byte) (err e
 	defer caught(&err)
 	n := max(4, (len(dst)+3)/4*4) // also without dst: only the mapping tells for sure that all is done
 	pause := time.Duration(0)
-	err = mapRead(staging, n, func() {
+	if d.gone() {
+		return ErrLost
+	}
+	err = mapRead(staging, n, func() error {
 		time.Sleep(min(pause, 10*time.Millisecond)) // a wait may end early: after 5 seconds it does; don't spin
 		pause += time.Millisecond / 10
-		d.poll(at)
+		return d.poll(at)
 	})
 	if err != nil {
 		return err

@@ -34,7 +34,8 @@ func (*rawDevice) newPipeline(shaders.Shader) (rawPipeline, error)           { r
 func (*rawDevice) newGroup(string, rawPipeline, []Binding) (rawGroup, error) { return nil, errNone() }
 func (*rawDevice) releaseGroup(rawGroup)                                     {}
 func (*rawDevice) submit([]*Program) (rawSubmission, error)                  { return 0, errNone() }
-func (*rawDevice) poll(rawSubmission)                                        {}
+func (*rawDevice) poll(rawSubmission) error                                  { return errNone() }
+func (*rawDevice) watch(func(error))                                         {}
 func (*rawDevice) take(rawBuffer, rawSubmission, []byte) error               { return errNone() }
 func (rawPipeline) release()                                                 {}
 func (*rawDevice) readback(rawBuffer, rawBuffer, int64, int64) (rawSubmission, error) {

@@ -148,7 +148,7 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 	if err != nil {
 		return nil, caps, err
 	}
-	if _, err := choose([]AdapterInfo{info}, o.Adapter); err != nil {
+	if _, err := choose([]AdapterInfo{info}, o); err != nil {
 		device.Call("destroy")
 		return nil, caps, err
 	}
@@ -359,10 +359,11 @@ func (d *rawDevice) submit(programs []*Program) (rawSubmission, error) {
 }
 
 // poll waits for a flush or a readback.
-func (d *rawDevice) poll(at rawSubmission) {
+func (d *rawDevice) poll(at rawSubmission) error {
 	if at != nil {
 		<-at.done
 	}
+	return nil // what reads afterwards reports
 }
 
 // readback starts a copy of n bytes of src at off to the staging buffer. Without src it clears a word there instead, which serves

@@ -138,15 +138,18 @@ func pollUntil(d *wgpu.Device, q *wgpu.Queue, at wgpu.SubmissionIndex) {
 //
 // The binding's MapAsync hands C the address of a Go variable that nothing keeps alive until the callback reads it: a garbage
 // collection before that frees it, and the callback panics. So this one call goes to the C library directly, with a callback in C.
-func mapRead(b *wgpu.Buffer, n int, poll func()) error {
+func mapRead(b *wgpu.Buffer, n int, poll func() error) error {
 	status := C.gossamer_map_read(reflect.ValueOf(b).Elem().FieldByName("ref").UnsafePointer(), C.size_t(n))
-	defer C.free(unsafe.Pointer(status))
 	for {
-		poll()
+		if err := poll(); err != nil {
+			return err // and the status may still be written
+		}
 		switch s := C.gossamer_map_status(status); {
 		case s == 0:
+			C.free(unsafe.Pointer(status))
 			return nil
 		case s > 0:
+			C.free(unsafe.Pointer(status))
 			return errors.New("mapping failed: " + wgpu.BufferMapAsyncStatus(s).String())
 		}
 	}

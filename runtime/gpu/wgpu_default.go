@@ -118,13 +118,15 @@ func finish(enc *wgpu.CommandEncoder) (*wgpu.CommandBuffer, error) { return enc.
 func pollUntil(d *wgpu.Device, _ *wgpu.Queue, at wgpu.SubmissionIndex) { d.Poll(true, (*uint64)(&at)) }
 
 // mapRead maps the first n bytes of b for reading. It calls poll, which waits for the device, until that is done.
-func mapRead(b *wgpu.Buffer, n int, poll func()) error {
+func mapRead(b *wgpu.Buffer, n int, poll func() error) error {
 	done := make(chan wgpu.MapAsyncStatus, 1)
 	if err := b.TryMapAsync(wgpu.MapModeRead, 0, uint64(n), func(s wgpu.MapAsyncStatus) { done <- s }); err != nil {
 		return err
 	}
 	for {
-		poll()
+		if err := poll(); err != nil {
+			return err
+		}
 		select {
 		case s := <-done:
 			if s != wgpu.MapAsyncStatusSuccess {

@@ -45,6 +45,11 @@ func Load(ctx context.Context, c *checkpoint.Checkpoint, o Options) (*Model, err
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 
+	free, known := FreeMemory()
+	if err := checkMemory(config, o, free, known); err != nil {
+		return nil, err
+	}
+
 	t := tensors{}
 	for _, spec := range config.Tensors() {
 		if spec.DType == gptoss.BF16 {

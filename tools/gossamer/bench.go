@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,6 +99,12 @@ With --random, weights of a published model's shape are made up, so that a machi
 				if err != nil {
 					return err
 				}
+				if err := m.check(); err != nil {
+					return err
+				}
+				if err := m.holds(at, *prompt, *tokens); err != nil {
+					return err
+				}
 				if *shape != "" {
 					if m.model != defaultModel {
 						return usagef("give either --model or --random")
@@ -126,6 +133,21 @@ With --random, weights of a published model's shape are made up, so that a machi
 			}
 		},
 	}
+}
+
+// holds asks for a context that holds what is measured, if none is asked for and the usual one might not.
+func (m *modelFlags) holds(depths []int, prompt, tokens int) error {
+	const most, usual = 1 << 24, 8192
+	if prompt > most || tokens > most || slices.Max(depths) > most {
+		return usagef("--depths, --prompt and --tokens want at most %d", most)
+	}
+	switch need := slices.Max(depths) + prompt + tokens; {
+	case m.context > 0 && need > m.context:
+		return usagef("a depth of %d with a prompt of %d and %d tokens exceeds the context of %d: take less, or a larger --ctx", slices.Max(depths), prompt, tokens, m.context)
+	case m.context == 0 && need > usual:
+		m.context = need
+	}
+	return nil
 }
 
 func parseDepths(list string) ([]int, error) {
@@ -173,7 +195,7 @@ func (b *bencher) run(load time.Duration, depths []int, prompt, tokens int) erro
 	}
 	for _, depth := range depths {
 		if depth+prompt+tokens > info.Context {
-			return fmt.Errorf("a depth of %d with a prompt of %d and %d tokens exceeds the context of %d: take less, or a larger --ctx", depth, prompt, tokens, info.Context)
+			return fmt.Errorf("a depth of %d with a prompt of %d and %d tokens exceeds the context of %d: take less", depth, prompt, tokens, info.Context)
 		}
 		if err := b.atDepth(depth, prompt, tokens); err != nil {
 			return err

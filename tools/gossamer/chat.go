@@ -11,8 +11,6 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/term"
-
 	gossamer "gossamer/runtime"
 	"gossamer/runtime/chat"
 )
@@ -22,8 +20,12 @@ func chatCommand() command {
 		name:  "chat",
 		args:  "[PROMPT]",
 		short: "talk with a model",
-		long: `With a PROMPT, or a prompt on standard input, prints one answer. Else converses: Ctrl-C ends a reply, Ctrl-D the conversation;
-/new forgets it, /effort low|medium|high changes how long the model reasons, /help lists this.
+		long: `With a PROMPT, or a prompt on standard input, prints one answer; of both, the text on standard input comes first and the PROMPT
+below it: gossamer chat "Summarise this." < notes.txt. A PROMPT that begins with a dash goes behind two: gossamer chat -- "-5 + 3".
+
+Else converses: Ctrl-C ends a reply or clears the line, Ctrl-D or Ctrl-C on an empty line ends the conversation; what is pasted is one
+prompt, which Enter sends; /new forgets the conversation, /effort low|medium|high changes how long the model reasons, /help lists this.
+
 The model's reasoning is shown dimmed on a terminal and left out elsewhere.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 			var m modelFlags
@@ -50,21 +52,28 @@ The model's reasoning is shown dimmed on a terminal and left out elsewhere.`,
 				if err != nil {
 					return err
 				}
-				prompt, once, err := onePrompt(env, args)
+				if err := m.check(); err != nil {
+					return err
+				}
+				prompt, once, err := onePrompt(ctx, env, args)
 				if err != nil {
 					return err
 				}
-				if *asJSON && !once {
-					return usagef("--json wants a PROMPT")
+				var lines prompter
+				if !once {
+					if *asJSON {
+						return usagef("--json wants a PROMPT")
+					}
+					if lines, err = openPrompter(env); err != nil {
+						return err
+					}
+					defer lines.close()
 				}
 				e, err := m.open(ctx, env)
 				if err != nil {
 					return err
 				}
 				defer e.Close()
-				if reason := e.Info().Reason; reason != "" {
-					fmt.Fprintf(env.stderr, "gossamer: no WebGPU here, so the CPU computes: %s\n", reason)
-				}
 				t := &talk{
 					env: env, dim: colours(env.stdout), stats: *stats, json: *asJSON,
 					c: e.Conversation(chat.Request{Instructions: *instructions, Effort: level, MaxTokens: *maxTokens, Sampling: &params}),
@@ -72,7 +81,7 @@ The model's reasoning is shown dimmed on a terminal and left out elsewhere.`,
 				if once {
 					return t.answer(ctx, prompt)
 				}
-				return t.converse(ctx, e)
+				return t.converse(ctx, e, lines)
 			}
 		},
 	}
@@ -87,34 +96,72 @@ func parseEffort(s string) (chat.Effort, error) {
 }
 
 // onePrompt finds out whether there is a single prompt, and which.
-func onePrompt(env *env, args []string) (prompt string, once bool, err error) {
-	if len(args) == 1 {
-		prompt = args[0]
-	} else {
-		if isTerminal(env.stdin) {
-			return "", false, nil
-		}
-		data, err := io.ReadAll(env.stdin)
+func onePrompt(ctx context.Context, env *env, args []string) (prompt string, once bool, err error) {
+	if len(args) == 1 && strings.TrimSpace(args[0]) == "" {
+		return "", false, usagef("the prompt is empty")
+	}
+	if !isTerminal(env.stdin) {
+		data, err := readAll(ctx, env, "standard input", func() (io.ReadCloser, error) { return io.NopCloser(env.stdin), nil })
 		if err != nil {
 			return "", false, err
 		}
 		prompt = strings.TrimRight(string(data), "\r\n")
+	} else if len(args) == 0 {
+		return "", false, nil
 	}
-	if strings.TrimSpace(prompt) == "" {
+	switch {
+	case len(args) == 0 && strings.TrimSpace(prompt) == "":
 		return "", false, usagef("the prompt is empty")
+	case len(args) == 0:
+		return prompt, true, nil
+	case strings.TrimSpace(prompt) == "":
+		return args[0], true, nil
 	}
-	return prompt, true, nil
-}
-
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	return prompt + "\n\n" + args[0], true, nil
 }
 
 // colours says whether a stream shows ANSI attributes.
-func colours(w io.Writer) bool {
-	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+func colours(o *output) bool {
+	return o.terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
+
+// prompter is where the prompts of a conversation come from.
+type prompter interface {
+	// next returns the next prompt; io.EOF says that there is none.
+	next(ctx context.Context) (string, error)
+	close()
+}
+
+// openPrompter returns what suits the terminal.
+func openPrompter(env *env) (prompter, error) {
+	if os.Getenv("TERM") == "dumb" {
+		return &lineReader{env: env}, nil
+	}
+	return openKeyboard(env)
+}
+
+// lineReader reads prompts of one line from a terminal that knows no escape sequences.
+type lineReader struct {
+	env *env
+	in  *bufio.Reader
+}
+
+func (r *lineReader) next(ctx context.Context) (string, error) {
+	if r.in == nil {
+		r.in = bufio.NewReader(r.env.reader(ctx))
+	}
+	fmt.Fprint(r.env.stdout, "> ")
+	line, err := r.in.ReadString('\n')
+	if line != "" && errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if ctx.Err() != nil {
+		err = io.EOF
+	}
+	return line, err
+}
+
+func (r *lineReader) close() {}
 
 // talk is a conversation on a terminal, or one question.
 type talk struct {
@@ -125,35 +172,29 @@ type talk struct {
 	json  bool
 }
 
-// converse reads lines until the input ends.
-func (t *talk) converse(ctx context.Context, e *gossamer.Engine) error {
+// converse answers prompts until there are no more.
+func (t *talk) converse(ctx context.Context, e *gossamer.Engine, prompts prompter) error {
 	fmt.Fprintf(t.env.stderr, "%s\nCtrl-C ends a reply, Ctrl-D the conversation, /help lists commands.\n", describe(e))
-	lines, readErr := readLines(t.env.stdin)
 	for {
-		fmt.Fprint(t.env.stdout, "\n> ")
-		var line string
-		select {
-		case <-ctx.Done():
+		fmt.Fprintln(t.env.stdout)
+		text, err := prompts.next(ctx)
+		if errors.Is(err, io.EOF) {
 			fmt.Fprintln(t.env.stdout)
-			return nil // Ctrl-C at the prompt is a way to leave
-		case l, ok := <-lines:
-			if !ok {
-				fmt.Fprintln(t.env.stdout)
-				return *readErr
-			}
-			line = strings.TrimSpace(l)
+			return nil
 		}
-		switch {
+		if err != nil {
+			return err
+		}
+		text = strings.TrimRight(text, " \t\r\n")
+		switch line := strings.TrimSpace(text); {
 		case line == "":
-		case strings.HasPrefix(line, "/"):
+		case strings.HasPrefix(line, "/") && !strings.Contains(line, "\n"):
 			if quit := t.slash(line); quit {
 				return nil
 			}
 		default:
 			reply, cancel := context.WithCancel(ctx)
-			restore := t.env.onInterrupt(cancel)
-			err := t.show(t.c.Say(reply, line))
-			restore()
+			t.env.whileInterruptible(cancel, func() { err = t.show(t.c.Say(reply, text)) })
 			cancel()
 			if err != nil && !errors.Is(err, context.Canceled) {
 				// The history is as before the question: another one may fit.
@@ -161,28 +202,6 @@ func (t *talk) converse(ctx context.Context, e *gossamer.Engine) error {
 			}
 		}
 	}
-}
-
-// readLines delivers lines until the input ends; the error is valid once the channel is closed.
-func readLines(r io.Reader) (<-chan string, *error) {
-	lines, err := make(chan string), new(error)
-	go func() {
-		defer close(lines)
-		in := bufio.NewReader(r)
-		for {
-			line, e := in.ReadString('\n')
-			if line != "" {
-				lines <- line
-			}
-			if e != nil {
-				if !errors.Is(e, io.EOF) {
-					*err = e
-				}
-				return
-			}
-		}
-	}()
-	return lines, err
 }
 
 // slash runs a command of the conversation.
@@ -216,7 +235,8 @@ func (t *talk) show(events iter.Seq2[chat.Event, error]) error {
 	reasoning := false // dimmed text is open
 	endReasoning := func() {
 		if reasoning {
-			fmt.Fprint(w, "\x1b[0m\n")
+			w.control("\x1b[0m")
+			fmt.Fprintln(w)
 			reasoning = false
 		}
 	}
@@ -231,7 +251,7 @@ func (t *talk) show(events iter.Seq2[chat.Event, error]) error {
 		case chat.ReasoningDelta:
 			if t.dim {
 				if !reasoning {
-					fmt.Fprint(w, "\x1b[2m")
+					w.control("\x1b[2m")
 					reasoning = true
 				}
 				fmt.Fprint(w, e.Text)

@@ -8,7 +8,9 @@ import (
 	"io"
 	"math"
 
+	gossamer "gossamer/runtime"
 	"gossamer/runtime/gpu"
+	"gossamer/runtime/ref"
 	"gossamer/runtime/selftest"
 )
 
@@ -17,7 +19,22 @@ type diagnosis struct {
 	Adapters []adapterReport  `json:"adapters"`
 	Error    string           `json:"error,omitempty"` // why there are none
 	Healthy  bool             `json:"healthy"`         // some adapter passes the self-test
+	Chosen   choice           `json:"chosen"`
+	Memory   *freeMemory      `json:"memory,omitempty"` // for models on the CPU, where it is known
 	Models   []modelFootprint `json:"models"`
+}
+
+// freeMemory is how much a model on the CPU can take.
+type freeMemory struct {
+	Bytes int64  `json:"free_bytes"`
+	Of    string `json:"of"`
+}
+
+// choice is what computes where no flag says otherwise.
+type choice struct {
+	Backend string `json:"backend"`
+	Adapter string `json:"adapter,omitempty"`
+	Reason  string `json:"reason"`
 }
 
 type adapterReport struct {
@@ -54,7 +71,8 @@ func doctorCommand() command {
 	return command{
 		name:  "doctor",
 		short: "list GPUs, their limits, and whether our kernels compute rightly on them",
-		long:  "The self-test runs a tiny model on each adapter and compares the logits with the CPU's.",
+		long: `The self-test runs a tiny model on each adapter and compares the logits with the CPU's. It is also told what computes where no
+flag says otherwise: the most capable GPU, or the CPU, also where adapters would only compute on the CPU themselves.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 			asJSON := fs.Bool("json", false, "print a JSON object")
 			return func(ctx context.Context, env *env, args []string) error {
@@ -86,6 +104,12 @@ func diagnose(ctx context.Context) (*diagnosis, error) {
 	if d.Models, err = publishedFootprints(); err != nil {
 		return nil, err
 	}
+	if d.Chosen, err = chosen(ctx); err != nil {
+		return nil, err
+	}
+	if free, known := ref.FreeMemory(); known {
+		d.Memory = &freeMemory{free.Bytes, free.Of}
+	}
 	infos, err := gpu.Adapters(ctx)
 	switch {
 	case errors.Is(err, gpu.ErrNoAdapter):
@@ -106,6 +130,16 @@ func diagnose(ctx context.Context) (*diagnosis, error) {
 		d.Adapters = append(d.Adapters, r)
 	}
 	return d, nil
+}
+
+// chosen finds out what the engine would choose. Only an interruption is an error.
+func chosen(ctx context.Context) (choice, error) {
+	dev, err := gpu.Open(ctx, gpu.Options{NoSoftware: true})
+	if err != nil {
+		return choice{Backend: string(gossamer.CPU), Reason: err.Error()}, ctx.Err()
+	}
+	defer dev.Close()
+	return choice{string(gossamer.WebGPU), dev.Caps().Adapter.Name, "the most capable adapter"}, nil
 }
 
 // examine opens one adapter. Its troubles are part of the report; only an interruption is an error.
@@ -142,9 +176,6 @@ func examine(ctx context.Context, info gpu.AdapterInfo) (adapterReport, error) {
 }
 
 func (d *diagnosis) print(w io.Writer) {
-	if d.Error != "" {
-		fmt.Fprintln(w, d.Error)
-	}
 	for _, a := range d.Adapters {
 		fmt.Fprintf(w, "adapter %d: %s (%s, %s, driver %s)\n", a.Index, a.Name, a.Type, a.Backend, a.Driver)
 		if a.Error != "" {
@@ -161,6 +192,16 @@ func (d *diagnosis) print(w io.Writer) {
 		default:
 			fmt.Fprintf(w, "  self-test FAILED: %s\n", t.Error)
 		}
+	}
+	c := d.Chosen
+	switch {
+	case c.Adapter != "":
+		fmt.Fprintf(w, "chosen without flags: %s, %s\n", c.Adapter, c.Reason)
+	default:
+		fmt.Fprintf(w, "chosen without flags: the CPU: %s\n", c.Reason)
+	}
+	if m := d.Memory; m != nil {
+		fmt.Fprintf(w, "a model on the CPU can take %.1f GB, what is left %s\n", float64(m.Bytes)/1e9, m.Of)
 	}
 	fmt.Fprintln(w, "memory that the published models take (WebGPU does not tell how much an adapter has):")
 	for _, m := range d.Models {

@@ -30,6 +30,7 @@ func (s *samplingFlags) declare(fs *flag.FlagSet, temperature float64) {
 	fs.StringVar(&s.seed, "seed", "", "`number` that makes draws repeatable; another each time if empty")
 }
 
+// params checks every range.
 func (s *samplingFlags) params() (sample.Params, error) {
 	p := s.p
 	p.Temperature, p.TopP, p.MinP = float32(s.temperature), float32(s.topP), float32(s.minP)
@@ -39,6 +40,10 @@ func (s *samplingFlags) params() (sample.Params, error) {
 		if p.Seed, err = strconv.ParseUint(s.seed, 10, 64); err != nil {
 			return p, usagef("--seed %q is not a number from 0 to 2^64-1", s.seed)
 		}
+	}
+	if err := p.Validate(1); err != nil {
+		flags := strings.NewReplacer("sample: ", "", "Temperature", "--temperature", "TopP", "--top-p", "TopK", "--top-k", "MinP", "--min-p")
+		return p, usageError{flags.Replace(err.Error())}
 	}
 	return p, nil
 }
@@ -79,11 +84,14 @@ before one of the ids <|return|>, <|call|> and <|endoftext|> or the checkpoint's
 				if *maxTokens < 0 {
 					return usagef("--max-tokens %d, want 0 or more", *maxTokens)
 				}
-				tokens, err := t.read(env)
+				params, err := s.params()
 				if err != nil {
 					return err
 				}
-				params, err := s.params()
+				if err := m.check(); err != nil {
+					return err
+				}
+				tokens, err := t.read(ctx, env)
 				if err != nil {
 					return err
 				}

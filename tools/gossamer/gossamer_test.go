@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,7 +34,7 @@ type result struct {
 func gossamerCommand(t testing.TB, stdin string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code := run(t.Context(), args, &env{stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs})
+	code := run(t.Context(), args, newEnv(strings.NewReader(stdin), &out, &errs))
 	return result{code, out.String(), errs.String()}
 }
 
@@ -360,8 +362,152 @@ func TestInterruptedCommandSaysSo(t *testing.T) {
 	cancel()
 	var out, errs bytes.Buffer
 	golden := filepath.Join(goldentest.Dir(t), "gqa_window8", "model")
-	code := run(ctx, []string{"generate", "--model", golden, "--backend", "cpu", "--tokens", "1"}, &env{stdin: strings.NewReader(""), stdout: &out, stderr: &errs})
+	code := run(ctx, []string{"generate", "--model", golden, "--backend", "cpu", "--tokens", "1"}, newEnv(strings.NewReader(""), &out, &errs))
 	if code != exitInterrupted {
 		t.Errorf("exit status %d, want %d: %s", code, exitInterrupted, errs.String())
 	}
+}
+
+// TestOptionsAreCheckedFirst: before standard input is read and before anything is loaded, which here would wait for ever.
+func TestOptionsAreCheckedFirst(t *testing.T) {
+	model := []string{"--model", silentHost(t)}
+	for _, args := range [][]string{
+		{"chat", "--temperature", "-1"},
+		{"chat", "--temperature", "NaN"},
+		{"chat", "--temperature", "1e300"},
+		{"chat", "--top-p", "1.5"},
+		{"chat", "--top-k", "-1"},
+		{"chat", "--min-p", "-0.1"},
+		{"chat", "--seed", "x"},
+		{"chat", "--ctx", "-1"},
+		{"chat", "--kv", "f8"},
+		{"chat", "--backend", "tpu"},
+		{"chat", "--backend", "cpu", "--adapter", "0"},
+		{"chat", "--backend", "cpu", "--max-binding", "1000"},
+		{"chat", "--max-tokens", "-1"},
+		{"chat", "--effort", "none"},
+		{"generate", "--tokens-file", "-", "--temperature", "-1"},
+		{"generate", "--tokens-file", "-", "--backend", "tpu"},
+		{"generate", "--tokens", "-1"},
+		{"logits", "--tokens-file", "-", "--out", "-", "--kv", "f8"},
+		{"logits", "--tokens", "1", "--out", "-", "--positions", "1"},
+		{"bench", "--runs", "0"},
+		{"bench", "--backend", "tpu"},
+		{"bench", "--depths", "100", "--ctx", "200"},
+		{"bench", "--depths", "9223372036854775807"},
+	} {
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), append(args, model...), newEnv(endless{t.Context()}, &out, &errs)); code != exitUsage || !strings.Contains(errs.String(), "Try: ") {
+			t.Errorf("gossamer %q: exit status %d, %s", args, code, errs.String())
+		}
+	}
+	r := gossamerCommand(t, "", append([]string{"generate", "--tokens", "1", "--adapter", "no such adapter"}, model...)...)
+	if r.code != exitFailure || !strings.Contains(r.stderr, "no WebGPU adapter") {
+		t.Errorf("an adapter that is not there: exit status %d, %s", r.code, r.stderr)
+	}
+	r = gossamerCommand(t, "", append([]string{"logits", "--tokens", "1", "--backend", "cpu", "--out", filepath.Join(t.TempDir(), "none", "logits")}, model...)...)
+	if r.code != exitFailure || !strings.Contains(r.stderr, "no such file") {
+		t.Errorf("a file that cannot be made: exit status %d, %s", r.code, r.stderr)
+	}
+}
+
+// TestArgumentsThatBeginWithADash are taken behind two dashes, and the message says so.
+func TestArgumentsThatBeginWithADash(t *testing.T) {
+	for _, prompt := range []string{"-5 + 3", "-what?", "--"} {
+		r := gossamerCommand(t, "", "chat", "--backend", "cpu", "--max-tokens", "2", "--", prompt)
+		if r.code != exitOK {
+			t.Errorf("%q behind two dashes: exit status %d, %s", prompt, r.code, r.stderr)
+		}
+	}
+	for _, args := range [][]string{{"chat", "-5 + 3"}, {"chat", "--", "a", "-b"}, {"chat", "---"}, {"pack", "-a", "b"}} {
+		r := gossamerCommand(t, "", args...)
+		if r.code != exitUsage || (args[1] != "--" && !strings.Contains(r.stderr, args[0]+" -- ")) {
+			t.Errorf("%q: exit status %d, %s", args, r.code, r.stderr)
+		}
+	}
+}
+
+// TestPipedTextGoesBeforeThePrompt.
+func TestPipedTextGoesBeforeThePrompt(t *testing.T) {
+	for _, c := range []struct {
+		stdin string
+		args  []string
+		want  string
+	}{
+		{"notes\n", []string{"Summarise."}, "notes\n\nSummarise."},
+		{"notes\r\n\r\n", nil, "notes"},
+		{"  indented\n  text", []string{"a", "?"}[:1], "  indented\n  text\n\na"},
+		{"\n", []string{"alone"}, "alone"},
+		{"", []string{"alone"}, "alone"},
+	} {
+		got, once, err := onePrompt(t.Context(), newEnv(strings.NewReader(c.stdin), io.Discard, io.Discard), c.args)
+		if err != nil || !once || got != c.want {
+			t.Errorf("%q and %q: %q, %v, %v; want %q", c.stdin, c.args, got, once, err, c.want)
+		}
+	}
+	asked := func(stdin string, args ...string) float64 {
+		var a answered
+		out := mustRun(t, stdin, append([]string{"chat", "--backend", "cpu", "--max-tokens", "2", "--json"}, args...)...)
+		if err := json.Unmarshal([]byte(out), &a); err != nil {
+			t.Fatal(err)
+		}
+		return float64(a.Usage.PromptTokens)
+	}
+	if one, both := asked("", "What is it?"), asked("The sky is blue.", "What is it?"); both < one+4 {
+		t.Errorf("a prompt of %v tokens has %v with text before it", one, both)
+	}
+}
+
+func TestVersionAndHelpOfACommand(t *testing.T) {
+	version := mustRun(t, "", "--version")
+	for _, args := range [][]string{{"version"}, {"-version"}} {
+		if got := mustRun(t, "", args...); got != version || !strings.HasPrefix(got, "gossamer ") {
+			t.Errorf("gossamer %q: %q", args, got)
+		}
+	}
+	for _, c := range commands() {
+		if mustRun(t, "", "help", c.name) != mustRun(t, "", c.name, "--help") {
+			t.Errorf("gossamer help %s differs from gossamer %s --help", c.name, c.name)
+		}
+	}
+	for _, args := range [][]string{{"help", "fly"}, {"help", "chat", "bench"}, {"version", "now"}} {
+		if r := gossamerCommand(t, "", args...); r.code != exitUsage {
+			t.Errorf("gossamer %q: exit status %d", args, r.code)
+		}
+	}
+}
+
+// TestDoctorTellsTheChoice, and the engine makes the same.
+func TestDoctorTellsTheChoice(t *testing.T) {
+	var d diagnosis
+	r := gossamerCommand(t, "", "doctor", "--json")
+	if err := json.Unmarshal([]byte(r.stdout), &d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Chosen.Reason == "" {
+		t.Errorf("no reason: %+v", d.Chosen)
+	}
+	golden := filepath.Join(goldentest.Dir(t), "gqa_window8", "model")
+	var g generated
+	if err := json.Unmarshal([]byte(mustRun(t, "", "generate", "--model", golden, "--tokens", "1", "--max-tokens", "1", "--json")), &g); err != nil {
+		t.Fatal(err)
+	}
+	if g.Backend != d.Chosen.Backend {
+		t.Errorf("doctor says %s, generate takes %s", d.Chosen.Backend, g.Backend)
+	}
+	for _, a := range d.Adapters {
+		if a.Type == "cpu" && a.Name == d.Chosen.Adapter {
+			t.Errorf("the software renderer %s is preferred to the CPU", a.Name)
+		}
+	}
+}
+
+// silentHost accepts connections and says nothing.
+func silentHost(t *testing.T) (url string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return "http://" + l.Addr().String() + "/model/"
 }

@@ -37,7 +37,10 @@ Nothing is masked.`,
 				if *out == "" {
 					return usagef("--out is missing")
 				}
-				tokens, err := t.read(env)
+				if err := m.check(); err != nil {
+					return err
+				}
+				tokens, err := t.read(ctx, env)
 				if err != nil {
 					return err
 				}
@@ -45,12 +48,14 @@ Nothing is masked.`,
 				if err != nil {
 					return err
 				}
-				e, err := m.open(ctx, env)
-				if err != nil {
-					return err
-				}
-				defer e.Close()
-				return writeFile(*out, env.stdout, func(w io.Writer) error { return writeLogits(ctx, w, e.Backend(), tokens, at) })
+				return writeFile(*out, env.stdout, func(w io.Writer) error {
+					e, err := m.open(ctx, env)
+					if err != nil {
+						return err
+					}
+					defer e.Close()
+					return writeLogits(ctx, w, e.Backend(), tokens, at)
+				})
 			}
 		},
 	}

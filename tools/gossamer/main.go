@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -37,14 +36,44 @@ type command struct {
 // env is what a command sees of the process.
 type env struct {
 	stdin          io.Reader
-	stdout, stderr io.Writer
-	interrupt      atomic.Pointer[func()] // what Ctrl-C does instead of ending the command
+	stdout, stderr *output
+	onInterrupt    atomic.Pointer[func()]   // what Ctrl-C does instead of ending the command
+	cancel         atomic.Pointer[func()]   // ends the command
+	keyboard       atomic.Pointer[keyboard] // to be put back when the process ends at once
 }
 
-// onInterrupt lets Ctrl-C call f until restore is called.
-func (e *env) onInterrupt(f func()) (restore func()) {
-	e.interrupt.Store(&f)
-	return func() { e.interrupt.Store(nil) }
+func newEnv(stdin io.Reader, stdout, stderr io.Writer) *env {
+	e := &env{stdin: stdin, stdout: newOutput(stdout), stderr: newOutput(stderr)}
+	e.stderr.visible = true // it is for people, also when it is kept in a file
+	return e
+}
+
+// whileInterruptible lets Ctrl-C call interrupt while f runs.
+func (e *env) whileInterruptible(interrupt, f func()) {
+	before := e.onInterrupt.Swap(&interrupt)
+	defer e.onInterrupt.Store(before)
+	f()
+}
+
+// interrupt is what Ctrl-C does.
+func (e *env) interrupt() {
+	if f := e.onInterrupt.Load(); f != nil {
+		(*f)()
+		return
+	}
+	e.end()
+}
+
+// end ends the command; asked twice, it ends the process, since whatever is in the way does not matter.
+func (e *env) end() {
+	if f := e.cancel.Swap(nil); f != nil {
+		(*f)()
+		return
+	}
+	if k := e.keyboard.Load(); k != nil {
+		k.restore()
+	}
+	os.Exit(exitInterrupted)
 }
 
 // usageError is a mistake in how the command was called.
@@ -55,20 +84,19 @@ func (e usageError) Error() string { return e.text }
 func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 
 func main() {
-	env := &env{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
-	ctx, cancel := context.WithCancel(context.Background())
+	env := newEnv(os.Stdin, os.Stdout, os.Stderr)
+	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe is an error instead, which is told
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(context.Background())
+	env.cancel.Store((*func())(&cancel))
 	go func() {
 		for s := range signals {
-			if f := env.interrupt.Load(); f != nil && s == os.Interrupt {
-				(*f)()
-				continue
+			if s == os.Interrupt {
+				env.interrupt()
+			} else {
+				env.end()
 			}
-			if ctx.Err() != nil {
-				os.Exit(exitInterrupted) // asked twice: whatever is in the way does not matter
-			}
-			cancel()
 		}
 	}()
 	os.Exit(run(ctx, os.Args[1:], env))
@@ -84,25 +112,58 @@ func commands() []command {
 
 // run executes one command line and returns the exit status.
 func run(ctx context.Context, args []string, env *env) int {
-	if len(args) == 1 && slices.Contains([]string{"version", "--version", "-version"}, args[0]) {
-		fmt.Fprintln(env.stdout, versionLine())
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	env.stdout.onLoss(func(error) { cancel() }) // what nobody will read need not be computed
+	name, err := execute(ctx, args, env)
+	var misuse usageError
+	switch lost := env.stdout.failure(); {
+	case lost != nil:
+		err = fmt.Errorf("standard output cannot be written, so the rest of it is lost: %w", lost)
+	case err == nil:
 		return exitOK
+	case errors.As(err, &misuse):
+		help := strings.TrimSpace(name + " --help")
+		fmt.Fprintf(env.stderr, "%s: %v\nTry: gossamer %s\n", strings.TrimSpace("gossamer "+name), err, help)
+		return exitUsage
+	case ctx.Err() != nil:
+		fmt.Fprintf(env.stderr, "gossamer %s: interrupted\n", name)
+		return exitInterrupted
 	}
-	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
-		usage(env.stdout)
-		if len(args) == 0 {
-			return exitUsage
+	fmt.Fprintf(env.stderr, "%s: %v\n", strings.TrimSpace("gossamer "+name), err)
+	return exitFailure
+}
+
+// execute runs the command that a command line names.
+func execute(ctx context.Context, args []string, env *env) (name string, err error) {
+	if len(args) == 0 {
+		usage(env.stderr)
+		return "", usagef("which COMMAND?")
+	}
+	name, rest := args[0], args[1:]
+	switch name {
+	case "version", "-version", "--version":
+		if err := noArgs(rest); err != nil {
+			return "", err
 		}
-		return exitOK
+		fmt.Fprintln(env.stdout, versionLine())
+		return "", nil
+	case "help", "-h", "-help", "--help":
+		if len(rest) == 0 {
+			usage(env.stdout)
+			return "", nil
+		}
+		if len(rest) > 1 {
+			return "", usagef("help wants one COMMAND, not %d", len(rest))
+		}
+		name, rest = rest[0], []string{"--help"}
 	}
 	for _, c := range commands() {
-		if c.name == args[0] {
-			return c.run(ctx, args[1:], env)
+		if c.name == name {
+			return name, c.run(ctx, rest, env)
 		}
 	}
-	fmt.Fprintf(env.stderr, "gossamer: unknown command %q\n\n", args[0])
-	usage(env.stderr)
-	return exitUsage
+	return "", usagef("unknown command %q", name)
 }
 
 func usage(w io.Writer) {
@@ -110,10 +171,10 @@ func usage(w io.Writer) {
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.short)
 	}
-	fmt.Fprint(w, "\ngossamer COMMAND --help describes a command's flags, gossamer --version tells the version.\n")
+	fmt.Fprint(w, "\ngossamer help COMMAND describes a command and its flags, gossamer --version tells the version.\n")
 }
 
-func (c command) run(ctx context.Context, args []string, env *env) int {
+func (c command) run(ctx context.Context, args []string, env *env) error {
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	execute := c.setup(fs)
@@ -121,27 +182,27 @@ func (c command) run(ctx context.Context, args []string, env *env) int {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		c.help(env.stdout, fs)
-		return exitOK
+		return nil
 	case err != nil:
-		err = usageError{err.Error()}
-	default:
-		err = execute(ctx, env, rest)
+		return c.misuse(err)
 	}
-	var misuse usageError
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &misuse):
-		fmt.Fprintf(env.stderr, "gossamer %s: %v\nTry: gossamer %s --help\n", c.name, err, c.name)
-		return exitUsage
-	case ctx.Err() != nil:
-		fmt.Fprintf(env.stderr, "gossamer %s: interrupted\n", c.name)
-		return exitInterrupted
-	case errors.Is(err, syscall.EPIPE):
-		return exitFailure // the reader of our output has gone; it knows
+	return execute(ctx, env, rest)
+}
+
+// misuse says what is wrong with flags, which may be an argument that looks like one.
+func (c command) misuse(err error) error {
+	text := err.Error()
+	if given, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
+		text = fmt.Sprintf("there is no flag %s", given)
+	} else if given, ok := strings.CutPrefix(text, "bad flag syntax: "); ok {
+		text = fmt.Sprintf("%s is no flag", given)
+	} else {
+		return usageError{text}
 	}
-	fmt.Fprintf(env.stderr, "gossamer %s: %v\n", c.name, err)
-	return exitFailure
+	if c.args != "" {
+		text += fmt.Sprintf("; an argument that begins with a dash goes behind two: gossamer %s -- ARGUMENT", c.name)
+	}
+	return usageError{text}
 }
 
 // parseInterspersed parses flags before, between and after the arguments; "--" ends them.

@@ -7,15 +7,16 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"golang.org/x/term"
 
 	gossamer "gossamer/runtime"
 	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/ref"
 )
 
 // modelFlags choose a model and what runs it.
@@ -27,38 +28,58 @@ type modelFlags struct {
 	cacheDir   string
 	context    int
 	maxBinding int64
+	verbose    bool
 	checkpoint *checkpoint.Checkpoint // in place of what model names, if not nil
 }
 
 func (m *modelFlags) declare(fs *flag.FlagSet) {
 	fs.StringVar(&m.model, "model", defaultModel, "the built-in model's `name`, a directory with a checkpoint or a packed model, or the URL of one")
 	fs.StringVar(&m.cacheDir, "cache-dir", "", "`directory` that keeps models of URLs; the user's cache directory if empty")
-	fs.StringVar(&m.backend, "backend", "auto", "what computes: `auto`, webgpu or cpu; auto takes the cpu where webgpu does not work")
+	fs.StringVar(&m.backend, "backend", "auto", "what computes: `auto`, webgpu or cpu; auto is webgpu where there is a GPU that works, else cpu")
 	fs.StringVar(&m.adapter, "adapter", "", "the GPU: an `index` of gossamer doctor or a part of its name; the most capable one if empty")
+	fs.BoolVar(&m.verbose, "verbose", false, "log on standard error what is chosen and done; without it, what goes wrong and is got over")
 	fs.StringVar(&m.kv, "kv", "", "precision of keys and values: `f16` or f32; f16 on webgpu and f32 on the cpu if empty")
 	fs.IntVar(&m.context, "ctx", 0, "context in `tokens`; 0: what there is room for")
 	fs.Int64Var(&m.maxBinding, "max-binding", 0, "allow buffers of that many `bytes` only, as a weaker device would; 0: what the adapter allows")
 }
 
-// open loads the model, with progress on a terminal. The caller closes the engine.
+// check refuses what is out of range, before anything is loaded.
+func (m *modelFlags) check() error {
+	backend := gossamer.Backend(m.backend)
+	switch {
+	case backend != gossamer.Auto && backend != gossamer.WebGPU && backend != gossamer.CPU:
+		return usagef("--backend %q, want auto, webgpu or cpu", m.backend)
+	case m.kv != "" && m.kv != "f16" && m.kv != "f32":
+		return usagef("--kv %q, want f16 or f32", m.kv)
+	case m.context < 0 || m.maxBinding < 0:
+		return usagef("--ctx and --max-binding want 0 or more")
+	case backend == gossamer.CPU && m.adapter != "":
+		return usagef("--adapter is for --backend webgpu or auto")
+	case backend == gossamer.CPU && m.maxBinding > 0:
+		return usagef("--max-binding is for --backend webgpu or auto")
+	case m.model == "":
+		return usagef("--model is empty")
+	}
+	return nil
+}
+
+// open loads the model, and tells of progress, of what was not as expected, and why the CPU computes, if it does. The caller closes
+// the engine.
 func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
 	embedded, err := embeddedModels(m.model)
 	if err != nil {
 		return nil, err
 	}
-	switch gossamer.Backend(m.backend) {
-	case gossamer.Auto, gossamer.WebGPU, gossamer.CPU:
-	default:
-		return nil, usagef("--backend %q, want auto, webgpu or cpu", m.backend)
-	}
-	if m.kv != "" && m.kv != "f16" && m.kv != "f32" {
-		return nil, usagef("--kv %q, want f16 or f32", m.kv)
-	}
-	if m.context < 0 || m.maxBinding < 0 {
-		return nil, usagef("--ctx and --max-binding want 0 or more")
-	}
+	limitHeap()
 	quietDrivers()
 	bar := newProgress(env.stderr)
+	defer bar.clear()
+	if strings.Contains(m.model, "://") {
+		bar.wait("opening " + checkpoint.WithoutLogin(m.model))
+	}
 	e, err := gossamer.Open(ctx, m.model, gossamer.Options{
 		Backend:         gossamer.Backend(m.backend),
 		Context:         m.context,
@@ -68,16 +89,38 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 		Checkpoint:      m.checkpoint,
 		CacheDir:        m.cacheDir,
 		Embedded:        embedded,
-		Progress:        bar.weights,
+		Progress:        bar.work,
+		Logger:          newLogger(env.stderr, m.verbose),
 	})
-	bar.clear()
-	return e, err
+	if err != nil {
+		return nil, err
+	}
+	if reason := e.Info().Reason; reason != "" {
+		fmt.Fprintf(env.stderr, "gossamer: the CPU computes: %s\n", reason)
+	}
+	return e, nil
+}
+
+// limitHeap collects garbage more often when memory becomes short: by itself the heap grows to twice the model before anything is freed.
+func limitHeap() {
+	if free, known := ref.FreeMemory(); known && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(free.Bytes / 10 * 9)
+	}
+}
+
+// newLogger logs to w what went wrong and was got over, such as a download that was interrupted; verbose: also what was chosen.
+func newLogger(w io.Writer, verbose bool) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
 // describe is one line about an open model.
 func describe(e *gossamer.Engine) string {
 	i := e.Info()
-	on := "the CPU (plain Go, slow)"
+	on := "the CPU (plain Go)"
 	if i.Backend == gossamer.WebGPU {
 		on = "WebGPU: " + i.Adapter
 	}
@@ -96,42 +139,6 @@ func quietDrivers() {
 	}
 }
 
-// progress shows one line on a terminal, replaced as things go on.
-type progress struct {
-	w     io.Writer // nil where nobody looks
-	start time.Time
-	shown time.Time
-}
-
-func newProgress(w io.Writer) *progress {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return &progress{w: f}
-	}
-	return &progress{}
-}
-
-func (p *progress) show(text string) {
-	if p.w != nil && time.Since(p.shown) > 100*time.Millisecond {
-		p.shown = time.Now()
-		fmt.Fprintf(p.w, "\r\x1b[K%s", text)
-	}
-}
-
-func (p *progress) clear() {
-	if p.w != nil && !p.shown.IsZero() {
-		fmt.Fprint(p.w, "\r\x1b[K")
-	}
-}
-
-func (p *progress) weights(w checkpoint.Progress) {
-	if p.start.IsZero() {
-		p.start = time.Now()
-	}
-	rate := float64(w.BytesDone) / max(time.Since(p.start).Seconds(), 1e-3)
-	left := time.Duration(float64(w.BytesTotal-w.BytesDone) / max(rate, 1) * float64(time.Second))
-	p.show(fmt.Sprintf("%s: %d of %d MiB, %.0f MiB/s, %s left", w.Phase, w.BytesDone>>20, w.BytesTotal>>20, rate/(1<<20), left.Round(time.Second)))
-}
-
 // tokenFlags give token ids.
 type tokenFlags struct{ list, file string }
 
@@ -140,7 +147,7 @@ func (t *tokenFlags) declare(fs *flag.FlagSet) {
 	fs.StringVar(&t.file, "tokens-file", "", "`file` with a JSON array of token ids; - for standard input")
 }
 
-func (t *tokenFlags) read(env *env) ([]int32, error) {
+func (t *tokenFlags) read(ctx context.Context, env *env) ([]int32, error) {
 	var ids []int32
 	switch {
 	case (t.list == "") == (t.file == ""):
@@ -148,19 +155,17 @@ func (t *tokenFlags) read(env *env) ([]int32, error) {
 	case t.list != "":
 		for _, f := range strings.Split(t.list, ",") {
 			id, err := strconv.ParseInt(strings.TrimSpace(f), 10, 32)
-			if err != nil {
+			if err != nil || id < 0 {
 				return nil, usagef("--tokens: %q is not a token id", f)
 			}
 			ids = append(ids, int32(id))
 		}
 	default:
-		var data []byte
-		var err error
+		name, open := t.file, func() (io.ReadCloser, error) { return os.Open(t.file) }
 		if t.file == "-" {
-			data, err = io.ReadAll(env.stdin)
-		} else {
-			data, err = os.ReadFile(t.file)
+			name, open = "standard input", func() (io.ReadCloser, error) { return io.NopCloser(env.stdin), nil }
 		}
+		data, err := readAll(ctx, env, name, open)
 		if err != nil {
 			return nil, err
 		}
@@ -170,6 +175,9 @@ func (t *tokenFlags) read(env *env) ([]int32, error) {
 	}
 	if len(ids) == 0 {
 		return nil, errors.New("there are no tokens: give at least one")
+	}
+	if i := slices.IndexFunc(ids, func(id int32) bool { return id < 0 }); i >= 0 {
+		return nil, fmt.Errorf("token %d is %d, which is no token id", i, ids[i])
 	}
 	return ids, nil
 }

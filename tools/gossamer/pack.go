@@ -5,13 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/checkpoint/detect"
@@ -104,12 +101,7 @@ func openSource(ctx context.Context, env *env, src string) (*checkpoint.Checkpoi
 	if src == defaultModel {
 		return nano.Checkpoint()
 	}
-	return detect.Open(ctx, src, detect.Options{Logger: notices(env.stderr)})
-}
-
-// notices tells on w what went wrong and was got over, such as a download that was interrupted.
-func notices(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return detect.Open(ctx, src, detect.Options{Logger: newLogger(env.stderr, false)})
 }
 
 func (p *packer) report(env *env, bar *progress) func(packed.PackReport, error) error {
@@ -121,8 +113,8 @@ func (p *packer) report(env *env, bar *progress) func(packed.PackReport, error) 
 		if p.json {
 			return writeJSON(env.stdout, r)
 		}
-		_, err = fmt.Fprintf(env.stdout, "%d tensors, %s, in %d chunks (%d new, %d compressed), %s\n", r.Tensors, megabytes(r.RawBytes),
-			r.Chunks, r.Written, r.Zstd, megabytes(r.Bytes))
+		_, err = fmt.Fprintf(env.stdout, "%d tensors, %s, in %d chunks (%d new, %d compressed), %s\n", r.Tensors, byteCount(r.RawBytes),
+			r.Chunks, r.Written, r.Zstd, byteCount(r.Bytes))
 		return err
 	}
 }
@@ -155,7 +147,7 @@ func (p *packer) writeGGUF(ctx context.Context, env *env, bar *progress, c *chec
 	if p.json {
 		return writeJSON(env.stdout, map[string]int64{"tensors": int64(len(c.Config().Tensors())), "bytes": info.Size()})
 	}
-	_, err = fmt.Fprintf(env.stdout, "%s, %s\n", dst, megabytes(info.Size()))
+	_, err = fmt.Fprintf(env.stdout, "%s, %s\n", dst, byteCount(info.Size()))
 	return err
 }
 
@@ -164,7 +156,7 @@ func (p *packer) verifyChunks(ctx context.Context, env *env, bar *progress, src 
 	if src == defaultModel {
 		return packed.ErrNoHashes
 	}
-	m, err := detect.OpenPacked(ctx, src, detect.Options{NoCache: true, Logger: notices(env.stderr)})
+	m, err := detect.OpenPacked(ctx, src, detect.Options{NoCache: true, Logger: newLogger(env.stderr, false)})
 	if err != nil {
 		return err
 	}
@@ -193,17 +185,6 @@ func (p *packer) verifyChunks(ctx context.Context, env *env, bar *progress, src 
 	if err != nil || p.json {
 		return err
 	}
-	_, err = fmt.Fprintf(env.stdout, "all %d chunks, %s, are right\n", report.Chunks, megabytes(report.Bytes))
+	_, err = fmt.Fprintf(env.stdout, "all %d chunks, %s, are right\n", report.Chunks, byteCount(report.Bytes))
 	return err
-}
-
-func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
-
-// work shows progress with the rate and the time left.
-func (p *progress) work(w checkpoint.Progress) {
-	text := fmt.Sprintf("%s: %s of %s", w.Phase, megabytes(w.BytesDone), megabytes(w.BytesTotal))
-	if w.Rate > 0 {
-		text += fmt.Sprintf(", %s/s, %s left", megabytes(int64(w.Rate)), w.ETA.Round(time.Second))
-	}
-	p.show(text)
 }

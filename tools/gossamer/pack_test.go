@@ -23,7 +23,7 @@ import (
 func runPack(t *testing.T, args ...string) result {
 	t.Helper()
 	var out, errs strings.Builder
-	code := packCommand().run(t.Context(), args, &env{stdin: strings.NewReader(""), stdout: &out, stderr: &errs})
+	code := run(t.Context(), append([]string{"pack"}, args...), newEnv(strings.NewReader(""), &out, &errs))
 	return result{code, out.String(), errs.String()}
 }
 
@@ -136,7 +136,7 @@ func TestPackUsage(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	src := goldentest.Load(t, "gqa_window8").ModelDir(t)
-	if code := packCommand().run(ctx, []string{src, t.TempDir()}, &env{stdout: io.Discard, stderr: io.Discard}); code != exitInterrupted {
+	if code := run(ctx, []string{"pack", src, t.TempDir()}, newEnv(strings.NewReader(""), io.Discard, io.Discard)); code != exitInterrupted {
 		t.Errorf("exit status %d of a cancelled run, want %d", code, exitInterrupted)
 	}
 }

@@ -75,7 +75,7 @@ func detokenize(tok *tokenizer.Tokenizer, line []byte) (any, error) {
 
 // eachLine answers every non-empty line of standard input with one line of JSON, at once. Lines may be long.
 func eachLine(ctx context.Context, env *env, answer func(line []byte) (any, error)) error {
-	in := bufio.NewReaderSize(env.stdin, 1<<16)
+	in := bufio.NewReaderSize(env.reader(ctx), 1<<16)
 	for n := 1; ; n++ {
 		line, readErr := in.ReadBytes('\n')
 		if len(bytes.TrimSpace(line)) > 0 {

@@ -23,6 +23,16 @@ func (s *chunkSource) open(ctx context.Context, name string, off, n int64) (io.R
 	return open(ctx, name, off, n)
 }
 
+// missing adds up the chunks that the store has to fetch from elsewhere.
+func (s *chunkSource) missing() (bytes, total int64) {
+	for _, c := range s.chunks {
+		if total += c.Bytes; s.store.Missing([]Chunk{*c}) {
+			bytes += c.Bytes
+		}
+	}
+	return bytes, total
+}
+
 // Parallel is how many chunks are fetched, hashed and unpacked at a time.
 const Parallel = 4
 

@@ -25,7 +25,7 @@ func Open(m *Manifest, s Store) (*Model, error) {
 	d := checkpoint.Description{
 		Config:   m.config,
 		Segments: m.segments(),
-		Source:   checkpoint.Source{Open: src.open, Ahead: src.ahead, Fetches: func() bool { return s.Missing(m.Chunks) }},
+		Source:   checkpoint.Source{Open: src.open, Ahead: src.ahead, Missing: src.missing},
 		Verified: !slices.ContainsFunc(m.Chunks, func(c Chunk) bool { return c.SHA256 == "" }),
 	}
 	for i := range m.Chunks {

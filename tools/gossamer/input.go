@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// maxInput is above any prompt that fits a context.
+const maxInput = 64 << 20
+
+// readAll reads what name stands for to its end, which may be long in coming: ctx ends the wait, and where nothing comes for a while
+// the user is told what is waited for.
+func readAll(ctx context.Context, env *env, name string, open func() (io.ReadCloser, error)) ([]byte, error) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() { // of a read that nobody waits for any more, only the end of the process is the end
+		r, err := open()
+		if err != nil {
+			done <- result{nil, err}
+			return
+		}
+		defer r.Close()
+		data, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+		done <- result{data, err}
+	}()
+	patience := time.NewTimer(2 * time.Second)
+	defer patience.Stop()
+	for {
+		select {
+		case r := <-done:
+			if r.err == nil && len(r.data) > maxInput {
+				r.err = fmt.Errorf("%s is longer than %d MiB: give less", name, maxInput>>20)
+			}
+			return r.data, r.err
+		case <-patience.C:
+			fmt.Fprintf(env.stderr, "gossamer: waiting for the end of %s\n", name)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// reader is standard input; reading it ends with ctx.
+func (e *env) reader(ctx context.Context) io.Reader {
+	return &interruptible{ctx: ctx, r: e.stdin, pieces: make(chan piece)}
+}
+
+// interruptible reads ahead by one piece.
+type interruptible struct {
+	ctx    context.Context
+	r      io.Reader
+	pieces chan piece // closed after an error
+	rest   piece
+	begun  bool
+}
+
+type piece struct {
+	data []byte
+	err  error
+}
+
+func (r *interruptible) Read(p []byte) (int, error) {
+	if !r.begun {
+		r.begun = true
+		go r.readAhead()
+	}
+	for len(r.rest.data) == 0 {
+		if r.rest.err != nil {
+			return 0, r.rest.err
+		}
+		select {
+		case r.rest = <-r.pieces:
+		case <-r.ctx.Done():
+			return 0, r.ctx.Err()
+		}
+	}
+	n := copy(p, r.rest.data)
+	r.rest.data = r.rest.data[n:]
+	return n, nil
+}
+
+func (r *interruptible) readAhead() {
+	for {
+		buf := make([]byte, 1<<16)
+		n, err := r.r.Read(buf)
+		select {
+		case r.pieces <- piece{buf[:n], err}:
+		case <-r.ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
