@@ -79,7 +79,7 @@ func onTerminal(t *testing.T, line string, args ...string) *session {
 func (s *session) wait(n int, pattern string) {
 	s.t.Helper()
 	p := regexp.MustCompile(pattern)
-	for end := time.After(30 * time.Second); ; {
+	for end := time.After(10 * time.Minute); ; {
 		if len(p.FindAllString(s.shown(), -1)) >= n {
 			return
 		}
@@ -102,6 +102,24 @@ func (s *session) send(text string) {
 	s.t.Helper()
 	if _, err := s.typing.WriteString(text); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// quit ends the conversation, and types more while the process is ending. On a busy machine the process may see both at once, which is
+// a paste and becomes a prompt: then it is tried again.
+func (s *session) quit(more string) {
+	s.t.Helper()
+	for answers := strings.Count(s.shown(), "(cut off") + 1; ; answers++ {
+		s.send("/quit\r")
+		time.Sleep(pasteGap * 3 / 2)
+		s.send(more)
+		for strings.Count(s.shown(), "(cut off") < answers {
+			select {
+			case <-s.changed:
+			case <-s.over:
+				return
+			}
+		}
 	}
 }
 
@@ -141,10 +159,8 @@ func TestPasteIsOnePromptAndNothingReachesTheShell(t *testing.T) {
 			s.wait(2, ready)
 			s.send("/quit\recho more harm\r") // comes at once, so it is no command either
 			s.wait(2, `\(cut off`)
-			s.send("/quit\r")
-			time.Sleep(pasteGap * 3 / 2)
-			s.send("echo late harm\r")
-			if s.end(); !strings.Contains(s.shown(), "status 0\r\n") || !strings.Contains(s.shown(), "[]") || strings.Count(s.shown(), "(cut off") != 2 {
+			s.quit("echo late harm\r")
+			if s.end(); !strings.Contains(s.shown(), "status 0\r\n") || !strings.Contains(s.shown(), "[]") {
 				t.Errorf("shown:\n%q", s.shown())
 			}
 			if !strings.Contains(s.shown(), "icanon") || !strings.Contains(s.shown(), "echo\r\n") {

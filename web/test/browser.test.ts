@@ -119,62 +119,6 @@ describe('gossamer in Chromium', { skip }, () => {
     assert.equal(whole.choices[0]!.finish_reason, 'length');
   });
 
-  test('a reply is streamed', { timeout }, async () => {
-    const chunks = await page.evaluate(async (ask) => {
-      const chunks: ChatCompletionChunk[] = [];
-      for await (const chunk of await globalThis.ai.chat.completions.create({ ...ask, stream: true, stream_options: { include_usage: true } })) {
-        chunks.push(chunk);
-      }
-      return chunks;
-    }, ask);
-    assert.ok(chunks.length > 5);
-    assert.equal(chunks.map((c) => c.choices[0]?.delta.content ?? '').join(''), answer);
-    assert.equal(chunks[0]!.choices[0]!.delta.role, 'assistant');
-    assert.equal(chunks.at(-2)!.choices[0]!.finish_reason, 'length');
-    assert.equal(chunks.at(-1)!.usage!.completion_tokens, 24);
-    assert.equal(new Set(chunks.map((c) => c.id)).size, 1);
-  });
-
-  test('replies can be aborted, and nothing arrives afterwards', { timeout }, async () => {
-    const long = { ...ask, max_completion_tokens: 400 };
-    const bySignal = await page.evaluate(async (ask) => {
-      const abort = new AbortController();
-      let chunks = 0, late = 0, name = '';
-      try {
-        for await (const _ of globalThis.ai.chat.completions.create({ ...ask, stream: true }, { signal: abort.signal })) {
-          late += abort.signal.aborted ? 1 : 0;
-          if (++chunks === 3) {
-            abort.abort();
-          }
-        }
-      } catch (error) {
-        name = (error as Error).name;
-      }
-      return { chunks, late, name };
-    }, long);
-    assert.deepEqual(bySignal, { chunks: 3, late: 0, name: 'AbortError' });
-
-    const byLeaving = await page.evaluate(async (ask) => {
-      const stream = await globalThis.ai.chat.completions.create({ ...ask, stream: true });
-      for await (const _ of stream) {
-        break;
-      }
-      return stream.controller.signal.aborted;
-    }, long);
-    assert.equal(byLeaving, true);
-
-    const whole = await page.evaluate(async (ask) => {
-      const abort = new AbortController();
-      setTimeout(() => abort.abort(new Error('enough')), 200);
-      return globalThis.ai.chat.completions.create(ask, { signal: abort.signal }).then(() => 'answered', (e: Error) => e.message);
-    }, long);
-    assert.equal(whole, 'enough');
-
-    // The engine is free again, and two replies at a time do not mix.
-    const both = await page.evaluate((ask) => Promise.all([ask, ask].map((a) => globalThis.ai.chat.completions.create(a))), ask);
-    assert.deepEqual(both.map(content), [answer, answer]);
-  });
-
   test('requests are checked, and tokens can be had', { timeout }, async () => {
     const failure = await page.evaluate(async () => {
       try {
@@ -237,8 +181,15 @@ describe('gossamer in Chromium', { skip }, () => {
     await first.close();
   });
 
-  test('a reply goes on after the device was lost, wherever that happens', { timeout }, async () => {
-    const { page, url, close } = await visit(pageURL());
+  /** A page in which the built-in model is open, whose replies are streamed as soon as its headers are there, for several tests. */
+  let talking: Page;
+  /** A long reply of it. */
+  const talk = { messages: [{ role: 'user' as const, content: 'What is 917 + 485?' }], reasoning_effort: 'high' as const, seed: 1, max_completion_tokens: 88 };
+  const text = (c: ChatCompletion) => (c.choices[0]!.message.reasoning ?? '') + (content(c) ?? '');
+
+  test('the built-in model reasons, answers, calls a function and uses its result', { timeout }, async () => {
+    const { page, url } = await visit(pageURL());
+    talking = page;
     // A worker that loses its device when told so, otherwise the real one.
     const patch = `
       const requestDevice = GPUAdapter.prototype.requestDevice;
@@ -249,42 +200,7 @@ describe('gossamer in Chromium', { skip }, () => {
       };`;
     const imports = [`data:text/javascript,${encodeURIComponent(patch)}`, `${url}dist/worker.js`].map((url) => `import ${JSON.stringify(url)};`);
     const workerURL = await page.evaluate((text) => URL.createObjectURL(new Blob([text], { type: 'text/javascript' })), imports.join('\n'));
-    const { failure } = await create(page, { model, context: 1024, workerURL });
-    assert.deepEqual(failure, undefined);
-    // Tokens come in runs of 1, 2, 4 and then 8. Each of these chunks begins another run, so that it comes from the next device.
-    const points = [1, 3, 6, 10, 18, 26, 34, 42, 50, 58];
-    const long = { ...ask, max_completion_tokens: 64 };
-    const undisturbed = content(await page.evaluate((ask) => globalThis.ai.chat.completions.create(ask), long));
-    const got = await page.evaluate(async ({ ask, points }) => {
-      let text = '', chunks = 0;
-      const finish: unknown[] = [];
-      const destroy = new BroadcastChannel('destroy');
-      const recoveries = () => globalThis.notices.filter((n) => n.kind === 'recovering').length;
-      for await (const chunk of globalThis.ai.chat.completions.create({ ...ask, stream: true })) {
-        text += chunk.choices[0]?.delta.content ?? '';
-        if (chunk.choices[0]?.finish_reason) {
-          finish.push(chunk.choices[0].finish_reason);
-        }
-        if (points.includes(++chunks)) {
-          const before = recoveries();
-          destroy.postMessage('now');
-          while (recoveries() === before) {
-            await new Promise((resolve) => setTimeout(resolve, 5));
-          }
-        }
-      }
-      return { text, finish, recoveries: recoveries() };
-    }, { ask: long, points });
-    assert.equal(got.text, undisturbed, 'the reply is the same, once');
-    assert.ok(got.text.startsWith(answer));
-    assert.deepEqual(got.finish, ['length']);
-    assert.equal(got.recoveries, points.length);
-    await close();
-  });
-
-  test('the built-in model reasons, answers, calls a function and uses its result', { timeout }, async () => {
-    const { page, close } = await visit(pageURL());
-    const { failure } = await create(page, { model: '/nano/', context: 1024 });
+    const { failure } = await create(page, { model: '/nano/', context: 1024, workerURL });
     assert.deepEqual(failure, undefined);
     const ask = (params: Omit<ChatParamsStreaming, 'stream'>) =>
       page.evaluate(async (params) => {
@@ -319,7 +235,96 @@ describe('gossamer in Chromium', { skip }, () => {
     const result = { role: 'tool' as const, tool_call_id: calls[0]!.id, content: '{"temperature": 21, "condition": "sunny"}' };
     const answer = await ask({ ...weather, messages: [question, { role: 'assistant', content: null, tool_calls: calls }, result] });
     assert.match(answer.content, /21/);
-    await close();
+  });
+
+  test('a reply is streamed', { timeout }, async () => {
+    const short = { ...talk, max_completion_tokens: 24 };
+    const whole = await talking.evaluate((ask) => globalThis.ai.chat.completions.create(ask), short);
+    const chunks = await talking.evaluate(async (ask) => {
+      const chunks: ChatCompletionChunk[] = [];
+      for await (const chunk of await globalThis.ai.chat.completions.create({ ...ask, stream: true, stream_options: { include_usage: true } })) {
+        chunks.push(chunk);
+      }
+      return chunks;
+    }, short);
+    assert.ok(chunks.length > 5);
+    assert.equal(chunks.map((c) => c.choices[0]?.delta.reasoning ?? '').join(''), text(whole));
+    assert.equal(chunks[0]!.choices[0]!.delta.role, 'assistant');
+    assert.equal(chunks.at(-2)!.choices[0]!.finish_reason, 'length');
+    assert.equal(chunks.at(-1)!.usage!.completion_tokens, 24);
+    assert.equal(new Set(chunks.map((c) => c.id)).size, 1);
+  });
+
+  test('replies can be aborted, and nothing arrives afterwards', { timeout }, async () => {
+    const bySignal = await talking.evaluate(async (ask) => {
+      const abort = new AbortController();
+      let chunks = 0, late = 0, name = '';
+      try {
+        for await (const _ of globalThis.ai.chat.completions.create({ ...ask, stream: true }, { signal: abort.signal })) {
+          late += abort.signal.aborted ? 1 : 0;
+          if (++chunks === 3) {
+            abort.abort();
+          }
+        }
+      } catch (error) {
+        name = (error as Error).name;
+      }
+      return { chunks, late, name };
+    }, talk);
+    assert.deepEqual(bySignal, { chunks: 3, late: 0, name: 'AbortError' });
+
+    const byLeaving = await talking.evaluate(async (ask) => {
+      const stream = await globalThis.ai.chat.completions.create({ ...ask, stream: true });
+      for await (const _ of stream) {
+        break;
+      }
+      return stream.controller.signal.aborted;
+    }, talk);
+    assert.equal(byLeaving, true);
+
+    const whole = await talking.evaluate(async (ask) => {
+      const abort = new AbortController();
+      setTimeout(() => abort.abort(new Error('enough')), 200);
+      return globalThis.ai.chat.completions.create(ask, { signal: abort.signal }).then(() => 'answered', (e: Error) => e.message);
+    }, talk);
+    assert.equal(whole, 'enough');
+
+    // The engine is free again, and two replies at a time do not mix.
+    const both = await talking.evaluate((ask) => Promise.all([ask, ask].map((a) => globalThis.ai.chat.completions.create(a))), { ...talk, max_completion_tokens: 24 });
+    assert.notEqual(text(both[0]!), '');
+    assert.equal(text(both[1]!), text(both[0]!));
+  });
+
+  test('a reply goes on after the device was lost, wherever that happens', { timeout }, async () => {
+    // Tokens come in runs of 1, 2, 4 and then 8; the first three are a header, and the first chunk tells the role. Each of these chunks
+    // begins another run, so that what comes after the run is from the next device.
+    const points = [1, 6, 14, 22, 30, 38, 46, 54, 62, 70];
+    const undisturbed = text(await talking.evaluate((ask) => globalThis.ai.chat.completions.create(ask), talk));
+    const got = await talking.evaluate(async ({ ask, points }) => {
+      let text = '', chunks = 0;
+      const finish: unknown[] = [];
+      const destroy = new BroadcastChannel('destroy');
+      const recoveries = () => globalThis.notices.filter((n) => n.kind === 'recovering').length;
+      for await (const chunk of globalThis.ai.chat.completions.create({ ...ask, stream: true })) {
+        const delta = chunk.choices[0]?.delta;
+        text += (delta?.reasoning ?? '') + (delta?.content ?? '');
+        if (chunk.choices[0]?.finish_reason) {
+          finish.push(chunk.choices[0].finish_reason);
+        }
+        if (points.includes(++chunks)) {
+          const before = recoveries();
+          destroy.postMessage('now');
+          while (recoveries() === before) {
+            await new Promise((resolve) => setTimeout(resolve, 5));
+          }
+        }
+      }
+      return { text, finish, recoveries: recoveries() };
+    }, { ask: talk, points });
+    assert.equal(got.text, undisturbed, 'the reply is the same, once');
+    assert.deepEqual(got.finish, ['length']);
+    assert.equal(got.recoveries, points.length);
+    await talking.close();
   });
 
   test('a repository that nobody packed is opened, and its bytes are pinned', { timeout }, async () => {
