@@ -24,8 +24,11 @@ const message = (e: unknown): string => (e instanceof Error || e instanceof DOME
 /** Calls `done` at the end of p. */
 function settle(entry: Entry, token: number, p: Promise<unknown>): void {
   const done = (error: string) => entry.closed || entry.done(token, entry.lost || error);
-  // A promise that is rejected because the device is lost may be so before device.lost is resolved.
-  p.then(() => done(''), (e) => setTimeout(() => done(message(e)), 0));
+  // A promise that is rejected because the device is lost may be so before device.lost is resolved, on a busy machine long before.
+  p.then(() => done(''), async (e) => {
+    await Promise.race([entry.device.lost, new Promise((resolve) => setTimeout(resolve, 1000))]);
+    done(message(e));
+  });
 }
 
 export class GPUTable {
