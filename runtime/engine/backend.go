@@ -1,5 +1,6 @@
-// Package engine turns a model into replies: it owns sequences, prefills prompts, samples tokens one after the other, and keeps
-// the key/value caches of earlier conversations for the next turn. It knows token ids and nothing of text.
+// Package engine turns a model into replies. One goroutine, the loop, owns the model and its sequences: it plans steps, in which many
+// replies draw tokens and one prompt goes on, and keeps the key/value caches of earlier conversations for the next turn. It knows token
+// ids and nothing of text.
 package engine
 
 import (
@@ -7,62 +8,120 @@ import (
 	"errors"
 
 	"gossamer/runtime/gptoss"
+	"gossamer/runtime/sample"
 )
 
-// ErrContextFull is returned by a Sequence that has no room for more tokens: its own positions are taken, or the memory that
+// ErrContextFull is returned where there is no room for more tokens: a sequence's own positions are taken, or the memory that
 // sequences share is. Closing an idle sequence helps in the second case.
 var ErrContextFull = errors.New("the context is full")
 
 // Backend runs one model. model.Model is the GPU's, ref.Model the specification in plain Go.
-// Its methods may be called from several goroutines.
+// Its methods may be called from several goroutines; the steps of one engine come from one.
 type Backend interface {
 	Config() *gptoss.Config
 	// Context is the number of positions that one sequence can hold.
 	Context() int
+	// Limits are what a step may ask for.
+	Limits() Limits
+	// FreePages is the number of pages that no sequence holds; it counts only if there are Limits.Pages.
+	FreePages() int
 	// NewSequence returns an empty sequence. Memory is taken as it grows.
 	NewSequence() (Sequence, error)
+	// Step queues a step. It fails as a whole, with ErrContextFull if memory is short: then each sequence holds a prefix of what it
+	// held before (Len tells). A step that was queued must be waited for before the next one.
+	Step(ctx context.Context, s *Step) (Pending, error)
 	// Close frees the model and every sequence made from it.
 	Close() error
 }
 
-// Sequence is the key/value cache of one text, and the logits that follow its last token. It is used by one goroutine at a time.
+// Limits of a backend, each at least 1 unless said otherwise.
+type Limits struct {
+	Rows      int // texts that a step draws for
+	Draws     int // tokens of a text that a step draws
+	Chunk     int // tokens of a prompt that a step computes
+	Sequences int // that may be alive; 0: any number
+
+	// Memory is handed out in pages of PageTokens positions. Sequences that share a beginning share its pages. Pages 0: there is
+	// no bound.
+	PageTokens, Pages int
+}
+
+// Step is what the device is asked for at a time: tokens for the texts in Rows, then a piece of a prompt.
+type Step struct {
+	Rows    []Row
+	Draws   int   // tokens that each row gets, at most; the device may draw fewer, but not none
+	Prefill Piece // Seq nil: none
+}
+
+// Row is a text that gets tokens. Each is drawn from the logits behind the one before and appended to the sequence.
+type Row struct {
+	Seq     Sequence
+	Given   int32 // the first token of the step; Draw: it is drawn, for which Seq must be Ready
+	Sampler *sample.Sampler
+	Allowed []uint32 // bit set of ids that may be drawn, [(Vocab+31)/32], bit id%32 of word id/32; nil allows all
+	// Logprobs asks for the log probability of each token and of that many alternatives, 0 to 20; -1: none.
+	Logprobs int
+}
+
+// Draw as Row.Given says that the first token is drawn like the others.
+const Draw int32 = -1
+
+// Piece is a part of a prompt that is appended to a sequence.
+type Piece struct {
+	Seq    Sequence
+	Tokens []int32
+}
+
+// Pending is a step that was queued.
+type Pending interface {
+	// Wait returns once the rows have their tokens, or the piece is computed where there are no rows. If ctx ends first the rows
+	// hold a prefix of what was drawn.
+	Wait(ctx context.Context) (*Outcome, error)
+}
+
+// Outcome is what became of a step.
+type Outcome struct {
+	Rows    []Drawn // by row of the step
+	Prefill error   // of the piece; its sequence's Len tells how far it came
+}
+
+// Drawn are the tokens that a row got, without a given one. The row's sampler has accepted them. Err is why there are no more:
+// sample.ErrNoToken, or ErrContextFull.
+type Drawn struct {
+	Tokens []Token
+	Err    error
+}
+
+// Sequence is the key/value cache of one text, and perhaps the logits that follow its last token.
 type Sequence interface {
 	// Len is the number of tokens held.
 	Len() int
-	// Extend appends tokens. The logits of the last one become available. If it fails or ctx ends, the sequence holds a prefix
-	// of what was asked for (Len tells) and stays usable.
-	Extend(ctx context.Context, tokens []int32) error
+	// Ready says that the logits behind the last token are there, so that a row may draw. They are there after a step, until
+	// another sequence takes its row or the sequence is truncated.
+	Ready() bool
 	// Truncate keeps at most the first n tokens and returns how many it kept: fewer than n where computing the difference again
-	// is cheaper than resuming exactly at n. Logits are not available until the next Extend.
+	// is cheaper than resuming exactly at n. The last 16 tokens that were appended one by one can always be taken back at no cost.
 	Truncate(ctx context.Context, n int) (kept int, err error)
-	// MarkResume makes the present length a resume point, where Truncate resumes at no cost.
+	// MarkResume makes the present length a resume point, where Truncate and Fork resume at no cost.
 	MarkResume() error
-	// Logits writes the row that follows the last token to dst, [Vocab].
-	Logits(ctx context.Context, dst []float32) error
+	// Fork returns a sequence that shares the first tokens of this one, at most n of them, without computing anything; its Len
+	// tells how many.
+	Fork(n int) (Sequence, error)
 	// Close frees the sequence's memory.
 	Close() error
 }
 
-// Decoder is a Sequence that chooses tokens without moving logits to the CPU.
-type Decoder interface {
-	// Decode samples a token from the logits that follow the last token, appends it, and repeats, at most n times. Each token
-	// is passed to emit once it is known; false ends the run. When Decode returns, exactly the emitted tokens are appended, and
-	// the logits that follow them are available unless emit returned false or an error occurred: then after the next Extend.
-	Decode(ctx context.Context, n int, s DeviceSampling, emit func(token int32) bool) error
-}
+// backtrack is how many tokens can always be taken back.
+const backtrack = 16
 
-// DeviceSampling is what a Decoder can do by itself.
-type DeviceSampling struct {
-	Temperature float32  // 0 is greedy: the largest logit, the lowest id on ties
-	Seed        uint64   // noise is a function of (Seed, position, id) alone
-	Allowed     []uint32 // bit set of ids that may be drawn, [(Vocab+31)/32]; nil allows all
-}
-
-// Forker is a Sequence that can share its beginning with a new one.
-type Forker interface {
-	// Fork returns a sequence that shares the first tokens of this one, at most n of them, without computing anything; its Len
-	// tells how many. Its logits are available after an Extend.
-	Fork(n int) (Sequence, error)
+// HostSequence is a Sequence that shows its logits to this program.
+type HostSequence interface {
+	Sequence
+	// Extend appends tokens and makes the logits behind the last one available. If it fails or ctx ends, the sequence holds a prefix
+	// of what was asked for (Len tells) and stays usable.
+	Extend(ctx context.Context, tokens []int32) error
+	// Logits writes the row that follows the last token to dst, [Vocab].
+	Logits(ctx context.Context, dst []float32) error
 }
 
 // RowReader is a Sequence that can show the logits of every position it appends; for comparison with other implementations.

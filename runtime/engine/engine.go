@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"gossamer/runtime/gptoss"
 )
@@ -25,21 +27,37 @@ func (e *PromptError) Error() string {
 // Unwrap returns ErrContextFull.
 func (e *PromptError) Unwrap() error { return ErrContextFull }
 
+// BusyError means that the queue is full.
+type BusyError struct {
+	Waiting    int           // requests in the queue
+	RetryAfter time.Duration // when about one of them will have been served, at the speed of the last ones
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("engine: %d requests are waiting, which is as many as may: try again in %v", e.Waiting, e.RetryAfter.Round(time.Second))
+}
+
 // Options of New. The zero value suits one user.
 type Options struct {
 	// MaxSequences is the number of texts that are held at a time, being generated or kept for their next turn. It bounds how
-	// many calls of Generate run at once; others wait in line. 0: 4.
+	// many calls of Generate run at once; others wait in line. 0: 4, or fewer if the backend has room for fewer.
 	MaxSequences int
-	// PrefillTokens is how many tokens of a prompt the backend is given at a time; Progress is called before each piece. 0: 512.
+	// MaxQueue is the number of calls that may wait; more are refused with a BusyError. 0: any number.
+	MaxQueue int
+	// PrefillTokens is how many tokens of a prompt are computed in one step at most; Progress is called before each piece. 0: as many
+	// as the backend computes at once.
 	PrefillTokens int
-	// Free is called once, when the engine is closed and its last call has ended; may be nil.
+	// TokenInterval is the time between two tokens of a reply that is aimed at while other prompts are computed: their pieces are made
+	// so small that a step takes no longer. 0: 50 ms.
+	TokenInterval time.Duration
+	// Free is called once, when the engine is closed; may be nil.
 	Free func() error
 }
 
 // Defaults of Options.
 const (
-	DefaultMaxSequences = 4
-	defaultPrefill      = 512
+	DefaultMaxSequences  = 4
+	defaultTokenInterval = 50 * time.Millisecond
 )
 
 // Engine generates replies with a backend. Its methods may be called from several goroutines.
@@ -49,110 +67,116 @@ type Engine struct {
 
 	closing context.Context // ends with ErrClosed
 	close   context.CancelCauseFunc
+	wake    chan struct{} // of capacity 1: something changed that the loop may wait for
+	done    chan struct{} // closed when the loop has ended
+	err     error         // of freeing; set before done is closed
+	load    atomic.Pointer[Load]
 
 	mu      sync.Mutex
 	closed  bool
-	running int        // calls of Generate
-	outside int        // of those, in functions of their callers
-	changed *sync.Cond // of the three above
-	freed   bool
-	freeErr error
-	live    int       // slots in use or idle, at most MaxSequences
-	idle    []*slot   // least recently used first
-	waiting []*waiter // first come first; not empty only while no slot can be had
+	inbox   []*job // that the loop has not seen yet
+	waiting int    // jobs that hold no sequence
+	at      watch  // the step that the device is at
 }
 
 // New returns an engine for a backend, which stays the caller's to close, not before Options.Free is called.
 func New(b Backend, o Options) (*Engine, error) {
-	if o.MaxSequences < 0 || o.PrefillTokens < 0 {
-		return nil, fmt.Errorf("engine: MaxSequences is %d and PrefillTokens %d, want 0 or more", o.MaxSequences, o.PrefillTokens)
+	if o.MaxSequences < 0 || o.PrefillTokens < 0 || o.MaxQueue < 0 || o.TokenInterval < 0 {
+		return nil, fmt.Errorf("engine: MaxSequences is %d, PrefillTokens %d, MaxQueue %d, TokenInterval %v, want 0 or more",
+			o.MaxSequences, o.PrefillTokens, o.MaxQueue, o.TokenInterval)
 	}
+	limits := b.Limits()
 	if o.MaxSequences == 0 {
 		o.MaxSequences = DefaultMaxSequences
 	}
-	if o.PrefillTokens == 0 {
-		o.PrefillTokens = defaultPrefill
+	if limits.Sequences > 0 {
+		o.MaxSequences = min(o.MaxSequences, limits.Sequences)
 	}
-	e := &Engine{backend: b, options: o}
-	e.changed = sync.NewCond(&e.mu)
+	if o.PrefillTokens == 0 {
+		o.PrefillTokens = limits.Chunk
+	}
+	o.PrefillTokens = min(o.PrefillTokens, limits.Chunk)
+	if o.TokenInterval == 0 {
+		o.TokenInterval = defaultTokenInterval
+	}
+	e := &Engine{backend: b, options: o, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	e.closing, e.close = context.WithCancelCause(context.Background())
+	e.load.Store(&Load{})
+	l := &loop{Engine: e, limits: limits, served: map[string]float64{}}
+	go l.run()
 	return e, nil
 }
 
 // Config is the model's configuration. Do not modify it.
 func (e *Engine) Config() *gptoss.Config { return e.backend.Config() }
 
-// Close ends all running and waiting calls with ErrClosed, waits for them and frees every sequence. It does not wait for functions of
-// callers, which may be what calls Close: a call that is in one frees what is left when that function has returned.
+// Close ends all running and waiting calls with ErrClosed and frees every sequence. It waits for the device, not for functions of
+// callers, which may be what calls Close.
 func (e *Engine) Close() error {
-	e.close(ErrClosed)
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.closed = true
-	for e.running > e.outside {
-		e.changed.Wait()
-	}
-	if e.running > 0 {
-		return nil
-	}
-	e.free()
-	return e.freeErr
+	e.mu.Unlock()
+	e.close(ErrClosed)
+	e.notify()
+	<-e.done
+	return e.err
 }
 
-// free closes the sequences, once; no call is running, and none will be. The caller holds mu.
-func (e *Engine) free() {
-	if e.freed {
-		return
+// notify lets the loop look at what has changed.
+func (e *Engine) notify() {
+	select {
+	case e.wake <- struct{}{}:
+	default: // it will
 	}
-	e.freed = true
-	var errs []error
-	for _, s := range e.idle {
-		errs = append(errs, s.seq.Close())
-	}
-	e.idle, e.live = nil, 0
-	if e.options.Free != nil {
-		errs = append(errs, e.options.Free())
-	}
-	e.freeErr = errors.Join(errs...)
 }
 
-// enter begins a call: its context also ends when the engine closes, or by cancel. leave must be called at its end.
-func (e *Engine) enter(ctx context.Context) (_ context.Context, cancel context.CancelCauseFunc, leave func(), err error) {
+// Load is how busy an engine is.
+type Load struct {
+	Running int // replies that hold a sequence, being computed or prefilled
+	Waiting int // replies in the queue
+	Parked  int // texts that are kept for their next turn
+
+	Pages, FreePages int // of the backend; 0 if it has no bound
+
+	PromptTokens    int64 // of all requests so far that were begun
+	CachedTokens    int64 // of these, found in memory
+	GeneratedTokens int64
+	Preemptions     int64 // replies that were put aside for lack of memory
+
+	ReplyInterval time.Duration // between the ends of two replies, lately, while there were some
+}
+
+// Load is a snapshot, at most one step old. It waits for nothing.
+func (e *Engine) Load() Load { return *e.load.Load() }
+
+// watch is the step that the device is at, and how many replies still want it.
+type watch struct {
+	jobs   []*job
+	live   int
+	cancel context.CancelFunc
+}
+
+// watchStep notes a step for jobs. The context that it returns ends when none of them is wanted any more, or the engine closes.
+func (e *Engine) watchStep(jobs []*job) context.Context {
+	ctx, cancel := context.WithCancel(e.closing)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed {
-		return nil, nil, nil, ErrClosed
-	}
-	e.running++
-	ctx, cancel = context.WithCancelCause(ctx)
-	stop := context.AfterFunc(e.closing, func() { cancel(ErrClosed) })
-	return ctx, cancel, func() {
-		stop()
-		cancel(nil)
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.running--
-		e.changed.Broadcast()
-		if e.closed && e.running == 0 {
-			e.free()
+	e.at = watch{jobs, 0, cancel}
+	for _, j := range jobs {
+		if !j.left {
+			e.at.live++
 		}
-	}, nil
-}
-
-// call runs a function of the caller of Generate. Close, if that calls it, does not let the call go on.
-func (g *generation) call(f func()) {
-	g.step(1)
-	defer g.step(-1)
-	f()
-	if g.closing.Err() != nil {
-		g.cancel(ErrClosed)
 	}
+	if e.at.live == 0 {
+		cancel()
+	}
+	return ctx
 }
 
-// step counts calls that are in functions of their callers.
-func (e *Engine) step(n int) {
+// unwatchStep says that the device has done the step.
+func (e *Engine) unwatchStep() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.outside += n
-	e.changed.Broadcast()
+	e.at.cancel()
+	e.at = watch{}
 }

@@ -344,15 +344,15 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestCloseWithinACall: emit and Progress may close the engine that calls them. What is left is freed once, when the last call ends.
+// TestCloseWithinACall: emit and Progress may close the engine that calls them. Everything is freed once, and the call ends.
 func TestCloseWithinACall(t *testing.T) {
 	for _, where := range []string{"emit", "Progress"} {
 		t.Run(where, func(t *testing.T) {
 			freed := 0
 			e, c := golden(t, 0, engine.Options{Free: func() error { freed++; return nil }})
 			closing := func() {
-				if err := e.Close(); err != nil || freed != 0 {
-					t.Errorf("Close: %v; freed %d times while a call was running", err, freed)
+				if err := e.Close(); err != nil || freed != 1 {
+					t.Errorf("Close: %v; freed %d times, want once", err, freed)
 				}
 			}
 			r := engine.Request{Tokens: c.Prompts[0].Tokens}

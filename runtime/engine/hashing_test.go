@@ -13,18 +13,18 @@ import (
 	"gossamer/runtime/sample"
 )
 
-// hashing is a backend for what a real one does not show on demand: memory that runs out, a device's own sampler, places that
-// cannot be resumed. Its logits are a function of all tokens held, so that a wrong cache gives a wrong reply.
+// hashing is a backend for what a real one does not show on demand: memory that runs out, places that cannot be resumed, few rows,
+// several draws a step. Its logits are a function of all tokens held, so that a wrong cache gives a wrong reply.
 type hashing struct {
 	vocab, context int
-	perSequence    bool // sequences neither fork nor sample
-	limit          int  // sequences that may be alive; 0: any number
+	limits         engine.Limits // its Pages are tokens that all sequences may hold together
+	host           engine.Host
+	step           func(s *engine.Step) // called before each step; may be nil
 
-	mu     sync.Mutex
-	memory int // tokens that all sequences may hold together; 0: no bound
-	held   int
-	alive  int
-	most   int // the largest alive
+	mu    sync.Mutex
+	held  int
+	alive int
+	most  int // the largest alive
 }
 
 type hashSequence struct {
@@ -35,11 +35,43 @@ type hashSequence struct {
 	using        sync.Mutex // locked while in use; never contended if the engine keeps its promise
 }
 
-// hashDecoder is a sequence with all abilities.
-type hashDecoder struct{ *hashSequence }
-
 func (b *hashing) Config() *gptoss.Config { return &gptoss.Config{Vocab: b.vocab} }
 func (b *hashing) Context() int           { return b.context }
+
+func (b *hashing) Limits() engine.Limits {
+	l := b.limits
+	l.Rows, l.Draws, l.Chunk = max(l.Rows, 1), max(l.Draws, 1), max(l.Chunk, 1)
+	if l.Pages > 0 {
+		l.PageTokens = 1
+	}
+	return l
+}
+
+func (b *hashing) FreePages() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.limits.Pages - b.held
+}
+
+// Step checks what is asked for.
+func (b *hashing) Step(ctx context.Context, s *engine.Step) (engine.Pending, error) {
+	if b.step != nil {
+		b.step(s)
+	}
+	l := b.Limits()
+	used := map[engine.Sequence]bool{s.Prefill.Seq: true}
+	for _, r := range s.Rows {
+		if used[r.Seq] {
+			return nil, errors.New("a sequence is in a step twice")
+		}
+		used[r.Seq] = true
+	}
+	if len(s.Rows) > l.Rows || len(s.Rows) > 0 && (s.Draws < 1 || s.Draws > l.Draws) || len(s.Prefill.Tokens) > l.Chunk {
+		return nil, fmt.Errorf("a step of %d rows, %d draws and a piece of %d tokens: the limits are %+v", len(s.Rows), s.Draws, len(s.Prefill.Tokens), l)
+	}
+	return b.host.Step(ctx, b.vocab, s)
+}
+
 func (b *hashing) Close() error {
 	if b.alive != 0 || b.held != 0 {
 		return fmt.Errorf("%d sequences are still alive and hold %d tokens", b.alive, b.held)
@@ -50,23 +82,19 @@ func (b *hashing) Close() error {
 func (b *hashing) NewSequence() (engine.Sequence, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.limit > 0 && b.alive == b.limit {
+	if b.limits.Sequences > 0 && b.alive == b.limits.Sequences {
 		return nil, errors.New("too many sequences")
 	}
 	b.alive++
 	b.most = max(b.most, b.alive)
-	s := &hashSequence{b: b}
-	if b.perSequence {
-		return s, nil
-	}
-	return &hashDecoder{s}, nil
+	return &hashSequence{b: b}, nil
 }
 
 // reserve takes memory for n tokens, which may be negative.
 func (b *hashing) reserve(n int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.memory > 0 && n > 0 && b.held+n > b.memory {
+	if b.limits.Pages > 0 && n > 0 && b.held+n > b.limits.Pages {
 		return fmt.Errorf("memory: %w", engine.ErrContextFull)
 	}
 	b.held += n
@@ -80,7 +108,8 @@ func (s *hashSequence) lock() func() {
 	return s.using.Unlock
 }
 
-func (s *hashSequence) Len() int { return len(s.tokens) }
+func (s *hashSequence) Len() int    { return len(s.tokens) }
+func (s *hashSequence) Ready() bool { return s.ready }
 
 func (s *hashSequence) Extend(ctx context.Context, tokens []int32) error {
 	defer s.lock()()
@@ -98,13 +127,16 @@ func (s *hashSequence) Extend(ctx context.Context, tokens []int32) error {
 	return nil
 }
 
-// Truncate resumes at resume points only.
+// Truncate resumes at resume points, and takes back the last 16 tokens.
 func (s *hashSequence) Truncate(_ context.Context, n int) (int, error) {
 	defer s.lock()()
 	if n >= len(s.tokens) {
 		return len(s.tokens), nil
 	}
 	kept := 0
+	if n >= len(s.tokens)-16 {
+		kept = n
+	}
 	for _, c := range s.resumePoints {
 		if c <= n {
 			kept = max(kept, c)
@@ -140,37 +172,12 @@ func (s *hashSequence) Close() error {
 	return nil
 }
 
-func (s *hashDecoder) Decode(ctx context.Context, n int, d engine.DeviceSampling, emit func(int32) bool) error {
-	row := make([]float32, s.b.vocab)
-	sampler, err := sample.New(sample.Params{Temperature: d.Temperature, Seed: d.Seed}, s.b.vocab, nil)
-	if err != nil {
-		return err
-	}
-	for range n {
-		if err := s.Logits(ctx, row); err != nil {
-			return err
-		}
-		id, err := sampler.Choose(row, len(s.tokens), d.Allowed)
-		if err != nil {
-			return err
-		}
-		if err := s.Extend(ctx, []int32{id}); err != nil {
-			return err
-		}
-		if !emit(id) {
-			s.ready = false
-			return nil
-		}
-	}
-	return nil
-}
-
-func (s *hashDecoder) Fork(n int) (engine.Sequence, error) {
+func (s *hashSequence) Fork(n int) (engine.Sequence, error) {
 	made, err := s.b.NewSequence()
 	if err != nil {
 		return nil, err
 	}
-	f := made.(*hashDecoder)
+	f := made.(*hashSequence)
 	for _, c := range s.resumePoints {
 		if c <= n && c > len(f.tokens) && s.b.reserve(c-len(f.tokens)) == nil {
 			f.tokens = slices.Clone(s.tokens[:c])

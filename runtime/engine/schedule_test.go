@@ -19,12 +19,13 @@ import (
 func TestRepliesDoNotDependOnTheCache(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const vocab, window = 40, 60
-		b := &hashing{
-			vocab: vocab, context: window,
-			perSequence: rapid.Bool().Draw(t, "perSequence"),
-			limit:       rapid.IntRange(0, 3).Draw(t, "limit"),
-			memory:      rapid.SampledFrom([]int{0, 2 * window, window + 5}).Draw(t, "memory"),
-		}
+		b := &hashing{vocab: vocab, context: window, limits: engine.Limits{
+			Rows:      rapid.IntRange(1, 3).Draw(t, "rows"),
+			Draws:     rapid.IntRange(1, 8).Draw(t, "draws"),
+			Chunk:     rapid.IntRange(1, 20).Draw(t, "chunk"),
+			Sequences: rapid.IntRange(0, 3).Draw(t, "limit"),
+			Pages:     rapid.SampledFrom([]int{0, 2 * window, window + 5}).Draw(t, "memory"),
+		}}
 		e, err := engine.New(b, engine.Options{
 			MaxSequences:  rapid.IntRange(1, 3).Draw(t, "sequences"),
 			PrefillTokens: rapid.IntRange(1, 20).Draw(t, "prefill"),
@@ -76,7 +77,7 @@ func TestRepliesDoNotDependOnTheCache(t *testing.T) {
 			if d := cmp.Diff(want, got); d != "" && len(want)+len(got) > 0 {
 				t.Fatalf("reply to %v: %s", r.Tokens, d)
 			}
-			if s := result.Stats; err == nil && s.CachedTokens+s.PrefilledTokens != len(r.Tokens) {
+			if s := result.Stats; err == nil && len(got) > 0 && s.CachedTokens+s.PrefilledTokens != len(r.Tokens) {
 				t.Fatalf("%s", counts(result))
 			}
 			texts = append(texts, slices.Concat(r.Tokens, got))
@@ -89,7 +90,7 @@ func TestRepliesDoNotDependOnTheCache(t *testing.T) {
 
 // Many at once: each gets its own reply, no sequence is shared, and no more than allowed are alive.
 func TestConcurrentCalls(t *testing.T) {
-	b := &hashing{vocab: 40, context: 100, memory: 220}
+	b := &hashing{vocab: 40, context: 100, limits: engine.Limits{Rows: 2, Draws: 4, Chunk: 5, Pages: 220}}
 	e := newEngine(t, b, engine.Options{MaxSequences: 2})
 	var calls sync.WaitGroup
 	for n := range int32(24) {
@@ -127,6 +128,7 @@ func TestConcurrentCalls(t *testing.T) {
 	}
 }
 
+// A reply whose caller is slow waits for it, and keeps its place; the others are served in the order of their calls.
 func TestWaitingIsFirstComeFirstServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t, &hashing{vocab: 40, context: 100}, engine.Options{MaxSequences: 1})
@@ -136,13 +138,16 @@ func TestWaitingIsFirstComeFirstServed(t *testing.T) {
 		var calls sync.WaitGroup
 		call := func(ctx context.Context, n int) {
 			calls.Go(func() {
-				_, err := e.Generate(ctx, engine.Request{Tokens: []int32{int32(n)}, MaxTokens: 1}, func(engine.Token) bool {
+				tokens := 0
+				_, err := e.Generate(ctx, engine.Request{Tokens: []int32{int32(n)}, MaxTokens: 50}, func(engine.Token) bool {
 					if n == 0 {
 						<-first
 					}
-					mu.Lock()
-					defer mu.Unlock()
-					order = append(order, n)
+					if tokens++; tokens == 1 {
+						mu.Lock()
+						defer mu.Unlock()
+						order = append(order, n)
+					}
 					return true
 				})
 				if (err != nil) != (n == 2) {
@@ -159,8 +164,14 @@ func TestWaitingIsFirstComeFirstServed(t *testing.T) {
 				call(t.Context(), n)
 			}
 		}
+		if l := e.Load(); l.Running != 1 || l.Waiting != 4 {
+			t.Errorf("load: %+v, want 1 running and 4 waiting", l)
+		}
 		cancel() // the third leaves the line
 		synctest.Wait()
+		if l := e.Load(); l.Waiting != 3 {
+			t.Errorf("load after one has gone: %+v, want 3 waiting", l)
+		}
 		close(first)
 		calls.Wait()
 		if d := cmp.Diff([]int{0, 1, 3, 4}, order); d != "" {
@@ -212,7 +223,7 @@ func TestPanicInEmit(t *testing.T) {
 }
 
 func TestIdleSequencesAreClosedForMemory(t *testing.T) {
-	b := &hashing{vocab: 40, context: 50, memory: 60}
+	b := &hashing{vocab: 40, context: 50, limits: engine.Limits{Chunk: 8, Pages: 60}}
 	e := newEngine(t, b, engine.Options{MaxSequences: 3})
 	for n := range int32(3) {
 		generate(t, e, engine.Request{Tokens: slices.Repeat([]int32{n}, 15), MaxTokens: 5})
@@ -231,7 +242,7 @@ func TestIdleSequencesAreClosedForMemory(t *testing.T) {
 	}
 	// Nobody gives way: the prompt does not fit.
 	b.mu.Lock()
-	b.memory = 10
+	b.limits.Pages = 10
 	b.mu.Unlock()
 	if _, err := e.Generate(t.Context(), engine.Request{Tokens: slices.Repeat([]int32{9}, 30)}, nil); !errors.Is(err, engine.ErrContextFull) {
 		t.Errorf("a prompt of 30 tokens in memory for 10: %v", err)

@@ -22,6 +22,7 @@ type Model struct {
 	rope    []float32 // [Context][HeadDim/2][2], gptoss.Config.RopeTable
 	params  atomic.Pointer[params]
 	scratch sync.Pool // of *pass
+	host    engine.Host
 }
 
 // params are the weights. Matrices are [out][in].
@@ -47,10 +48,9 @@ type layer struct {
 }
 
 var (
-	_ engine.Backend   = (*Model)(nil)
-	_ engine.Sequence  = (*Sequence)(nil)
-	_ engine.Forker    = (*Sequence)(nil)
-	_ engine.RowReader = (*Sequence)(nil)
+	_ engine.Backend      = (*Model)(nil)
+	_ engine.HostSequence = (*Sequence)(nil)
+	_ engine.RowReader    = (*Sequence)(nil)
 )
 
 // Config describes the model.
@@ -58,6 +58,19 @@ func (m *Model) Config() *gptoss.Config { return m.config }
 
 // Context is the number of positions that one sequence can hold.
 func (m *Model) Context() int { return m.options.Context }
+
+// Limits are those of a processor, which computes one row after the other: as many as people who wait at the same time would like.
+func (m *Model) Limits() engine.Limits {
+	return engine.Limits{Rows: 4, Draws: 1, Chunk: 512}
+}
+
+// FreePages is 0: memory is taken from the process, without a bound of its own.
+func (m *Model) FreePages() int { return 0 }
+
+// Step does a step, row by row.
+func (m *Model) Step(ctx context.Context, s *engine.Step) (engine.Pending, error) {
+	return m.host.Step(ctx, m.config.Vocab, s)
+}
 
 // NewSequence returns an empty *Sequence.
 func (m *Model) NewSequence() (engine.Sequence, error) {

@@ -11,7 +11,7 @@ import (
 )
 
 // Sequence is the keys and values of one text. All layers keep all positions, so that Truncate is free. It implements
-// engine.Sequence, engine.Forker and engine.RowReader.
+// engine.HostSequence and engine.RowReader.
 type Sequence struct {
 	model  *Model
 	length int
@@ -22,6 +22,9 @@ type Sequence struct {
 
 // Len is the number of tokens held.
 func (s *Sequence) Len() int { return s.length }
+
+// Ready says that the residual stream of the last token is there, from which Logits computes.
+func (s *Sequence) Ready() bool { return s.last != nil }
 
 // Extend appends tokens. It fails before the first one if one is outside the vocabulary or they don't all fit.
 func (s *Sequence) Extend(ctx context.Context, tokens []int32) error {

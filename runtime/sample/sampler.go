@@ -36,6 +36,9 @@ func New(p Params, vocab int, prompt []int32) (*Sampler, error) {
 	return s, nil
 }
 
+// Params are those of New.
+func (s *Sampler) Params() Params { return s.params }
+
 // Choose returns the token for a position, the position that it will stand at. allowed is a bit set of the tokens that may be
 // drawn, [(vocab+31)/32], nil for all. logits, [vocab], is overwritten.
 func (s *Sampler) Choose(logits []float32, position int, allowed []uint32) (int32, error) {

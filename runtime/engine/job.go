@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gossamer/runtime/sample"
+)
+
+// job is one call of Generate, between its caller and the loop.
+type job struct {
+	Request
+	sampler *sample.Sampler
+	start   time.Time
+	box     mailbox
+	taken   atomic.Int64 // events that the caller is done with
+	left    bool         // the caller has gone; Engine.mu
+	kept    int          // tokens of the reply that count then; Engine.mu
+	queued  bool         // counted in Engine.waiting; Engine.mu
+
+	// The loop's own:
+	tokens    []int32 // the prompt and the reply so far
+	text      *text   // that holds the first of them; nil while the job waits
+	sent      int64   // events
+	limit     int     // tokens of the whole text at most
+	stops     []int   // lengths that become resume points, ascending; the last is all but the last token
+	age       int64   // number of the admission; 0: it never was
+	begun     time.Time
+	prompted  bool  // the whole prompt is computed
+	announced int   // the last progress; -1: none
+	passed    int   // pieces of others that went before its own
+	ramp      int   // draws of its next step
+	turn      int   // tokens since it has a row
+	since     int64 // number of the step when it lost its row
+	stats     Stats
+}
+
+// event is what the loop tells a caller.
+type event struct {
+	kind  eventKind
+	token Token     // eventToken
+	at    time.Time // eventToken: when it was known
+	done  int       // eventProgress: tokens of the prompt
+
+	finish Finish // eventEnd
+	stopID int32
+	err    error
+}
+
+type eventKind int
+
+const (
+	eventToken eventKind = iota
+	eventProgress
+	eventEnd
+)
+
+// mailbox holds events until the caller takes them. The loop never waits for it.
+type mailbox struct {
+	ready  chan struct{} // of capacity 1
+	mu     sync.Mutex
+	events []event
+	stats  Stats
+}
+
+// send adds an event.
+func (j *job) send(e event) {
+	j.sent++
+	j.box.mu.Lock()
+	j.box.events = append(j.box.events, e)
+	j.box.stats = j.stats
+	j.box.mu.Unlock()
+	select {
+	case j.box.ready <- struct{}{}:
+	default:
+	}
+}
+
+// next waits for an event. ctx ends the wait.
+func (j *job) next(ctx context.Context) (event, error) {
+	for {
+		if ctx.Err() != nil {
+			return event{}, context.Cause(ctx)
+		}
+		j.box.mu.Lock()
+		if len(j.box.events) > 0 {
+			e := j.box.events[0]
+			j.box.events = j.box.events[1:]
+			j.box.mu.Unlock()
+			return e, nil
+		}
+		j.box.mu.Unlock()
+		select {
+		case <-j.box.ready:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// snapshot returns what the loop has counted.
+func (j *job) snapshot() Stats {
+	j.box.mu.Lock()
+	defer j.box.mu.Unlock()
+	return j.box.stats
+}
+
+// behind is the number of events that the caller is not done with.
+func (j *job) behind() int { return int(j.sent - j.taken.Load()) }
+
+// held is the number of tokens that are computed.
+func (j *job) held() int {
+	if j.text == nil {
+		return 0
+	}
+	return len(j.text.tokens)
+}
+
+// prefilling reports whether tokens before the last one are to be computed.
+func (j *job) prefilling() bool { return j.held() < len(j.tokens)-1 }
+
+// leave tells the loop that the caller has gone, and that it has taken kept tokens.
+func (e *Engine) leave(j *job, kept int) {
+	e.inLine(j, false)
+	e.mu.Lock()
+	j.left, j.kept = true, kept
+	if slices.Contains(e.at.jobs, j) {
+		if e.at.live--; e.at.live == 0 {
+			e.at.cancel()
+		}
+	}
+	e.mu.Unlock()
+	e.notify()
+}
+
+// submit hands a job to the loop.
+func (e *Engine) submit(j *job) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return ErrClosed
+	}
+	if n := e.options.MaxQueue; n > 0 && e.waiting >= n {
+		return &BusyError{e.waiting, max(time.Second, e.Load().ReplyInterval)}
+	}
+	e.waiting++
+	j.queued = true
+	e.inbox = append(e.inbox, j)
+	e.notify()
+	return nil
+}
+
+// inLine counts a job among those that wait for a text, or not any more.
+func (e *Engine) inLine(j *job, waits bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case waits && !j.queued && !j.left:
+		e.waiting++
+	case !waits && j.queued:
+		e.waiting--
+	default:
+		return
+	}
+	j.queued = waits
+}
