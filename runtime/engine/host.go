@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"gossamer/runtime/sample"
@@ -10,8 +11,8 @@ import (
 
 // Host does the steps of a backend whose sequences are HostSequences, with the samplers of package sample. The zero value is ready.
 type Host struct {
-	mu       sync.Mutex
-	row, raw []float32 // [Vocab], reused: the logits of a row, and those before the sampler changes them
+	mu  sync.Mutex
+	row []float32 // [Vocab], reused: the logits of a row
 }
 
 // Step does a step at once.
@@ -19,7 +20,7 @@ func (h *Host) Step(ctx context.Context, vocab int, s *Step) (Pending, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.row) != vocab {
-		h.row, h.raw = make([]float32, vocab), make([]float32, vocab)
+		h.row = make([]float32, vocab)
 	}
 	out := &Outcome{Rows: make([]Drawn, len(s.Rows))}
 	for i := range s.Rows {
@@ -47,11 +48,14 @@ func (h *Host) draw(ctx context.Context, r *Row, n int) ([]Token, error) {
 	}
 	var tokens []Token
 	for range n {
-		t, err := h.choose(ctx, seq, r)
-		if err == nil {
-			err = seq.Extend(ctx, []int32{t.ID})
+		if err := seq.Logits(ctx, h.row); err != nil {
+			return tokens, err
 		}
+		t, err := Choose(h.row, seq.Len(), r)
 		if err != nil {
+			return tokens, err
+		}
+		if err := seq.Extend(ctx, []int32{t.ID}); err != nil {
 			return tokens, err
 		}
 		r.Sampler.Accept(t.ID)
@@ -60,21 +64,20 @@ func (h *Host) draw(ctx context.Context, r *Row, n int) ([]Token, error) {
 	return tokens, nil
 }
 
-// choose draws the token that follows a sequence.
-func (h *Host) choose(ctx context.Context, seq HostSequence, r *Row) (Token, error) {
-	if err := seq.Logits(ctx, h.row); err != nil {
-		return Token{}, err
-	}
+// Choose draws the token of a row that stands at position, from its logits, [Vocab], which are overwritten. The row's sampler has not yet
+// accepted it.
+func Choose(logits []float32, position int, r *Row) (Token, error) {
+	var raw []float32 // before the sampler changes them
 	if r.Logprobs >= 0 {
-		copy(h.raw, h.row)
+		raw = slices.Clone(logits)
 	}
-	id, err := r.Sampler.Choose(h.row, seq.Len(), r.Allowed)
+	id, err := r.Sampler.Choose(logits, position, r.Allowed)
 	if err != nil {
-		return Token{}, fmt.Errorf("engine: after %d tokens: %w", seq.Len(), err)
+		return Token{}, fmt.Errorf("engine: after %d tokens: %w", position, err)
 	}
 	t := Token{ID: id}
 	if r.Logprobs >= 0 {
-		own, top, err := sample.LogProbs(nil, h.raw, id, r.Logprobs)
+		own, top, err := sample.LogProbs(nil, raw, id, r.Logprobs)
 		if err != nil {
 			return Token{}, err
 		}

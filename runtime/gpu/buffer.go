@@ -189,30 +189,72 @@ func (d *Device) Wait(ctx context.Context) error {
 
 // read is Read; without dst it only waits.
 func (d *Device) read(ctx context.Context, b *Buffer, off int64, dst []byte) error {
-	if err := ctx.Err(); err != nil {
+	r, err := d.start(ctx, b, off, int64(len(dst)))
+	if err != nil {
 		return err
+	}
+	return r.finish(ctx, dst)
+}
+
+// Readback is a copy of a buffer's bytes that is on its way to the host. Finish must be called, once: until then no other read begins.
+type Readback struct {
+	d  *Device
+	s  *staging
+	at rawSubmission
+}
+
+// StartRead queues the copy of n bytes of b at off, a multiple of 4, behind everything submitted before, and does not wait for it. What is
+// submitted afterwards runs behind the copy. n is at most 16 MiB; without b nothing is copied.
+func (d *Device) StartRead(ctx context.Context, b *Buffer, off, n int64) (*Readback, error) {
+	if n > maxStagingBytes {
+		return nil, fmt.Errorf("gpu: read: %s at once, want at most %s", byteCount(n), byteCount(maxStagingBytes))
+	}
+	r, err := d.start(ctx, b, off, n)
+	if err != nil {
+		return nil, fmt.Errorf("gpu: read: %w", err)
+	}
+	return r, nil
+}
+
+// Finish waits for the copy and moves it to dst, which has the length that was asked for. If ctx ends first, the device stays usable.
+func (r *Readback) Finish(ctx context.Context, dst []byte) error {
+	if err := r.finish(ctx, dst); err != nil {
+		return fmt.Errorf("gpu: read: %w", err)
+	}
+	return nil
+}
+
+// start is StartRead.
+func (d *Device) start(ctx context.Context, b *Buffer, off, n int64) (*Readback, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	var s *staging
 	select {
 	case s = <-d.staging:
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
-	at, err := d.startRead(s, b, off, int64(len(dst)))
+	at, err := d.startRead(s, b, off, n)
 	if err != nil {
 		d.staging <- s
-		return err
+		return nil, err
 	}
+	return &Readback{d, s, at}, nil
+}
+
+func (r *Readback) finish(ctx context.Context, dst []byte) error {
+	d, s := r.d, r.s
 	if ctx.Done() == nil {
-		d.poll(at)
-		err := d.finishRead(s, at, dst)
+		d.poll(r.at)
+		err := d.finishRead(s, r.at, dst)
 		d.staging <- s
 		return err
 	}
 	// The binding's wait can't be interrupted. Should ctx end first, the goroutine waits on, and hands the staging buffer over.
 	done, taken := make(chan struct{}), make(chan struct{})
 	d.waits.Go(func() {
-		d.poll(at)
+		d.poll(r.at)
 		select {
 		case done <- struct{}{}:
 			<-taken
@@ -223,7 +265,7 @@ func (d *Device) read(ctx context.Context, b *Buffer, off int64, dst []byte) err
 	select {
 	case <-done:
 		defer close(taken)
-		return d.finishRead(s, at, dst)
+		return d.finishRead(s, r.at, dst)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

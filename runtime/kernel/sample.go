@@ -9,7 +9,7 @@ import (
 type SampleConfig struct {
 	Rows  int // of the batch
 	Vocab int
-	Ring  int // tokens that a row keeps for the host
+	Ring  int // draws that are kept for the host
 }
 
 // NoToken is what sampling chooses where no logit is finite and allowed.
@@ -29,7 +29,7 @@ type SampleArgs struct {
 	Logits     *gpu.Buffer // f32 [Rows][Vocab]
 	Allowed    *gpu.Buffer // bit set [Rows][(Vocab+31)/32]
 	Candidates *gpu.Buffer // scratch of CandidateWords words
-	Tokens     *gpu.Buffer // out: u32 [Rows][Ring], the token of position p at p % Ring; NoToken for an error
+	Tokens     *gpu.Buffer // out: u32 [Ring][Rows], draw d since the host wrote Step at d % Ring; NoToken for an error; given ones are not there
 }
 
 // sampleTile is the number of logits of a workgroup.

@@ -37,7 +37,7 @@ func TestSample(t *testing.T) {
 		{"ManyRows", sampleCase{rows: rowsAt(0, 1, 2, 3, 4, 5, 6, 7, 8, 9), vocab: 3001, ring: 4, scale: 5}},
 		{"RealVocabulary", sampleCase{rows: append(hot(1, 5), rowsAt(3)...), vocab: 201088, ring: 64, scale: 5}},
 		{"MoreTilesThanLanes", sampleCase{rows: rowsAt(1), vocab: 150 * sampleTile, ring: 2, scale: 5, logits: map[int]float32{140*sampleTile + 3: 6}, want: map[int]uint32{0: 140*sampleTile + 3}}},
-		{"RingWraps", sampleCase{rows: rowsAt(6, 7, 8), vocab: 40, ring: 8, scale: 5}},
+		{"RingWraps", sampleCase{rows: []decodeRow{{flags: 7 << stepDrawShift}, {flags: 8 << stepDrawShift}, {flags: 21 << stepDrawShift}}, vocab: 40, ring: 8, scale: 5}},
 		{"ExactTies", sampleCase{rows: rowsAt(0), vocab: 5000, ring: 1, scale: 1, logits: map[int]float32{4999: 3, 1700: 3, 1699: 3, 2100: 3}, want: map[int]uint32{0: 1699}}},
 		{"AllEqual", sampleCase{rows: rowsAt(0), vocab: 3000, ring: 1, scale: 0, logits: map[int]float32{}}},
 		{"ZerosAreEqual", sampleCase{rows: rowsAt(0), vocab: 3, ring: 1, logits: map[int]float32{0: -1, 1: negativeZero, 2: 0}, want: map[int]uint32{0: 1}}},
@@ -52,7 +52,7 @@ func TestSample(t *testing.T) {
 		{"TemperatureOfEqualLogits", sampleCase{rows: hot(1, 3), vocab: 5000, ring: 16}},
 		{"TinyTemperature", sampleCase{rows: hot(1e-30, 3), vocab: 5000, ring: 16, scale: 3}},
 		{"LargeTemperature", sampleCase{rows: hot(100, 3), vocab: 5000, ring: 16, scale: 3}},
-		{"Given", sampleCase{rows: []decodeRow{{position: 3, token: 8, flags: StepGiven}, {position: 3}}, vocab: 30, ring: 8, scale: 1}},
+		{"Given", sampleCase{rows: []decodeRow{{position: 3, token: 8, flags: StepGiven}, {position: 3}, {flags: StepGiven | StepMasked | 3<<stepDrawShift}}, vocab: 30, ring: 8, scale: 1}},
 		{"Unused", sampleCase{rows: []decodeRow{{position: 3, token: 8, flags: StepUnused}, {position: 3}}, vocab: 30, ring: 8, scale: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.check(newRig(t)) })
@@ -110,17 +110,23 @@ func (c sampleCase) check(r rig) {
 
 	step, tokens := slices.Clone(before), slices.Repeat([]uint32{poison}, rows*c.ring)
 	for row, dr := range c.rows {
-		if dr.flags&(StepGiven|StepUnused) != 0 {
+		if dr.flags&StepUnused != 0 {
+			continue
+		}
+		step[8*row+4] += 1 << stepDrawShift
+		if dr.flags&StepGiven != 0 {
+			step[8*row+4] &^= StepGiven
 			continue
 		}
 		position := dr.position + 1
-		token := got[row*c.ring+position%c.ring]
+		at := int(dr.flags>>stepDrawShift)%c.ring*rows + row
+		token := got[at]
 		if want, ok := c.want[row]; ok && token != want {
 			r.t.Errorf("row %d: token %d, want %d", row, token, want)
 		}
 		c.checkToken(r, row, position, token, logits[row*c.vocab:][:c.vocab], func(id int) bool { return allowed(row, id) })
 		step[8*row], step[8*row+1] = token, uint32(position)
-		tokens[row*c.ring+position%c.ring] = token
+		tokens[at] = token
 	}
 	equalBits(r.t, "tokens, step", slices.Concat(tokens, step), got)
 }

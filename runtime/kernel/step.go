@@ -20,8 +20,11 @@ const (
 	StepKeepFull uint32 = 1 << iota // don't write keys and values of full layers: they stand
 	StepUnused                      // the row holds no sequence
 	StepMasked                      // only ids of the allowed mask may be drawn
-	StepGiven                       // the token is given, not sampled
+	StepGiven                       // the token is given, not sampled; the flag is cleared once it is computed
 )
+
+// The bits of a StepRow's flags from here on count the times that Sample has run since the host wrote them.
+const stepDrawShift = 16
 
 // StepRowBytes is the size of a StepRow in the step buffer.
 const StepRowBytes = 32

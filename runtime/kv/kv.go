@@ -115,6 +115,9 @@ type Copy struct {
 // NewSequence returns an empty sequence.
 func (c *Cache) NewSequence() *Sequence { return &Sequence{cache: c} }
 
+// Free is the number of pages of full layers that no sequence holds.
+func (c *Cache) Free() int { return len(c.full.free) }
+
 // Len is the number of positions held.
 func (s *Sequence) Len() int { return s.n }
 

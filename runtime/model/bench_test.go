@@ -3,7 +3,6 @@ package model
 import (
 	"testing"
 
-	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
@@ -27,7 +26,7 @@ func BenchmarkDecode(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	decode(b, s, 1, engine.DeviceSampling{}) // a software adapter compiles at the first run
+	decode(b, s, 1, drawing{}) // a software adapter compiles at the first run
 	for b.Loop() {
 		if s.Len() > 200 {
 			b.StopTimer()
@@ -37,7 +36,7 @@ func BenchmarkDecode(b *testing.B) {
 			extend(b, s, prompt)
 			b.StartTimer()
 		}
-		decode(b, s, 1, engine.DeviceSampling{})
+		decode(b, s, 1, drawing{})
 	}
 	b.ReportMetric(float64(cost.Dispatches), "dispatches/token")
 	b.ReportMetric(float64(cost.WeightBytes), "weight-bytes/token")

@@ -17,7 +17,6 @@ type buffers struct {
 
 	rope    *gpu.Buffer // f32 [context][HeadDim/2][2]: cos and sin
 	page    *gpu.Buffer // a page on its way from one place to another
-	hidden  *gpu.Buffer // f32 [sequences][Hidden]: residual streams after the last token, of texts that are in no batch
 	prefill prefillScratch
 	decode  decodeScratch
 }
@@ -86,7 +85,7 @@ type prefillScratch struct {
 // decodeScratch holds the state of the rows of a decode program, R of them at most.
 type decodeScratch struct {
 	step       *gpu.Buffer // rows, then the page tables of each
-	x          *gpu.Buffer // f32 [R][Hidden]: the residual stream, and after the program the hidden state
+	x          *gpu.Buffer // f32 [R][Hidden]: the residual stream
 	q          *gpu.Buffer // f32 [R][QDim]
 	a          *gpu.Buffer // f32 [R][QDim]
 	partials   *gpu.Buffer // partial attention of splits
@@ -97,7 +96,8 @@ type decodeScratch struct {
 	logits     *gpu.Buffer // f32 [R][Vocab]
 	allowed    *gpu.Buffer // bit sets [R][(Vocab+31)/32]
 	candidates *gpu.Buffer // scratch of sampling
-	ring       *gpu.Buffer // u32 [R][ringTokens]: the chosen tokens, for the host
+	ring       *gpu.Buffer // u32 [maxRun][R]: the chosen tokens, for the host
+	spare      *gpu.Buffer // f32 [Vocab]: logits on their way to another row; nil with one row
 }
 
 // part is what a buffer is counted as.
@@ -219,7 +219,6 @@ func (d *declarer) scratch(b *buffers) {
 	add := func(dst **gpu.Buffer, label string, nBytes int64) { d.add(scratchPart, dst, label, nBytes) }
 	add(&b.rope, "rope table", int64(d.context)*int64(c.HeadDim)*4)
 	add(&b.page, "page copy", d.pageBytes())
-	add(&b.hidden, "hidden states", int64(d.sequences)*int64(c.Hidden)*4)
 
 	p, n := &b.prefill, int64(d.chunk)
 	var lists int64
@@ -261,5 +260,8 @@ func (d *declarer) scratch(b *buffers) {
 	add(&s.logits, "logits", r*int64(c.Vocab)*4)
 	add(&s.allowed, "allowed ids", r*int64(d.maskWords())*4)
 	add(&s.candidates, "sampling candidates", int64(d.sampling(d.rows).CandidateWords())*4)
-	add(&s.ring, "chosen tokens", r*ringTokens*4)
+	add(&s.ring, "chosen tokens", maxRun*r*4)
+	if d.rows > 1 {
+		add(&s.spare, "logits on the way", int64(c.Vocab)*4)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"gossamer/runtime/checkpoint/checkpointtest"
-	"gossamer/runtime/engine"
 )
 
 // TestCostPerDecodedToken counts what the device is asked for.
@@ -29,10 +28,10 @@ func TestCostPerDecodedToken(t *testing.T) {
 
 	s := newSequence(t, m)
 	extend(t, s, text(m, 10, 1))
-	decode(t, s, 1, engine.DeviceSampling{}) // the readback buffer is made once
+	decode(t, s, 1, drawing{}) // the readback buffer is made once
 	before := m.dev.Stats()
 	const n = 100
-	decode(t, s, n, engine.DeviceSampling{})
+	decode(t, s, n, drawing{})
 	used := m.dev.Stats()
 	if got := used.Submits - before.Submits; got != n {
 		t.Errorf("%d submits for %d tokens, want one each", got, n)
@@ -70,7 +69,7 @@ func TestExtendByOneTokenRunsTheDecodeProgram(t *testing.T) {
 	// The tokens are those that the device chooses.
 	alone := newSequence(t, m)
 	extend(t, alone, text(m, 10, 1))
-	decode(t, alone, 10, engine.DeviceSampling{})
+	decode(t, alone, 10, drawing{})
 	if !slices.Equal(s.tokens, alone.tokens) {
 		t.Errorf("token by token %v, decoded %v", s.tokens, alone.tokens)
 	}
@@ -88,11 +87,11 @@ func TestPrefillIsRecordedOnce(t *testing.T) {
 	before, programs, kernels := m.dev.Stats(), len(m.programs.recorded), len(m.programs.kernels)
 	extend(t, s, tokens)
 	after := m.dev.Stats()
-	if got := after.Dispatches - before.Dispatches; got != 3*(1+12*3)+1 {
-		t.Errorf("%d dispatches for three chunks and a row of logits, want %d", got, 3*(1+12*3)+1)
+	if want := int64(3*(1+12*3) + 2 + 1 + 6*3 + 1); after.Dispatches-before.Dispatches != want {
+		t.Errorf("%d dispatches for three chunks and the last token, want %d", after.Dispatches-before.Dispatches, want)
 	}
 	if got := after.Submits - before.Submits; got != 4 {
-		t.Errorf("%d submits, want one a chunk and one for the logits", got)
+		t.Errorf("%d submits, want one a chunk and one for the last token", got)
 	}
 	if after.BuffersCreated != before.BuffersCreated || len(m.programs.recorded) != programs || len(m.programs.kernels) != kernels {
 		t.Error("the second of two equal prefills made something new")

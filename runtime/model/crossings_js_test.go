@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"gossamer/runtime/checkpoint/checkpointtest"
-	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
@@ -16,12 +15,12 @@ func TestCrossingsPerToken(t *testing.T) {
 	m := loadSmall(t, Options{Context: 256, Chunk: 16})
 	s := newSequence(t, m)
 	extend(t, s, text(m, 10, 1))
-	decode(t, s, 1, engine.DeviceSampling{})
+	decode(t, s, 1, drawing{})
 	for _, run := range []int{1, 100} { // a readback for each token, and one for several
 		before := m.dev.Stats().Crossings
 		const n = 100
 		for range n / run {
-			decode(t, s, run, engine.DeviceSampling{})
+			decode(t, s, run, drawing{})
 		}
 		perToken := float64(m.dev.Stats().Crossings-before) / n
 		t.Logf("%.1f crossings a token, %d tokens at a time", perToken, run)
@@ -51,9 +50,9 @@ func BenchmarkProcessorTimePerToken(b *testing.B) {
 			b.Fatal(err)
 		}
 		extend(b, s, tokens)
-		decode(b, s, 8, engine.DeviceSampling{})
+		decode(b, s, 8, drawing{})
 		before := busy.Invoke().Float()
-		decode(b, s, 64, engine.DeviceSampling{})
+		decode(b, s, 64, drawing{})
 		spent += busy.Invoke().Float() - before
 		decoded += 64
 	}

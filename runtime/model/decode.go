@@ -35,14 +35,14 @@ func (p *programs) decodeProgram(n, positions int) (*gpu.Program, error) {
 	})
 }
 
-// headProgram returns the program that computes the logits of the first rows from their hidden states.
-func (p *programs) headProgram(rows int) (*gpu.Program, error) {
-	return p.program(programKey{head: true, rows: rows}, func(prog *gpu.Program) error {
-		k, err := p.decodeKernels(rows)
+// headProgram returns the program that computes the logits of row 0 from its hidden state.
+func (p *programs) headProgram() (*gpu.Program, error) {
+	return p.program(programKey{head: true, rows: 1}, func(prog *gpu.Program) error {
+		k, err := p.decodeKernels(1)
 		if err != nil {
 			return err
 		}
-		r := p.decodeRecorder(prog, rows, k)
+		r := p.decodeRecorder(prog, 1, k)
 		r.unembed()
 		return r.err
 	})

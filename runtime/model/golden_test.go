@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"gossamer/runtime/checkpoint/checkpointtest"
-	"gossamer/runtime/engine"
 	"gossamer/runtime/goldentest"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
@@ -96,7 +95,7 @@ func goldenGreedy(t *testing.T, m *Model, c *goldentest.Case) {
 		t.Fatal(err)
 	}
 	extend(t, s, prompt)
-	if got := decode(t, s, len(c.Greedy.Tokens), engine.DeviceSampling{}); !slices.Equal(got, c.Greedy.Tokens) {
+	if got := decode(t, s, len(c.Greedy.Tokens), drawing{}); !slices.Equal(got, c.Greedy.Tokens) {
 		t.Errorf("got %v, want %v", got, c.Greedy.Tokens)
 	}
 }

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"context"
+	"errors"
 	"math"
 	"slices"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
 	"gossamer/runtime/ref"
+	"gossamer/runtime/sample"
 )
 
 // loadDir loads a model that is closed with the test.
@@ -90,16 +93,23 @@ func text(m engine.Backend, n int, seed uint32) []int32 {
 	return ids
 }
 
-func extend(t testing.TB, s engine.Sequence, tokens []int32) {
+func extend(t testing.TB, s engine.HostSequence, tokens []int32) {
 	t.Helper()
 	if err := s.Extend(t.Context(), tokens); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// logits is the row behind the last token of s.
-func logits(t testing.TB, m engine.Backend, s engine.Sequence) []float32 {
+// logits is the row behind the last token of s, which is given again if another sequence has taken its row.
+func logits(t testing.TB, m engine.Backend, s engine.HostSequence) []float32 {
 	t.Helper()
+	if own, ok := s.(*Sequence); ok && !s.Ready() {
+		last := own.tokens[len(own.tokens)-1]
+		if kept, err := s.Truncate(t.Context(), len(own.tokens)-1); err != nil || kept != len(own.tokens) {
+			t.Fatal(kept, err)
+		}
+		extend(t, s, []int32{last})
+	}
 	row := make([]float32, m.Config().Vocab)
 	if err := s.Logits(t.Context(), row); err != nil {
 		t.Fatal(err)
@@ -120,17 +130,79 @@ func rows(t testing.TB, s engine.RowReader, tokens []int32, at []int) [][]float3
 	return out
 }
 
-// decode returns n tokens that s chooses.
-func decode(t testing.TB, s engine.Decoder, n int, d engine.DeviceSampling) []int32 {
+// drawing is how a row draws.
+type drawing struct {
+	Temperature float32
+	Seed        uint64
+	Allowed     []uint32
+}
+
+// row is a row of a step for a sequence that draws.
+func (d drawing) row(t testing.TB, s *Sequence) engine.Row {
 	t.Helper()
-	var got []int32
-	if err := s.Decode(t.Context(), n, d, func(id int32) bool {
-		got = append(got, id)
-		return true
-	}); err != nil {
+	sampler, err := sample.New(sample.Params{Temperature: d.Temperature, Seed: d.Seed}, s.m.cfg.Vocab, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return got
+	return engine.Row{Seq: s, Given: engine.Draw, Sampler: sampler, Allowed: d.Allowed, Logprobs: -1}
+}
+
+// decode returns n tokens that s chooses.
+func decode(t testing.TB, s *Sequence, n int, d drawing) []int32 {
+	t.Helper()
+	got, err := decodeRows(t.Context(), t, []*Sequence{s}, n, []drawing{d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got[0]
+}
+
+// decodeRows lets sequences draw n tokens each, in steps as long as may be, until an error. One that has lost its row is given its last
+// token again.
+func decodeRows(ctx context.Context, t testing.TB, seqs []*Sequence, n int, d []drawing) ([][]int32, error) {
+	t.Helper()
+	got := make([][]int32, len(seqs))
+	for {
+		s := &engine.Step{Draws: maxRun}
+		var which []int
+		for i, seq := range seqs {
+			if len(got[i]) == n {
+				continue
+			}
+			row, budget := d[i].row(t, seq), n-len(got[i])
+			if !seq.Ready() {
+				row.Given = seq.tokens[len(seq.tokens)-1]
+				if kept, err := seq.Truncate(ctx, len(seq.tokens)-1); err != nil || kept != len(seq.tokens) {
+					t.Fatal(kept, err)
+				}
+				budget++
+			}
+			which, s.Rows, s.Draws = append(which, i), append(s.Rows, row), min(s.Draws, budget)
+		}
+		if len(which) == 0 {
+			return got, nil
+		}
+		p, err := seqs[0].m.Step(ctx, s)
+		if errors.Is(err, errNoLogits) {
+			continue // another goroutine has taken the row
+		}
+		if err != nil {
+			return got, err
+		}
+		out, err := p.Wait(ctx)
+		if err != nil {
+			return got, err
+		}
+		for i, drawn := range out.Rows {
+			for _, t := range drawn.Tokens {
+				got[which[i]] = append(got[which[i]], t.ID)
+			}
+			err = errors.Join(err, drawn.Err)
+		}
+		if err != nil {
+			return got, err
+		}
+	}
 }
 
 // fresh is the row after tokens in a sequence of its own.

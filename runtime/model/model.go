@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/kernel"
@@ -28,7 +29,7 @@ type Model struct {
 	// mu guards all that follows: the device runs one program at a time and the scratch buffers belong to it.
 	mu       sync.Mutex
 	closed   bool
-	states   []*state // [sequences] by slot: those that are alive, nil where there is none
+	alive    map[*state]struct{}
 	buffers  *buffers
 	made     []*gpu.Buffer // all of them, for Close
 	pages    *pages
@@ -70,7 +71,7 @@ func newModel(dev *gpu.Device, plan Plan) (*Model, error) {
 		*d.dst = made[i]
 	}
 	s, b := plan.sizes, plan.buffers
-	m := &Model{sizes: s, dev: dev, footprint: plan.Footprint(), states: make([]*state, s.sequences), buffers: b, made: made}
+	m := &Model{sizes: s, dev: dev, footprint: plan.Footprint(), alive: map[*state]struct{}{}, buffers: b, made: made}
 	m.pages = &pages{sizes: s, dev: dev, buf: b, cache: kv.New(s.cfg.Window, s.fullPages, s.slidingPages)}
 	m.steps = &steps{sizes: s, dev: dev}
 	if m.programs, err = newPrograms(dev, s, b); err != nil {
@@ -78,7 +79,7 @@ func newModel(dev *gpu.Device, plan Plan) (*Model, error) {
 		return nil, err
 	}
 	m.batch = &batch{
-		sizes: s, dev: dev, buf: b, programs: m.programs, pages: m.pages, steps: m.steps, bound: make([]*state, s.rows), allowed: make([][]uint32, s.rows),
+		sizes: s, dev: dev, buf: b, programs: m.programs, pages: m.pages, steps: m.steps, seats: make([]*state, s.rows), allowed: make([][]uint32, s.rows),
 	}
 	return m, nil
 }
@@ -133,6 +134,102 @@ func (m *Model) Config() *gptoss.Config { return m.cfg }
 // Context is the number of positions that a sequence can hold.
 func (m *Model) Context() int { return m.context }
 
+// Limits are what a step may ask for.
+func (m *Model) Limits() engine.Limits {
+	return engine.Limits{
+		Rows: m.rows, Draws: maxRun, Chunk: max(m.chunk, kv.PageTokens), Sequences: m.sequences, PageTokens: kv.PageTokens, Pages: m.fullPages,
+	}
+}
+
+// FreePages is the number of pages of the full layers that no sequence holds.
+func (m *Model) FreePages() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.pages.cache.Free()
+}
+
+// Step queues the draws of a step, then its piece of a prompt.
+func (m *Model) Step(ctx context.Context, s *engine.Step) (engine.Pending, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	rows, err := m.rowsOf(s)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	p := &pending{m: m}
+	if len(rows) > 0 {
+		if p.run, err = m.batch.start(ctx, rows, s.Draws); err != nil {
+			return nil, err
+		}
+	}
+	if s.Prefill.Seq == nil {
+		return p, nil
+	}
+	seq := s.Prefill.Seq.(*Sequence)
+	if p.prefill = seq.admit(s.Prefill.Tokens); p.prefill == nil {
+		m.batch.forget(seq.state)
+		p.prefill = m.prefill(ctx, seq.state, s.Prefill.Tokens, 0)
+	}
+	return p, nil
+}
+
+// rowsOf checks the rows of a step before anything is changed.
+func (m *Model) rowsOf(s *engine.Step) ([]decodeRow, error) {
+	if len(s.Rows) > m.rows || len(s.Rows) > 0 && (s.Draws < 1 || s.Draws > maxRun) {
+		return nil, fmt.Errorf("model: a step of %d rows and %d draws, want at most %d rows and 1 to %d draws", len(s.Rows), s.Draws, m.rows, maxRun)
+	}
+	rows := make([]decodeRow, len(s.Rows))
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		seq := r.Seq.(*Sequence)
+		rows[i] = decodeRow{Row: r, seq: seq.state, given: r.Given}
+		switch err := seq.usable(); {
+		case seq.m != m:
+			return nil, fmt.Errorf("model: the sequence of row %d belongs to another model", i)
+		case err != nil:
+			return nil, err
+		case slices.ContainsFunc(rows[:i], func(o decodeRow) bool { return o.seq == seq.state }) || s.Prefill.Seq == r.Seq:
+			return nil, fmt.Errorf("model: the sequence of row %d takes part twice", i)
+		case r.Given == engine.Draw && !seq.ready():
+			return nil, errNoLogits
+		case r.Given != engine.Draw && (r.Given < 0 || int(r.Given) >= m.cfg.Vocab):
+			return nil, fmt.Errorf("model: token %d is outside the vocabulary of %d", r.Given, m.cfg.Vocab)
+		case r.Allowed != nil && len(r.Allowed) != m.maskWords():
+			return nil, fmt.Errorf("model: a mask of %d words for %d ids, want %d", len(r.Allowed), m.cfg.Vocab, m.maskWords())
+		}
+	}
+	return rows, nil
+}
+
+// pending is a step that was queued.
+type pending struct {
+	m       *Model
+	run     *run  // nil without rows
+	prefill error // of the piece
+}
+
+// Wait waits for the draws, or for the piece where there are none.
+func (p *pending) Wait(ctx context.Context) (*engine.Outcome, error) {
+	m := p.m
+	if p.run == nil {
+		if p.prefill == nil {
+			p.prefill = m.dev.Wait(ctx)
+		}
+		return &engine.Outcome{Prefill: p.prefill}, nil
+	}
+	ids, err := p.run.wait(ctx)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil {
+		m.batch.forgetAll(p.run)
+		return nil, err
+	}
+	return &engine.Outcome{Rows: m.batch.take(p.run, ids), Prefill: p.prefill}, nil
+}
+
 // Footprint is what the model takes of the device's memory, but for a few bytes that each recorded dispatch has as parameters.
 func (m *Model) Footprint() Footprint { return m.footprint }
 
@@ -147,10 +244,8 @@ func (m *Model) Close() error {
 		return nil
 	}
 	m.closed = true
-	for _, seq := range m.states {
-		if seq != nil {
-			m.closeState(seq)
-		}
+	for seq := range m.alive {
+		m.closeState(seq)
 	}
 	m.programs.release()
 	m.freeBuffers()
@@ -165,13 +260,12 @@ func (m *Model) freeBuffers() {
 
 // newState returns the state of a sequence that holds pages and tokens.
 func (m *Model) newState(pages *kv.Sequence, tokens []int32) (*state, error) {
-	slot := slices.Index(m.states, nil)
-	if slot < 0 {
+	if len(m.alive) == m.sequences {
 		pages.Close()
-		return nil, fmt.Errorf("model: %d sequences are alive, the limit: close one first", len(m.states))
+		return nil, fmt.Errorf("model: %d sequences are alive, the limit: close one first", m.sequences)
 	}
-	seq := &state{kv: pages, tokens: tokens, slot: slot}
-	m.states[slot] = seq
+	seq := &state{kv: pages, tokens: tokens, seat: noSeat}
+	m.alive[seq] = struct{}{}
 	return seq, nil
 }
 
@@ -183,18 +277,17 @@ func (m *Model) closeState(seq *state) {
 	seq.closed = true
 	m.batch.forget(seq)
 	seq.kv.Close()
-	m.states[seq.slot] = nil
+	delete(m.alive, seq)
 }
 
-// prefill appends tokens to seq in chunks and returns the row of the prefill buffer where the last one's residual stream is.
-func (m *Model) prefill(ctx context.Context, seq *state, tokens []int32, flags uint32) (last int, err error) {
+// prefill appends tokens to seq in chunks.
+func (m *Model) prefill(ctx context.Context, seq *state, tokens []int32, flags uint32) error {
 	for chunk := range slices.Chunk(tokens, m.chunk) {
 		if err := m.prefillChunk(ctx, seq, chunk, flags); err != nil {
-			return 0, err
+			return err
 		}
-		last = len(chunk) - 1
 	}
-	return last, nil
+	return nil
 }
 
 // prefillChunk runs the layers over tokens; their residual streams end in the rows of the prefill buffer.

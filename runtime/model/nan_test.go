@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"gossamer/runtime/engine"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
 )
@@ -55,14 +54,11 @@ func TestNonFiniteLogitsAreAnError(t *testing.T) {
 	m := loadDir(t, dev, dir, Options{Context: 256, Chunk: 64})
 	s := newSequence(t, m)
 	extend(t, s, []int32{1, 2, 3})
-	for _, d := range []engine.DeviceSampling{{}, {Temperature: 1}} {
-		err := s.Decode(t.Context(), 3, d, func(id int32) bool {
-			t.Errorf("emitted %d", id)
-			return true
-		})
-		const want = "model: no logit after position 2 is a finite number: the weights or the device are faulty"
-		if err == nil || err.Error() != want || s.Len() != 3 {
-			t.Errorf("error %v, length %d\nwant %s", err, s.Len(), want)
+	for _, d := range []drawing{{}, {Temperature: 1}} {
+		got, err := decodeRows(t.Context(), t, []*Sequence{s}, 3, []drawing{d})
+		const want = "model: after position 2: sample: no token has a finite logit: the weights or the device are faulty"
+		if err == nil || err.Error() != want || s.Len() != 3 || len(got[0]) > 0 {
+			t.Errorf("error %v, length %d, tokens %v\nwant %s", err, s.Len(), got[0], want)
 		}
 		if kept, err := s.Truncate(t.Context(), 2); kept != 2 || err != nil {
 			t.Fatal(kept, err)

@@ -34,7 +34,7 @@ func (k programKey) String() string {
 	case k.prefill:
 		return fmt.Sprintf("prefill of %d rows", k.rows)
 	case k.head:
-		return fmt.Sprintf("unembedding of %d rows", k.rows)
+		return "unembedding"
 	}
 	return fmt.Sprintf("decode of %d rows, %d splits", k.rows, k.splits)
 }

@@ -4,10 +4,10 @@ import (
 	"testing"
 
 	"gossamer/runtime/checkpoint/checkpointtest"
-	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
+	"gossamer/runtime/ref"
 )
 
 // TestOddConfigurationsMatchRef compares prefill and decode with package ref on shapes that nobody publishes: dimensions that no
@@ -52,12 +52,13 @@ func TestOddConfigurationsMatchRef(t *testing.T) {
 			r := loadRef(t, dir)
 			prompt := text(m, k.prompt, 1)
 			s := newSequence(t, m)
-			want, err := r.NewSequence()
+			made, err := r.NewSequence()
 			if err != nil {
 				t.Fatal(err)
 			}
+			want := made.(*ref.Sequence)
 			at := []int{0, k.prompt / 2, k.prompt - 1}
-			wantRows := rows(t, want.(engine.RowReader), prompt, at)
+			wantRows := rows(t, want, prompt, at)
 			for i, row := range rows(t, s, prompt, at) {
 				closeRows(t, "prefill", row, wantRows[i], float32Limit)
 			}
@@ -65,7 +66,7 @@ func TestOddConfigurationsMatchRef(t *testing.T) {
 			for range 20 {
 				wantRow := logits(t, r, want)
 				closeRows(t, "decode", logits(t, m, s), wantRow, float32Limit)
-				id := decode(t, s, 1, engine.DeviceSampling{})[0]
+				id := decode(t, s, 1, drawing{})[0]
 				if best, _ := argmax(wantRow); id != best && wantRow[best]-wantRow[id] > 1e-4 {
 					t.Errorf("token %d with logit %v, the best is %d with %v", id, wantRow[id], best, wantRow[best])
 				}

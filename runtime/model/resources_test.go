@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"errors"
+	"gossamer/runtime/engine"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"testing"
 
 	"gossamer/runtime/checkpoint"
-	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
@@ -32,7 +32,7 @@ func TestCloseReleasesEverything(t *testing.T) {
 	a, b := newSequence(t, m), newSequence(t, m)
 	extend(t, a, text(m, 300, 1))
 	extend(t, b, text(m, 3, 1))
-	decodeRows(t, m, []*Sequence{a, b}, 3, make([]engine.DeviceSampling, 2))
+	together(t, []*Sequence{a, b}, 3, make([]drawing, 2))
 	if err := errors.Join(a.MarkResume(), b.Close(), b.Close()); err != nil {
 		t.Error(err)
 	}
@@ -47,14 +47,13 @@ func TestCloseReleasesEverything(t *testing.T) {
 	}
 
 	const closed = "model: the sequence is closed"
-	emit := func(int32) bool { return true }
 	for what, err := range map[string]error{
 		"Extend":     a.Extend(t.Context(), []int32{1}),
 		"ExtendRows": a.ExtendRows(t.Context(), []int32{1}, nil, nil),
 		"Truncate":   second(a.Truncate(t.Context(), 1)),
 		"MarkResume": a.MarkResume(),
 		"Logits":     a.Logits(t.Context(), make([]float32, m.cfg.Vocab)),
-		"Decode":     a.Decode(t.Context(), 1, engine.DeviceSampling{}, emit),
+		"Step":       second(m.Step(t.Context(), &engine.Step{Rows: []engine.Row{drawing{}.row(t, a)}, Draws: 1})),
 		"Fork":       second(a.Fork(1)),
 	} {
 		if err == nil || err.Error() != closed {
@@ -71,20 +70,19 @@ func TestCloseReleasesEverything(t *testing.T) {
 	}
 }
 
-// TestCloseWhileDecoding ends the run with an error, and with all tokens emitted so far intact.
+// TestCloseWhileDecoding ends a step that was queued with an error.
 func TestCloseWhileDecoding(t *testing.T) {
 	m := loadDir(t, gputest.Open(t, gpu.Options{}), writeTiny(t), Options{Context: 1024, Chunk: 64})
 	s := newSequence(t, m)
 	extend(t, s, []int32{1})
-	n := 0
-	err := s.Decode(t.Context(), 100, engine.DeviceSampling{}, func(int32) bool {
-		if n++; n == 5 {
-			m.Close()
-		}
-		return true
-	})
-	if err == nil || err.Error() != "model: the sequence is closed" || n < 5 {
-		t.Errorf("after %d tokens: %v", n, err)
+	p, err := m.Step(t.Context(), &engine.Step{Rows: []engine.Row{drawing{}.row(t, s)}, Draws: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Close()
+	out, err := p.Wait(t.Context())
+	if err != nil || out.Rows[0].Err == nil || out.Rows[0].Err.Error() != "model: the sequence is closed" || len(out.Rows[0].Tokens) > 0 {
+		t.Errorf("%+v, %v", out, err)
 	}
 }
 
@@ -126,10 +124,10 @@ func TestMemoryIsConstantOverManyTurns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			extend(t, f, tokens[:1])
+			extend(t, f.(*Sequence), tokens[:1])
 			f.Close()
 		}
-		decode(t, s, 1+rng.IntN(2), engine.DeviceSampling{})
+		decode(t, s, 1+rng.IntN(2), drawing{})
 	}
 	after := m.dev.Stats()
 	if after.LiveBuffers != device.LiveBuffers || after.LiveBytes != device.LiveBytes {
@@ -148,7 +146,7 @@ func TestDecodeDuringGarbageCollection(t *testing.T) {
 		s := newSequence(t, m)
 		defer s.Close()
 		extend(t, s, []int32{1, 2, 3})
-		return decode(t, s, 100, engine.DeviceSampling{Temperature: 1, Seed: 1})
+		return decode(t, s, 100, drawing{Temperature: 1, Seed: 1})
 	}
 	want := run()
 	var collector sync.WaitGroup
@@ -199,12 +197,10 @@ func TestSequencesInSeveralGoroutines(t *testing.T) {
 		}
 		defer s.Close()
 		var got []int32
-		err = s.Extend(t.Context(), text(m, 20+i, uint32(i)))
+		err = s.(*Sequence).Extend(t.Context(), text(m, 20+i, uint32(i)))
 		for range 4 {
-			err = errors.Join(err, s.(*Sequence).Decode(t.Context(), 5, engine.DeviceSampling{}, func(id int32) bool {
-				got = append(got, id)
-				return true
-			}))
+			more, drawErr := decodeRows(t.Context(), t, []*Sequence{s.(*Sequence)}, 5, []drawing{{}})
+			got, err = append(got, more[0]...), errors.Join(err, drawErr)
 		}
 		if err != nil {
 			t.Error(err)

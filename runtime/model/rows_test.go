@@ -2,17 +2,18 @@ package model
 
 import (
 	"fmt"
+	"gossamer/runtime/engine"
+	"math"
 	"slices"
 	"testing"
 
-	"gossamer/runtime/engine"
 	"gossamer/runtime/sample"
 )
 
 // rowCase is a text to be continued on its own and beside others.
 type rowCase struct {
 	prompt []int32
-	d      engine.DeviceSampling
+	d      drawing
 	want   []int32 // what the text alone is continued with
 }
 
@@ -24,7 +25,7 @@ func rowCases(t *testing.T, m *Model, n int) []rowCase {
 	}
 	few := make([]uint32, len(even))
 	few[0] = 0x3f0
-	settings := []engine.DeviceSampling{{}, {Temperature: 0.8, Seed: 5}, {Allowed: even}, {Temperature: 1.5, Seed: 1 << 60, Allowed: few}}
+	settings := []drawing{{}, {Temperature: 0.8, Seed: 5}, {Allowed: even}, {Temperature: 1.5, Seed: 1 << 60, Allowed: few}}
 	var cases []rowCase
 	for i, length := range []int{1, 130, 17, 40, 3, 255, 128, 64} {
 		c := rowCase{prompt: text(m, length, uint32(i)), d: settings[i%len(settings)]}
@@ -37,14 +38,11 @@ func rowCases(t *testing.T, m *Model, n int) []rowCase {
 	return cases
 }
 
-// decodeRows continues seqs together by n tokens.
-func decodeRows(t *testing.T, m *Model, seqs []*Sequence, n int, d []engine.DeviceSampling) [][]int32 {
+// together continues seqs together by n tokens.
+func together(t *testing.T, seqs []*Sequence, n int, d []drawing) [][]int32 {
 	t.Helper()
-	got := make([][]int32, len(seqs))
-	if err := m.DecodeRows(t.Context(), seqs, n, d, func(row int, id int32) bool {
-		got[row] = append(got[row], id)
-		return true
-	}); err != nil {
+	got, err := decodeRows(t.Context(), t, seqs, n, d)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return got
@@ -55,7 +53,7 @@ func TestRowsDecodeAsIfAlone(t *testing.T) {
 	const n = 8
 	m := loadSmall(t, Options{Context: 2048, Chunk: 64, Rows: 8, Sequences: 9})
 	cases := rowCases(t, m, n)
-	start := func(t *testing.T, count int) (seqs []*Sequence, d []engine.DeviceSampling) {
+	start := func(t *testing.T, count int) (seqs []*Sequence, d []drawing) {
 		for _, c := range cases[:count] {
 			s := newSequence(t, m)
 			extend(t, s, c.prompt)
@@ -72,7 +70,7 @@ func TestRowsDecodeAsIfAlone(t *testing.T) {
 	for _, count := range []int{2, 3, 4, 8} {
 		t.Run(fmt.Sprintf("%dRows", count), func(t *testing.T) {
 			seqs, d := start(t, count)
-			for row, got := range decodeRows(t, m, seqs, n, d) {
+			for row, got := range together(t, seqs, n, d) {
 				if len(got) != n || seqs[row].Len() != len(cases[row].prompt)+n {
 					t.Errorf("row %d: %d tokens, length %d", row, len(got), seqs[row].Len())
 				}
@@ -87,11 +85,11 @@ func TestRowsDecodeAsIfAlone(t *testing.T) {
 		other := newSequence(t, m)
 		for _, rows := range [][]int{{0, 1, 2, 3}, {2, 0}, {3, 1, 2}, {1}, {3, 0}, {0, 1, 2, 3}} {
 			var some []*Sequence
-			var settings []engine.DeviceSampling
+			var settings []drawing
 			for _, r := range rows {
 				some, settings = append(some, seqs[r]), append(settings, d[r])
 			}
-			for i, ids := range decodeRows(t, m, some, 1, settings) {
+			for i, ids := range together(t, some, 1, settings) {
 				got[rows[i]] = append(got[rows[i]], ids...)
 			}
 			extend(t, other, text(m, 3, 77)) // takes row 0
@@ -100,37 +98,102 @@ func TestRowsDecodeAsIfAlone(t *testing.T) {
 			check(t, row, got[row])
 		}
 	})
-	t.Run("OneStops", func(t *testing.T) {
+	t.Run("OneTakesTokensBack", func(t *testing.T) {
 		seqs, d := start(t, 4)
-		got := make([][]int32, 4)
-		other := newSequence(t, m)
-		if err := m.DecodeRows(t.Context(), seqs, n, d, func(row int, id int32) bool {
-			extend(t, other, []int32{id}) // emit may use the model
-			got[row] = append(got[row], id)
-			return row != 1 || len(got[1]) < 2
-		}); err != nil {
+		got := together(t, seqs, n, d)
+		got[1] = got[1][:2]
+		if kept, err := seqs[1].Truncate(t.Context(), len(cases[1].prompt)+2); err != nil || kept != len(cases[1].prompt)+2 {
+			t.Fatal(kept, err)
+		}
+		for row, more := range together(t, seqs, 3, d) { // one is given its last token, the others draw
+			if row == 1 {
+				check(t, row, append(got[row], more...))
+			}
+			closeRows(t, fmt.Sprintf("logits of row %d", row), logits(t, m, seqs[row]), fresh(t, m, seqs[row].tokens), float32Limit)
+		}
+	})
+	t.Run("APromptBeside", func(t *testing.T) {
+		seqs, d := start(t, 2)
+		other, prompt := newSequence(t, m), text(m, 100, 77)
+		together(t, seqs, 1, d)
+		p, err := m.Step(t.Context(), &engine.Step{
+			Rows: []engine.Row{d[0].row(t, seqs[0]), d[1].row(t, seqs[1])}, Draws: 3, Prefill: engine.Piece{Seq: other, Tokens: prompt},
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
-		for row, s := range seqs {
-			check(t, row, got[row])
-			if want := slices.Concat(cases[row].prompt, got[row]); !slices.Equal(s.tokens, want) || s.Len() != len(want) {
-				t.Errorf("row %d holds %d tokens, want the prompt and the %d emitted", row, s.Len(), len(got[row]))
-			}
+		out, err := p.Wait(t.Context())
+		if err != nil || out.Prefill != nil || len(out.Rows[0].Tokens) != 3 || other.Len() != 100 {
+			t.Fatalf("%+v, %v; the prompt's sequence holds %d", out, err, other.Len())
 		}
-		if len(got[1]) != 2 || len(got[0]) < 2 || len(got[0]) == n {
-			t.Errorf("%d and %d tokens of the rows, want 2 of row 1 and few more of the others", len(got[0]), len(got[1]))
+		for row := range seqs {
+			check(t, row, seqs[row].tokens[len(cases[row].prompt):])
 		}
-		extend(t, seqs[1], []int32{9})
-		closeRows(t, "the stopped row goes on", logits(t, m, seqs[1]), fresh(t, m, seqs[1].tokens), float32Limit)
-		check(t, 0, append(got[0], decode(t, seqs[0], 1, d[0])...))
+		closeRows(t, "the prompt", logits(t, m, other), fresh(t, m, prompt), float32Limit)
 	})
 	t.Run("TwoRowsOfOneSequence", func(t *testing.T) {
-		seqs, d := start(t, 2)
-		err := m.DecodeRows(t.Context(), []*Sequence{seqs[0], seqs[0]}, 1, d, nil)
-		if err == nil || err.Error() != "model: the sequence of row 1 has a row already" {
+		seqs, d := start(t, 1)
+		r := d[0].row(t, seqs[0])
+		_, err := m.Step(t.Context(), &engine.Step{Rows: []engine.Row{r, r}, Draws: 1})
+		if err == nil || err.Error() != "model: the sequence of row 1 takes part twice" {
 			t.Error(err)
 		}
 	})
+}
+
+// TestRowsThatThisProgramSamples: what the device can't do is drawn here, beside rows that it does, with logprobs of the model's own.
+func TestRowsThatThisProgramSamples(t *testing.T) {
+	m := loadSmall(t, Options{Context: 256, Chunk: 64, Rows: 2})
+	params := []sample.Params{{Temperature: 1, Seed: 3, TopP: 0.9, PresencePenalty: 1}, {}}
+	prompts := [][]int32{text(m, 20, 1), text(m, 30, 2)}
+	e := make([]*Sequence, 2)
+	samplers := make([]*sample.Sampler, 2)
+	for i := range e {
+		e[i] = newSequence(t, m)
+		extend(t, e[i], prompts[i][:len(prompts[i])-1])
+		samplers[i], _ = sample.New(params[i], m.cfg.Vocab, prompts[i])
+	}
+	s := &engine.Step{Draws: 4, Rows: []engine.Row{
+		{Seq: e[0], Given: prompts[0][19], Sampler: samplers[0], Logprobs: 3}, {Seq: e[1], Given: prompts[1][29], Sampler: samplers[1], Logprobs: -1},
+	}}
+	var got [2][]engine.Token
+	for range 12 {
+		p, err := m.Step(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := p.Wait(t.Context())
+		if err != nil || out.Rows[0].Err != nil || out.Rows[1].Err != nil {
+			t.Fatal(out, err)
+		}
+		for i := range got {
+			got[i] = append(got[i], out.Rows[i].Tokens...)
+			s.Rows[i].Given = engine.Draw
+		}
+	}
+	for i := range got {
+		if len(got[i]) != 11 {
+			t.Fatalf("row %d has %d tokens of 12 steps, want one each but for the first, which was given", i, len(got[i]))
+		}
+		want, _ := sample.New(params[i], m.cfg.Vocab, prompts[i])
+		tokens := slices.Clone(prompts[i])
+		for n, have := range got[i] {
+			row := fresh(t, m, tokens)
+			own, top, err := sample.LogProbs(nil, row, have.ID, 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 && (len(have.Top) != 3 || have.Top[0].ID != top[0].ID || math.Abs(float64(have.LogProb-own.LogProb)) > 1e-4) {
+				t.Errorf("token %d: %+v, want log probability %v and first of all %d", n, have, own, top[0].ID)
+			}
+			id, err := want.Choose(row, len(tokens), nil)
+			if err != nil || id != have.ID {
+				t.Errorf("row %d, token %d is %d, want %d, %v", i, n, have.ID, id, err)
+			}
+			want.Accept(have.ID)
+			tokens = append(tokens, have.ID)
+		}
+	}
 }
 
 // TestDeviceSamplesLikeTheCPU: from equal logits, seed and position package sample and the device draw the same token.
@@ -144,7 +207,7 @@ func TestDeviceSamplesLikeTheCPU(t *testing.T) {
 	extend(t, s, text(m, 5, 1))
 	distinct := map[int32]bool{}
 	for i := range 100 {
-		d := engine.DeviceSampling{Temperature: float32(i%4) * 0.5, Seed: uint64(i) << 30}
+		d := drawing{Temperature: float32(i%4) * 0.5, Seed: uint64(i) << 30}
 		if i%3 == 0 {
 			d.Allowed = mask
 		}
@@ -174,14 +237,14 @@ func TestSeedsRepeatAndMasksHold(t *testing.T) {
 		mask[id/32] |= 1 << (id % 32)
 	}
 	mask[len(mask)-1] |= 1 << 31 // beyond the vocabulary: no token
-	draw := func(n int, d engine.DeviceSampling) []int32 {
+	draw := func(n int, d drawing) []int32 {
 		s := newSequence(t, m)
 		defer s.Close()
 		extend(t, s, []int32{1, 2, 3})
 		return decode(t, s, n, d)
 	}
 	drawn := map[int32]int{}
-	for _, id := range draw(2000, engine.DeviceSampling{Temperature: 2, Seed: 1, Allowed: mask}) {
+	for _, id := range draw(2000, drawing{Temperature: 2, Seed: 1, Allowed: mask}) {
 		if mask[id/32]>>(id%32)&1 == 0 || int(id) >= m.cfg.Vocab {
 			t.Fatalf("drew %d, which the mask excludes", id)
 		}
@@ -190,11 +253,11 @@ func TestSeedsRepeatAndMasksHold(t *testing.T) {
 	if len(drawn) != 5 {
 		t.Errorf("drawn are %v, want all 5 of the mask", drawn)
 	}
-	first := draw(60, engine.DeviceSampling{Temperature: 1, Seed: 3})
-	if again := draw(60, engine.DeviceSampling{Temperature: 1, Seed: 3}); !slices.Equal(first, again) {
+	first := draw(60, drawing{Temperature: 1, Seed: 3})
+	if again := draw(60, drawing{Temperature: 1, Seed: 3}); !slices.Equal(first, again) {
 		t.Error("the same seed drew other tokens")
 	}
-	if other := draw(60, engine.DeviceSampling{Temperature: 1, Seed: 4}); slices.Equal(first, other) {
+	if other := draw(60, drawing{Temperature: 1, Seed: 4}); slices.Equal(first, other) {
 		t.Error("another seed drew the same tokens")
 	}
 }

@@ -10,18 +10,15 @@ import (
 	"gossamer/runtime/kv"
 )
 
-// Sequence is one text in a model's key/value cache. It implements engine.Sequence, engine.Decoder, engine.RowReader and
-// engine.Forker.
+// Sequence is one text in a model's key/value cache. It implements engine.HostSequence and engine.RowReader.
 type Sequence struct {
 	m *Model
 	*state
 }
 
 var (
-	_ engine.Sequence  = (*Sequence)(nil)
-	_ engine.Decoder   = (*Sequence)(nil)
-	_ engine.RowReader = (*Sequence)(nil)
-	_ engine.Forker    = (*Sequence)(nil)
+	_ engine.HostSequence = (*Sequence)(nil)
+	_ engine.RowReader    = (*Sequence)(nil)
 )
 
 // NewSequence returns an empty sequence.
@@ -47,6 +44,13 @@ func (s *Sequence) Len() int {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	return s.kv.Len()
+}
+
+// Ready says that Logits has the row behind the last token.
+func (s *Sequence) Ready() bool {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	return s.ready()
 }
 
 // Close gives the sequence's pages back.
@@ -114,7 +118,7 @@ func (s *Sequence) Truncate(ctx context.Context, n int) (int, error) {
 	tokens := s.tokens[:n]
 	s.kv.Rewind(start, n)
 	s.tokens = tokens[:start]
-	if _, err := m.prefill(ctx, s.state, tokens[start:], kernel.StepKeepFull); err != nil {
+	if err := m.prefill(ctx, s.state, tokens[start:], kernel.StepKeepFull); err != nil {
 		// Only where the pass began at 0 is what it did exact; else the last resume point is left.
 		at = s.kv.Resume(s.kv.Len())
 		s.kv.Truncate(at)
@@ -124,7 +128,7 @@ func (s *Sequence) Truncate(ctx context.Context, n int) (int, error) {
 	return n, nil
 }
 
-// Extend appends tokens in chunks, or a single one as decoding does, which costs less.
+// Extend appends tokens: the last one as decoding does, those before it in chunks.
 func (s *Sequence) Extend(ctx context.Context, tokens []int32) error {
 	m := s.m
 	m.mu.Lock()
@@ -133,17 +137,16 @@ func (s *Sequence) Extend(ctx context.Context, tokens []int32) error {
 		return err
 	}
 	m.batch.forget(s.state)
-	if len(tokens) == 1 {
-		return m.batch.given(ctx, s.state, tokens[0]) // there is little to wait for, and Logits does
-	}
-	last, err := m.prefill(ctx, s.state, tokens, 0)
-	if err != nil {
+	last := len(tokens) - 1
+	if err := m.prefill(ctx, s.state, tokens[:last], 0); err != nil {
 		return err
 	}
-	if err := m.batch.head(ctx, last); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m.batch.hold(s.state)
+	if err := m.batch.given(ctx, s.state, tokens[last]); err != nil || last == 0 {
+		return err // one token is little to wait for, and Logits does
+	}
 	return m.dev.Wait(ctx)
 }
 
@@ -169,7 +172,7 @@ func (s *Sequence) ExtendRows(ctx context.Context, tokens []int32, at []int, row
 			if err := m.batch.head(ctx, at[0]-done); err != nil {
 				return err
 			}
-			if err := m.batch.readLogits(ctx, logits); err != nil {
+			if err := m.batch.readLogits(ctx, 0, logits); err != nil {
 				return err
 			}
 			if err := row(at[0], logits); err != nil {
@@ -182,7 +185,7 @@ func (s *Sequence) ExtendRows(ctx context.Context, tokens []int32, at []int, row
 		if err := m.batch.head(ctx, n-1); err != nil {
 			return err
 		}
-		m.batch.hold(s.state)
+		m.batch.sit(s.state, 0)
 	}
 	return nil
 }
@@ -215,30 +218,8 @@ func (s *Sequence) Logits(ctx context.Context, dst []float32) error {
 	if len(dst) != m.cfg.Vocab {
 		return fmt.Errorf("model: logits for %d ids, the vocabulary has %d", len(dst), m.cfg.Vocab)
 	}
-	if !s.ready {
+	if !s.ready() {
 		return errNoLogits
 	}
-	if err := m.batch.bind(ctx, []*state{s.state}); err != nil {
-		return err
-	}
-	return m.batch.readLogits(ctx, dst)
-}
-
-// Decode samples up to n tokens on the device.
-func (s *Sequence) Decode(ctx context.Context, n int, d engine.DeviceSampling, emit func(int32) bool) error {
-	return s.m.DecodeRows(ctx, []*Sequence{s}, n, []engine.DeviceSampling{d}, func(_ int, token int32) bool { return emit(token) })
-}
-
-// DecodeRows samples up to n tokens of each sequence, all in one program a token. It returns once every sequence has n more, or
-// after emit has returned false for a row; the other rows may then have up to a run of tokens more. Each sequence holds exactly
-// the tokens that were emitted for it. emit may use the model, but not these sequences.
-func (m *Model) DecodeRows(ctx context.Context, seqs []*Sequence, n int, d []engine.DeviceSampling, emit func(row int, token int32) bool) error {
-	states := make([]*state, len(seqs))
-	for r, s := range seqs {
-		if s.m != m {
-			return fmt.Errorf("model: the sequence of row %d belongs to another model", r)
-		}
-		states[r] = s.state
-	}
-	return m.batch.decode(ctx, &m.mu, states, n, d, emit)
+	return m.batch.readLogits(ctx, s.seat, dst)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
 	"gossamer/runtime/kv"
+	"gossamer/runtime/sample"
 )
 
 // TestChunksAndStepsAgree: how a text is cut into calls and chunks doesn't matter. Chunks of other sizes use other tiles, and so
@@ -60,12 +60,12 @@ func TestDecodeAgreesWithPrefill(t *testing.T) {
 	for _, start := range []int{1, 120, 250, 2040} {
 		s := newSequence(t, m)
 		extend(t, s, text(m, start, 3))
-		decode(t, s, 12, engine.DeviceSampling{})
+		decode(t, s, 12, drawing{})
 		if s.Len() != start+12 {
 			t.Fatalf("length %d after 12 tokens at %d", s.Len(), start)
 		}
 		closeRows(t, fmt.Sprintf("12 tokens after %d", start), logits(t, m, s), fresh(t, m, s.tokens), float32Limit)
-		if decoded, want := decode(t, s, 1, engine.DeviceSampling{})[0], s.tokens[start+12]; decoded != want {
+		if decoded, want := decode(t, s, 1, drawing{})[0], s.tokens[start+12]; decoded != want {
 			t.Errorf("emitted %d, appended %d", decoded, want)
 		}
 		s.Close()
@@ -118,7 +118,7 @@ func TestTruncateResumesLikeAFreshRun(t *testing.T) {
 					t.Fatal(kept, err)
 				}
 				extend(t, s, tokens[499:])
-				decode(t, s, k.decoded, engine.DeviceSampling{})
+				decode(t, s, k.decoded, drawing{})
 			}
 			whole := slices.Clone(s.tokens)
 			kept, err := s.Truncate(t.Context(), k.to)
@@ -201,7 +201,7 @@ func TestForksAreIndependent(t *testing.T) {
 		closeRows(t, fmt.Sprintf("fork at %d", k.n), logits(t, m, f), fresh(t, m, want), float32Limit)
 		// The parent writes into the page that they shared.
 		mark := s.Len()
-		chosen := decode(t, s, 3, engine.DeviceSampling{})
+		chosen := decode(t, s, 3, drawing{})
 		closeRows(t, "parent after a fork", logits(t, m, s), fresh(t, m, append(tokens[:300:300], chosen...)), float32Limit)
 		closeRows(t, fmt.Sprintf("fork at %d afterwards", k.n), logits(t, m, f), fresh(t, m, want), float32Limit)
 		if err := f.Close(); err != nil {
@@ -227,11 +227,11 @@ func TestContextFull(t *testing.T) {
 		t.Errorf("201 tokens: error %v, length %d", err, s.Len())
 	}
 	extend(t, s, tokens[:197])
-	if got := decode(t, s, 3, engine.DeviceSampling{}); len(got) != 3 {
+	if got := decode(t, s, 3, drawing{}); len(got) != 3 {
 		t.Fatalf("%d tokens decoded at the end of the context", len(got))
 	}
 	closeRows(t, "the full context", logits(t, m, s), fresh(t, m, s.tokens), float32Limit)
-	err := s.Decode(t.Context(), 1, engine.DeviceSampling{}, func(int32) bool { return true })
+	_, err := decodeRows(t.Context(), t, []*Sequence{s}, 1, []drawing{{}})
 	if !errors.Is(err, engine.ErrContextFull) || errors.Is(err, kv.ErrFull) {
 		t.Errorf("decode in a full context: %v", err)
 	}
@@ -266,18 +266,15 @@ func TestContextFull(t *testing.T) {
 	}
 	extend(t, fifth, tokens[:200])
 	extend(t, second, tokens[:30]) // 5 pages: second 2, fourth 1, fifth 2
-	got := []int32{}
-	err = fourth.Decode(t.Context(), 10, engine.DeviceSampling{}, func(id int32) bool {
-		got = append(got, id)
-		return true
-	})
-	if !errors.Is(err, engine.ErrContextFull) || len(got) != 2 || fourth.Len() != 128 {
-		t.Errorf("decoded %d tokens to length %d, error %v; want the 2 that fit and ErrContextFull", len(got), fourth.Len(), err)
+	logits(t, m, fourth)
+	got, err := decodeRows(t.Context(), t, []*Sequence{fourth}, 10, []drawing{{}})
+	if !errors.Is(err, engine.ErrContextFull) || len(got[0]) != 2 || fourth.Len() != 128 {
+		t.Errorf("decoded %d tokens to length %d, error %v; want the 2 that fit and ErrContextFull", len(got[0]), fourth.Len(), err)
 	}
 	row := logits(t, m, fourth) // memory is short, but nothing is lost
 	fifth.Close()
 	want, _ := argmax(row)
-	if next := decode(t, fourth, 1, engine.DeviceSampling{})[0]; next != want {
+	if next := decode(t, fourth, 1, drawing{})[0]; next != want {
 		t.Errorf("then decoded %d, want %d", next, want)
 	}
 }
@@ -313,7 +310,8 @@ func TestCancelledCallsLeaveWholeSequences(t *testing.T) {
 			if err := s.Extend(context.Background(), tokens[140:141]); err != nil {
 				return err
 			}
-			return s.Decode(ctx, 9, engine.DeviceSampling{}, func(int32) bool { return true })
+			_, err := decodeRows(ctx, t, []*Sequence{s}, 9, []drawing{{}})
+			return err
 		}},
 		{"Truncate", func(ctx context.Context, s *Sequence) error {
 			if err := s.Extend(context.Background(), tokens[140:180]); err != nil {
@@ -348,7 +346,7 @@ func TestCancelledCallsLeaveWholeSequences(t *testing.T) {
 					break
 				}
 			}
-			want := append(tokens[:140:140], decode(t, parent, 1, engine.DeviceSampling{})...)
+			want := append(tokens[:140:140], decode(t, parent, 1, drawing{})...)
 			closeRows(t, "the parent", logits(t, m, parent), fresh(t, m, want), float32Limit)
 			if kept, err := parent.Truncate(t.Context(), 140); kept != 140 || err != nil {
 				t.Fatal(kept, err)
@@ -361,23 +359,21 @@ func TestCancelledCallsLeaveWholeSequences(t *testing.T) {
 	}
 }
 
-// TestNothingIsSubmittedAfterACancellation: what is on the device ends, and nothing follows it.
+// TestNothingIsSubmittedAfterACancellation: a step that nobody wants any more is not begun.
 func TestNothingIsSubmittedAfterACancellation(t *testing.T) {
 	m := loadSmall(t, Options{Context: 256, Chunk: 16})
 	s := newSequence(t, m)
 	extend(t, s, text(m, 20, 1))
-	for at := 1; at <= 10; at++ {
-		ctx, cancel := context.WithCancel(t.Context())
-		n, submits := 0, int64(0)
-		err := s.Decode(ctx, 20, engine.DeviceSampling{}, func(int32) bool {
-			if n++; n == at {
-				cancel()
-				submits = m.dev.Stats().Submits
-			}
-			return true
-		})
-		if after := m.dev.Stats().Submits - submits; !errors.Is(err, context.Canceled) || after != 0 {
-			t.Errorf("cancelled at token %d: %d submits afterwards, error %v", at, after, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	submits := m.dev.Stats().Submits
+	for what, step := range map[string]*engine.Step{
+		"Rows":    {Rows: []engine.Row{drawing{}.row(t, s)}, Draws: 3},
+		"Prefill": {Prefill: engine.Piece{Seq: s, Tokens: []int32{1, 2}}},
+	} {
+		_, err := m.Step(ctx, step)
+		if after := m.dev.Stats().Submits - submits; !errors.Is(err, context.Canceled) || after != 0 || s.Len() != 20 {
+			t.Errorf("%s: %d submits, length %d, error %v", what, after, s.Len(), err)
 		}
 	}
 }
@@ -389,23 +385,26 @@ func TestSequenceErrors(t *testing.T) {
 	extend(t, s, []int32{1, 2, 3})
 	want := logits(t, m, s)
 	row := func(int, []float32) error { return nil }
-	emit := func(int32) bool { return true }
-	greedy := []engine.DeviceSampling{{}}
-	nan := float32(math.NaN())
+	step := func(change func(r *engine.Row, s *engine.Step)) error {
+		rows := []engine.Row{drawing{}.row(t, s)}
+		whole := &engine.Step{Rows: rows, Draws: 1}
+		change(&rows[0], whole)
+		return second(m.Step(t.Context(), whole))
+	}
 	for what, err := range map[string]error{
-		"token 1 is 300, outside the vocabulary of 300":              s.Extend(t.Context(), []int32{1, 300}),
-		"token 0 is -1, outside the vocabulary of 300":               s.Extend(t.Context(), []int32{-1}),
-		"rows [1 0] are not ascending indices of 2 tokens":           s.ExtendRows(t.Context(), []int32{1, 2}, []int{1, 0}, row),
-		"rows [2] are not ascending indices of 2 tokens":             s.ExtendRows(t.Context(), []int32{1, 2}, []int{2}, row),
-		"logits for 2 ids, the vocabulary has 300":                   s.Logits(t.Context(), make([]float32, 2)),
-		"truncate to -1 tokens":                                      second(s.Truncate(t.Context(), -1)),
-		"a mask of 9 words for 300 ids, want 10":                     s.Decode(t.Context(), 1, engine.DeviceSampling{Allowed: make([]uint32, 9)}, emit),
-		"a temperature of -1, want a number from 0 on":               s.Decode(t.Context(), 1, engine.DeviceSampling{Temperature: -1}, emit),
-		"a temperature of NaN, want a number from 0 on":              s.Decode(t.Context(), 1, engine.DeviceSampling{Temperature: nan}, emit),
-		"decode of 0 sequences with 0 settings, want 1 to 1 of both": m.DecodeRows(t.Context(), nil, 1, nil, nil),
-		"decode of 2 sequences with 1 settings, want 1 to 1 of both": m.DecodeRows(t.Context(), []*Sequence{s, s}, 1, greedy, nil),
-		"2 sequences are alive, the limit: close one first":          second(empty.Fork(0)),
-		"no logits are available: extend the sequence first":         empty.Decode(t.Context(), 1, engine.DeviceSampling{}, emit),
+		"token 1 is 300, outside the vocabulary of 300":                      s.Extend(t.Context(), []int32{1, 300}),
+		"token 0 is -1, outside the vocabulary of 300":                       s.Extend(t.Context(), []int32{-1}),
+		"rows [1 0] are not ascending indices of 2 tokens":                   s.ExtendRows(t.Context(), []int32{1, 2}, []int{1, 0}, row),
+		"rows [2] are not ascending indices of 2 tokens":                     s.ExtendRows(t.Context(), []int32{1, 2}, []int{2}, row),
+		"logits for 2 ids, the vocabulary has 300":                           s.Logits(t.Context(), make([]float32, 2)),
+		"truncate to -1 tokens":                                              second(s.Truncate(t.Context(), -1)),
+		"a mask of 9 words for 300 ids, want 10":                             step(func(r *engine.Row, _ *engine.Step) { r.Allowed = make([]uint32, 9) }),
+		"token 300 is outside the vocabulary of 300":                         step(func(r *engine.Row, _ *engine.Step) { r.Given = 300 }),
+		"a step of 1 rows and 9 draws, want at most 1 rows and 1 to 8 draws": step(func(_ *engine.Row, s *engine.Step) { s.Draws = 9 }),
+		"a step of 2 rows and 1 draws, want at most 1 rows and 1 to 8 draws": step(func(r *engine.Row, s *engine.Step) { s.Rows = append(s.Rows, *r) }),
+		"the sequence of row 0 takes part twice":                             step(func(_ *engine.Row, s *engine.Step) { s.Prefill = engine.Piece{Seq: s.Rows[0].Seq, Tokens: []int32{1}} }),
+		"2 sequences are alive, the limit: close one first":                  second(empty.Fork(0)),
+		"no logits are available: extend the sequence first":                 step(func(r *engine.Row, _ *engine.Step) { r.Seq = empty }),
 	} {
 		if err == nil || err.Error() != "model: "+what {
 			t.Errorf("error %q, want %q", err, what)
@@ -416,8 +415,8 @@ func TestSequenceErrors(t *testing.T) {
 	}
 
 	// A mask that allows nothing has no best token.
-	err := s.Decode(t.Context(), 1, engine.DeviceSampling{Allowed: make([]uint32, 10)}, emit)
-	if err == nil || !strings.HasPrefix(err.Error(), "model: no allowed logit after position 2 is a finite number: the mask allows nothing") {
+	_, err := decodeRows(t.Context(), t, []*Sequence{s}, 1, []drawing{{Allowed: make([]uint32, 10)}})
+	if !errors.Is(err, sample.ErrNoToken) || !strings.HasPrefix(err.Error(), "model: after position 2: sample: no token has a finite logit: the mask allows nothing") {
 		t.Errorf("an empty mask: %v", err)
 	}
 	empty.Close()

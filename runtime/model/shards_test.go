@@ -7,7 +7,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
@@ -85,7 +84,7 @@ func TestShardedModelComputesTheSame(t *testing.T) {
 	for i, want := range rows(t, a, tokens, at) {
 		closeRows(t, "prefill", got[i], want, float32Limit)
 	}
-	ids, splitIDs := decode(t, a, 20, engine.DeviceSampling{}), decode(t, b, 20, engine.DeviceSampling{})
+	ids, splitIDs := decode(t, a, 20, drawing{}), decode(t, b, 20, drawing{})
 	if !slices.Equal(ids, splitIDs) {
 		t.Errorf("whole %v, split %v", ids, splitIDs)
 	}

@@ -178,11 +178,8 @@ func (s *sizes) attention(rows, splits int, sliding bool) kernel.AttnConfig {
 	}
 }
 
-// ringTokens is how many tokens of a row stay readable; at least maxRun.
-const ringTokens = 64
-
 func (s *sizes) sampling(rows int) kernel.SampleConfig {
-	return kernel.SampleConfig{Rows: rows, Vocab: s.cfg.Vocab, Ring: ringTokens}
+	return kernel.SampleConfig{Rows: rows, Vocab: s.cfg.Vocab, Ring: maxRun}
 }
 
 // maskWords is the size of a bit set of all ids, in words.

@@ -10,10 +10,13 @@ import (
 type state struct {
 	kv     *kv.Sequence
 	tokens []int32 // [Len]
-	slot   int     // row of buffers.hidden, where the residual stream after the last token is while the sequence has no row of the batch
-	ready  bool    // logits of the last token are available
+	seat   int     // row of the decode buffers that has the logits of the last token; noSeat: they are not available
 	closed bool
 }
+
+const noSeat = -1
+
+func (seq *state) ready() bool { return seq.seat != noSeat }
 
 func (seq *state) usable() error {
 	if seq.closed {

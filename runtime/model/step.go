@@ -32,43 +32,42 @@ func (w *steps) chunk(s *prefillScratch, seq *state, tokens []int32, flags uint3
 	return w.dev.Write(s.chunk, 0, binary.LittleEndian.AppendUint32(nil, uint32(len(tokens))))
 }
 
-// sampled tells a decode program where each sequence stands, and how to choose its next token.
-func (w *steps) sampled(s *decodeScratch, seqs []*state, d []engine.DeviceSampling) error {
+// rowsOf tells a decode program where each sequence stands, its first token where that is given, and how to choose the others.
+func (w *steps) rowsOf(s *decodeScratch, r *run) error {
 	entries := uint32(w.tableEntries())
-	rows := w.rows[:0]
-	for r := range paddedRows(len(seqs)) {
-		row := kernel.StepRow{Flags: kernel.StepUnused}
-		if r < len(seqs) {
-			n := seqs[r].kv.Len()
-			row = kernel.StepRow{
-				Token:        uint32(seqs[r].tokens[n-1]),
-				Position:     uint32(n - 1),
-				FullTable:    uint32(2*r) * entries,
-				SlidingTable: uint32(2*r+1) * entries,
-				Seed:         d[r].Seed,
-				Temperature:  d[r].Temperature,
-			}
-			if d[r].Allowed != nil {
-				row.Flags |= kernel.StepMasked
-			}
-			if err := w.tables(s.step, w.sizes.rows, r, seqs[r]); err != nil {
-				return err
-			}
+	all := make([]kernel.StepRow, r.width)
+	for i := range all {
+		all[i].Flags = kernel.StepUnused
+	}
+	for i := range r.rows {
+		row := &r.rows[i]
+		if row.err != nil {
+			continue
 		}
+		p, seat, n := row.Sampler.Params(), row.seq.seat, row.seq.kv.Len()
+		to := kernel.StepRow{FullTable: uint32(2*seat) * entries, SlidingTable: uint32(2*seat+1) * entries, Seed: p.Seed}
+		if !p.Greedy() {
+			to.Temperature = p.Temperature
+		}
+		if row.given != engine.Draw {
+			to.Token, to.Position, to.Flags = uint32(row.given), uint32(n), kernel.StepGiven
+		} else {
+			to.Token, to.Position = uint32(row.seq.tokens[n-1]), uint32(n-1)
+		}
+		if row.Allowed != nil {
+			to.Flags |= kernel.StepMasked
+		}
+		if err := w.tables(s.step, w.sizes.rows, seat, row.seq); err != nil {
+			return err
+		}
+		all[seat] = to
+	}
+	rows := w.rows[:0]
+	for _, row := range all {
 		rows = row.Append(rows)
 	}
 	w.rows = rows
 	return w.dev.Write(s.step, 0, rows)
-}
-
-// given gives row 0 of a decode program the next token of seq, instead of letting it choose one.
-func (w *steps) given(s *decodeScratch, seq *state, token int32) error {
-	if err := w.tables(s.step, w.sizes.rows, 0, seq); err != nil {
-		return err
-	}
-	row := kernel.StepRow{Token: uint32(token), Position: uint32(seq.kv.Len()), SlidingTable: uint32(w.tableEntries()), Flags: kernel.StepGiven}
-	w.rows = row.Append(w.rows[:0])
-	return w.dev.Write(s.step, 0, w.rows)
 }
 
 // tables writes the page tables of seq as those of the sequence with that index in a step buffer with that many rows.
