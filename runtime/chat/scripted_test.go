@@ -51,6 +51,7 @@ func encode(text string) []int32 {
 // which it finds by how much of the script stands at the end of the text.
 type scripted struct {
 	script []int32
+	host   engine.Host
 }
 
 type scriptedSequence struct {
@@ -60,11 +61,22 @@ type scriptedSequence struct {
 
 func (b *scripted) Config() *gptoss.Config                { return &gptoss.Config{Vocab: vocabulary().Vocab()} }
 func (b *scripted) Context() int                          { return 10000 }
+func (b *scripted) Limits() engine.Limits                 { return engine.Limits{Rows: 2, Draws: 4, Chunk: 512} }
+func (b *scripted) FreePages() int                        { return 0 }
 func (b *scripted) Close() error                          { return nil }
 func (b *scripted) NewSequence() (engine.Sequence, error) { return &scriptedSequence{b: b}, nil }
 func (s *scriptedSequence) Len() int                      { return len(s.tokens) }
+func (s *scriptedSequence) Ready() bool                   { return len(s.tokens) > 0 }
 func (s *scriptedSequence) MarkResume() error             { return nil }
 func (s *scriptedSequence) Close() error                  { return nil }
+
+func (b *scripted) Step(ctx context.Context, s *engine.Step) (engine.Pending, error) {
+	return b.host.Step(ctx, b.Config().Vocab, s)
+}
+
+func (s *scriptedSequence) Fork(n int) (engine.Sequence, error) {
+	return &scriptedSequence{s.b, slices.Clone(s.tokens[:min(n, len(s.tokens))])}, nil
+}
 
 func (s *scriptedSequence) Extend(ctx context.Context, tokens []int32) error {
 	s.tokens = append(s.tokens, tokens...)

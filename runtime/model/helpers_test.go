@@ -147,6 +147,20 @@ func (d drawing) row(t testing.TB, s *Sequence) engine.Row {
 	return engine.Row{Seq: s, Given: engine.Draw, Sampler: sampler, Allowed: d.Allowed, Logprobs: -1}
 }
 
+// next is row, with the last token given again if s has lost its row.
+func (d drawing) next(t testing.TB, s *Sequence) engine.Row {
+	t.Helper()
+	r := d.row(t, s)
+	if s.Ready() {
+		return r
+	}
+	r.Given = s.tokens[len(s.tokens)-1]
+	if kept, err := s.Truncate(t.Context(), len(s.tokens)-1); err != nil || kept != len(s.tokens) {
+		t.Fatal(kept, err)
+	}
+	return r
+}
+
 // decode returns n tokens that s chooses.
 func decode(t testing.TB, s *Sequence, n int, d drawing) []int32 {
 	t.Helper()
@@ -169,12 +183,8 @@ func decodeRows(ctx context.Context, t testing.TB, seqs []*Sequence, n int, d []
 			if len(got[i]) == n {
 				continue
 			}
-			row, budget := d[i].row(t, seq), n-len(got[i])
-			if !seq.Ready() {
-				row.Given = seq.tokens[len(seq.tokens)-1]
-				if kept, err := seq.Truncate(ctx, len(seq.tokens)-1); err != nil || kept != len(seq.tokens) {
-					t.Fatal(kept, err)
-				}
+			row, budget := d[i].next(t, seq), n-len(got[i])
+			if row.Given != engine.Draw {
 				budget++
 			}
 			which, s.Rows, s.Draws = append(which, i), append(s.Rows, row), min(s.Draws, budget)

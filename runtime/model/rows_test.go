@@ -117,13 +117,13 @@ func TestRowsDecodeAsIfAlone(t *testing.T) {
 		other, prompt := newSequence(t, m), text(m, 100, 77)
 		together(t, seqs, 1, d)
 		p, err := m.Step(t.Context(), &engine.Step{
-			Rows: []engine.Row{d[0].row(t, seqs[0]), d[1].row(t, seqs[1])}, Draws: 3, Prefill: engine.Piece{Seq: other, Tokens: prompt},
+			Rows: []engine.Row{d[0].next(t, seqs[0]), d[1].next(t, seqs[1])}, Draws: 3, Prefill: engine.Piece{Seq: other, Tokens: prompt},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		out, err := p.Wait(t.Context())
-		if err != nil || out.Prefill != nil || len(out.Rows[0].Tokens) != 3 || other.Len() != 100 {
+		if err != nil || out.Prefill != nil || len(out.Rows[0].Tokens) < 2 || len(out.Rows[1].Tokens) < 2 || other.Len() != 100 {
 			t.Fatalf("%+v, %v; the prompt's sequence holds %d", out, err, other.Len())
 		}
 		for row := range seqs {

@@ -69,12 +69,12 @@ func Run(ctx context.Context, dev *gpu.Device) (Result, error) {
 
 // compare runs a prompt and a greedy reply on both and compares the logits after the prompt and after each token of the reply.
 func compare(ctx context.Context, m *model.Model, r *ref.Model) (result Result, err error) {
-	got, err := m.NewSequence()
+	got, err := open(m)
 	if err != nil {
 		return result, err
 	}
 	defer got.Close()
-	want, err := r.NewSequence()
+	want, err := open(r)
 	if err != nil {
 		return result, err
 	}
@@ -102,18 +102,24 @@ func compare(ctx context.Context, m *model.Model, r *ref.Model) (result Result, 
 			return result, nil
 		}
 		// The device chooses the next token for both: where two are as good as equal, the other side may prefer the other.
-		next = next[:0]
-		if err := got.(engine.Decoder).Decode(ctx, 1, engine.DeviceSampling{}, func(t int32) bool {
-			next = append(next, t)
-			return true
-		}); err != nil {
+		ids, err := engine.Greedy(ctx, m, []engine.Sequence{got}, 1)
+		if err != nil {
 			return result, err
 		}
+		next = ids[0]
 	}
 }
 
+func open(b engine.Backend) (engine.HostSequence, error) {
+	s, err := b.NewSequence()
+	if err != nil {
+		return nil, err
+	}
+	return s.(engine.HostSequence), nil
+}
+
 // deviation compares the rows of logits that follow two texts.
-func deviation(ctx context.Context, got, want engine.Sequence) (float64, error) {
+func deviation(ctx context.Context, got, want engine.HostSequence) (float64, error) {
 	g, w := make([]float32, vocab), make([]float32, vocab)
 	if err := got.Logits(ctx, g); err != nil {
 		return 0, err

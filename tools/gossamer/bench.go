@@ -214,10 +214,11 @@ func (b *bencher) text(first, n int) []int32 {
 }
 
 func (b *bencher) atDepth(depth, prompt, tokens int) error {
-	s, err := b.e.Backend().NewSequence()
+	made, err := b.e.Backend().NewSequence()
 	if err != nil {
 		return err
 	}
+	s := made.(engine.HostSequence)
 	defer s.Close()
 	if err := s.Extend(b.ctx, b.text(0, depth)); err != nil {
 		return err
@@ -246,7 +247,7 @@ func (b *bencher) atDepth(depth, prompt, tokens int) error {
 		took := time.Since(start)
 		before := b.stats()
 		start = time.Now()
-		if err := b.decode(s, tokens); err != nil {
+		if _, err := engine.Greedy(b.ctx, b.e.Backend(), []engine.Sequence{s}, tokens); err != nil {
 			return err
 		}
 		decodeTook := time.Since(start)
@@ -288,31 +289,6 @@ func (b *bencher) stats() gpu.Stats {
 		return m.Device().Stats()
 	}
 	return gpu.Stats{}
-}
-
-// decode appends n tokens greedily.
-func (b *bencher) decode(s engine.Sequence, n int) error {
-	if d, ok := s.(engine.Decoder); ok {
-		return d.Decode(b.ctx, n, engine.DeviceSampling{}, func(int32) bool { return true })
-	}
-	logits := make([]float32, b.e.Info().Config.Vocab)
-	for range n {
-		if err := errors.Join(s.Logits(b.ctx, logits), oneStep(b.ctx, s, logits)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// oneStep appends the most likely token given the logits.
-func oneStep(ctx context.Context, s engine.Sequence, logits []float32) error {
-	best := 0
-	for id, l := range logits {
-		if l > logits[best] {
-			best = id
-		}
-	}
-	return s.Extend(ctx, []int32{int32(best)})
 }
 
 func speedOf(rates []float64) speed {

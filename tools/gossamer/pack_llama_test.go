@@ -153,11 +153,12 @@ func next(reply []int32, at int, stop []int32) int32 {
 // tie is by how much a's logit after tokens is above b's, in standard deviations of the row.
 func tie(t *testing.T, e *gossamer.Engine, tokens []int32, a, b int32) float64 {
 	t.Helper()
-	s, err := e.Backend().NewSequence()
+	made, err := e.Backend().NewSequence()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer made.Close()
+	s := made.(engine.HostSequence)
 	if err := s.Extend(t.Context(), tokens); err != nil {
 		t.Fatal(err)
 	}
