@@ -148,6 +148,5 @@ func (e *Engine) Backend() engine.Backend { return e.backend }
 // Tokenizer is the vocabulary.
 func (e *Engine) Tokenizer() *tokenizer.Tokenizer { return e.tok }
 
-// Close ends replies in progress, waits for them, and frees the model. It may be called where the events of a reply are read: the
-// model is freed when the reading of that reply ends, which is soon, by engine.ErrClosed.
+// Close ends replies in progress, with engine.ErrClosed, and frees the model. It may be called where the events of a reply are read.
 func (e *Engine) Close() error { return e.engine.Close() }

@@ -195,6 +195,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"KV", dir, gossamer.Options{KV: "q8"}, "KV"},
 		{"Context", dir, gossamer.Options{Context: -1}, "Context"},
 		{"MaxSequences", dir, gossamer.Options{MaxSequences: -1}, "MaxSequences"},
+		{"Rows", dir, gossamer.Options{Rows: -1}, "Rows"},
 		{"MaxBindingBytes", dir, gossamer.Options{MaxBindingBytes: -1}, "MaxBindingBytes"},
 		{"ContextOfTheModel", dir, gossamer.Options{Backend: gossamer.CPU, Context: 1 << 30}, "context"},
 		{"AdapterOfTheCPU", dir, gossamer.Options{Backend: gossamer.CPU, Adapter: "0"}, "Adapter"},

@@ -39,8 +39,11 @@ type Options struct {
 	// KV is the precision of keys and values. "": F16 with WebGPU. The CPU always stores F32, to which "" leaves them; F16 rounds
 	// them there, for comparison.
 	KV Precision
-	// MaxSequences is the number of conversations that are kept in memory and served at a time. 0: 4.
+	// MaxSequences is the number of conversations that are kept in memory and served at a time. 0: 4, or Rows if that is more.
 	MaxSequences int
+	// Rows is the number of replies that a GPU computes together, a power of two up to 8. More take turns. 0: 8, in a browser 1, at most
+	// MaxSequences.
+	Rows int
 
 	// Adapter chooses the GPU: an index as `gossamer doctor` lists them, or a part of its name. "": the most capable one. One that
 	// is named and not there is an error, also with Auto.
@@ -93,8 +96,17 @@ func (o *Options) check() error {
 	if o.MaxBindingBytes < 0 {
 		return fmt.Errorf("runtime: MaxBindingBytes is %d, want 0 or more", o.MaxBindingBytes)
 	}
+	if o.Rows < 0 {
+		return fmt.Errorf("runtime: Rows is %d, want 0 or more", o.Rows)
+	}
+	if o.Rows == 0 {
+		o.Rows = defaultRows
+		for o.MaxSequences > 0 && o.Rows > o.MaxSequences {
+			o.Rows /= 2
+		}
+	}
 	if o.MaxSequences == 0 {
-		o.MaxSequences = engine.DefaultMaxSequences
+		o.MaxSequences = max(engine.DefaultMaxSequences, o.Rows)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -213,7 +213,7 @@ func (d *declarer) cache(b *buffers) {
 	}
 }
 
-// scratch declares what lives during a program only, the tables that programs read, and the hidden states.
+// scratch declares what lives during a program only, and the tables that programs read.
 func (d *declarer) scratch(b *buffers) {
 	c := d.cfg
 	add := func(dst **gpu.Buffer, label string, nBytes int64) { d.add(scratchPart, dst, label, nBytes) }

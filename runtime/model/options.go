@@ -35,7 +35,7 @@ type Options struct {
 	Chunk int
 	// Rows is the largest number of sequences decoded at once, a power of two up to 8. 0: 1.
 	Rows int
-	// Sequences is how many sequences may be alive, at least Rows; each takes a few pages of the sliding layers. 0: 4, or Rows.
+	// Sequences is how many sequences may be alive, at least Rows; each takes three pages of the sliding layers. 0: 4, or Rows.
 	Sequences int
 	// ResumePoints is how many places to resume from are kept over all sequences; beyond that the least recently used is dropped. 0: 16.
 	ResumePoints int

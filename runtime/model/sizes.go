@@ -107,8 +107,9 @@ func (s *sizes) setContext(asked, most int) error {
 func (s *sizes) setPages(resumePoints int) error {
 	window := kv.WindowPages(s.cfg.Window)
 	limit := s.limits.most() / s.pageBytes()
-	running := window + (s.chunk+kv.PageTokens-1)/kv.PageTokens + 1
-	s.slidingPages = int(min(int64(s.sequences*running+resumePoints*window), limit))
+	chunk := (s.chunk+kv.PageTokens-1)/kv.PageTokens + 1 // more, of the one sequence whose prompt goes on
+	running := window + chunk
+	s.slidingPages = int(min(int64((s.sequences+resumePoints)*window+chunk), limit))
 	if s.slidingPages < running {
 		return fmt.Errorf("model: the device's bindings hold %d pages of a layer's keys, a prefill chunk needs %d: take a smaller chunk", limit, running)
 	}

@@ -48,7 +48,7 @@ const sequences = 4;
 const checkpoints = 16;
 const prefillClasses = [16, 32, 128, 512, 2048];
 const splitClasses = [{ upTo: 256, splits: 1 }, { upTo: 2048, splits: 16 }, { upTo: 16384, splits: 32 }, { upTo: Infinity, splits: 64 }];
-const ringTokens = 64;
+const maxRun = 8;
 const sampleTile = 1024;
 const vectorAlign = 8;
 const stepRowBytes = 32;
@@ -76,11 +76,11 @@ function cacheShape(c: Config, context: number, o: BillOptions, binding: number,
   const chunk = Math.min(software ? softwareChunkTokens : chunkTokens, Math.floor(binding / widest));
   const most = Math.floor(binding / pageBytes);
   const windowPages = Math.ceil((c.sliding_window - 1 + backtrack) / pageTokens) + 1;
-  const runningPages = windowPages + Math.ceil(chunk / pageTokens) + 1; // of a sequence that a chunk is added to
+  const chunkPages = Math.ceil(chunk / pageTokens) + 1; // more, of the one sequence whose prompt goes on
   const contextPages = Math.ceil(context / pageTokens);
   return {
-    pageBytes, widest, chunk, runningPages, contextPages,
-    slidingPages: Math.min(sequences * runningPages + checkpoints * windowPages, most),
+    pageBytes, widest, chunk, runningPages: windowPages + chunkPages, contextPages,
+    slidingPages: Math.min((sequences + checkpoints) * windowPages + chunkPages, most),
     fullPages: Math.min(contextPages + sequences, most), // more than one sequence can fill, so that sequences that share a page can part
   };
 }
@@ -103,16 +103,16 @@ export function bill(manifest: Manifest, o: BillOptions = {}, device: BillDevice
   };
 }
 
-/** What lives during a program only, the tables that programs read, and the hidden states. */
+/** What lives during a program only, and the tables that programs read. */
 function scratchBytes(c: Config, context: number, chunk: number, pageBytes: number): number {
   const h = c.hidden_size, q = qDim(c), experts = c.num_local_experts, topK = c.num_experts_per_tok;
   const tables = 2 * Math.ceil(context / pageTokens) * 4; // of full and of sliding layers
-  const shared = context * c.head_dim * 4 + pageBytes + sequences * h * 4; // rotary table, page copy, hidden states
+  const shared = context * c.head_dim * 4 + pageBytes; // rotary table, page copy
   const lists = Math.max(...prefillClasses.map((rows) => listBytes(Math.min(rows, chunk), topK, experts)));
   const row = 4 * (2 * h + 3 * q + 2 * kvDim(c) + experts + topK * (2 + c.intermediate_size + h));
   const prefill = 16 + stepRowBytes * chunk + tables + chunk * row + lists;
   const words = 2 * h + 2 * q + experts + topK * (2 + c.intermediate_size) + c.vocab_size + Math.ceil(c.vocab_size / 32) +
-    2 * Math.ceil(c.vocab_size / sampleTile) + ringTokens + partialWords(c, context);
+    2 * Math.ceil(c.vocab_size / sampleTile) + maxRun + partialWords(c, context);
   return shared + prefill + stepRowBytes + tables + 4 * words;
 }
 
