@@ -201,13 +201,13 @@ func (m *openModel) chat(ctx context.Context, body []byte, strict bool, emit fun
 		return err
 	}
 	o := openai.Options{ID: fmt.Sprintf("chatcmpl-%016x", rand.Uint64()), Created: time.Now(), Model: m.name, IncludeUsage: r.IncludeUsage, Ignored: r.Ignored}
-	events := m.engine.Chat(ctx, r.Chat)
+	events := chat.Choices(ctx, m.engine.Chat, r.Chat, r.N)
 	if !r.Stream {
-		reply, err := chat.Collect(events)
+		replies, err := chat.CollectChoices(events, r.N)
 		if err != nil {
 			return err
 		}
-		completion, err := openai.NewCompletion(reply, o)
+		completion, err := openai.NewCompletion(replies, o)
 		if err != nil {
 			return err
 		}

@@ -299,15 +299,15 @@ func checkReply(t *testing.T, c *chat.Completer, a *anything, i uint64) error {
 // checkWire sends a reply back over the wire.
 func checkWire(c *chat.Completer, reply *chat.Response, events []chat.Event) error {
 	options := openai.Options{ID: "1", Created: time.Unix(0, 0)}
-	completion, err := openai.NewCompletion(reply, options)
+	completion, err := openai.NewCompletion([]*chat.Response{reply}, options)
 	if err != nil {
 		return err
 	}
 	message := completion.Choices[0].Message
 	joined := openai.Message{Role: message.Role}
-	for chunk, err := range openai.Stream(func(yield func(chat.Event, error) bool) {
+	for chunk, err := range openai.Stream(func(yield func(chat.ChoiceEvent, error) bool) {
 		for _, e := range events {
-			if !yield(e, nil) {
+			if !yield(chat.ChoiceEvent{Event: e}, nil) {
 				return
 			}
 		}

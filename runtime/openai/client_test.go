@@ -59,14 +59,14 @@ func serve(t *testing.T, b engine.Backend) (client.Client, <-chan error) {
 		}
 		options := reply
 		options.Model, options.IncludeUsage = r.Model, r.IncludeUsage
-		events := c.Stream(req.Context(), r.Chat)
+		events := chat.Choices(req.Context(), c.Stream, r.Chat, r.N)
 		if !r.Stream {
-			response, err := chat.Collect(events)
+			responses, err := chat.CollectChoices(events, r.N)
 			if err != nil {
 				fail(w, err)
 				return
 			}
-			completion, err := NewCompletion(response, options)
+			completion, err := NewCompletion(responses, options)
 			if err != nil {
 				fail(w, err)
 				return
@@ -236,8 +236,8 @@ func TestClientErrors(t *testing.T) {
 		want   client.Error
 	}{
 		{
-			"not supported", func(p *client.ChatCompletionNewParams) { p.N = client.Int(2) },
-			client.Error{StatusCode: 400, Type: "invalid_request_error", Param: "n", Code: "unsupported_value", Message: "n: is 2, only 1 is supported: send the request again for another reply"},
+			"not supported", func(p *client.ChatCompletionNewParams) { p.N = client.Int(200) },
+			client.Error{StatusCode: 400, Type: "invalid_request_error", Param: "n", Code: "invalid_value", Message: "n: is 200, want 1 to 16"},
 		},
 		{
 			"an image",

@@ -16,10 +16,14 @@ type Request struct {
 	Model        string // as asked for, perhaps ""
 	Stream       bool   // the reply is to be sent in chunks
 	IncludeUsage bool   // with Stream: the last chunk tells the usage
+	N            int    // replies, 1 to MaxChoices; see chat.Choices
 	// Ignored names what was left out, once each and without indices, such as "messages[].foo" or "tools[web_search]".
 	Ignored []string
 	Chat    chat.Request
 }
+
+// MaxChoices is the largest Request.N.
+const MaxChoices = 16
 
 // MaxBytes is the largest request that Decode reads. A full context is much smaller.
 const MaxBytes = 16 << 20
@@ -82,7 +86,7 @@ func depth(data []byte) int {
 }
 
 func decodeRequest(body value) (*Request, error) {
-	r := &Request{}
+	r := &Request{N: 1}
 	c := &r.Chat
 	sampling := sample.Recommended()
 	number := func(dst *float32, min, max float64) func(value) error {
@@ -209,10 +213,8 @@ func decodeRequest(body value) (*Request, error) {
 		},
 
 		"n": func(v value) error {
-			n, err := v.integer(1, math.MaxInt32)
-			if err == nil && n > 1 {
-				return v.refuse(codeUnsupported, "is %d, only 1 is supported: send the request again for another reply", n)
-			}
+			n, err := v.integer(1, MaxChoices)
+			r.N = int(n)
 			return err
 		},
 		"store":      flag(new(bool)), // nothing is stored

@@ -19,7 +19,7 @@ func body(more string) string { return `{"messages":[{"role":"user","content":"h
 
 // hi is what body means.
 func hi(change func(*Request)) Request {
-	r := Request{Chat: chat.Request{Messages: []chat.Message{{Role: chat.User, Content: "hi"}}}}
+	r := Request{N: 1, Chat: chat.Request{Messages: []chat.Message{{Role: chat.User, Content: "hi"}}}}
 	if change != nil {
 		change(&r)
 	}
@@ -45,6 +45,7 @@ func TestDecode(t *testing.T) {
 	}{
 		{"the least", body(``), hi(nil)},
 		{"space around", " \n" + body(``) + "\t", hi(nil)},
+		{"choices", body(`,"n":3`), hi(func(r *Request) { r.N = 3 })},
 		{"null is absent", body(`,"stop":null,"tools":null,"tool_choice":null,"temperature":null,"audio":null,"functions":null,"n":null`), hi(nil)},
 		{"model", body(`,"model":"gpt-oss-20b"`), hi(func(r *Request) { r.Model = "gpt-oss-20b" })},
 		{
@@ -319,7 +320,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{body(`,"logit_bias":{"5":101}`), FieldError{"logit_bias.5", "invalid_value", "is 101, want -100 to 100"}},
 
 		// What cannot be honoured.
-		{body(`,"n":2`), FieldError{"n", "unsupported_value", "is 2, only 1 is supported: send the request again for another reply"}},
+		{body(`,"n":17`), FieldError{"n", "invalid_value", "is 17, want 1 to 16"}},
+		{body(`,"n":0`), FieldError{"n", "invalid_value", "is 0, want 1 to 16"}},
 		{body(`,"store":1`), FieldError{"store", "invalid_type", "want true or false"}},
 		{body(`,"background":true`), FieldError{"background", "unsupported_value", "is not supported: the reply comes at once"}},
 		{body(`,"truncation":"auto"`), FieldError{"truncation", "unsupported_value", `is "auto", only "disabled" is supported: shorten the messages`}},

@@ -15,7 +15,7 @@ type Completion struct {
 	Object            string   `json:"object"`  // "chat.completion"
 	Created           int64    `json:"created"` // seconds since 1970
 	Model             string   `json:"model"`
-	Choices           []Choice `json:"choices"` // one
+	Choices           []Choice `json:"choices"` // Request.N
 	Usage             Usage    `json:"usage"`
 	SystemFingerprint string   `json:"system_fingerprint,omitempty"`
 	Ignored           []string `json:"ignored,omitempty"` // Request.Ignored; not part of OpenAI's API
@@ -152,30 +152,37 @@ type Options struct {
 // ErrCancelled means that a reply was cancelled before its end.
 var ErrCancelled = errors.New("openai: the reply was cancelled")
 
-// NewCompletion returns a whole reply as the API has it, or ErrCancelled.
-func NewCompletion(r *chat.Response, o Options) (*Completion, error) {
-	if r.Reason == chat.FinishCancelled {
-		return nil, ErrCancelled
+// NewCompletion returns whole replies to a request as the API has them, or ErrCancelled.
+func NewCompletion(replies []*chat.Response, o Options) (*Completion, error) {
+	c := &Completion{
+		ID: o.ID, Object: "chat.completion", Created: o.Created.Unix(), Model: o.Model, SystemFingerprint: o.Fingerprint, Ignored: o.Ignored,
 	}
-	m := Message{Role: string(chat.Assistant), Reasoning: r.Message.Reasoning}
-	if r.Message.Content != "" || len(r.Message.ToolCalls) == 0 {
-		m.Content = &r.Message.Content
+	var usage []chat.Usage
+	for i, r := range replies {
+		if r.Reason == chat.FinishCancelled {
+			return nil, ErrCancelled
+		}
+		c.Choices = append(c.Choices, Choice{Index: i, Message: newMessage(&r.Message), Logprobs: newLogprobs(r.Logprobs), FinishReason: string(r.Reason)})
+		usage = append(usage, r.Usage)
 	}
-	for _, call := range r.Message.ToolCalls {
-		m.ToolCalls = append(m.ToolCalls, ToolCall{ID: call.ID, Type: "function", Function: Function{call.Name, call.Arguments}})
-	}
-	return &Completion{
-		ID: o.ID, Object: "chat.completion", Created: o.Created.Unix(), Model: o.Model,
-		Choices:           []Choice{{Message: m, Logprobs: newLogprobs(r.Logprobs), FinishReason: string(r.Reason)}},
-		Usage:             newUsage(r.Usage),
-		SystemFingerprint: o.Fingerprint,
-		Ignored:           o.Ignored,
-	}, nil
+	c.Usage = newUsage(chat.TotalUsage(usage...))
+	return c, nil
 }
 
-// Stream turns a reply's events into chunks while they arrive. It ends with the error of the events, or ErrCancelled. An error that
-// comes first, before any chunk, can be answered with an HTTP status.
-func Stream(events iter.Seq2[chat.Event, error], o Options) iter.Seq2[Chunk, error] {
+func newMessage(from *chat.Message) Message {
+	m := Message{Role: string(chat.Assistant), Reasoning: from.Reasoning}
+	if from.Content != "" || len(from.ToolCalls) == 0 {
+		m.Content = &from.Content
+	}
+	for _, call := range from.ToolCalls {
+		m.ToolCalls = append(m.ToolCalls, ToolCall{ID: call.ID, Type: "function", Function: Function{call.Name, call.Arguments}})
+	}
+	return m
+}
+
+// Stream turns the events of replies to a request into chunks while they arrive. It ends with the error of the events, or ErrCancelled. An
+// error that comes first, before any chunk, can be answered with an HTTP status.
+func Stream(events iter.Seq2[chat.ChoiceEvent, error], o Options) iter.Seq2[Chunk, error] {
 	return func(yield func(Chunk, error) bool) {
 		chunk := func(choices ...ChunkChoice) Chunk {
 			return Chunk{
@@ -183,33 +190,40 @@ func Stream(events iter.Seq2[chat.Event, error], o Options) iter.Seq2[Chunk, err
 				SystemFingerprint: o.Fingerprint, Choices: choices,
 			}
 		}
-		first := true
+		begun := map[int]bool{}
+		var usage []chat.Usage
 		for e, err := range events {
-			if done, ok := e.(chat.Done); ok && done.Reason == chat.FinishCancelled {
+			done, ended := e.Event.(chat.Done)
+			if ended && done.Reason == chat.FinishCancelled {
 				err = ErrCancelled
 			}
 			if err != nil {
 				yield(Chunk{}, err)
 				return
 			}
-			if first {
-				begin := chunk(ChunkChoice{Delta: Delta{Role: string(chat.Assistant), Content: new("")}})
-				begin.Ignored = o.Ignored
+			if !begun[e.Choice] {
+				begin := chunk(ChunkChoice{Index: e.Choice, Delta: Delta{Role: string(chat.Assistant), Content: new("")}})
+				if len(begun) == 0 {
+					begin.Ignored = o.Ignored
+				}
+				begun[e.Choice] = true
 				if !yield(begin, nil) {
 					return
 				}
 			}
-			first = false
-			if !yield(chunk(newChoice(e)), nil) {
+			more := newChoice(e.Event)
+			more.Index = e.Choice
+			if !yield(chunk(more), nil) {
 				return
 			}
-			if done, ok := e.(chat.Done); ok && o.IncludeUsage {
-				last := chunk()
-				last.Choices, last.Usage = []ChunkChoice{}, new(newUsage(done.Usage))
-				if !yield(last, nil) {
-					return
-				}
+			if ended {
+				usage = append(usage, done.Usage)
 			}
+		}
+		if o.IncludeUsage && len(usage) > 0 {
+			last := chunk()
+			last.Choices, last.Usage = []ChunkChoice{}, new(newUsage(chat.TotalUsage(usage...)))
+			yield(last, nil)
 		}
 	}
 }

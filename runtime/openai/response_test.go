@@ -76,7 +76,7 @@ func TestNewCompletion(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.reply.Usage = usage
-			c, err := NewCompletion(&tt.reply, reply)
+			c, err := NewCompletion([]*chat.Response{&tt.reply}, reply)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +94,7 @@ func TestNewCompletion(t *testing.T) {
 }
 
 func TestNewCompletionCancelled(t *testing.T) {
-	c, err := NewCompletion(&chat.Response{Reason: chat.FinishCancelled}, reply)
+	c, err := NewCompletion([]*chat.Response{&chat.Response{Reason: chat.FinishCancelled}}, reply)
 	if c != nil || !errors.Is(err, ErrCancelled) {
 		t.Errorf("%v, %v, want ErrCancelled", c, err)
 	}
@@ -115,7 +115,7 @@ func TestMessageRoundTrip(t *testing.T) {
 				Arguments: rapid.String().Draw(t, "arguments"),
 			})
 		}
-		c, err := NewCompletion(&chat.Response{Message: want}, reply)
+		c, err := NewCompletion([]*chat.Response{&chat.Response{Message: want}}, reply)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,15 +134,24 @@ func TestMessageRoundTrip(t *testing.T) {
 }
 
 // stream is a reply made of events, which ends with an error if there is one.
-func stream(failed error, events ...chat.Event) iter.Seq2[chat.Event, error] {
-	return func(yield func(chat.Event, error) bool) {
+func stream(failed error, events ...chat.Event) iter.Seq2[chat.ChoiceEvent, error] {
+	all := make([]chat.ChoiceEvent, len(events))
+	for i, e := range events {
+		all[i].Event = e
+	}
+	return choices(failed, all...)
+}
+
+// choices are the events of several replies.
+func choices(failed error, events ...chat.ChoiceEvent) iter.Seq2[chat.ChoiceEvent, error] {
+	return func(yield func(chat.ChoiceEvent, error) bool) {
 		for _, e := range events {
 			if !yield(e, nil) {
 				return
 			}
 		}
 		if failed != nil {
-			yield(nil, failed)
+			yield(chat.ChoiceEvent{}, failed)
 		}
 	}
 }
@@ -266,8 +275,8 @@ func TestWriteSSEStopsAtWriteErrors(t *testing.T) {
 	for name, w := range map[string]*recorder{"write": {failWrite: 2}, "flush": {failure: 2}} {
 		t.Run(name, func(t *testing.T) {
 			stopped := false
-			events := func(yield func(chat.Event, error) bool) {
-				for yield(chat.ContentDelta{Text: "more"}, nil) {
+			events := func(yield func(chat.ChoiceEvent, error) bool) {
+				for yield(chat.ChoiceEvent{Event: chat.ContentDelta{Text: "more"}}, nil) {
 				}
 				stopped = true
 			}
@@ -276,6 +285,41 @@ func TestWriteSSEStopsAtWriteErrors(t *testing.T) {
 				t.Errorf("begun %v, error %v, reply stopped %v, %d events", begun, err, stopped, len(w.frames))
 			}
 		})
+	}
+}
+
+// Chunks of several replies are mixed as they come; the first has what the request ignored, and one at the end the usage of all.
+func TestStreamOfChoices(t *testing.T) {
+	o := reply
+	o.Ignored, o.IncludeUsage = []string{"x"}, true
+	at := func(choice int, e chat.Event) chat.ChoiceEvent { return chat.ChoiceEvent{Choice: choice, Event: e} }
+	var got []Chunk
+	for c, err := range Stream(choices(nil,
+		at(1, chat.ContentDelta{Text: "a"}), at(0, chat.ReasoningDelta{Text: "b"}), at(1, chat.Done{Reason: chat.FinishLength, Usage: usage}),
+		at(0, chat.ContentDelta{Text: "c"}), at(0, chat.Done{Reason: chat.FinishStop, Usage: usage}),
+	), o) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, c)
+	}
+	var indices []int
+	for i, c := range got[:len(got)-1] {
+		indices = append(indices, c.Choices[0].Index)
+		if role := c.Choices[0].Delta.Role != ""; role != (i == 0 || i == 2) || (len(c.Ignored) > 0) != (i == 0) {
+			t.Errorf("chunk %d: %+v", i, c)
+		}
+	}
+	if diff := cmp.Diff([]int{1, 1, 0, 0, 1, 0, 0}, indices); diff != "" {
+		t.Errorf("indices (-want +got)\n%s", diff)
+	}
+	last := got[len(got)-1]
+	if len(last.Choices) != 0 || last.Usage == nil || last.Usage.PromptTokens != 70 || last.Usage.CompletionTokens != 24 || last.Usage.TotalTokens != 94 {
+		t.Errorf("the last chunk: %+v", last.Usage)
+	}
+	both, err := NewCompletion([]*chat.Response{{Reason: chat.FinishStop, Usage: usage}, {Reason: chat.FinishLength, Usage: usage}}, o)
+	if err != nil || both.Choices[1].Index != 1 || both.Choices[1].FinishReason != "length" || both.Usage.CompletionTokens != 24 {
+		t.Errorf("%+v, %v", both, err)
 	}
 }
 

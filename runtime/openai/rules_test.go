@@ -82,7 +82,7 @@ func TestRulesOfReplies(t *testing.T) {
 			e.Chunks = append(e.Chunks, chunk)
 		}
 		calls := response.Message.ToolCalls
-		completion, err := NewCompletion(response, reply)
+		completion, err := NewCompletion([]*chat.Response{response}, reply)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -70,6 +70,18 @@ test('a reply that is interrupted anywhere arrives once, however it is cut', () 
   }
 });
 
+test('several replies to a request are continued each where it was', () => {
+  const of = (index: number, c: ChatCompletionChunk) => ({ ...c, choices: c.choices.map((choice) => ({ ...choice, index })) });
+  const texts = (all: (ChatCompletionChunk | undefined)[]) => [0, 1].map((index) => collect(
+    all.filter((c) => c !== undefined).map((c) => ({ ...c, choices: c.choices.filter((choice) => choice.index === index) }))));
+  const first = reply('a', 3).slice(0, -1), second = reply('a', 5).slice(0, -1).map((c) => of(1, c));
+  const replay = new Replay();
+  const got = [...first.slice(0, 7), ...second.slice(0, 3)].map((c) => replay.next(structuredClone(c)));
+  replay.restart();
+  got.push(...[...second, ...first].map((c) => replay.next(structuredClone(c))));
+  assert.deepEqual(texts(got), texts([...first, ...second]));
+});
+
 test('a reply that says something else the second time fails', () => {
   const replay = new Replay();
   replay.next(chunk('a', { content: 'The sky is' }));

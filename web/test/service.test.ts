@@ -193,7 +193,7 @@ describe('the API of a service worker', { skip }, () => {
       ['role', '{"messages":[{"role":"root","content":"x"}]}', 400, 'messages[0].role'],
       ['twice', `{"messages":${hello},"messages":${hello}}`, 400, 'messages'],
       ['range', `{"messages":${hello},"temperature":9}`, 400, 'temperature'],
-      ['unsupported', `{"messages":${hello},"n":3,"stream":true}`, 400, 'n'],
+      ['unsupported', `{"messages":${hello},"n":30,"stream":true}`, 400, 'n'],
       ['strict', `{"messages":${hello},"tools":[{"type":"function","function":{"name":"f","strict":true}}]}`, 400, 'tools[0].function.strict'],
       ['strict schema', `{"messages":${hello},"response_format":{"type":"json_schema","json_schema":{"name":"x","strict":true,"schema":{}}}}`, 400, 'response_format.json_schema.strict'],
       ['deep', `{"messages":${'['.repeat(5000)}${']'.repeat(5000)}}`, 400, null],

@@ -1,6 +1,8 @@
 import { RuntimeError } from '../shared/errors.ts';
 import type { ChatCompletionChunk } from '../shared/types.ts';
 
+type Choice = ChatCompletionChunk['choices'][number];
+
 /** What an attempt at a reply consists of so far. */
 interface Transcript {
   begun: boolean; // the first chunk, with the role, is there
@@ -12,32 +14,47 @@ interface Transcript {
 const empty = (): Transcript => ({ begun: false, texts: new Map(), calls: new Set(), logprobs: 0 });
 
 /**
- * Continues a reply after the device was lost. The request runs again with the same seed, so the reply is the same; the part that was
- * delivered already is removed from it.
+ * Continues replies to a request after the device was lost. The request runs again with the same seed, so the replies are the same; the
+ * part that was delivered already is removed from them.
  */
 export class Replay {
-  /** What the caller has received, of all attempts. */
-  private delivered = empty();
-  /** What has come from the present attempt. */
-  private received = empty();
+  private readonly replies = new Map<number, ReplyReplay>(); // by the choice's index
   /** id and created of the first attempt. */
   private first: ChatCompletionChunk | undefined;
 
   /** Begins another attempt. */
   restart(): void {
-    this.received = empty();
+    this.replies.forEach((r) => r.restart());
   }
 
   /** The part of a chunk that was not delivered yet; undefined: none. Throws 'device-lost' if the reply differs from the earlier one. */
   next(chunk: ChatCompletionChunk): ChatCompletionChunk | undefined {
     this.first ??= chunk;
     const { id, created } = this.first;
-    const choices = chunk.choices.map((c) => this.nextChoice(c));
+    const choices = chunk.choices.map((c) => this.reply(c.index).next(c));
     const fresh = chunk.choices.length === 0 || choices.some((c) => c !== undefined);
     return fresh ? { ...chunk, id, created, choices: choices.filter((c) => c !== undefined) } : undefined;
   }
 
-  private nextChoice(choice: ChatCompletionChunk['choices'][number]): ChatCompletionChunk['choices'][number] | undefined {
+  private reply(index: number): ReplyReplay {
+    const reply = this.replies.get(index) ?? new ReplyReplay();
+    this.replies.set(index, reply);
+    return reply;
+  }
+}
+
+/** Replay of one of the replies. */
+class ReplyReplay {
+  /** What the caller has received, of all attempts. */
+  private readonly delivered = empty();
+  /** What has come from the present attempt. */
+  private received = empty();
+
+  restart(): void {
+    this.received = empty();
+  }
+
+  next(choice: Choice): Choice | undefined {
     const delta = { ...choice.delta };
     let fresh = choice.finish_reason !== null;
     if (delta.role !== undefined) {
@@ -87,7 +104,7 @@ export class Replay {
     return received.slice(Math.max(delivered.length, before.length));
   }
 
-  private logprobs(l: ChatCompletionChunk['choices'][number]['logprobs']): Pick<ChatCompletionChunk['choices'][number], 'logprobs'> | object {
+  private logprobs(l: Choice['logprobs']): Pick<Choice, 'logprobs'> | object {
     if (!l?.content) {
       return l === undefined ? {} : { logprobs: l };
     }

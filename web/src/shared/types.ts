@@ -59,6 +59,8 @@ export interface ChatParams {
   frequency_penalty?: number | null;
   presence_penalty?: number | null;
   logit_bias?: Record<string, number> | null;
+  /** Replies to the same prompt, 1 to 16, with seeds that count up; default 1. */
+  n?: number | null;
   /** The same seed gives the same reply on the same machine. */
   seed?: number | null;
   /** The answer ends before the first of these; reasoning is not searched. */

@@ -1,0 +1,115 @@
+package chat
+
+import (
+	"context"
+	"iter"
+
+	"gossamer/runtime/sample"
+)
+
+// ChoiceEvent is an event of one of several replies to the same request.
+type ChoiceEvent struct {
+	Choice int // from 0
+	Event  Event
+}
+
+// Choices answers a request n times with stream, all at the same time. The choices differ by their seeds, which count up from the
+// request's; Progress hears of the first. The last events are a Done of each, or an error, which ends all.
+func Choices(ctx context.Context, stream func(context.Context, Request) iter.Seq2[Event, error], r Request, n int) iter.Seq2[ChoiceEvent, error] {
+	if n == 1 {
+		return func(yield func(ChoiceEvent, error) bool) {
+			for e, err := range stream(ctx, r) {
+				if !yield(ChoiceEvent{Event: e}, err) {
+					return
+				}
+			}
+		}
+	}
+	type arrival struct {
+		ChoiceEvent
+		err error
+		end bool
+	}
+	return func(yield func(ChoiceEvent, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		arrivals, gone := make(chan arrival), make(chan struct{})
+		running := n
+		defer func() {
+			cancel()
+			close(gone)
+			for running > 0 { // the replies end by themselves now
+				if (<-arrivals).end {
+					running--
+				}
+			}
+		}()
+		for i := range n {
+			go func() {
+				defer func() { arrivals <- arrival{end: true} }()
+				for e, err := range stream(ctx, r.choice(i)) {
+					select {
+					case arrivals <- arrival{ChoiceEvent: ChoiceEvent{i, e}, err: err}:
+					case <-gone:
+						return
+					}
+				}
+			}()
+		}
+		for running > 0 {
+			a := <-arrivals
+			if a.end {
+				running--
+				continue
+			}
+			if !yield(a.ChoiceEvent, a.err) || a.err != nil {
+				return
+			}
+		}
+	}
+}
+
+// choice is the request for the choice with an index.
+func (r Request) choice(i int) Request {
+	sampling := sample.Recommended()
+	if r.Sampling != nil {
+		sampling = *r.Sampling
+	}
+	sampling.Seed += uint64(i)
+	r.Sampling = &sampling
+	if i > 0 {
+		r.Progress = nil
+	}
+	return r
+}
+
+// CollectChoices reads n replies to their ends.
+func CollectChoices(events iter.Seq2[ChoiceEvent, error], n int) ([]*Response, error) {
+	all := make([]collector, n)
+	for e, err := range events {
+		if err != nil {
+			return nil, err
+		}
+		all[e.Choice].add(e.Event)
+	}
+	responses := make([]*Response, n)
+	for i := range all {
+		responses[i] = all[i].response()
+	}
+	return responses, nil
+}
+
+// TotalUsage is that of several replies to one prompt, which counts once. The first token is the first of all; rates of decoding add up.
+func TotalUsage(each ...Usage) Usage {
+	total := each[0]
+	for _, u := range each[1:] {
+		total.CachedTokens = min(total.CachedTokens, u.CachedTokens)
+		total.CompletionTokens += u.CompletionTokens
+		total.ReasoningTokens += u.ReasoningTokens
+		total.PrefillRate = max(total.PrefillRate, u.PrefillRate)
+		total.DecodeRate += u.DecodeRate
+		if t := u.TimeToFirstToken; t > 0 && (total.TimeToFirstToken == 0 || t < total.TimeToFirstToken) {
+			total.TimeToFirstToken = t
+		}
+	}
+	return total
+}

@@ -1,0 +1,77 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"testing"
+
+	"gossamer/runtime/sample"
+)
+
+// Choices are the replies that their requests alone get, with seeds that count up, and the prompt is computed once.
+func TestChoices(t *testing.T) {
+	c, _ := script(t, "<|channel|>final<|message|>one two three")
+	r := ask("count")
+	r.Sampling, r.MaxTokens = &sample.Params{Temperature: 3, Seed: 7}, 8
+	const n = 5
+	heard := 0
+	r.Progress = func(int, int) { heard++ }
+	got, err := CollectChoices(Choices(t.Context(), c.Stream, r, n), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if heard == 0 {
+		t.Error("nobody heard of the progress")
+	}
+	r.Progress = nil
+	var usage []Usage
+	for i, g := range got {
+		r.Sampling = &sample.Params{Temperature: 3, Seed: 7 + uint64(i)}
+		want, err := Collect(c.Stream(t.Context(), r))
+		if err != nil || g.Message.Content != want.Message.Content || g.Reason != want.Reason {
+			t.Errorf("choice %d: %q, %v, alone %q, %v", i, g.Message.Content, g.Reason, want.Message.Content, err)
+		}
+		usage = append(usage, g.Usage)
+	}
+	total := TotalUsage(usage...)
+	if total.PromptTokens != usage[0].PromptTokens || total.CompletionTokens < usage[0].CompletionTokens+usage[4].CompletionTokens || total.TimeToFirstToken == 0 {
+		t.Errorf("usage of all: %+v, of each: %+v", total, usage)
+	}
+}
+
+// Who stops reading ends all replies; one that fails ends them too.
+func TestChoicesEndTogether(t *testing.T) {
+	c, _ := script(t, "<|channel|>final<|message|>one two three")
+	read := 0
+	for _, err := range Choices(t.Context(), c.Stream, ask("count"), 4) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if read++; read == 3 {
+			break
+		}
+	}
+	broken := errors.New("broken")
+	running := make(chan int, 1)
+	stream := func(ctx context.Context, r Request) iter.Seq2[Event, error] {
+		return func(yield func(Event, error) bool) {
+			if r.Sampling.Seed == 2 {
+				yield(nil, broken)
+				return
+			}
+			<-ctx.Done()
+			select {
+			case running <- 0:
+			default:
+			}
+			yield(Done{Reason: FinishCancelled}, nil)
+		}
+	}
+	r := ask("count")
+	r.Sampling = &sample.Params{}
+	if _, err := CollectChoices(Choices(t.Context(), stream, r, 3), 3); !errors.Is(err, broken) {
+		t.Errorf("error %v, want that of the third", err)
+	}
+	<-running // the others were told to end
+}
