@@ -33,7 +33,7 @@ func sampled(change func(*sample.Params)) Request {
 	return hi(func(r *Request) { r.Chat.Sampling = &p })
 }
 
-func messages(m ...chat.Message) Request { return Request{Chat: chat.Request{Messages: m}} }
+func messages(m ...chat.Message) Request { return Request{N: 1, Chat: chat.Request{Messages: m}} }
 
 func TestDecode(t *testing.T) {
 	parameters := `{"type":"object","properties":{"zone":{"type":"string"},"city":{"type":"string"},"at":{"type":"number"}}}`
