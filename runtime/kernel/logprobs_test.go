@@ -44,7 +44,8 @@ func TestLogprobs(t *testing.T) {
 		{"FewFiniteLogits", fullCase{rows: []fullRow{row.with(fewFinite)}, vocab: 50, ring: 8}},
 		{"NothingFinite", fullCase{rows: []fullRow{row.with(none)}, vocab: 3, ring: 8}},
 		{"NothingAllowed", fullCase{rows: []fullRow{row.masked(func(int) bool { return false })}, vocab: 300, ring: 8, scale: 3}},
-		{"UnlikelyToken", fullCase{rows: []fullRow{row.with(map[int]float32{5: 300}).masked(func(id int) bool { return id == 6 })}, vocab: 300, ring: 8, scale: 3}},
+		{"UnlikelyToken", fullCase{rows: []fullRow{row.with(map[int]float32{5: 300}).masked(func(id int) bool { return id == 6 })},
+			vocab: 300, ring: 8, scale: 3}},
 		{"HugeLogits", fullCase{rows: []fullRow{row.with(map[int]float32{0: 3e38, 1: -3e38, 2: 3e38})}, vocab: 3, ring: 1}},
 		{"RowsThatAreLeftAlone", fullCase{rows: []fullRow{
 			row.flagged(StepGiven), row, one(sample.Params{}), row.flagged(StepUnused), row,
@@ -84,6 +85,7 @@ func TestLogprobsRandomRows(t *testing.T) {
 // logprobsRig draws by SampleFull and looks at what was drawn.
 type logprobsRig struct {
 	*fullRig
+	k    *Logprobs
 	out  *gpu.Buffer
 	both *gpu.Program
 }
@@ -94,14 +96,18 @@ func newLogprobsRig(r rig, c SampleConfig) *logprobsRig {
 	k, err := NewLogprobs(r.dev, c)
 	r.must(err)
 	r.t.Cleanup(k.Release)
-	l := &logprobsRig{fullRig: f, out: r.empty("logprobs", c.LogprobWords())}
+	l := &logprobsRig{fullRig: f, k: k, out: r.empty("logprobs", c.LogprobWords())}
 	l.both = r.program(func(p *gpu.Program) error {
 		if err := f.full.Record(p, f.a); err != nil {
 			return err
 		}
-		return k.Record(p, LogprobsArgs{Step: f.a.Step, Params: f.a.Params, Logits: f.a.Logits, List: f.a.List, Logprobs: l.out})
+		return l.recordLogprobs(p)
 	})
 	return l
+}
+
+func (f *logprobsRig) recordLogprobs(p *gpu.Program) error {
+	return f.k.Record(p, LogprobsArgs{Step: f.a.Step, Params: f.a.Params, Logits: f.a.Logits, List: f.a.List, Logprobs: f.out})
 }
 
 func (f *logprobsRig) check(c fullCase) {

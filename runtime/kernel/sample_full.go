@@ -10,24 +10,26 @@ import (
 //
 //   - the sum of a logit and its noise is within the error of the largest such sum: the noise is two logarithms, which WGSL rounds coarsely
 //     (2^-17 of a temperature), and the division by a repetition penalty may be off by 2.5 units in the last place;
-//   - an id is at an edge: its distance from it, in probabilities or as a relative difference of masses, is less than 1e-5. WGSL's exp
-//     is not exact, and sums are f32.
+//   - an id is at an edge: the relative difference of its probability from the one there, or of the mass before it from top_p's, is less than
+//     1e-5. WGSL's exp is not exact, sums are f32, and package sample orders by quotients, of which close ones may be equal.
 //
-// All else is the CPU's to the bit. Rows whose SampleParams ask for nothing draw what Sample draws. A temperature of less than 1e-4 turns
-// top_k, top_p and min_p off; package sample's choice is then the largest logit, and so is the device's at temperature 0.
+// All else is the CPU's to the bit, but subnormals, which may count as 0. Rows whose SampleParams ask for nothing draw what Sample draws. A
+// temperature of less than 1e-4 turns top_k, top_p and min_p off; package sample's choice is then the largest logit, and so is the
+// device's at temperature 0.
 type SampleFull struct {
 	adjust, filter, partial, final *pipeline
 	c                              SampleConfig
 }
 
-// SampleFullArgs are the buffers of SampleFull. Of Counts and Bias the rows whose SampleParams don't ask for them are not read.
+// SampleFullArgs are the buffers of SampleFull. Of Counts and Bias the rows whose SampleParams don't ask for them are not read. A drawn token is
+// counted, once; a given one is not: the host has written what it wants counted.
 type SampleFullArgs struct {
 	Step       *gpu.Buffer // in and out: token and position of each row
 	Params     *gpu.Buffer // SampleParams [Rows]
 	Logits     *gpu.Buffer // f32 [Rows][Vocab]
 	Allowed    *gpu.Buffer // bit set [Rows][(Vocab+31)/32]
 	Counts     *gpu.Buffer // in and out: CountWords words, u16 [Rows][Vocab, made even]: times in the reply, + CountPrompt if in the prompt
-	Bias       *gpu.Buffer // {id u32, bias f32} [Rows][MaxBiases]: the first Biases of a row, each id once
+	Bias       *gpu.Buffer // BiasWords words, {id u32, bias f32} [Rows][MaxBiases]: the first Biases of a row, in any order, each id once
 	Keys       *gpu.Buffer // scratch of KeyWords words
 	List       *gpu.Buffer // scratch of ListWords words
 	Edges      *gpu.Buffer // scratch of EdgeWords words

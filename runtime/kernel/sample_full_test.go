@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -76,6 +77,7 @@ func TestSampleFull(t *testing.T) {
 		return p
 	}
 	repeated := func(id int32, n int) []int32 { return slices.Repeat([]int32{id}, n) }
+	odd := map[int]float32{0: nan, 1: -5, 2: -4, 3: nan, 4: inf, 5: -inf}
 	manyBiases := map[int32]float32{}
 	for i := range int32(MaxBiases) {
 		manyBiases[i*7] = float32(i%200) - 100
@@ -84,15 +86,21 @@ func TestSampleFull(t *testing.T) {
 		name string
 		fullCase
 	}{
-		{"OneID", fullCase{rows: []fullRow{one(warm(params{TopK: 1, TopP: 0.5, MinP: 0.5}))}, vocab: 1, ring: 1, scale: 1, want: map[int]uint32{0: 0}}},
+		{"OneID", fullCase{rows: []fullRow{one(warm(params{TopK: 1, TopP: 0.5, MinP: 0.5}))}, vocab: 1, ring: 1, scale: 1,
+			want: map[int]uint32{0: 0}}},
 		{"PartialTile", fullCase{rows: []fullRow{one(warm(params{TopP: 0.9}))}, vocab: sampleTile + 1, ring: 8, scale: 5}},
 		{"OneTile", fullCase{rows: []fullRow{one(warm(params{TopP: 0.9}))}, vocab: sampleTile, ring: 8, scale: 5}},
 		{"RealVocabulary", fullCase{rows: []fullRow{
 			one(warm(params{TopP: 0.9})),
+			one(warm(params{MinP: 0.02})),
 			one(warm(params{TopK: 1000, TopP: 0.95, MinP: 0.02, RepetitionPenalty: 1.1, PresencePenalty: 0.3, LogitBias: map[int32]float32{201087: 4}})).
 				after([]int32{5, 201087}, []int32{201087, 77}),
 		}, vocab: 201088, ring: 64, scale: 5}},
-		{"TopKOfEqualLogits", fullCase{rows: []fullRow{one(warm(params{TopK: 1})), one(warm(params{TopK: 700}))}, vocab: 3001, ring: 8, grid: 1, want: map[int]uint32{0: 0}}},
+		{"RealVocabularyOfEqualLogits", fullCase{rows: []fullRow{
+			one(warm(params{TopK: 100001})), one(warm(params{TopP: 0.3})), one(warm(params{TopK: 150000, TopP: 0.7})),
+		}, vocab: 201088, ring: 8, grid: 1}},
+		{"TopKOfEqualLogits", fullCase{rows: []fullRow{one(warm(params{TopK: 1})), one(warm(params{TopK: 700}))}, vocab: 3001, ring: 8, grid: 1,
+			want: map[int]uint32{0: 0}}},
 		{"TopKOfAll", fullCase{rows: []fullRow{one(warm(params{TopK: 3001})), one(warm(params{TopK: 1 << 30}))}, vocab: 3001, ring: 8, scale: 3}},
 		{"TiesAtTheKthPlace", fullCase{rows: []fullRow{
 			one(warm(params{TopK: 3})).with(map[int]float32{900: 20, 2000: 19, 300: 19, 1999: 19, 5: 19}),
@@ -101,12 +109,14 @@ func TestSampleFull(t *testing.T) {
 		{"TiesOfManyIDs", fullCase{rows: []fullRow{one(warm(params{TopK: 2000})), one(warm(params{TopP: 0.5})), one(warm(params{TopK: 1500, TopP: 0.7}))},
 			vocab: 9000, ring: 8, scale: 3, grid: 2}},
 		{"TopPOfEqualLogits", fullCase{rows: []fullRow{one(warm(params{TopP: 0.5}))}, vocab: 4000, ring: 8, grid: 1}},
-		{"TopPOfOne", fullCase{rows: []fullRow{one(warm(params{TopP: 0.0001})).with(map[int]float32{1234: 8})}, vocab: 3001, ring: 8, scale: 5, want: map[int]uint32{0: 1234}}},
+		{"TopPOfOne", fullCase{rows: []fullRow{one(warm(params{TopP: 0.0001})).with(map[int]float32{1234: 8})}, vocab: 3001, ring: 8, scale: 5,
+			want: map[int]uint32{0: 1234}}},
 		{"TopPOfAlmostAll", fullCase{rows: []fullRow{one(warm(params{TopP: math.Nextafter32(1, 0)}))}, vocab: 3001, ring: 8, scale: 5}},
 		{"TinyTopP", fullCase{rows: []fullRow{one(warm(params{TopP: math.SmallestNonzeroFloat32}))}, vocab: 3001, ring: 8, scale: 5}},
 		{"MinPOfOne", fullCase{rows: []fullRow{one(warm(params{MinP: 1})).with(map[int]float32{17: 8, 1500: 8})}, vocab: 3001, ring: 8, scale: 5}},
 		{"MinPOfAll", fullCase{rows: []fullRow{one(warm(params{MinP: 1e-30}))}, vocab: 3001, ring: 8, scale: 5}},
-		{"MinPAfterTopK", fullCase{rows: []fullRow{one(warm(params{TopK: 5, MinP: 0.01})), one(warm(params{TopK: 500, MinP: 0.5}))}, vocab: 3001, ring: 8, scale: 5}},
+		{"MinPAfterTopK", fullCase{rows: []fullRow{one(warm(params{TopK: 5, MinP: 0.01})), one(warm(params{TopK: 500, MinP: 0.5}))},
+			vocab: 3001, ring: 8, scale: 5}},
 		{"BeyondReach", fullCase{rows: []fullRow{one(warm(params{TopK: 100})).with(map[int]float32{3: 100, 2000: 99})}, vocab: 3001, ring: 8, scale: 5}},
 		{"NothingAllowed", fullCase{rows: []fullRow{
 			one(warm(params{TopK: 5})).masked(only()), one(warm(params{TopP: 0.5})).masked(only()), one(warm(params{MinP: 0.5})).masked(only()),
@@ -119,15 +129,18 @@ func TestSampleFull(t *testing.T) {
 		{"MaskOfABias", fullCase{rows: []fullRow{one(params{LogitBias: map[int32]float32{3: 100, 4: 50}}).masked(func(id int) bool { return id != 3 })},
 			vocab: 100, ring: 8, scale: 1, want: map[int]uint32{0: 4}}},
 		{"NaNAndInfinity", fullCase{rows: []fullRow{
-			one(warm(params{TopK: 2})).with(map[int]float32{0: nan, 1: -5, 2: -4, 3: nan, 4: inf, 5: -inf}),
-			one(warm(params{TopP: 0.5})).with(map[int]float32{0: nan, 1: -5, 2: -4, 3: nan, 4: inf, 5: -inf}),
-			one(params{LogitBias: map[int32]float32{0: 1, 4: -100, 5: 100}}).with(map[int]float32{0: nan, 1: -5, 2: -4, 3: nan, 4: inf, 5: -inf}),
-			one(params{RepetitionPenalty: 2}).with(map[int]float32{0: nan, 1: -5, 2: -4, 3: nan, 4: inf, 5: -inf}).after([]int32{0, 4, 5}, []int32{0, 2, 4, 5}),
+			one(warm(params{TopK: 2})).with(odd),
+			one(warm(params{TopP: 0.5})).with(odd),
+			one(params{LogitBias: map[int32]float32{0: 1, 4: -100, 5: 100}}).with(odd),
+			one(params{RepetitionPenalty: 2}).with(odd).after([]int32{0, 4, 5}, []int32{0, 2, 4, 5}),
 			one(warm(params{TopK: 2, TopP: 0.5, MinP: 0.1})).with(map[int]float32{0: nan, 1: inf, 2: -inf, 3: nan, 4: inf, 5: -inf}),
 		}, vocab: 6, ring: 8, want: map[int]uint32{2: 2, 3: 1, 4: NoToken}}},
-		{"OverflowIsNeverChosen", fullCase{rows: []fullRow{one(params{RepetitionPenalty: 0.25}).with(map[int]float32{0: 3e38, 1: 1, 2: -3e38}).after([]int32{0}, nil)},
-			vocab: 3, ring: 1, want: map[int]uint32{0: 1}}},
-		{"HugeLogits", fullCase{rows: []fullRow{one(warm(params{TopK: 2, TopP: 0.5, MinP: 0.1})).with(map[int]float32{0: 3e38, 1: -3e38, 2: 3e38})}, vocab: 3, ring: 1}},
+		{"OverflowIsNeverChosen", fullCase{rows: []fullRow{
+			one(params{RepetitionPenalty: 0.25}).with(map[int]float32{0: 3e38, 1: 1, 2: -3e38}).after([]int32{0}, nil),
+		}, vocab: 3, ring: 1, want: map[int]uint32{0: 1}}},
+		{"HugeLogits", fullCase{rows: []fullRow{
+			one(warm(params{TopK: 2, TopP: 0.5, MinP: 0.1})).with(map[int]float32{0: 3e38, 1: -3e38, 2: 3e38}),
+		}, vocab: 3, ring: 1}},
 		{"ZerosAreEqual", fullCase{rows: []fullRow{
 			one(warm(params{TopK: 1})).with(map[int]float32{0: -1, 1: negativeZero, 2: 0}),
 			one(warm(params{TopK: 1})).with(map[int]float32{0: -1, 1: 0, 2: negativeZero}),
@@ -139,7 +152,8 @@ func TestSampleFull(t *testing.T) {
 			one(warm(params{TopK: 1, LogitBias: map[int32]float32{2999: 50, 0: 49}})),
 			one(params{}),
 		}, vocab: 3000, ring: 8, scale: 4, want: map[int]uint32{0: 2500, 1: 2999}}},
-		{"ManyBiases", fullCase{rows: []fullRow{one(warm(params{LogitBias: manyBiases})), one(params{LogitBias: manyBiases})}, vocab: 8000, ring: 8, scale: 4}},
+		{"ManyBiases", fullCase{rows: []fullRow{one(warm(params{LogitBias: manyBiases})), one(params{LogitBias: manyBiases})},
+			vocab: 8000, ring: 8, scale: 4}},
 		{"PenaltiesOnPrompt", fullCase{rows: []fullRow{
 			one(params{RepetitionPenalty: 2, PresencePenalty: 2, FrequencyPenalty: 2}).with(map[int]float32{10: 9, 11: 5}).after(repeated(10, 3), nil),
 		}, vocab: 41, ring: 8, scale: 1, want: map[int]uint32{0: 11}}},
@@ -250,7 +264,8 @@ func TestSampleFullCounts(t *testing.T) {
 		p.PresencePenalty = -2 // so that the id is drawn again
 		return one(p).with(map[int]float32{id: 50})
 	}
-	c := fullCase{rows: []fullRow{row(2, sample.Params{}), row(5, sample.Params{}), row(5, sample.Params{PenaltyVocab: 5})}, vocab: vocab, ring: 8, scale: 1}
+	c := fullCase{rows: []fullRow{row(2, sample.Params{}), row(5, sample.Params{}), row(5, sample.Params{PenaltyVocab: 5})},
+		vocab: vocab, ring: 8, scale: 1}
 	const prompt = CountPrompt
 	counts := [][]uint32{{9, 8, 32765 | prompt, 7, 6, 5, 4, 0}, {0, prompt, 0, prompt, 0x7fff, 0, 0x7fff, 0}, {0, 0, 0, 0, 0, 3, 0, 0}}
 	f.write(c)
@@ -277,6 +292,7 @@ type fullRig struct {
 	r       rig
 	c       SampleConfig
 	full    *SampleFull
+	simple  *Sample
 	a       SampleFullArgs
 	plain   SampleArgs
 	program *gpu.Program // SampleFull
@@ -292,7 +308,7 @@ func newFullRig(r rig, c SampleConfig) *fullRig {
 	r.must(err)
 	r.t.Cleanup(plain.Release)
 	step := TablesWord(c.Rows)
-	f := &fullRig{r: r, c: c, full: full, a: SampleFullArgs{
+	f := &fullRig{r: r, c: c, full: full, simple: plain, a: SampleFullArgs{
 		Step: r.empty("step", step), Params: r.empty("params", c.Rows*SampleParamsBytes/4), Logits: r.empty("logits", c.Rows*c.Vocab),
 		Allowed: r.empty("allowed", c.Rows*ceilDiv(c.Vocab, 32)), Counts: r.empty("counts", c.CountWords()), Bias: r.empty("bias", c.BiasWords()),
 		Keys: r.empty("keys", c.KeyWords()), List: r.empty("list", c.ListWords()), Edges: r.empty("edges", c.EdgeWords()),
@@ -391,8 +407,11 @@ func (f *fullRig) check(c fullCase) (compared, apart int) {
 	for range 2 {
 		logits, step = f.write(c)
 		f.r.must(f.r.dev.Submit(f.r.t.Context(), f.program))
-		first, got = got, slices.Concat(f.r.readWords(f.a.Step, stepWords), f.r.readWords(f.a.Tokens, tokenWords), f.r.readWords(f.a.Counts, f.c.CountWords()),
-			f.r.readWords(f.a.Edges, edgeWords), f.r.readWords(f.a.Candidates, f.c.CandidateWords()), f.r.readWords(f.a.Keys, f.c.KeyWords()))
+		first, got = got, slices.Concat(
+			f.r.readWords(f.a.Step, stepWords), f.r.readWords(f.a.Tokens, tokenWords),
+			f.r.readWords(f.a.Counts, f.c.CountWords()), f.r.readWords(f.a.Edges, edgeWords),
+			f.r.readWords(f.a.Candidates, f.c.CandidateWords()), f.r.readWords(f.a.Keys, f.c.KeyWords()),
+		)
 	}
 	equalBits(f.r.t, "second run", first, got)
 	cut := func(n int) []uint32 {
@@ -647,4 +666,46 @@ func nearEdge(values []float64, left []int, p sample.Params, ids ...int) bool {
 		}
 	}
 	return false
+}
+
+// BenchmarkSample reports the time of a draw, of which there is one a token, with the real vocabulary and logits that are distributed
+// like a model's: about normally, their deviation is 3.
+func BenchmarkSample(b *testing.B) {
+	const vocab = 201088
+	for _, rows := range []int{1, 8} {
+		for _, bb := range []struct {
+			name string
+			p    sample.Params
+		}{
+			{"plain", sample.Params{}},
+			{"penalties", sample.Params{FrequencyPenalty: 0.5}},
+			{"top_p", sample.Params{TopP: 0.9}},
+			{"top_k,top_p,min_p", sample.Params{TopK: 100, TopP: 0.9, MinP: 0.02}},
+			{"logprobs", sample.Params{}},
+		} {
+			b.Run(fmt.Sprintf("%s/rows=%d", bb.name, rows), func(b *testing.B) {
+				f := newLogprobsRig(newRig(b), SampleConfig{Rows: rows, Vocab: vocab, Ring: 64})
+				bb.p.Temperature = 1
+				row := one(bb.p)
+				row.logprobs = bb.name == "logprobs"
+				f.write(fullCase{rows: slices.Repeat([]fullRow{row}, rows), vocab: vocab, ring: 64})
+				logits := make([]float32, rows*vocab)
+				for stream := range numbers(12) {
+					for i := range logits {
+						logits[i] += float32(3 * (stream.at(i) - 0.5))
+					}
+				}
+				f.r.set(f.a.Logits, logits)
+				f.r.measure(b, 4*rows*vocab, []func(p *gpu.Program) error{func(p *gpu.Program) error {
+					switch bb.name {
+					case "plain":
+						return f.simple.Record(p, f.plain)
+					case "logprobs":
+						return f.recordLogprobs(p)
+					}
+					return f.full.Record(p, f.a)
+				}})
+			})
+		}
+	}
 }
