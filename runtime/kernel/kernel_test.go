@@ -72,6 +72,11 @@ func TestUnsupportedShapes(t *testing.T) {
 		{AttnConfig{Rows: 1, Heads: 2, KVHeads: 2, HeadDim: 264, Splits: 1, Window: 1}, "want HeadDim a multiple of 8, at most 256"},
 		{AttnConfig{Rows: 1, Heads: 2, KVHeads: 2, HeadDim: 8, Window: 1}, "want Splits from 1 to 1024"},
 		{samplePartialConfig{Rows: 1, Ring: 1}, "want Vocab"},
+		{sampleAdjustConfig{Rows: 1, Vocab: 1<<24 + 1, Ring: 1}, "sample_adjust: unsupported shape: want Vocab from 1 to 2^24"},
+		{sampleFilterConfig{Rows: 1, Vocab: 1<<24 + 1, Ring: 1}, "want Vocab from 1 to 2^24"},
+		{samplePartialFullConfig{Vocab: 1, Ring: 1}, "want Rows from 1 to 65535"},
+		{sampleFinalFullConfig{Rows: 1, Vocab: 1}, "want a Ring"},
+		{logprobsConfig{Rows: 1, Ring: 1}, "logprobs: unsupported shape: want Vocab"},
 	} {
 		if _, err := tt.c.shader(shaders.Variant{}); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: error %v, want one with %q", tt.c, err, tt.want)

@@ -41,10 +41,11 @@ func penalizeRepetition(logits []float32, seen map[int32]int, penalty float32) {
 	}
 }
 
-// penalizePresence subtracts presence once, and frequency for each of its occurrences, from the logit of every token in counts.
+// penalizePresence subtracts presence once, and frequency for each of its occurrences, from the logit of every token in counts. Product,
+// sum and difference round each for itself on every machine (the conversions forbid to fuse them), as they do on a device.
 func penalizePresence(logits []float32, counts map[int32]int, presence, frequency float32) {
 	for id, n := range counts {
-		logits[id] -= presence + float32(n)*frequency
+		logits[id] -= float32(presence + float32(float32(n)*frequency))
 	}
 }
 
@@ -213,8 +214,8 @@ func LogProbs(dst []LogProb, logits []float32, id int32, top int) (LogProb, []Lo
 		if !finite(x) {
 			continue
 		}
-		if x > largest-reach {
-			sum += float64(exp(x - largest))
+		if d := x - largest; d > -reach {
+			sum += float64(exp(d))
 		}
 		listed := len(dst) - start
 		if top == 0 || listed == top && x <= dst[len(dst)-1].LogProb {

@@ -204,6 +204,14 @@ func TestDrawIsGumbelMax(t *testing.T) {
 	})
 }
 
+// Logits that a difference of 40 doesn't change are as probable as equal ones: within their rounding, certain.
+func TestLogProbsOfHugeLogits(t *testing.T) {
+	own, list, err := LogProbs(nil, []float32{3e38, -3e38, 3e38}, 2, 3)
+	if want := []LogProb{{0, 0}, {2, 0}, {1, -inf}}; err != nil || own != want[1] || !slices.Equal(list, want) {
+		t.Errorf("%v, %v, %v, want %v", own, list, err, want)
+	}
+}
+
 func TestLogProbs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		logits := rows(t)

@@ -9,3 +9,6 @@ fn orderKey(v: f32) -> u32 {
 }
 
 fn isFinite(v: f32) -> bool { return (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u; }
+
+// The finite float that has a key; both zeros have one key, which is that of 0.
+fn orderValue(key: u32) -> f32 { return bitcast<f32>(select(~key, key & 0x7fffffffu, key >= 0x80000000u)); }
