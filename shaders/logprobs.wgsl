@@ -1,8 +1,9 @@
 // logprobs: log probabilities of a row's ids, of the model itself: the softmax of its logits before bias, penalties, mask and temperature. Of
 // the drawn token and of the TOP most likely ids, most likely first, the lower id on ties. It runs behind sample_final, or
-// sample_final_full, and before the pass that overwrites the logits. Rows that are unused or given, or without PARAM_LOGPROBS, are left alone.
+// sample_final_full, and before the pass that overwrites the logits. Rows that are unused, or without PARAM_LOGPROBS, are left alone; of a row
+// with a given token, which had no logits, what comes out means nothing.
 //
-//   logprobs  {id: u32, log probability: f32} [rows][RING][1 + TOP]: those of the token at position p are at p % RING; the token first,
+//   logprobs  {id: u32, log probability: f32} [RING][rows][1 + TOP]: those of draw d since the host wrote the step are at d % RING; the token first,
 //             whose log probability is -infinity if its logit isn't finite; unused places are {0xffffffff, -infinity}
 //   logits    f32 [rows][VOCAB]; those that aren't finite have no probability and are not listed
 //   list      scratch, u32 [rows][SLOTS][WG]
@@ -15,7 +16,7 @@
 // its ids at a time, in order, then the blocks, then lib/reduce.wgsl adds the lanes.
 //
 //const VOCAB  ids
-//const RING   tokens that a row keeps for the host
+//const RING   draws that are kept for the host
 //const TOP    ids that are listed, at most WG
 //const WG     workgroup size, power of two
 //use step sample_params order edge best reduce
@@ -24,7 +25,7 @@
 @group(0) @binding(1) var<storage, read> params: array<u32>;            // [rows][PARAM_WORDS]
 @group(0) @binding(2) var<storage, read> logits: array<f32>;            // [rows][VOCAB]
 @group(0) @binding(3) var<storage, read_write> list: array<u32>;        // [rows][SLOTS][WG]
-@group(0) @binding(4) var<storage, read_write> logprobs: array<vec2u>;  // [rows][RING][PAIRS]
+@group(0) @binding(4) var<storage, read_write> logprobs: array<vec2u>;  // [RING][rows][PAIRS]
 
 const SLOTS: u32 = ((VOCAB + WG) - 1u) / WG; // ids of a lane: lane, lane + WG, ...
 const PAIRS: u32 = TOP + 1u;
@@ -36,9 +37,9 @@ var<workgroup> bestOfLane: array<vec2u, WG>;
 var<workgroup> firsts: array<vec2u, TOP>; // the first of them
 
 @compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = workgroup.x;
-  if ((rowFlags(row) & (ROW_UNUSED | ROW_GIVEN)) != 0u || (paramFlags(row) & PARAM_LOGPROBS) == 0u) { return; }
+  if ((rowFlags(row) & ROW_UNUSED) != 0u || (paramFlags(row) & PARAM_LOGPROBS) == 0u) { return; }
 
   var best = vec2u(0u, 0xffffffffu);
   for (var id = lane; id < VOCAB; id += WG) { best = better(best, vec2u(keyOf(row, id), id)); }
@@ -76,7 +77,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   }
   let norm = top + log(reduceSum(lane, sum + block));
 
-  let out = ((row * RING) + (rowPosition(row) % RING)) * PAIRS;
+  let draw = (rowFlags(row) / ROW_DRAW) - 1u; // the sampling before has counted it
+  let out = (((draw % RING) * grid.x) + row) * PAIRS;
   if (lane == 0u) {
     let token = rowToken(row);
     var pair = vec2u(token, NONE.y);

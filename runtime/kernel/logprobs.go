@@ -29,7 +29,7 @@ type LogprobsArgs struct {
 	Params   *gpu.Buffer // SampleParams [Rows]
 	Logits   *gpu.Buffer // f32 [Rows][Vocab]
 	List     *gpu.Buffer // scratch of ListWords words
-	Logprobs *gpu.Buffer // out: LogprobsBytes [Rows][Ring], those of position p at p % Ring
+	Logprobs *gpu.Buffer // out: LogprobsBytes [Ring][Rows], those of draw d since the host wrote Step at d % Ring
 }
 
 // LogprobWords is the size of LogprobsArgs.Logprobs in words.

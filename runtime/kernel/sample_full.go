@@ -34,7 +34,7 @@ type SampleFullArgs struct {
 	List       *gpu.Buffer // scratch of ListWords words
 	Edges      *gpu.Buffer // scratch of EdgeWords words
 	Candidates *gpu.Buffer // scratch of CandidateWords words
-	Tokens     *gpu.Buffer // out: u32 [Rows][Ring], the token of position p at p % Ring; NoToken for an error
+	Tokens     *gpu.Buffer // out: u32 [Ring][Rows], as SampleArgs.Tokens
 }
 
 // CountPrompt is the bit of an id's count that says that it occurs in the prompt. The bits below count it in the reply, up to 32767.

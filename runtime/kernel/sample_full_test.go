@@ -429,12 +429,15 @@ func (f *fullRig) check(c fullCase) (compared, apart int) {
 	var counts []uint32
 	for i, row := range c.rows {
 		rowCounts := row.counts(vocab)
+		if row.flags&StepUnused == 0 {
+			step[8*i+4] = step[8*i+4]&^StepGiven + 1<<stepDrawShift
+		}
 		if row.flags&(StepGiven|StepUnused) != 0 {
 			counts = append(counts, rowCounts...)
 			continue
 		}
 		position := row.position + 1
-		at := i*f.c.Ring + position%f.c.Ring
+		at := i // of the first draw
 		token := gotTokens[at]
 		tokens[at] = token
 		step[8*i], step[8*i+1] = token, uint32(position)

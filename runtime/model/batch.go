@@ -23,8 +23,9 @@ type batch struct {
 	programs *programs
 	pages    *pages
 	steps    *steps
-	seats    []*state   // [rows]
-	allowed  [][]uint32 // [rows] the mask last uploaded
+	seats    []*state          // [rows]
+	samplers []*sample.Sampler // [rows] whose biases and counts the device has
+	allowed  [][]uint32        // [rows] the mask last uploaded
 }
 
 // maxRun is the number of tokens that are chosen between two readbacks: few enough that a stop or a cancellation wastes little.
@@ -33,46 +34,37 @@ const maxRun = 8
 // decodeRow is a row of a step.
 type decodeRow struct {
 	*engine.Row
-	seq   *state
-	given int32          // the first token; engine.Draw: the device draws it
-	own   []engine.Token // those that were drawn here, which is at most the given one
-	err   error          // why the row takes no part
+	seq *state
 }
 
 // run is a step whose draws are queued.
 type run struct {
-	rows  []decodeRow
-	width int           // rows of its program
-	draws int           // times that it runs
-	read  *gpu.Readback // of the drawn tokens, [draws][width]; nil if there are none
+	rows     []decodeRow
+	width    int           // rows of its program
+	draws    int           // times that it runs
+	sampling sampling      // the most that a row asks for
+	read     *gpu.Readback // of what was drawn, [draws][width]; nil if nothing is
 }
 
 // start queues the draws of a step's rows. If memory is short nothing is changed.
 func (b *batch) start(ctx context.Context, rows []decodeRow, draws int) (*run, error) {
 	r := &run{rows: rows, draws: draws}
-	if err := b.drawHere(ctx, r); err != nil {
-		return nil, err
-	}
-	var seqs []*state // that take part
-	longest := 0
+	seqs, longest := make([]*state, len(rows)), 0
 	for i := range rows {
-		if row := &rows[i]; row.err == nil {
-			n := row.seq.kv.Len()
-			if n+r.draws > b.context {
-				return nil, fmt.Errorf("model: %w: %d tokens held and %d more exceed its %d positions", engine.ErrContextFull, n, r.draws, b.context)
-			}
-			seqs, longest = append(seqs, row.seq), max(longest, n)
+		row := &rows[i]
+		n := row.seq.kv.Len()
+		if n+draws > b.context {
+			return nil, fmt.Errorf("model: %w: %d tokens held and %d more exceed its %d positions", engine.ErrContextFull, n, draws, b.context)
 		}
-	}
-	if len(seqs) == 0 {
-		return r, nil
+		seqs[i], longest = row.seq, max(longest, n)
+		r.sampling = max(r.sampling, samplingOf(row))
 	}
 	var err error
-	if r.draws, err = b.pages.reserveRun(seqs, r.draws); err != nil {
+	if r.draws, err = b.pages.reserveRun(seqs, draws); err != nil {
 		return nil, err
 	}
 	r.width = paddedRows(len(seqs))
-	p, err := b.programs.decodeProgram(r.width, longest+r.draws)
+	p, err := b.programs.decodeProgram(r.width, longest+r.draws, r.sampling)
 	if err != nil {
 		return nil, err
 	}
@@ -86,30 +78,15 @@ func (b *batch) start(ctx context.Context, rows []decodeRow, draws int) (*run, e
 	return r, nil
 }
 
-// drawHere samples the first token of the rows that ask for more than the device can do, with package sample; a step that has such a
-// row draws one token.
-func (b *batch) drawHere(ctx context.Context, r *run) error {
-	for i := range r.rows {
-		row := &r.rows[i]
-		if p := row.Sampler.Params(); p.TemperatureOnly() && row.Logprobs < 0 {
-			continue
-		}
-		r.draws = 1
-		if row.given != engine.Draw {
-			continue
-		}
-		logits := make([]float32, b.cfg.Vocab)
-		if err := b.readLogits(ctx, row.seq.seat, logits); err != nil {
-			return err
-		}
-		t, err := engine.Choose(logits, row.seq.kv.Len(), row.Row)
-		if err != nil {
-			row.err = err
-			continue
-		}
-		row.given, row.own = t.ID, []engine.Token{t}
+func samplingOf(row *decodeRow) sampling {
+	p := row.Sampler.Params()
+	switch {
+	case row.Logprobs >= 0:
+		return fullWithLogprobs
+	case !p.TemperatureOnly():
+		return fullSampling
 	}
-	return nil
+	return plainSampling
 }
 
 // queue submits the program for all draws, and the readback of what they draw.
@@ -120,67 +97,97 @@ func (b *batch) queue(ctx context.Context, r *run, p *gpu.Program) error {
 	if err := b.steps.rowsOf(&b.buf.decode, r); err != nil {
 		return err
 	}
+	if r.sampling != plainSampling {
+		if err := b.writeSampling(r); err != nil {
+			return err
+		}
+	}
 	for range r.draws {
 		if err := b.dev.Submit(ctx, p); err != nil {
 			return err
 		}
 	}
-	reads := func(row decodeRow) bool { return row.err == nil && (row.given == engine.Draw || r.draws > 1) }
-	if !slices.ContainsFunc(r.rows, reads) {
+	if r.draws == 1 && !slices.ContainsFunc(r.rows, func(row decodeRow) bool { return row.Given == engine.Draw }) {
 		return nil
 	}
+	from, bytes := r.readback(&b.buf.decode)
 	var err error
-	r.read, err = b.dev.StartRead(ctx, b.buf.decode.ring, 0, int64(r.draws*r.width)*4)
+	r.read, err = b.dev.StartRead(ctx, from, 0, bytes)
 	return err
 }
 
-// wait waits for the draws: [draws][width].
-func (r *run) wait(ctx context.Context) ([]int32, error) {
+// readback is what a run reads: tokens, or pairs of them and their log probabilities.
+func (r *run) readback(s *decodeScratch) (from *gpu.Buffer, bytes int64) {
+	n := int64(r.draws * r.width)
+	if r.sampling == fullWithLogprobs {
+		return s.logprobs, n * kernel.LogprobsBytes
+	}
+	return s.ring, n * 4
+}
+
+// drawn are the results of a run, [draws][width]: tokens, perhaps with their log probabilities.
+type drawn struct {
+	raw   []byte
+	bytes int // of each
+	width int
+}
+
+// wait waits for the draws.
+func (r *run) wait(ctx context.Context) (d drawn, err error) {
 	if r.read == nil {
-		return nil, nil
+		return d, nil
 	}
-	raw := make([]byte, r.draws*r.width*4)
-	if err := r.read.Finish(ctx, raw); err != nil {
-		return nil, err
+	d = drawn{bytes: 4, width: r.width}
+	if r.sampling == fullWithLogprobs {
+		d.bytes = kernel.LogprobsBytes
 	}
-	ids := make([]int32, r.draws*r.width)
-	for i := range ids {
-		ids[i] = int32(binary.LittleEndian.Uint32(raw[4*i:]))
+	d.raw = make([]byte, r.draws*r.width*d.bytes)
+	return d, r.read.Finish(ctx, d.raw)
+}
+
+// token is what a seat drew; with top log probabilities, or with none if top is negative.
+func (d drawn) token(draw, seat, top int) engine.Token {
+	raw := d.raw[(draw*d.width+seat)*d.bytes:][:d.bytes]
+	pair := func(i int) sample.LogProb {
+		return sample.LogProb{ID: int32(binary.LittleEndian.Uint32(raw[8*i:])), LogProb: math.Float32frombits(binary.LittleEndian.Uint32(raw[8*i+4:]))}
 	}
-	return ids, nil
+	if d.bytes == 4 || top < 0 {
+		return engine.Token{ID: int32(binary.LittleEndian.Uint32(raw))}
+	}
+	own := pair(0)
+	t := engine.Token{ID: own.ID, LogProb: own.LogProb}
+	for i := range top {
+		if p := pair(1 + i); uint32(p.ID) != kernel.NoToken {
+			t.Top = append(t.Top, p)
+		}
+	}
+	return t
 }
 
 // take appends to each sequence what its row has got, and returns what was drawn.
-func (b *batch) take(r *run, ids []int32) []engine.Drawn {
+func (b *batch) take(r *run, d drawn) []engine.Drawn {
 	out := make([]engine.Drawn, len(r.rows))
 	for i := range r.rows {
-		row, d := &r.rows[i], &out[i]
-		if d.Err = row.err; d.Err != nil {
+		row, to := &r.rows[i], &out[i]
+		if to.Err = row.seq.usable(); to.Err != nil {
 			continue
 		}
-		if d.Err = row.seq.usable(); d.Err != nil {
-			continue
-		}
-		d.Tokens = row.own
 		first := 0
-		if row.given != engine.Draw {
-			row.seq.append(row.given)
+		if row.Given != engine.Draw {
+			row.seq.append(row.Given)
 			first = 1
-		}
-		for _, t := range row.own {
-			row.Sampler.Accept(t.ID)
 		}
 		seat := row.seq.seat
 		for at := first; at < r.draws; at++ {
-			id := ids[at*r.width+seat]
-			if uint32(id) == kernel.NoToken {
-				d.Err = noToken(row)
+			t := d.token(at, seat, row.Logprobs)
+			if uint32(t.ID) == kernel.NoToken {
+				to.Err = noToken(row)
 				b.forget(row.seq)
 				break
 			}
-			row.seq.append(id)
-			row.Sampler.Accept(id)
-			d.Tokens = append(d.Tokens, engine.Token{ID: id})
+			row.seq.append(t.ID)
+			row.Sampler.Accept(t.ID)
+			to.Tokens = append(to.Tokens, t)
 		}
 	}
 	return out
@@ -200,11 +207,11 @@ func (b *batch) given(ctx context.Context, seq *state, token int32) error {
 	if err != nil {
 		return err
 	}
-	r, err := b.start(ctx, []decodeRow{{Row: &engine.Row{Sampler: sampler, Logprobs: -1}, seq: seq, given: token}}, 1)
+	r, err := b.start(ctx, []decodeRow{{Row: &engine.Row{Given: token, Sampler: sampler, Logprobs: -1}, seq: seq}}, 1)
 	if err != nil {
 		return err
 	}
-	return b.take(r, nil)[0].Err
+	return b.take(r, drawn{})[0].Err
 }
 
 // head computes the logits of a row of the prefill's residual stream, in seat 0, which nobody has then.
@@ -233,7 +240,7 @@ func (b *batch) sit(seq *state, seat int) {
 // forget takes the seat, and so the logits, from seq.
 func (b *batch) forget(seq *state) {
 	if seq.ready() {
-		b.seats[seq.seat], seq.seat = nil, noSeat
+		b.seats[seq.seat], b.samplers[seq.seat], seq.seat = nil, nil, noSeat
 	}
 }
 
@@ -283,7 +290,7 @@ func (b *batch) writeAllowed(rows []decodeRow) error {
 	words := b.maskWords()
 	for i := range rows {
 		row := &rows[i]
-		if row.err != nil || row.Allowed == nil || slices.Equal(row.Allowed, b.allowed[row.seq.seat]) {
+		if row.Allowed == nil || slices.Equal(row.Allowed, b.allowed[row.seq.seat]) {
 			continue
 		}
 		raw := make([]byte, 0, words*4)
@@ -298,6 +305,61 @@ func (b *batch) writeAllowed(rows []decodeRow) error {
 	}
 	return nil
 }
+
+// writeSampling tells the device what the rows ask of their sampling, and the biases and counts of those that are new to their seats.
+func (b *batch) writeSampling(r *run) error {
+	params := make([]kernel.SampleParams, r.width)
+	for i := range r.rows {
+		row := &r.rows[i]
+		p, seat := row.Sampler.Params(), row.seq.seat
+		to := kernel.SampleParams{
+			TopK: uint32(min(p.TopK, b.cfg.Vocab)), TopP: p.TopP, MinP: p.MinP, RepetitionPenalty: p.RepetitionPenalty,
+			PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty, PenaltyVocab: uint32(p.PenaltyVocab),
+			Biases: uint32(len(p.LogitBias)), Logprobs: row.Logprobs >= 0,
+		}
+		params[seat] = to
+		if b.samplers[seat] == row.Sampler {
+			continue
+		}
+		if err := b.seatSampler(row.Sampler, seat, to.Counted()); err != nil {
+			return err
+		}
+		b.samplers[seat] = row.Sampler
+	}
+	var raw []byte
+	for _, p := range params {
+		raw = p.Append(raw)
+	}
+	return b.dev.Write(b.buf.decode.params, 0, raw)
+}
+
+// seatSampler uploads the biases of a sampler, and its counts if it has penalties.
+func (b *batch) seatSampler(s *sample.Sampler, seat int, counted bool) error {
+	var raw []byte
+	for id, bias := range s.Params().LogitBias {
+		raw = binary.LittleEndian.AppendUint32(raw, uint32(id))
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(bias))
+	}
+	if err := b.dev.Write(b.buf.decode.biases, int64(seat*kernel.MaxBiases)*8, raw); err != nil || !counted {
+		return err
+	}
+	one := b.sampling(1).CountWords()
+	counts := make([]byte, 4*one)
+	s.Counts(func(id int32, repeated bool, inReply int) {
+		n := uint16(min(inReply, kernel.CountPrompt-1))
+		if repeated {
+			n |= kernel.CountPrompt
+		}
+		binary.LittleEndian.PutUint16(counts[2*id:], n)
+	})
+	return b.dev.Write(b.buf.decode.counts, int64(seat*len(counts)), counts)
+}
+
+// The host and the device have room for as many.
+var (
+	_ [sample.MaxBiases - kernel.MaxBiases]struct{}
+	_ [kernel.MaxBiases - sample.MaxBiases]struct{}
+)
 
 // readLogits reads the logits of a seat: [Vocab].
 func (b *batch) readLogits(ctx context.Context, seat int, dst []float32) error {

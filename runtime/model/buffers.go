@@ -5,6 +5,7 @@ import (
 
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
+	"gossamer/runtime/kernel"
 )
 
 // buffers are all that a model holds in the device's memory, but for the parameters of dispatches, which are a few bytes each.
@@ -97,6 +98,13 @@ type decodeScratch struct {
 	allowed    *gpu.Buffer // bit sets [R][(Vocab+31)/32]
 	candidates *gpu.Buffer // scratch of sampling
 	ring       *gpu.Buffer // u32 [maxRun][R]: the chosen tokens, for the host
+	params     *gpu.Buffer // kernel.SampleParams [R], of rows with full sampling, as all that follow
+	counts     *gpu.Buffer // u16 [R][Vocab, made even]: occurrences, for penalties
+	biases     *gpu.Buffer // {id u32, bias f32} [R][kernel.MaxBiases]
+	keys       *gpu.Buffer // scratch of sampling, as the next two
+	list       *gpu.Buffer
+	edges      *gpu.Buffer
+	logprobs   *gpu.Buffer // {id u32, log probability f32} [maxRun][R][1 + kernel.TopLogprobs], for the host
 	spare      *gpu.Buffer // f32 [Vocab]: logits on their way to another row; nil with one row
 }
 
@@ -261,6 +269,14 @@ func (d *declarer) scratch(b *buffers) {
 	add(&s.allowed, "allowed ids", r*int64(d.maskWords())*4)
 	add(&s.candidates, "sampling candidates", int64(d.sampling(d.rows).CandidateWords())*4)
 	add(&s.ring, "chosen tokens", maxRun*r*4)
+	shape := d.sampling(d.rows)
+	add(&s.params, "sampling parameters", r*kernel.SampleParamsBytes)
+	add(&s.counts, "counts of tokens", int64(shape.CountWords())*4)
+	add(&s.biases, "logit biases", int64(shape.BiasWords())*4)
+	add(&s.keys, "sampling keys", int64(shape.KeyWords())*4)
+	add(&s.list, "sampling list", int64(shape.ListWords())*4)
+	add(&s.edges, "sampling edges", int64(shape.EdgeWords())*4)
+	add(&s.logprobs, "log probabilities", int64(shape.LogprobWords())*4)
 	if d.rows > 1 {
 		add(&s.spare, "logits on the way", int64(c.Vocab)*4)
 	}

@@ -14,7 +14,7 @@ func (m *Model) DecodeCost(position int) (Cost, error) {
 	if m.closed {
 		return Cost{}, errClosed
 	}
-	p, err := m.programs.decodeProgram(1, position+1)
+	p, err := m.programs.decodeProgram(1, position+1, plainSampling)
 	if err != nil {
 		return Cost{}, err
 	}

@@ -5,11 +5,20 @@ import (
 	"gossamer/runtime/kernel"
 )
 
+// sampling is what a decode program does to choose tokens. Each kind can do all that the one before does.
+type sampling int
+
+const (
+	plainSampling    sampling = iota // temperature and mask
+	fullSampling                     // bias, penalties, top_k, top_p, min_p
+	fullWithLogprobs                 // and log probabilities
+)
+
 // decodeProgram returns the program that samples a token for each of n texts and computes the logits behind it, for texts of at most
 // the given number of positions.
-func (p *programs) decodeProgram(n, positions int) (*gpu.Program, error) {
+func (p *programs) decodeProgram(n, positions int, sampling sampling) (*gpu.Program, error) {
 	rows, splits := paddedRows(n), splitsFor(positions)
-	return p.program(programKey{rows: rows, splits: splits}, func(prog *gpu.Program) error {
+	return p.program(programKey{rows: rows, splits: splits, sampling: sampling}, func(prog *gpu.Program) error {
 		k, err := p.decodeKernels(rows)
 		if err != nil {
 			return err
@@ -20,10 +29,17 @@ func (p *programs) decodeProgram(n, positions int) (*gpu.Program, error) {
 		if splits > 1 {
 			r.do(build(p, &r.reduce[fullLayer], kernel.NewAttnReduce, p.attention(rows, splits, false)))
 		}
+		if sampling != plainSampling {
+			r.do(p.needFull(rows, k))
+		}
 		if r.err != nil {
 			return r.err
 		}
-		r.sample()
+		if sampling == plainSampling {
+			r.sample()
+		} else {
+			r.sampleFull(sampling == fullWithLogprobs)
+		}
 		r.embed()
 		for n := range p.buf.layers {
 			r.l = &p.buf.layers[n]
@@ -86,6 +102,18 @@ func (r *decodeRecorder) mlp() {
 func (r *decodeRecorder) sample() {
 	s := r.s
 	r.do(r.k.sample.Record(r.p, kernel.SampleArgs{Step: s.step, Logits: s.logits, Allowed: s.allowed, Candidates: s.candidates, Tokens: s.ring}))
+}
+
+// sampleFull: the same with all that a request can ask for, then the log probabilities, if wanted.
+func (r *decodeRecorder) sampleFull(logprobs bool) {
+	s := r.s
+	r.do(r.k.sampleFull.Record(r.p, kernel.SampleFullArgs{
+		Step: s.step, Params: s.params, Logits: s.logits, Allowed: s.allowed, Counts: s.counts, Bias: s.biases,
+		Keys: s.keys, List: s.list, Edges: s.edges, Candidates: s.candidates, Tokens: s.ring,
+	}))
+	if logprobs {
+		r.do(r.k.logprobs.Record(r.p, kernel.LogprobsArgs{Step: s.step, Params: s.params, Logits: s.logits, List: s.list, Logprobs: s.logprobs}))
+	}
 }
 
 // embed: x = the rows' embeddings.

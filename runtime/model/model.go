@@ -18,6 +18,7 @@ import (
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/kernel"
 	"gossamer/runtime/kv"
+	"gossamer/runtime/sample"
 )
 
 // Model is a gpt-oss model on a device.
@@ -79,7 +80,7 @@ func newModel(dev *gpu.Device, plan Plan) (*Model, error) {
 		return nil, err
 	}
 	m.batch = &batch{
-		sizes: s, dev: dev, buf: b, programs: m.programs, pages: m.pages, steps: m.steps, seats: make([]*state, s.rows), allowed: make([][]uint32, s.rows),
+		sizes: s, dev: dev, buf: b, programs: m.programs, pages: m.pages, steps: m.steps, seats: make([]*state, s.rows), samplers: make([]*sample.Sampler, s.rows), allowed: make([][]uint32, s.rows),
 	}
 	return m, nil
 }
@@ -94,7 +95,7 @@ func (m *Model) load(ctx context.Context, ck *checkpoint.Checkpoint, o Options) 
 		return err
 	}
 	// Warm up: the programs that every reply needs are recorded and compiled by the driver before the first token is asked for.
-	if _, err := m.programs.decodeProgram(1, 0); err != nil {
+	if _, err := m.programs.decodeProgram(1, 0, plainSampling); err != nil {
 		return err
 	}
 	return m.dev.Wait(ctx)
@@ -185,7 +186,7 @@ func (m *Model) rowsOf(s *engine.Step) ([]decodeRow, error) {
 	for i := range s.Rows {
 		r := &s.Rows[i]
 		seq := r.Seq.(*Sequence)
-		rows[i] = decodeRow{Row: r, seq: seq.state, given: r.Given}
+		rows[i] = decodeRow{Row: r, seq: seq.state}
 		switch err := seq.usable(); {
 		case seq.m != m:
 			return nil, fmt.Errorf("model: the sequence of row %d belongs to another model", i)
@@ -220,14 +221,14 @@ func (p *pending) Wait(ctx context.Context) (*engine.Outcome, error) {
 		}
 		return &engine.Outcome{Prefill: p.prefill}, nil
 	}
-	ids, err := p.run.wait(ctx)
+	d, err := p.run.wait(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err != nil {
 		m.batch.forgetAll(p.run)
 		return nil, err
 	}
-	return &engine.Outcome{Rows: m.batch.take(p.run, ids), Prefill: p.prefill}, nil
+	return &engine.Outcome{Rows: m.batch.take(p.run, d), Prefill: p.prefill}, nil
 }
 
 // Footprint is what the model takes of the device's memory, but for a few bytes that each recorded dispatch has as parameters.

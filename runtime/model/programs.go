@@ -23,10 +23,11 @@ type programs struct {
 
 // programKey names a recorded program.
 type programKey struct {
-	prefill bool
-	head    bool // only the unembedding
-	rows    int  // of the chunk, or of the batch
-	splits  int  // of the attention of full layers in decode; 0 in prefill
+	prefill  bool
+	head     bool     // only the unembedding
+	rows     int      // of the chunk, or of the batch
+	splits   int      // of the attention of full layers in decode; 0 in prefill
+	sampling sampling // in decode
 }
 
 func (k programKey) String() string {
@@ -36,7 +37,7 @@ func (k programKey) String() string {
 	case k.head:
 		return "unembedding"
 	}
-	return fmt.Sprintf("decode of %d rows, %d splits", k.rows, k.splits)
+	return fmt.Sprintf("decode of %d rows, %d splits, sampling %d", k.rows, k.splits, k.sampling)
 }
 
 // prefillKernels are the kernels that don't depend on the row class.
@@ -63,6 +64,8 @@ type classKernels struct {
 // decodeKernels are the decode kernels for a number of rows.
 type decodeKernels struct {
 	sample      *kernel.Sample
+	sampleFull  *kernel.SampleFull // once a row needs it, as the next one
+	logprobs    *kernel.Logprobs
 	qkv         [kinds]*kernel.QKVDecode
 	attnSliding *kernel.AttnDecode
 	out         *kernel.OutDecode
@@ -198,6 +201,17 @@ func (p *programs) decodeKernels(rows int) (*decodeKernels, error) {
 	}
 	p.decode[rows] = k
 	return k, nil
+}
+
+// needFull compiles what rows need that ask for more than a temperature.
+func (p *programs) needFull(rows int, k *decodeKernels) error {
+	if k.logprobs != nil {
+		return nil
+	}
+	if err := build(p, &k.sampleFull, kernel.NewSampleFull, p.sampling(rows)); err != nil {
+		return err
+	}
+	return build(p, &k.logprobs, kernel.NewLogprobs, p.sampling(rows))
 }
 
 // writeRope uploads the rotary table in pieces.

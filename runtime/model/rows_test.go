@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"gossamer/runtime/engine"
+	"gossamer/runtime/kernel"
 	"math"
 	"slices"
 	"testing"
@@ -141,10 +142,13 @@ func TestRowsDecodeAsIfAlone(t *testing.T) {
 	})
 }
 
-// TestRowsThatThisProgramSamples: what the device can't do is drawn here, beside rows that it does, with logprobs of the model's own.
-func TestRowsThatThisProgramSamples(t *testing.T) {
+// TestRowsWithFullSampling: rows with filters, penalties, biases and log probabilities beside plain ones draw what package sample draws, in
+// steps of several draws, and no row of logits is read.
+func TestRowsWithFullSampling(t *testing.T) {
 	m := loadSmall(t, Options{Context: 256, Chunk: 64, Rows: 2})
-	params := []sample.Params{{Temperature: 1, Seed: 3, TopP: 0.9, PresencePenalty: 1}, {}}
+	params := []sample.Params{
+		{Temperature: 1, Seed: 3, TopP: 0.9, PresencePenalty: 1, RepetitionPenalty: 1.1, LogitBias: map[int32]float32{5: 2, 299: 1}}, {},
+	}
 	prompts := [][]int32{text(m, 20, 1), text(m, 30, 2)}
 	e := make([]*Sequence, 2)
 	samplers := make([]*sample.Sampler, 2)
@@ -157,7 +161,8 @@ func TestRowsThatThisProgramSamples(t *testing.T) {
 		{Seq: e[0], Given: prompts[0][19], Sampler: samplers[0], Logprobs: 3}, {Seq: e[1], Given: prompts[1][29], Sampler: samplers[1], Logprobs: -1},
 	}}
 	var got [2][]engine.Token
-	for range 12 {
+	before := m.dev.Stats()
+	for range 3 {
 		p, err := m.Step(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
@@ -171,9 +176,12 @@ func TestRowsThatThisProgramSamples(t *testing.T) {
 			s.Rows[i].Given = engine.Draw
 		}
 	}
+	if read := m.dev.Stats().BytesRead - before.BytesRead; read != 3*4*2*kernel.LogprobsBytes {
+		t.Errorf("%d bytes read in 12 draws of 2 rows, want %d each", read, kernel.LogprobsBytes)
+	}
 	for i := range got {
 		if len(got[i]) != 11 {
-			t.Fatalf("row %d has %d tokens of 12 steps, want one each but for the first, which was given", i, len(got[i]))
+			t.Fatalf("row %d has %d tokens of 12 draws, want all but the first, which was given", i, len(got[i]))
 		}
 		want, _ := sample.New(params[i], m.cfg.Vocab, prompts[i])
 		tokens := slices.Clone(prompts[i])

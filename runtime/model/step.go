@@ -41,16 +41,13 @@ func (w *steps) rowsOf(s *decodeScratch, r *run) error {
 	}
 	for i := range r.rows {
 		row := &r.rows[i]
-		if row.err != nil {
-			continue
-		}
 		p, seat, n := row.Sampler.Params(), row.seq.seat, row.seq.kv.Len()
 		to := kernel.StepRow{FullTable: uint32(2*seat) * entries, SlidingTable: uint32(2*seat+1) * entries, Seed: p.Seed}
 		if !p.Greedy() {
 			to.Temperature = p.Temperature
 		}
-		if row.given != engine.Draw {
-			to.Token, to.Position, to.Flags = uint32(row.given), uint32(n), kernel.StepGiven
+		if row.Given != engine.Draw {
+			to.Token, to.Position, to.Flags = uint32(row.Given), uint32(n), kernel.StepGiven
 		} else {
 			to.Token, to.Position = uint32(row.seq.tokens[n-1]), uint32(n-1)
 		}

@@ -28,12 +28,15 @@ type Params struct {
 	FrequencyPenalty float32
 	// PenaltyVocab exempts ids at and above it from the three penalties: markers must be free to repeat. 0 exempts none.
 	PenaltyVocab int32
-	// LogitBias is added to the logits of single tokens, -100 to 100.
+	// LogitBias is added to the logits of single tokens, -100 to 100; of at most MaxBiases.
 	LogitBias map[int32]float32
 
 	// Seed selects the noise. The same logits, parameters and seed give the same tokens. 0 is a seed like any other.
 	Seed uint64
 }
+
+// MaxBiases is the largest number of tokens in Params.LogitBias: what a device has room for.
+const MaxBiases = 1024
 
 // minTemperature is the smallest temperature at which noise is added. Below it the noise could not lift a token over one whose
 // logit is 0.003 larger.
@@ -65,6 +68,9 @@ func (p *Params) Validate(vocab int) error {
 	}
 	if p.PenaltyVocab < 0 {
 		return fmt.Errorf("sample: PenaltyVocab is %d, want 0 or more", p.PenaltyVocab)
+	}
+	if len(p.LogitBias) > MaxBiases {
+		return fmt.Errorf("sample: LogitBias has %d tokens, want at most %d", len(p.LogitBias), MaxBiases)
 	}
 	for id, bias := range p.LogitBias {
 		if id < 0 || int(id) >= vocab {

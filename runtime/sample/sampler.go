@@ -81,6 +81,19 @@ func (s *Sampler) Accept(id int32) {
 	s.count(s.replied, id)
 }
 
+// Counts calls visit for every token that a penalty looks for, with whether the repetition penalty holds for it and how often it occurs in the
+// reply, as far as the other two want to know.
+func (s *Sampler) Counts(visit func(id int32, repeated bool, inReply int)) {
+	for id := range s.seen {
+		visit(id, true, s.replied[id])
+	}
+	for id, n := range s.replied {
+		if s.seen[id] == 0 {
+			visit(id, false, n)
+		}
+	}
+}
+
 func (s *Sampler) count(m map[int32]int, id int32) {
 	if m != nil && id < s.params.PenaltyVocab && int(id) < s.vocab {
 		m[id]++

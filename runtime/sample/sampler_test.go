@@ -2,6 +2,7 @@ package sample
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"PenaltyVocab", Params{PenaltyVocab: -1}},
 		{"LogitBias", Params{LogitBias: map[int32]float32{100: 1}}},
 		{"LogitBias", Params{LogitBias: map[int32]float32{-1: 1}}},
+		{"LogitBias", Params{LogitBias: tooManyBiases()}},
 		{"LogitBias[7]", Params{LogitBias: map[int32]float32{7: 101}}},
 	} {
 		if err := tt.params.Validate(100); err == nil || !strings.HasPrefix(err.Error(), "sample: "+tt.field+" ") {
@@ -36,6 +38,43 @@ func TestValidateNamesTheField(t *testing.T) {
 	for _, p := range []Params{{}, Recommended(), {Temperature: 2, TopP: 1, MinP: 1, TopK: 1, RepetitionPenalty: 1.1, PresencePenalty: -2}} {
 		if err := p.Validate(100); err != nil {
 			t.Errorf("Validate(%+v) = %v", p, err)
+		}
+	}
+}
+
+func tooManyBiases() map[int32]float32 {
+	m := map[int32]float32{}
+	for id := range int32(MaxBiases + 1) {
+		m[id] = 1
+	}
+	return m
+}
+
+func TestCounts(t *testing.T) {
+	type count struct {
+		repeated bool
+		inReply  int
+	}
+	for _, tt := range []struct {
+		params Params
+		want   map[int32]count
+	}{
+		{Params{Temperature: 1}, map[int32]count{}},
+		{Params{RepetitionPenalty: 2}, map[int32]count{1: {true, 0}, 2: {true, 0}, 3: {true, 0}}},
+		{Params{PresencePenalty: 1, PenaltyVocab: 3}, map[int32]count{2: {false, 2}}},
+		{Params{RepetitionPenalty: 2, FrequencyPenalty: 1}, map[int32]count{1: {true, 0}, 2: {true, 2}, 3: {true, 1}}},
+	} {
+		s, err := New(tt.params, 5, []int32{1, 1, 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []int32{2, 3, 2} {
+			s.Accept(id)
+		}
+		got := map[int32]count{}
+		s.Counts(func(id int32, repeated bool, inReply int) { got[id] = count{repeated, inReply} })
+		if !maps.Equal(got, tt.want) {
+			t.Errorf("%+v: %v, want %v", tt.params, got, tt.want)
 		}
 	}
 }

@@ -48,7 +48,7 @@ const sequences = 4;
 const checkpoints = 16;
 const prefillClasses = [16, 32, 128, 512, 2048];
 const splitClasses = [{ upTo: 256, splits: 1 }, { upTo: 2048, splits: 16 }, { upTo: 16384, splits: 32 }, { upTo: Infinity, splits: 64 }];
-const maxRun = 8;
+const maxRun = 8, maxBiases = 1024, topLogprobs = 20, listLanes = 128;
 const sampleTile = 1024;
 const vectorAlign = 8;
 const stepRowBytes = 32;
@@ -112,8 +112,13 @@ function scratchBytes(c: Config, context: number, chunk: number, pageBytes: numb
   const row = 4 * (2 * h + 3 * q + 2 * kvDim(c) + experts + topK * (2 + c.intermediate_size + h));
   const prefill = 16 + stepRowBytes * chunk + tables + chunk * row + lists;
   const words = 2 * h + 2 * q + experts + topK * (2 + c.intermediate_size) + c.vocab_size + Math.ceil(c.vocab_size / 32) +
-    2 * Math.ceil(c.vocab_size / sampleTile) + maxRun + partialWords(c, context);
+    2 * Math.ceil(c.vocab_size / sampleTile) + maxRun + samplingWords(c.vocab_size) + partialWords(c, context);
   return shared + prefill + stepRowBytes + tables + 4 * words;
+}
+
+/** What sampling keeps beside the logits (kernel.SampleFull, kernel.Logprobs): parameters, counts, biases, keys, a list, edges, log probabilities. */
+function samplingWords(vocab: number): number {
+  return 16 + Math.ceil(vocab / 2) + 2 * maxBiases + vocab + Math.ceil(vocab / listLanes) * listLanes + 2 + maxRun * 2 * (1 + topLogprobs);
 }
 
 /** Lists of the assignments of a chunk's rows by expert (kernel.ExpertLists), whose tiles grow with the rows that an expert gets. */
