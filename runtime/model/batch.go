@@ -315,7 +315,7 @@ func (b *batch) writeSampling(r *run) error {
 		to := kernel.SampleParams{
 			TopK: uint32(min(p.TopK, b.cfg.Vocab)), TopP: p.TopP, MinP: p.MinP, RepetitionPenalty: p.RepetitionPenalty,
 			PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty, PenaltyVocab: uint32(p.PenaltyVocab),
-			Biases: uint32(len(p.LogitBias)), Logprobs: row.Logprobs >= 0,
+			Biases: uint32(len(p.LogitBias)), Logprobs: r.sampling == fullWithLogprobs, // tokens are read from there
 		}
 		params[seat] = to
 		if b.samplers[seat] == row.Sampler {

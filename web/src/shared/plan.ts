@@ -48,7 +48,7 @@ const sequences = 4;
 const checkpoints = 16;
 const prefillClasses = [16, 32, 128, 512, 2048];
 const splitClasses = [{ upTo: 256, splits: 1 }, { upTo: 2048, splits: 16 }, { upTo: 16384, splits: 32 }, { upTo: Infinity, splits: 64 }];
-const maxRun = 8, maxBiases = 1024, topLogprobs = 20, listLanes = 128;
+const maxRun = 8, maxBiases = 1024, topLogprobs = 20, listLanes = 256;
 const sampleTile = 1024;
 const vectorAlign = 8;
 const stepRowBytes = 32;
