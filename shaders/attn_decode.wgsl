@@ -8,8 +8,9 @@
 //   source   openai/gpt-oss torch/model.py sdpa
 //   host     runtime/kernel/attn_decode.go
 //
-// Visible are the positions up to the row's own, in a sliding layer the last WINDOW of them. They are divided evenly among the
-// splits, in multiples of 32. A workgroup takes STEPS * STREAMS positions at a time: stream s of STREAMS takes every STREAMS-th
+// Visible are the positions up to the row's own, in a sliding layer the last WINDOW of them. They are divided evenly, in multiples of 32,
+// among as many splits as a text of that length has, whatever others are in the batch: FEW_SPLITS up to FEW_POSITIONS, twice as many up to 8
+// times as many positions, and so on. The other splits stay empty. A workgroup takes STEPS * STREAMS positions at a time: stream s of STREAMS takes every STREAMS-th
 // position, and its PARTS lanes each hold 8 elements of the head. Each stream keeps an online softmax of its own (m, l and, spread
 // over its lanes, the weighted sum of values); at the end the streams are joined. Keys and values are read once for GROUP heads,
 // and those of the next positions are requested before the present ones are used.
@@ -19,7 +20,9 @@
 //const HEAD_DIM  multiple of 8
 //const GROUP     query heads of a workgroup, at most HEAD_DIM/8
 //const PASSES    workgroups that share the query heads of a KV head
-//const SPLITS    parts of the visible positions
+//const SPLITS    parts of the visible positions that there is room for
+//const FEW_SPLITS  parts of a text of FEW_POSITIONS
+//const FEW_POSITIONS  see above
 //const SINKS     element of vectors where the sinks begin, multiple of 8
 //const WINDOW    positions that a sliding layer sees
 //const STREAMS   streams of positions
@@ -72,7 +75,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
   let visibleEnd = rowPosition(row) + 1u;
   var visibleBegin = 0u;
   if (SLIDING == 1u && visibleEnd > WINDOW) { visibleBegin = visibleEnd - WINDOW; }
-  let share = ((((visibleEnd - visibleBegin) + (32u * SPLITS)) - 1u) / (32u * SPLITS)) * 32u;
+  var splits = min(FEW_SPLITS, SPLITS);
+  for (var upTo = FEW_POSITIONS; visibleEnd > upTo && splits < SPLITS; upTo *= 8u) { splits = min(2u * splits, SPLITS); }
+  let share = ((((visibleEnd - visibleBegin) + (32u * splits)) - 1u) / (32u * splits)) * 32u;
   let begin = min(visibleBegin + (workgroup.y * share), visibleEnd);
   let end = min(begin + share, visibleEnd);
 

@@ -13,12 +13,29 @@ type AttnConfig struct {
 	Heads   int // query heads
 	KVHeads int // divides Heads
 	HeadDim int // multiple of 8, at most 256
-	Splits  int // parts of the visible positions, each a workgroup; AttnReduce joins them if there are more than 1
+	Splits  int // parts of the visible positions, each a workgroup, see AttnSplits; AttnReduce joins them if there are more than 1
 	Sliding bool
 	Window  int  // positions that a sliding layer sees
 	Sinks   int  // element of the layer's vectors where the sinks begin, multiple of 8
 	Tables  int  // word of the step buffer where the page tables begin
 	KVF16   bool // keys and values are f16
+}
+
+// Parts into which the attention of a text of a length is divided, so that a large device has about two workgroups for each of its
+// processors, and the parts of a long text are long: fewSplits up to fewPositions, twice as many up to 8 times as many positions, and so
+// on, as far as AttnConfig.Splits goes. How a row is divided depends on its own length alone.
+const (
+	fewSplits    = 16
+	fewPositions = 2048
+)
+
+// AttnSplits is the number of parts of a text of so many positions.
+func AttnSplits(positions int) int {
+	splits := fewSplits
+	for upTo := fewPositions; positions > upTo; upTo *= 8 {
+		splits *= 2
+	}
+	return splits
 }
 
 // AttnDecode is the attention of one position per row to those before it and itself.
@@ -74,6 +91,7 @@ func (c AttnConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	streams := min(attnLanes/parts, 32)
 	return shaders.Build("attn_decode", v, map[string]int{
 		"HEADS": c.Heads, "KV_HEADS": c.KVHeads, "HEAD_DIM": c.HeadDim, "GROUP": group, "PASSES": passes, "SPLITS": c.Splits,
+		"FEW_SPLITS": fewSplits, "FEW_POSITIONS": fewPositions,
 		"SINKS": c.Sinks, "SLIDING": boolConst(c.Sliding), "WINDOW": c.Window, "TABLES": c.Tables, "STREAMS": streams,
 		"STEPS": steps, "WG": streams * parts, "KV_F16": boolConst(c.KVF16),
 	})

@@ -63,7 +63,7 @@ func (b *batch) start(ctx context.Context, rows []decodeRow, draws int) (*run, e
 	if r.draws, err = b.pages.reserveRun(seqs, draws); err != nil {
 		return nil, err
 	}
-	r.width = paddedRows(len(seqs))
+	r.width = b.paddedRows(len(seqs))
 	p, err := b.programs.decodeProgram(r.width, longest+r.draws, r.sampling)
 	if err != nil {
 		return nil, err

@@ -248,13 +248,8 @@ func (d *declarer) scratch(b *buffers) {
 
 	s, r := &b.decode, int64(d.rows)
 	partials := 1
-	for _, class := range splitClasses {
-		if class.splits > 1 {
-			partials = max(partials, d.attention(d.rows, class.splits, false).ResultFloats())
-		}
-		if class.upTo >= d.context {
-			break
-		}
+	if splits := d.splitsFor(d.context); splits > 1 {
+		partials = d.attention(d.rows, splits, false).ResultFloats()
 	}
 	add(&s.step, "decode step", d.stepBytes(d.rows, d.rows))
 	add(&s.x, "decode x", r*int64(c.Hidden)*4)

@@ -17,7 +17,7 @@ const (
 // decodeProgram returns the program that samples a token for each of n texts and computes the logits behind it, for texts of at most
 // the given number of positions.
 func (p *programs) decodeProgram(n, positions int, sampling sampling) (*gpu.Program, error) {
-	rows, splits := paddedRows(n), splitsFor(positions)
+	rows, splits := p.paddedRows(n), p.splitsFor(positions)
 	return p.program(programKey{rows: rows, splits: splits, sampling: sampling}, func(prog *gpu.Program) error {
 		k, err := p.decodeKernels(rows)
 		if err != nil {

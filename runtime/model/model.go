@@ -281,12 +281,18 @@ func (m *Model) closeState(seq *state) {
 	delete(m.alive, seq)
 }
 
-// prefill appends tokens to seq in chunks.
+// prefill appends tokens to seq in chunks; in deterministic mode they end at multiples of a chunk, wherever seq ends now.
 func (m *Model) prefill(ctx context.Context, seq *state, tokens []int32, flags uint32) error {
-	for chunk := range slices.Chunk(tokens, m.chunk) {
-		if err := m.prefillChunk(ctx, seq, chunk, flags); err != nil {
+	for len(tokens) > 0 {
+		n := m.chunk
+		if m.deterministic {
+			n -= seq.kv.Len() % m.chunk
+		}
+		n = min(n, len(tokens))
+		if err := m.prefillChunk(ctx, seq, tokens[:n], flags); err != nil {
 			return err
 		}
+		tokens = tokens[n:]
 	}
 	return nil
 }

@@ -39,6 +39,9 @@ type Options struct {
 	Sequences int
 	// ResumePoints is how many places to resume from are kept over all sequences; beyond that the least recently used is dropped. 0: 16.
 	ResumePoints int
+	// Deterministic makes the logits of a text the same to the bit, whatever else is in the batch and however much of the prompt was in
+	// memory from an earlier prompt: every step runs the widest program, and prompts are computed by pages. It takes longer.
+	Deterministic bool
 	// WarmUp records what a first prompt needs before weights are loaded, so that a compiler that works beside everything else, as
 	// in browsers, is done when they are there. Model.WarmUp does the rest.
 	WarmUp bool

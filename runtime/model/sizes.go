@@ -2,7 +2,6 @@ package model
 
 import (
 	"fmt"
-	"math"
 
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
@@ -17,19 +16,20 @@ type sizes struct {
 	limits  limits
 	vectors vectorLayout
 
-	context      int  // positions
-	chunk        int  // rows of a prefill chunk
-	rows         int  // rows of a decode program
-	sequences    int  // that may be alive
-	fullPages    int  // of each full layer
-	slidingPages int  // of each sliding layer
-	oneClass     bool // all chunks take one program: on a processor, compiling another costs more than padding rows
+	context       int // positions
+	chunk         int // rows of a prefill chunk
+	rows          int // rows of a decode program
+	sequences     int // that may be alive
+	fullPages     int // of each full layer
+	slidingPages  int // of each sliding layer
+	deterministic bool
+	oneClass      bool // all chunks take one program: on a processor, compiling another costs more than padding rows
 }
 
 // newSizes decides how many rows, sequences and positions the buffers are made for.
 func newSizes(c *gptoss.Config, caps gpu.Caps, o Options) (*sizes, error) {
 	s := &sizes{
-		cfg: c, kvType: o.KV, vectors: newVectorLayout(c),
+		cfg: c, kvType: o.KV, deterministic: o.Deterministic, vectors: newVectorLayout(c),
 		limits: limits{binding: caps.MaxBindingBytes, buffer: caps.MaxBufferBytes},
 	}
 	defaultContext := maxContext
@@ -62,6 +62,9 @@ func (s *sizes) setRows(cpu bool, o Options) error {
 	s.rows = orDefault(o.Rows, 1)
 	s.sequences = orDefault(o.Sequences, max(s.rows, defaultSequences))
 	s.chunk = orDefault(o.Chunk, chunk)
+	if s.deterministic {
+		s.chunk = min(s.chunk, kv.PageTokens)
+	}
 	if s.rows < 1 || s.rows > maxRows || s.rows&(s.rows-1) != 0 {
 		return fmt.Errorf("model: %d rows, want 1, 2, 4 or 8", s.rows)
 	}
@@ -136,7 +139,7 @@ var prefillClasses = [...]int{16, 32, 128, 512, 2048}
 
 // prefillClass is the row count of the program for n rows.
 func (s *sizes) prefillClass(n int) int {
-	if s.oneClass {
+	if s.oneClass || s.deterministic {
 		return s.chunk
 	}
 	for _, c := range prefillClasses {
@@ -157,17 +160,18 @@ func (s *sizes) expertLists(class int) kernel.ExpertLists {
 	return kernel.ExpertLists{Rows: class, TopK: s.cfg.TopK, Experts: s.cfg.Experts, Height: s.expertTile(class).Height()}
 }
 
-// splitClasses say into how many parts the attention of full layers is divided, by the longest text of the batch: none where it is
-// short, then so that a large device has about two workgroups for each of its processors, and long parts where the text is long.
-var splitClasses = [...]struct{ upTo, splits int }{{256, 1}, {2048, 16}, {16384, 32}, {math.MaxInt, 64}}
+// unsplit is the length up to which the attention of full layers is not divided: a text that short keeps no large device busy anyway.
+const unsplit = 256
 
-func splitsFor(positions int) int {
-	for _, c := range splitClasses {
-		if positions <= c.upTo {
-			return c.splits
-		}
+// splitsFor is the number of parts of the attention of full layers in a program for texts of at most so many positions.
+func (s *sizes) splitsFor(positions int) int {
+	switch {
+	case s.deterministic:
+		return kernel.AttnSplits(s.context)
+	case positions <= unsplit:
+		return 1
 	}
-	panic("model: the last split class has no bound")
+	return kernel.AttnSplits(positions)
 }
 
 // attention is the shape of a layer's attention in decode.
@@ -187,8 +191,11 @@ func (s *sizes) sampling(rows int) kernel.SampleConfig {
 func (s *sizes) maskWords() int { return (s.cfg.Vocab + 31) / 32 }
 
 // paddedRows is the number of rows of the decode program for n sequences.
-func paddedRows(n int) int {
+func (s *sizes) paddedRows(n int) int {
 	rows := 1
+	if s.deterministic {
+		return s.rows
+	}
 	for rows < n {
 		rows *= 2
 	}
