@@ -45,6 +45,10 @@ type Options struct {
 	// MaxSequences.
 	Rows int
 
+	// Deterministic makes the logits of a text the same to the bit, whatever else a GPU computes beside it and however much of the prompt was
+	// in memory from an earlier one. It takes longer. The CPU always does.
+	Deterministic bool
+
 	// Adapter chooses the GPU: an index as `gossamer doctor` lists them, or a part of its name. "": the most capable one. One that
 	// is named and not there is an error, also with Auto.
 	Adapter string

@@ -60,8 +60,9 @@ type prefillBench struct {
 
 type decodeBench struct {
 	Depth       int      `json:"depth"`
-	Tokens      int      `json:"tokens"`
-	Rate        speed    `json:"tokens_per_second"`
+	Rows        int      `json:"rows"`              // texts that are decoded together
+	Tokens      int      `json:"tokens"`            // of each
+	Rate        speed    `json:"tokens_per_second"` // of all
 	WeightBytes int64    `json:"weight_bytes_per_token,omitempty"`
 	KVBytes     int64    `json:"kv_bytes_per_token,omitempty"`
 	Dispatches  int      `json:"dispatches_per_token,omitempty"`
@@ -76,7 +77,8 @@ func benchCommand() command {
 		name:  "bench",
 		short: "measure loading, prefill and decode at several depths",
 		long: `Prefill is measured on --prompt tokens and decode on --tokens tokens, each behind every depth of --depths; a first run of each
-warms up and is not counted. of_copy_bandwidth compares the bytes that decode reads with what a plain copy moves on the same device.
+warms up and is not counted. With --rows as many texts, which share what is before, are decoded together, and their tokens count together.
+of_copy_bandwidth compares the bytes that decode reads with what a plain copy moves on the same device.
 
 With --random, weights of a published model's shape are made up, so that a machine can be judged before the model is downloaded.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
@@ -86,6 +88,7 @@ With --random, weights of a published model's shape are made up, so that a machi
 			depths := fs.String("depths", "0,1024", "tokens before what is measured, comma-separated `numbers`")
 			prompt := fs.Int("prompt", 128, "`tokens` of a measured prefill")
 			tokens := fs.Int("tokens", 32, "`tokens` of a measured decode")
+			rows := fs.String("rows", "1", "texts that are decoded together, comma-separated `numbers`: 1, 2, 4 or 8 on a GPU")
 			runs := fs.Int("runs", 3, "measure everything `n` times")
 			asJSON := fs.Bool("json", false, "print a JSON object")
 			return func(ctx context.Context, env *env, args []string) error {
@@ -95,14 +98,22 @@ With --random, weights of a published model's shape are made up, so that a machi
 				if *prompt < 1 || *tokens < 1 || *runs < 1 {
 					return usagef("--prompt, --tokens and --runs want 1 or more")
 				}
-				at, err := parseDepths(*depths)
+				at, err := parseCounts("--depths", *depths, 0)
 				if err != nil {
 					return err
 				}
+				together, err := parseCounts("--rows", *rows, 1)
+				if err != nil {
+					return err
+				}
+				if m.rows = slices.Max(together); m.rows > 8 || m.rows&(m.rows-1) != 0 {
+					return usagef("--rows: the largest is %d, want 1, 2, 4 or 8", m.rows)
+				}
+				m.sequences = m.rows + 1 // with the text that the others begin with
 				if err := m.check(); err != nil {
 					return err
 				}
-				if err := m.holds(at, *prompt, *tokens); err != nil {
+				if err := m.holds(at, *prompt, *tokens*m.rows); err != nil {
 					return err
 				}
 				if *shape != "" {
@@ -120,7 +131,7 @@ With --random, weights of a published model's shape are made up, so that a machi
 					return err
 				}
 				defer e.Close()
-				b := &bencher{ctx: ctx, e: e, runs: *runs, bar: newProgress(env.stderr)}
+				b := &bencher{ctx: ctx, e: e, runs: *runs, rows: together, bar: newProgress(env.stderr)}
 				if err := b.run(time.Since(start), at, *prompt, *tokens); err != nil {
 					return err
 				}
@@ -150,16 +161,17 @@ func (m *modelFlags) holds(depths []int, prompt, tokens int) error {
 	return nil
 }
 
-func parseDepths(list string) ([]int, error) {
-	var at []int
+// parseCounts reads comma-separated numbers.
+func parseCounts(name, list string, least int) ([]int, error) {
+	var all []int
 	for _, f := range strings.Split(list, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(f))
-		if err != nil || n < 0 {
-			return nil, usagef("--depths: %q is not a number of tokens", f)
+		if err != nil || n < least {
+			return nil, usagef("%s: %q is not a number from %d on", name, f, least)
 		}
-		at = append(at, n)
+		all = append(all, n)
 	}
-	return at, nil
+	return all, nil
 }
 
 // bencher measures an open model.
@@ -167,6 +179,7 @@ type bencher struct {
 	ctx    context.Context
 	e      *gossamer.Engine
 	runs   int
+	rows   []int
 	bar    *progress
 	report benchmark
 }
@@ -226,8 +239,9 @@ func (b *bencher) atDepth(depth, prompt, tokens int) error {
 	if err := s.MarkResume(); err != nil {
 		return err
 	}
-	var prefill, decode []float64
-	d := decodeBench{Depth: depth, Tokens: tokens}
+	var prefill []float64
+	decode := make([]decodeBench, len(b.rows))
+	rates := make([][]float64, len(b.rows))
 	for run := range b.runs + 1 {
 		b.bar.show(fmt.Sprintf("depth %d, run %d of %d", depth, run, b.runs))
 		if kept, err := s.Truncate(b.ctx, depth); err != nil {
@@ -244,24 +258,27 @@ func (b *bencher) atDepth(depth, prompt, tokens int) error {
 		if err := errors.Join(s.Extend(b.ctx, b.text(depth, prompt)), b.settle()); err != nil {
 			return err
 		}
-		took := time.Since(start)
-		before := b.stats()
-		start = time.Now()
-		if _, err := engine.Greedy(b.ctx, b.e.Backend(), []engine.Sequence{s}, tokens); err != nil {
-			return err
+		if run > 0 { // programs are recorded and compiled by the first
+			prefill = append(prefill, float64(prompt)/time.Since(start).Seconds())
 		}
-		decodeTook := time.Since(start)
-		if run == 0 {
-			continue // programs were recorded and compiled
+		for i, rows := range b.rows {
+			d := decodeBench{Depth: depth, Rows: rows, Tokens: tokens}
+			took, err := b.decode(s, rows, tokens, &d)
+			if err != nil {
+				return err
+			}
+			if decode[i] = d; run > 0 {
+				rates[i] = append(rates[i], float64(rows*tokens)/took.Seconds())
+			}
 		}
-		prefill = append(prefill, float64(prompt)/took.Seconds())
-		decode = append(decode, float64(tokens)/decodeTook.Seconds())
-		after := b.stats()
-		d.Submits = float64(after.Submits-before.Submits) / float64(tokens)
-		d.ReadBack = float64(after.BytesRead-before.BytesRead) / float64(tokens)
 	}
-	d.Rate = speedOf(decode)
-	if m, ok := b.e.Backend().(*model.Model); ok {
+	for i := range decode {
+		d := &decode[i]
+		d.Rate = speedOf(rates[i])
+		m, ok := b.e.Backend().(*model.Model)
+		if !ok || d.Rows > 1 { // of several rows it is not known how many experts they share
+			continue
+		}
 		cost, err := m.DecodeCost(depth + prompt + tokens/2)
 		if err != nil {
 			return err
@@ -272,8 +289,40 @@ func (b *bencher) atDepth(depth, prompt, tokens int) error {
 		d.OfCopy = &ratio
 	}
 	b.report.Prefill = append(b.report.Prefill, prefillBench{Depth: depth, Tokens: prompt, Rate: speedOf(prefill)})
-	b.report.Decode = append(b.report.Decode, d)
+	b.report.Decode = append(b.report.Decode, decode...)
 	return nil
+}
+
+// decode measures how long rows texts that go on behind s take for n tokens each. s stays as it is.
+func (b *bencher) decode(s engine.HostSequence, rows, n int, d *decodeBench) (time.Duration, error) {
+	var seqs []engine.Sequence
+	defer func() {
+		for _, f := range seqs {
+			f.Close()
+		}
+	}()
+	length := s.Len()
+	for range rows {
+		f, err := s.Fork(length - 1)
+		if err != nil {
+			return 0, err
+		}
+		seqs = append(seqs, f)
+	}
+	// Each is given the last token, so that all have a row.
+	last := b.text(length-1, 1)[0]
+	if err := engine.Give(b.ctx, b.e.Backend(), seqs, last); err != nil {
+		return 0, err
+	}
+	if err := b.settle(); err != nil {
+		return 0, err
+	}
+	before, start := b.stats(), time.Now()
+	_, err := engine.Greedy(b.ctx, b.e.Backend(), seqs, n)
+	took, after := time.Since(start), b.stats()
+	d.Submits = float64(after.Submits-before.Submits) / float64(n)
+	d.ReadBack = float64(after.BytesRead-before.BytesRead) / float64(n)
+	return took, err
 }
 
 // settle waits until the device has done what was submitted, so that a measurement begins and ends with its own work.
@@ -318,6 +367,9 @@ func (b *benchmark) print(w io.Writer) {
 	}
 	for _, d := range b.Decode {
 		fmt.Fprintf(w, "decode    %5d tokens at depth %6d: %8.1f ± %.1f tokens/s", d.Tokens, d.Depth, d.Rate.Mean, d.Rate.StdDev)
+		if d.Rows > 1 {
+			fmt.Fprintf(w, " of %d texts", d.Rows)
+		}
 		if d.Dispatches > 0 {
 			fmt.Fprintf(w, ", %d dispatches and %.1f MB a token, %.2f GB/s", d.Dispatches, float64(d.WeightBytes+d.KVBytes)/1e6, d.GBPerSecond)
 		}

@@ -66,7 +66,10 @@ func generateCommand() command {
 		name:  "generate",
 		short: "continue token ids, without any idea of messages",
 		long: `Prints the continuation as text, or with --json {"tokens": [...], ...}. Generation ends after --max-tokens, at a full context, or
-before one of the ids <|return|>, <|call|> and <|endoftext|> or the checkpoint's own end ids. No id is masked.`,
+before one of the ids <|return|>, <|call|> and <|endoftext|> or the checkpoint's own end ids. No id is masked.
+
+Several prompts, separated by semicolons in --tokens or as an array of arrays in --tokens-file, are continued at the same time, and
+printed in their order: a line each, or a JSON array.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 			var m modelFlags
 			var t tokenFlags
@@ -91,7 +94,7 @@ before one of the ids <|return|>, <|call|> and <|endoftext|> or the checkpoint's
 				if err := m.check(); err != nil {
 					return err
 				}
-				tokens, err := t.read(ctx, env)
+				prompts, err := t.readSeveral(ctx, env)
 				if err != nil {
 					return err
 				}
@@ -100,11 +103,27 @@ before one of the ids <|return|>, <|call|> and <|endoftext|> or the checkpoint's
 					return err
 				}
 				defer e.Close()
-				r := engine.Request{Tokens: tokens, MaxTokens: *maxTokens, Sampling: params}
+				r := engine.Request{MaxTokens: *maxTokens, Sampling: params}
 				if !*ignoreEOS {
 					r.Stop = stopIDs(e)
 				}
-				return generate(ctx, env, e, r, *asJSON)
+				if len(prompts) > 1 {
+					return generateSeveral(ctx, env, e, r, prompts, *asJSON)
+				}
+				r.Tokens = prompts[0]
+				out, err := generate(ctx, e, r, func(text string) {
+					if !*asJSON {
+						fmt.Fprint(env.stdout, text)
+					}
+				})
+				switch {
+				case out == nil:
+				case *asJSON:
+					err = errors.Join(writeJSON(env.stdout, out), err)
+				default:
+					fmt.Fprintln(env.stdout)
+				}
+				return err
 			}
 		},
 	}
@@ -121,36 +140,61 @@ func stopIDs(e *gossamer.Engine) []int32 {
 	return ids
 }
 
-func generate(ctx context.Context, env *env, e *gossamer.Engine, r engine.Request, asJSON bool) error {
-	ids := []int32{}
+// generate continues a prompt and shows the text as it comes. The report of a reply that was interrupted comes with an error.
+func generate(ctx context.Context, e *gossamer.Engine, r engine.Request, show func(text string)) (*generated, error) {
+	out := &generated{Tokens: []int32{}, Backend: string(e.Info().Backend), Adapter: e.Info().Adapter}
 	text := strings.Builder{}
 	stream := e.Tokenizer().NewStream()
-	show := func(s string) {
+	more := func(s string) {
 		text.WriteString(s)
-		if !asJSON {
-			fmt.Fprint(env.stdout, s)
-		}
+		show(s)
 	}
 	result, err := e.Generate(ctx, r, func(t engine.Token) bool {
-		ids = append(ids, t.ID)
-		show(stream.Write(t.ID))
+		out.Tokens = append(out.Tokens, t.ID)
+		more(stream.Write(t.ID))
 		return true
 	})
 	if err != nil && !errors.Is(err, context.Canceled) {
-		return err
+		return nil, err
 	}
-	show(stream.Flush())
-	if !asJSON {
-		fmt.Fprintln(env.stdout)
-		return err
+	more(stream.Flush())
+	s := &result.Stats
+	out.Text, out.FinishReason, out.PromptTokens = text.String(), result.Finish.String(), s.PromptTokens
+	out.PrefillRate, out.DecodeRate, out.FirstToken = positive(s.PrefillRate()), positive(s.DecodeRate()), s.FirstToken.Seconds()
+	return out, err
+}
+
+// generateSeveral continues prompts at the same time and prints the results in their order, each once it and those before it are there.
+func generateSeveral(ctx context.Context, env *env, e *gossamer.Engine, r engine.Request, prompts [][]int32, asJSON bool) error {
+	type result struct {
+		out *generated
+		err error
 	}
-	out := generated{
-		Tokens: ids, Text: text.String(), FinishReason: result.Finish.String(), PromptTokens: result.Stats.PromptTokens,
-		Backend: string(e.Info().Backend), Adapter: e.Info().Adapter,
-		PrefillRate: positive(result.Stats.PrefillRate()), DecodeRate: positive(result.Stats.DecodeRate()),
-		FirstToken: result.Stats.FirstToken.Seconds(),
+	results := make([]chan result, len(prompts))
+	for i, tokens := range prompts {
+		r.Tokens, results[i] = tokens, make(chan result, 1)
+		go func() {
+			out, err := generate(ctx, e, r, func(string) {})
+			results[i] <- result{out, err}
+		}()
+		r.Sampling.Seed++ // or equal prompts would be continued alike
 	}
-	return errors.Join(writeJSON(env.stdout, out), err)
+	var all []*generated
+	var errs []error
+	for i := range results {
+		switch got := <-results[i]; {
+		case got.err != nil:
+			errs = append(errs, fmt.Errorf("prompt %d: %w", i, got.err))
+		case asJSON:
+			all = append(all, got.out)
+		default:
+			fmt.Fprintln(env.stdout, strings.ReplaceAll(got.out.Text, "\n", `\n`))
+		}
+	}
+	if asJSON {
+		errs = append(errs, writeJSON(env.stdout, all))
+	}
+	return errors.Join(errs...)
 }
 
 // positive is nil for a rate that was not measured.

@@ -21,15 +21,18 @@ import (
 
 // modelFlags choose a model and what runs it.
 type modelFlags struct {
-	model      string
-	backend    string
-	adapter    string
-	kv         string
-	cacheDir   string
-	context    int
-	maxBinding int64
-	verbose    bool
-	checkpoint *checkpoint.Checkpoint // in place of what model names, if not nil
+	model         string
+	backend       string
+	adapter       string
+	kv            string
+	cacheDir      string
+	context       int
+	maxBinding    int64
+	rows          int // 0: as many as are usual
+	sequences     int // 0: as many as are usual
+	verbose       bool
+	deterministic bool
+	checkpoint    *checkpoint.Checkpoint // in place of what model names, if not nil
 }
 
 func (m *modelFlags) declare(fs *flag.FlagSet) {
@@ -39,6 +42,7 @@ func (m *modelFlags) declare(fs *flag.FlagSet) {
 	fs.StringVar(&m.adapter, "adapter", "", "the GPU: an `index` of gossamer doctor or a part of its name; the most capable one if empty")
 	fs.BoolVar(&m.verbose, "verbose", false, "log on standard error what is chosen and done; without it, what goes wrong and is got over")
 	fs.StringVar(&m.kv, "kv", "", "precision of keys and values: `f16` or f32; f16 on webgpu and f32 on the cpu if empty")
+	fs.BoolVar(&m.deterministic, "deterministic", false, "a text has the same logits to the bit whatever else is computed beside it; slower")
 	fs.IntVar(&m.context, "ctx", 0, "context in `tokens`; 0: what there is room for")
 	fs.Int64Var(&m.maxBinding, "max-binding", 0, "allow buffers of that many `bytes` only, as a weaker device would; 0: what the adapter allows")
 }
@@ -86,6 +90,9 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 		KV:              gossamer.Precision(m.kv),
 		Adapter:         m.adapter,
 		MaxBindingBytes: m.maxBinding,
+		Rows:            m.rows,
+		MaxSequences:    m.sequences,
+		Deterministic:   m.deterministic,
 		Checkpoint:      m.checkpoint,
 		CacheDir:        m.cacheDir,
 		Embedded:        embedded,
@@ -147,7 +154,45 @@ func (t *tokenFlags) declare(fs *flag.FlagSet) {
 	fs.StringVar(&t.file, "tokens-file", "", "`file` with a JSON array of token ids; - for standard input")
 }
 
+// readSeveral is read of several texts, which are separated by semicolons in a list, and an array of arrays in a file.
+func (t *tokenFlags) readSeveral(ctx context.Context, env *env) ([][]int32, error) {
+	if t.file == "" && strings.Contains(t.list, ";") {
+		var all [][]int32
+		for _, list := range strings.Split(t.list, ";") {
+			ids, err := (&tokenFlags{list: list}).read(ctx, env)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, ids)
+		}
+		return all, nil
+	}
+	var all [][]int32
+	ids, err := t.readOr(ctx, env, &all)
+	if err != nil {
+		return nil, err
+	}
+	if all == nil {
+		all = [][]int32{ids}
+	}
+	for _, ids := range all {
+		if err := checkTokens(ids); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 func (t *tokenFlags) read(ctx context.Context, env *env) ([]int32, error) {
+	ids, err := t.readOr(ctx, env, nil)
+	if err != nil {
+		return nil, err
+	}
+	return ids, checkTokens(ids)
+}
+
+// readOr reads one text, or several where the file has some and the caller takes them.
+func (t *tokenFlags) readOr(ctx context.Context, env *env, several *[][]int32) ([]int32, error) {
 	var ids []int32
 	switch {
 	case (t.list == "") == (t.file == ""):
@@ -169,15 +214,25 @@ func (t *tokenFlags) read(ctx context.Context, env *env) ([]int32, error) {
 		if err != nil {
 			return nil, err
 		}
+		if several != nil && json.Unmarshal(data, several) == nil && len(*several) > 0 {
+			return nil, nil
+		}
 		if err := json.Unmarshal(data, &ids); err != nil {
 			return nil, fmt.Errorf("%s: want a JSON array of token ids: %w", t.file, err)
 		}
-	}
-	if len(ids) == 0 {
-		return nil, errors.New("there are no tokens: give at least one")
-	}
-	if i := slices.IndexFunc(ids, func(id int32) bool { return id < 0 }); i >= 0 {
-		return nil, fmt.Errorf("token %d is %d, which is no token id", i, ids[i])
+		if several != nil {
+			*several = nil
+		}
 	}
 	return ids, nil
+}
+
+func checkTokens(ids []int32) error {
+	if len(ids) == 0 {
+		return errors.New("there are no tokens: give at least one")
+	}
+	if i := slices.IndexFunc(ids, func(id int32) bool { return id < 0 }); i >= 0 {
+		return fmt.Errorf("token %d is %d, which is no token id", i, ids[i])
+	}
+	return nil
 }
