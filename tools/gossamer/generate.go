@@ -172,12 +172,13 @@ func generateSeveral(ctx context.Context, env *env, e *gossamer.Engine, r engine
 	}
 	results := make([]chan result, len(prompts))
 	for i, tokens := range prompts {
-		r.Tokens, results[i] = tokens, make(chan result, 1)
+		own := r
+		own.Tokens, results[i] = tokens, make(chan result, 1)
+		own.Sampling.Seed += uint64(i) // or equal prompts would be continued alike
 		go func() {
-			out, err := generate(ctx, e, r, func(string) {})
+			out, err := generate(ctx, e, own, func(string) {})
 			results[i] <- result{out, err}
 		}()
-		r.Sampling.Seed++ // or equal prompts would be continued alike
 	}
 	var all []*generated
 	var errs []error

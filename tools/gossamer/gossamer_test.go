@@ -159,6 +159,42 @@ func TestGenerateContinuesAsTheReference(t *testing.T) {
 	})
 }
 
+// TestGenerateSeveral: prompts that are continued together have the continuations that they have alone, in their order.
+func TestGenerateSeveral(t *testing.T) {
+	c := goldentest.Load(t, "gqa_window8")
+	command := []string{"generate", "--model", c.ModelDir(t), "--kv", "f32", "--json", "--ignore-eos", "--max-tokens", "12"}
+	prompts := [][]int32{{5}, c.Prompts[1].Tokens, c.Prompts[len(c.Prompts)-1].Tokens, {5, 6, 7}, {200}}
+	want := make([]generated, len(prompts))
+	for i, p := range prompts {
+		if err := json.Unmarshal([]byte(mustRun(t, "", append(command, "--backend", "cpu", "--tokens-file", tokensFile(t, p))...)), &want[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := json.Marshal(prompts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "prompts.json")
+	if err := os.WriteFile(file, list, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	backends(t, func(t *testing.T, backend string) {
+		var got []generated
+		if err := json.Unmarshal([]byte(mustRun(t, "", append(command, "--backend", backend, "--tokens-file", file)...)), &got); err != nil || len(got) != len(prompts) {
+			t.Fatalf("%d results, %v", len(got), err)
+		}
+		for i, p := range prompts {
+			if !slices.Equal(got[i].Tokens, want[i].Tokens) || got[i].PromptTokens != len(p) || len(want[i].Tokens) != 12 {
+				t.Errorf("prompt %d: %v, alone %v", i, got[i].Tokens, want[i].Tokens)
+			}
+		}
+	})
+	out := mustRun(t, "", "generate", "--model", c.ModelDir(t), "--backend", "cpu", "--max-tokens", "3", "--tokens", "1,2; 3")
+	if lines := strings.Count(out, "\n"); lines != 2 {
+		t.Errorf("%d lines of two prompts: %q", lines, out)
+	}
+}
+
 // TestChatAnswers asks the built-in model what it was made for.
 func TestChatAnswers(t *testing.T) {
 	backends(t, func(t *testing.T, backend string) {
@@ -311,6 +347,9 @@ func TestMisuse(t *testing.T) {
 		{[]string{"logits", "--tokens", "1,2", "--out", "-", "--positions", "1,0"}, exitUsage, "0 does not come after 1"},
 		{[]string{"logits", "--tokens", "1,2", "--out", "-", "--positions", "2"}, exitUsage, `"2" is not an index`},
 		{[]string{"bench", "--depths", "x"}, exitUsage, "--depths"},
+		{[]string{"bench", "--rows", "1,3"}, exitUsage, "--rows"},
+		{[]string{"bench", "--rows", "0"}, exitUsage, "--rows"},
+		{[]string{"generate", "--tokens", "1;x"}, exitUsage, `"x" is not a token id`},
 		{[]string{"bench", "--random", "gpt-oss-7b"}, exitUsage, "want gpt-oss-20b or gpt-oss-120b"},
 		{[]string{"bench", "--random", "gpt-oss-20b", "--model", "x"}, exitUsage, "either --model or --random"},
 		{[]string{"generate", "--model", filepath.Join(empty, "none"), "--tokens", "1"}, exitFailure, "none"},
