@@ -140,6 +140,7 @@ func (c *Completer) request(r *Request, p *prompt) engine.Request {
 		Allowed:      c.allowed,
 		Logprobs:     r.Logprobs,
 		TopLogprobs:  r.TopLogprobs,
+		Key:          r.Key,
 		Progress:     r.Progress,
 	}
 }

@@ -94,6 +94,8 @@ type Request struct {
 	Logprobs    bool
 	TopLogprobs int
 
+	// Key says who asks; see engine.Request.
+	Key string
 	// Progress is called with the number of tokens of the prompt that are done; may be nil.
 	Progress func(done, total int)
 }
