@@ -101,8 +101,9 @@ func constant(t *testing.T, file, pattern string) int {
 func TestMemoryOfTheModels(t *testing.T) {
 	for name, document := range names {
 		c := preset(t, name)
-		small, total := footprint(t, c, model.Options{Context: 8192})
-		_, large := footprint(t, c, model.Options{Context: 131072})
+		rows := constant(t, "runtime/rows_native.go", `defaultRows = (\d+)`)
+		small, total := footprint(t, c, model.Options{Context: 8192, Rows: rows})
+		_, large := footprint(t, c, model.Options{Context: 131072, Rows: rows})
 		says(t, readme, "| %s | %.1f GB | %d KiB | %.1f / %.1f GB |", document, gb(small.Weights), small.PerToken>>10, gb(total), gb(large))
 		if b := readBench(t, name); b.Load.Weights != small.Weights-padding(t, c, small.Weights) {
 			t.Errorf("%s was measured with %d bytes of weights, it has %d now: measure again", document, b.Load.Weights, small.Weights)

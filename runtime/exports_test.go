@@ -24,11 +24,13 @@ import (
 var unusedExports = map[string]string{
 	"runtime/harmony.Text": "one of the three kinds of Content; NewText makes it",
 
-	"runtime/model.Model.DecodeRows": "several sequences in one pass, for a server",
+	"runtime/engine.BusyError":   server,
+	"runtime/engine.Engine.Load": server,
 
 	"runtime/openai.ErrCancelled": server,
 	"runtime/openai.FieldError":   server,
 	"runtime/openai.MaxBytes":     server,
+	"runtime/openai.MaxChoices":   server,
 	"runtime/openai.NewModel":     server,
 	"runtime/openai.NewModelList": server,
 	"runtime/openai.WriteSSE":     server,

@@ -51,7 +51,7 @@ func (h *Host) draw(ctx context.Context, r *Row, n int) ([]Token, error) {
 		if err := seq.Logits(ctx, h.row); err != nil {
 			return tokens, err
 		}
-		t, err := Choose(h.row, seq.Len(), r)
+		t, err := choose(h.row, seq.Len(), r)
 		if err != nil {
 			return tokens, err
 		}
@@ -64,9 +64,9 @@ func (h *Host) draw(ctx context.Context, r *Row, n int) ([]Token, error) {
 	return tokens, nil
 }
 
-// Choose draws the token of a row that stands at position, from its logits, [Vocab], which are overwritten. The row's sampler has not yet
+// choose draws the token of a row that stands at position, from its logits, [Vocab], which are overwritten. The row's sampler has not yet
 // accepted it.
-func Choose(logits []float32, position int, r *Row) (Token, error) {
+func choose(logits []float32, position int, r *Row) (Token, error) {
 	var raw []float32 // before the sampler changes them
 	if r.Logprobs >= 0 {
 		raw = slices.Clone(logits)

@@ -5,13 +5,13 @@ import (
 	"gossamer/shaders"
 )
 
-// TopLogprobs is the number of ids that Logprobs lists.
-const TopLogprobs = 20
+// topLogprobs is the number of ids that Logprobs lists.
+const topLogprobs = 20
 
 // LogprobsBytes is what Logprobs says of one position: the pair {id u32, log probability f32} of the token that was drawn, then those of the
-// TopLogprobs most likely ids, most likely first, the lower id on ties. A token without a finite logit has -infinity, and unused places
+// topLogprobs most likely ids, most likely first, the lower id on ties. A token without a finite logit has -infinity, and unused places
 // are {NoToken, -infinity}.
-const LogprobsBytes = 8 * (1 + TopLogprobs)
+const LogprobsBytes = 8 * (1 + topLogprobs)
 
 // Logprobs computes log probabilities of the model's own distribution, before bias, penalties, mask and temperature, for the rows whose
 // SampleParams ask for them. It is recorded behind Sample or SampleFull, whose tokens it looks up, and before what overwrites the logits. The
@@ -39,7 +39,7 @@ func (c logprobsConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	if err := SampleConfig(c).check("logprobs"); err != nil {
 		return shaders.Shader{}, err
 	}
-	return shaders.Build("logprobs", v, map[string]int{"VOCAB": c.Vocab, "RING": c.Ring, "TOP": TopLogprobs, "WG": listLanes})
+	return shaders.Build("logprobs", v, map[string]int{"VOCAB": c.Vocab, "RING": c.Ring, "TOP": topLogprobs, "WG": listLanes})
 }
 
 // NewLogprobs compiles the kernel.

@@ -146,7 +146,7 @@ func (f *logprobsRig) checkRow(i int, logits []float32, token uint32, got []uint
 	t.Helper()
 	minusInf := float32(math.Inf(-1))
 	own := sample.LogProb{ID: int32(token), LogProb: minusInf}
-	_, want, err := sample.LogProbs(nil, logits, 0, TopLogprobs)
+	_, want, err := sample.LogProbs(nil, logits, 0, topLogprobs)
 	if err != nil && !errors.Is(err, sample.ErrNoToken) {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func (f *logprobsRig) checkRow(i int, logits []float32, token uint32, got []uint
 		f.r.must(err)
 	}
 	want = append([]sample.LogProb{own}, want...)
-	for len(want) <= TopLogprobs {
+	for len(want) <= topLogprobs {
 		want = append(want, sample.LogProb{ID: -1, LogProb: minusInf})
 	}
 	for n, w := range want {

@@ -104,7 +104,7 @@ type decodeScratch struct {
 	keys       *gpu.Buffer // scratch of sampling, as the next two
 	list       *gpu.Buffer
 	edges      *gpu.Buffer
-	logprobs   *gpu.Buffer // {id u32, log probability f32} [maxRun][R][1 + kernel.TopLogprobs], for the host
+	logprobs   *gpu.Buffer // {id u32, log probability f32} [maxRun][R][1 + 20], for the host
 	spare      *gpu.Buffer // f32 [Vocab]: logits on their way to another row; nil with one row
 }
 

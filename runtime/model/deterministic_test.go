@@ -24,7 +24,7 @@ func TestDeterministic(t *testing.T) {
 			t.Errorf("%s: other bits, rms over std %.3g", what, difference(got, want[i]))
 		}
 	}
-	var beside []*Sequence
+	var beside []*sequence
 	for i, n := range []int{2100, 5, 130} {
 		s := newSequence(t, m)
 		extend(t, s, text(m, n, uint32(10+i)))
@@ -44,7 +44,7 @@ func TestDeterministic(t *testing.T) {
 				t.Fatal(f.Len(), err)
 			}
 			defer f.Close()
-			fork := f.(*Sequence)
+			fork := f.(*sequence)
 			extend(t, fork, tokens[prefix:300])
 			same(t, "behind a prefix", logits(t, m, fork), 1)
 			for _, id := range tokens[300:304] { // a few as decoding does, which are taken back with the last one of before
@@ -68,7 +68,7 @@ func TestDeterministic(t *testing.T) {
 		together(t, seqs, 1, rows)
 		alone := newSequence(t, m)
 		extend(t, alone, tokens[:298])
-		together(t, []*Sequence{alone}, 1, rows[3:])
+		together(t, []*sequence{alone}, 1, rows[3:])
 		if a, b := logits(t, m, s), logits(t, m, alone); !slices.Equal(a, b) {
 			t.Errorf("a row beside others has other bits than alone, rms over std %.3g", difference(a, b))
 		}
@@ -76,7 +76,7 @@ func TestDeterministic(t *testing.T) {
 }
 
 // prefill appends a piece of a prompt.
-func prefill(t *testing.T, s *Sequence, tokens []int32) {
+func prefill(t *testing.T, s *sequence, tokens []int32) {
 	t.Helper()
 	p, err := s.m.Step(t.Context(), &engine.Step{Prefill: engine.Piece{Seq: s, Tokens: tokens}})
 	if err != nil {

@@ -195,7 +195,7 @@ func compareTrace(t *testing.T, stage string, got, want []float32) {
 }
 
 // trace extends s and returns what the stages leave, by "layer0.attn_norm" and so on: [tokens][...].
-func trace(t *testing.T, s *Sequence, tokens []int32) map[string][]float32 {
+func trace(t *testing.T, s *sequence, tokens []int32) map[string][]float32 {
 	t.Helper()
 	m, c := s.m, s.m.cfg
 	class := m.prefillClass(m.chunk)

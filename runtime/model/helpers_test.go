@@ -73,14 +73,14 @@ func loadRef(t testing.TB, dir string) *ref.Model {
 	return m
 }
 
-func newSequence(t testing.TB, m *Model) *Sequence {
+func newSequence(t testing.TB, m *Model) *sequence {
 	t.Helper()
 	s, err := m.NewSequence()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return s.(*Sequence)
+	return s.(*sequence)
 }
 
 // text is n ids that look random and follow from seed.
@@ -103,7 +103,7 @@ func extend(t testing.TB, s engine.HostSequence, tokens []int32) {
 // logits is the row behind the last token of s, which is given again if another sequence has taken its row.
 func logits(t testing.TB, m engine.Backend, s engine.HostSequence) []float32 {
 	t.Helper()
-	if own, ok := s.(*Sequence); ok && !s.Ready() {
+	if own, ok := s.(*sequence); ok && !s.Ready() {
 		last := own.tokens[len(own.tokens)-1]
 		if kept, err := s.Truncate(t.Context(), len(own.tokens)-1); err != nil || kept != len(own.tokens) {
 			t.Fatal(kept, err)
@@ -138,7 +138,7 @@ type drawing struct {
 }
 
 // row is a row of a step for a sequence that draws.
-func (d drawing) row(t testing.TB, s *Sequence) engine.Row {
+func (d drawing) row(t testing.TB, s *sequence) engine.Row {
 	t.Helper()
 	sampler, err := sample.New(sample.Params{Temperature: d.Temperature, Seed: d.Seed}, s.m.cfg.Vocab, nil)
 	if err != nil {
@@ -148,7 +148,7 @@ func (d drawing) row(t testing.TB, s *Sequence) engine.Row {
 }
 
 // next is row, with the last token given again if s has lost its row.
-func (d drawing) next(t testing.TB, s *Sequence) engine.Row {
+func (d drawing) next(t testing.TB, s *sequence) engine.Row {
 	t.Helper()
 	r := d.row(t, s)
 	if s.Ready() {
@@ -162,9 +162,9 @@ func (d drawing) next(t testing.TB, s *Sequence) engine.Row {
 }
 
 // decode returns n tokens that s chooses.
-func decode(t testing.TB, s *Sequence, n int, d drawing) []int32 {
+func decode(t testing.TB, s *sequence, n int, d drawing) []int32 {
 	t.Helper()
-	got, err := decodeRows(t.Context(), t, []*Sequence{s}, n, []drawing{d})
+	got, err := decodeRows(t.Context(), t, []*sequence{s}, n, []drawing{d})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func decode(t testing.TB, s *Sequence, n int, d drawing) []int32 {
 
 // decodeRows lets sequences draw n tokens each, in steps as long as may be, until an error. One that has lost its row is given its last
 // token again.
-func decodeRows(ctx context.Context, t testing.TB, seqs []*Sequence, n int, d []drawing) ([][]int32, error) {
+func decodeRows(ctx context.Context, t testing.TB, seqs []*sequence, n int, d []drawing) ([][]int32, error) {
 	t.Helper()
 	got := make([][]int32, len(seqs))
 	for {

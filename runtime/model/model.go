@@ -169,7 +169,7 @@ func (m *Model) Step(ctx context.Context, s *engine.Step) (engine.Pending, error
 	if s.Prefill.Seq == nil {
 		return p, nil
 	}
-	seq := s.Prefill.Seq.(*Sequence)
+	seq := s.Prefill.Seq.(*sequence)
 	if p.prefill = seq.admit(s.Prefill.Tokens); p.prefill == nil {
 		m.batch.forget(seq.state)
 		p.prefill = m.prefill(ctx, seq.state, s.Prefill.Tokens, 0)
@@ -185,7 +185,7 @@ func (m *Model) rowsOf(s *engine.Step) ([]decodeRow, error) {
 	rows := make([]decodeRow, len(s.Rows))
 	for i := range s.Rows {
 		r := &s.Rows[i]
-		seq := r.Seq.(*Sequence)
+		seq := r.Seq.(*sequence)
 		rows[i] = decodeRow{Row: r, seq: seq.state}
 		switch err := seq.usable(); {
 		case seq.m != m:

@@ -55,7 +55,7 @@ func TestNonFiniteLogitsAreAnError(t *testing.T) {
 	s := newSequence(t, m)
 	extend(t, s, []int32{1, 2, 3})
 	for _, d := range []drawing{{}, {Temperature: 1}} {
-		got, err := decodeRows(t.Context(), t, []*Sequence{s}, 3, []drawing{d})
+		got, err := decodeRows(t.Context(), t, []*sequence{s}, 3, []drawing{d})
 		const want = "model: after position 2: sample: no token has a finite logit: the weights or the device are faulty"
 		if err == nil || err.Error() != want || s.Len() != 3 || len(got[0]) > 0 {
 			t.Errorf("error %v, length %d, tokens %v\nwant %s", err, s.Len(), got[0], want)

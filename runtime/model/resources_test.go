@@ -32,7 +32,7 @@ func TestCloseReleasesEverything(t *testing.T) {
 	a, b := newSequence(t, m), newSequence(t, m)
 	extend(t, a, text(m, 300, 1))
 	extend(t, b, text(m, 3, 1))
-	together(t, []*Sequence{a, b}, 3, make([]drawing, 2))
+	together(t, []*sequence{a, b}, 3, make([]drawing, 2))
 	if err := errors.Join(a.MarkResume(), b.Close(), b.Close()); err != nil {
 		t.Error(err)
 	}
@@ -124,7 +124,7 @@ func TestMemoryIsConstantOverManyTurns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			extend(t, f.(*Sequence), tokens[:1])
+			extend(t, f.(*sequence), tokens[:1])
 			f.Close()
 		}
 		decode(t, s, 1+rng.IntN(2), drawing{})
@@ -197,9 +197,9 @@ func TestSequencesInSeveralGoroutines(t *testing.T) {
 		}
 		defer s.Close()
 		var got []int32
-		err = s.(*Sequence).Extend(t.Context(), text(m, 20+i, uint32(i)))
+		err = s.(*sequence).Extend(t.Context(), text(m, 20+i, uint32(i)))
 		for range 4 {
-			more, drawErr := decodeRows(t.Context(), t, []*Sequence{s.(*Sequence)}, 5, []drawing{{}})
+			more, drawErr := decodeRows(t.Context(), t, []*sequence{s.(*sequence)}, 5, []drawing{{}})
 			got, err = append(got, more[0]...), errors.Join(err, drawErr)
 		}
 		if err != nil {

@@ -40,7 +40,7 @@ func rowCases(t *testing.T, m *Model, n int) []rowCase {
 }
 
 // together continues seqs together by n tokens.
-func together(t *testing.T, seqs []*Sequence, n int, d []drawing) [][]int32 {
+func together(t *testing.T, seqs []*sequence, n int, d []drawing) [][]int32 {
 	t.Helper()
 	got, err := decodeRows(t.Context(), t, seqs, n, d)
 	if err != nil {
@@ -54,7 +54,7 @@ func TestRowsDecodeAsIfAlone(t *testing.T) {
 	const n = 8
 	m := loadSmall(t, Options{Context: 2048, Chunk: 64, Rows: 8, Sequences: 9})
 	cases := rowCases(t, m, n)
-	start := func(t *testing.T, count int) (seqs []*Sequence, d []drawing) {
+	start := func(t *testing.T, count int) (seqs []*sequence, d []drawing) {
 		for _, c := range cases[:count] {
 			s := newSequence(t, m)
 			extend(t, s, c.prompt)
@@ -85,7 +85,7 @@ func TestRowsDecodeAsIfAlone(t *testing.T) {
 		got := make([][]int32, 4)
 		other := newSequence(t, m)
 		for _, rows := range [][]int{{0, 1, 2, 3}, {2, 0}, {3, 1, 2}, {1}, {3, 0}, {0, 1, 2, 3}} {
-			var some []*Sequence
+			var some []*sequence
 			var settings []drawing
 			for _, r := range rows {
 				some, settings = append(some, seqs[r]), append(settings, d[r])
@@ -150,7 +150,7 @@ func TestRowsWithFullSampling(t *testing.T) {
 		{Temperature: 1, Seed: 3, TopP: 0.9, PresencePenalty: 1, RepetitionPenalty: 1.1, LogitBias: map[int32]float32{5: 2, 299: 1}}, {},
 	}
 	prompts := [][]int32{text(m, 20, 1), text(m, 30, 2)}
-	e := make([]*Sequence, 2)
+	e := make([]*sequence, 2)
 	samplers := make([]*sample.Sampler, 2)
 	for i := range e {
 		e[i] = newSequence(t, m)

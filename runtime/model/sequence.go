@@ -10,15 +10,15 @@ import (
 	"gossamer/runtime/kv"
 )
 
-// Sequence is one text in a model's key/value cache. It implements engine.HostSequence and engine.RowReader.
-type Sequence struct {
+// sequence is one text in a model's key/value cache. It implements engine.HostSequence and engine.RowReader.
+type sequence struct {
 	m *Model
 	*state
 }
 
 var (
-	_ engine.HostSequence = (*Sequence)(nil)
-	_ engine.RowReader    = (*Sequence)(nil)
+	_ engine.HostSequence = (*sequence)(nil)
+	_ engine.RowReader    = (*sequence)(nil)
 )
 
 // NewSequence returns an empty sequence.
@@ -36,25 +36,25 @@ func (m *Model) newSequence(pages *kv.Sequence, tokens []int32) (engine.Sequence
 	if err != nil {
 		return nil, err
 	}
-	return &Sequence{m, seq}, nil
+	return &sequence{m, seq}, nil
 }
 
 // Len is the number of tokens held.
-func (s *Sequence) Len() int {
+func (s *sequence) Len() int {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	return s.kv.Len()
 }
 
 // Ready says that Logits has the row behind the last token.
-func (s *Sequence) Ready() bool {
+func (s *sequence) Ready() bool {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	return s.ready()
 }
 
 // Close gives the sequence's pages back.
-func (s *Sequence) Close() error {
+func (s *sequence) Close() error {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	s.m.closeState(s.state)
@@ -62,7 +62,7 @@ func (s *Sequence) Close() error {
 }
 
 // MarkResume makes the present length a resume point, where Truncate resumes at no cost.
-func (s *Sequence) MarkResume() error {
+func (s *sequence) MarkResume() error {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	if err := s.usable(); err != nil {
@@ -73,7 +73,7 @@ func (s *Sequence) MarkResume() error {
 }
 
 // Fork returns a sequence that shares the first tokens of s, at most n of them, without computing anything.
-func (s *Sequence) Fork(n int) (engine.Sequence, error) {
+func (s *sequence) Fork(n int) (engine.Sequence, error) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	if err := s.usable(); err != nil {
@@ -90,7 +90,7 @@ func (s *Sequence) Fork(n int) (engine.Sequence, error) {
 // there costs more than rebuilding them at n, it rebuilds: a sliding layer's keys at a position depend on window-1 earlier
 // positions of the layer below, so a pass over the last (window-1) x sliding layers tokens makes them exact, while the full
 // layers' pages stand.
-func (s *Sequence) Truncate(ctx context.Context, n int) (int, error) {
+func (s *sequence) Truncate(ctx context.Context, n int) (int, error) {
 	m := s.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -129,7 +129,7 @@ func (s *Sequence) Truncate(ctx context.Context, n int) (int, error) {
 }
 
 // Extend appends tokens: the last one as decoding does, those before it in chunks.
-func (s *Sequence) Extend(ctx context.Context, tokens []int32) error {
+func (s *sequence) Extend(ctx context.Context, tokens []int32) error {
 	m := s.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -151,7 +151,7 @@ func (s *Sequence) Extend(ctx context.Context, tokens []int32) error {
 }
 
 // ExtendRows is Extend that shows the logits after tokens[i] for each i of at.
-func (s *Sequence) ExtendRows(ctx context.Context, tokens []int32, at []int, row func(int, []float32) error) error {
+func (s *sequence) ExtendRows(ctx context.Context, tokens []int32, at []int, row func(int, []float32) error) error {
 	m := s.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -191,7 +191,7 @@ func (s *Sequence) ExtendRows(ctx context.Context, tokens []int32, at []int, row
 }
 
 // admit checks tokens before anything is changed.
-func (s *Sequence) admit(tokens []int32) error {
+func (s *sequence) admit(tokens []int32) error {
 	if err := s.usable(); err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (s *Sequence) admit(tokens []int32) error {
 }
 
 // Logits writes the row that follows the last token to dst.
-func (s *Sequence) Logits(ctx context.Context, dst []float32) error {
+func (s *sequence) Logits(ctx context.Context, dst []float32) error {
 	m := s.m
 	m.mu.Lock()
 	defer m.mu.Unlock()

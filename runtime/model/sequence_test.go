@@ -111,7 +111,7 @@ func TestTruncateResumesLikeAFreshRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			s := f.(*Sequence)
+			s := f.(*sequence)
 			if k.decoded > 0 {
 				kept, err := s.Truncate(t.Context(), 499)
 				if kept != 499 || err != nil {
@@ -163,7 +163,7 @@ func TestLeastRecentlyUsedResumePointsAreDropped(t *testing.T) {
 }
 
 // fresh1 is fresh in a model of one sequence: s is closed for it, and holds the tokens afterwards.
-func fresh1(t *testing.T, m *Model, s *Sequence, tokens []int32) []float32 {
+func fresh1(t *testing.T, m *Model, s *sequence, tokens []int32) []float32 {
 	t.Helper()
 	if _, err := s.Truncate(t.Context(), 0); err != nil {
 		t.Fatal(err)
@@ -188,7 +188,7 @@ func TestForksAreIndependent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := e.(*Sequence)
+		f := e.(*sequence)
 		if f.Len() != k.len {
 			t.Errorf("Fork(%d) has %d tokens, want %d", k.n, f.Len(), k.len)
 		}
@@ -231,7 +231,7 @@ func TestContextFull(t *testing.T) {
 		t.Fatalf("%d tokens decoded at the end of the context", len(got))
 	}
 	closeRows(t, "the full context", logits(t, m, s), fresh(t, m, s.tokens), float32Limit)
-	_, err := decodeRows(t.Context(), t, []*Sequence{s}, 1, []drawing{{}})
+	_, err := decodeRows(t.Context(), t, []*sequence{s}, 1, []drawing{{}})
 	if !errors.Is(err, engine.ErrContextFull) || errors.Is(err, kv.ErrFull) {
 		t.Errorf("decode in a full context: %v", err)
 	}
@@ -267,7 +267,7 @@ func TestContextFull(t *testing.T) {
 	extend(t, fifth, tokens[:200])
 	extend(t, second, tokens[:30]) // 5 pages: second 2, fourth 1, fifth 2
 	logits(t, m, fourth)
-	got, err := decodeRows(t.Context(), t, []*Sequence{fourth}, 10, []drawing{{}})
+	got, err := decodeRows(t.Context(), t, []*sequence{fourth}, 10, []drawing{{}})
 	if !errors.Is(err, engine.ErrContextFull) || len(got[0]) != 2 || fourth.Len() != 128 {
 		t.Errorf("decoded %d tokens to length %d, error %v; want the 2 that fit and ErrContextFull", len(got[0]), fourth.Len(), err)
 	}
@@ -303,17 +303,17 @@ func TestCancelledCallsLeaveWholeSequences(t *testing.T) {
 	extend(t, parent, tokens[:140])
 	for _, k := range []struct {
 		name string
-		call func(ctx context.Context, s *Sequence) error
+		call func(ctx context.Context, s *sequence) error
 	}{
-		{"Extend", func(ctx context.Context, s *Sequence) error { return s.Extend(ctx, tokens[140:180]) }},
-		{"Decode", func(ctx context.Context, s *Sequence) error {
+		{"Extend", func(ctx context.Context, s *sequence) error { return s.Extend(ctx, tokens[140:180]) }},
+		{"Decode", func(ctx context.Context, s *sequence) error {
 			if err := s.Extend(context.Background(), tokens[140:141]); err != nil {
 				return err
 			}
-			_, err := decodeRows(ctx, t, []*Sequence{s}, 9, []drawing{{}})
+			_, err := decodeRows(ctx, t, []*sequence{s}, 9, []drawing{{}})
 			return err
 		}},
-		{"Truncate", func(ctx context.Context, s *Sequence) error {
+		{"Truncate", func(ctx context.Context, s *sequence) error {
 			if err := s.Extend(context.Background(), tokens[140:180]); err != nil {
 				return err
 			}
@@ -330,7 +330,7 @@ func TestCancelledCallsLeaveWholeSequences(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				s := f.(*Sequence)
+				s := f.(*sequence)
 				err = k.call(&countdown{t.Context(), n}, s)
 				if err != nil && !errors.Is(err, context.Canceled) {
 					t.Fatal(err)
@@ -415,7 +415,7 @@ func TestSequenceErrors(t *testing.T) {
 	}
 
 	// A mask that allows nothing has no best token.
-	_, err := decodeRows(t.Context(), t, []*Sequence{s}, 1, []drawing{{Allowed: make([]uint32, 10)}})
+	_, err := decodeRows(t.Context(), t, []*sequence{s}, 1, []drawing{{Allowed: make([]uint32, 10)}})
 	if !errors.Is(err, sample.ErrNoToken) || !strings.HasPrefix(err.Error(), "model: after position 2: sample: no token has a finite logit: the mask allows nothing") {
 		t.Errorf("an empty mask: %v", err)
 	}
