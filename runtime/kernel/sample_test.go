@@ -52,7 +52,7 @@ func TestSample(t *testing.T) {
 		{"TemperatureOfEqualLogits", sampleCase{rows: hot(1, 3), vocab: 5000, ring: 16}},
 		{"TinyTemperature", sampleCase{rows: hot(1e-30, 3), vocab: 5000, ring: 16, scale: 3}},
 		{"LargeTemperature", sampleCase{rows: hot(100, 3), vocab: 5000, ring: 16, scale: 3}},
-		{"Given", sampleCase{rows: []decodeRow{{position: 3, token: 8, flags: StepGiven}, {position: 3}, {flags: StepGiven | StepMasked | 3<<stepDrawShift}}, vocab: 30, ring: 8, scale: 1}},
+		{"Given", sampleCase{rows: []decodeRow{{position: 3, token: 8, flags: StepGiven}, {position: 3}, {flags: StepGiven | StepMasked | 3<<stepDrawShift}}, vocab: 30, ring: 8, scale: 1, allowed: func(int) bool { return true }}},
 		{"Unused", sampleCase{rows: []decodeRow{{position: 3, token: 8, flags: StepUnused}, {position: 3}}, vocab: 30, ring: 8, scale: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.check(newRig(t)) })

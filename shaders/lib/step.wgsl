@@ -6,7 +6,7 @@ const ROW_KEEP_FULL: u32 = 1u; // don't write keys and values of full layers: th
 const ROW_UNUSED: u32 = 2u;    // no sequence: nothing of this row is read, and no key or value may be written
 const ROW_MASKED: u32 = 4u;    // only ids of the allowed mask may be drawn
 const ROW_GIVEN: u32 = 8u;     // the host has set token and position: nothing is drawn, this time
-const ROW_DRAW: u32 = 0x10000u; // the flags from here on count the draws since the host wrote them
+const ROW_DRAW: u32 = 65536u; // the flags from here on count the draws since the host wrote them
 
 fn rowToken(row: u32) -> u32 { return step[row * ROW_WORDS]; }
 fn rowPosition(row: u32) -> u32 { return step[row * ROW_WORDS + 1u]; }
