@@ -34,7 +34,8 @@ const maxRun = 8
 // decodeRow is a row of a step.
 type decodeRow struct {
 	*engine.Row
-	seq *state
+	seq  *state
+	seat int // that it has while the step is queued; it may lose it before the step is waited for
 }
 
 // run is a step whose draws are queued.
@@ -70,6 +71,9 @@ func (b *batch) start(ctx context.Context, rows []decodeRow, draws int) (*run, e
 	}
 	if err := b.seat(ctx, seqs, r.width); err != nil {
 		return nil, err
+	}
+	for i := range rows {
+		rows[i].seat = rows[i].seq.seat
 	}
 	if err := b.queue(ctx, r, p); err != nil { // how far the device comes is not known
 		b.forgetAll(r)
@@ -177,9 +181,8 @@ func (b *batch) take(r *run, d drawn) []engine.Drawn {
 			row.seq.append(row.Given)
 			first = 1
 		}
-		seat := row.seq.seat
 		for at := first; at < r.draws; at++ {
-			t := d.token(at, seat, row.Logprobs)
+			t := d.token(at, row.seat, row.Logprobs)
 			if uint32(t.ID) == kernel.NoToken {
 				to.Err = noToken(row)
 				b.forget(row.seq)
@@ -290,18 +293,17 @@ func (b *batch) writeAllowed(rows []decodeRow) error {
 	words := b.maskWords()
 	for i := range rows {
 		row := &rows[i]
-		if row.Allowed == nil || slices.Equal(row.Allowed, b.allowed[row.seq.seat]) {
+		if row.Allowed == nil || slices.Equal(row.Allowed, b.allowed[row.seat]) {
 			continue
 		}
 		raw := make([]byte, 0, words*4)
 		for _, w := range row.Allowed {
 			raw = binary.LittleEndian.AppendUint32(raw, w)
 		}
-		seat := row.seq.seat
-		if err := b.dev.Write(b.buf.decode.allowed, int64(seat*words)*4, raw); err != nil {
+		if err := b.dev.Write(b.buf.decode.allowed, int64(row.seat*words)*4, raw); err != nil {
 			return err
 		}
-		b.allowed[seat] = append(b.allowed[seat][:0], row.Allowed...)
+		b.allowed[row.seat] = append(b.allowed[row.seat][:0], row.Allowed...)
 	}
 	return nil
 }
@@ -311,7 +313,7 @@ func (b *batch) writeSampling(r *run) error {
 	params := make([]kernel.SampleParams, r.width)
 	for i := range r.rows {
 		row := &r.rows[i]
-		p, seat := row.Sampler.Params(), row.seq.seat
+		p, seat := row.Sampler.Params(), row.seat
 		to := kernel.SampleParams{
 			TopK: uint32(min(p.TopK, b.cfg.Vocab)), TopP: p.TopP, MinP: p.MinP, RepetitionPenalty: p.RepetitionPenalty,
 			PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty, PenaltyVocab: uint32(p.PenaltyVocab),

@@ -41,7 +41,7 @@ func (w *steps) rowsOf(s *decodeScratch, r *run) error {
 	}
 	for i := range r.rows {
 		row := &r.rows[i]
-		p, seat, n := row.Sampler.Params(), row.seq.seat, row.seq.kv.Len()
+		p, seat, n := row.Sampler.Params(), row.seat, row.seq.kv.Len()
 		to := kernel.StepRow{FullTable: uint32(2*seat) * entries, SlidingTable: uint32(2*seat+1) * entries, Seed: p.Seed}
 		if !p.Greedy() {
 			to.Temperature = p.Temperature
