@@ -231,6 +231,7 @@ func TestContextFull(t *testing.T) {
 		t.Fatalf("%d tokens decoded at the end of the context", len(got))
 	}
 	closeRows(t, "the full context", logits(t, m, s), fresh(t, m, s.tokens), float32Limit)
+	logits(t, m, s)
 	_, err := decodeRows(t.Context(), t, []*sequence{s}, 1, []drawing{{}})
 	if !errors.Is(err, engine.ErrContextFull) || errors.Is(err, kv.ErrFull) {
 		t.Errorf("decode in a full context: %v", err)
