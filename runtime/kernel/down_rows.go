@@ -28,8 +28,8 @@ type DownRowsArgs struct {
 	Y      *gpu.Buffer // out: f32 [Rows][TopK][Hidden]; other shards' experts and unused rows are left alone
 }
 
-// downRowsOutputs is the number of outputs of a workgroup: half of that of GateUpRows, because an expert has half as many rows here.
-const downRowsOutputs = 8
+// downRowsOutputs is the number of outputs of a workgroup, as many as in GateUpRows.
+const downRowsOutputs = 2 * gateUpRowsPairs
 
 func (c DownRowsConfig) lanes() int { return lanes(c.Intermediate/32, 32, downLanes) }
 

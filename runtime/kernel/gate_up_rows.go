@@ -30,18 +30,22 @@ type GateUpRowsArgs struct {
 	H      *gpu.Buffer // out: f32 [Rows][TopK][Intermediate], in the same order; other shards' experts and unused rows are left alone
 }
 
+// gateUpRowsPairs is the number of inner activations of a workgroup. For two rows a lane holds, beside the codes and scales of its weights, twice as
+// many sums and inputs as in GateUpDecode; so it has half the weight rows.
+const gateUpRowsPairs = gateUpPairs / 2
+
 // lanes is the size of a workgroup: that of GateUpDecode, on which the order of the sums depends.
 func (c GateUpRowsConfig) lanes() int { return gateUpLanes(c.Hidden) }
 
 func (c GateUpRowsConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	if err := checkShape("gate_up_rows", append(c.Lists.checks(),
 		check{c.Hidden > 0 && c.Hidden%32 == 0, "Hidden a multiple of 32"},
-		check{c.Intermediate > 0 && c.Intermediate%32 == 0 && c.Intermediate/gateUpPairs <= maxGrid, "Intermediate a multiple of 32, at most 524256"},
+		check{c.Intermediate > 0 && c.Intermediate%32 == 0 && c.Intermediate/gateUpRowsPairs <= maxGrid, "Intermediate a multiple of 32, at most 262112"},
 	)...); err != nil {
 		return shaders.Shader{}, err
 	}
 	return shaders.Build("gate_up_rows", v, map[string]int{
-		"K": c.Hidden, "SHARE": c.Lists.TopK, "INNER": c.Intermediate, "OUTPUTS": 2 * gateUpPairs, "WG": c.lanes(),
+		"K": c.Hidden, "SHARE": c.Lists.TopK, "INNER": c.Intermediate, "OUTPUTS": 2 * gateUpRowsPairs, "WG": c.lanes(),
 	})
 }
 
@@ -53,7 +57,7 @@ func NewGateUpRows(dev *gpu.Device, c GateUpRowsConfig) (*GateUpRows, error) {
 
 // Record appends the activations of a shard's experts.
 func (k *GateUpRows) Record(p *gpu.Program, s Shard, a GateUpRowsArgs) error {
-	return k.record(p, [3]int{k.c.Intermediate / gateUpPairs, k.c.Lists.places(), 1},
+	return k.record(p, [3]int{k.c.Intermediate / gateUpRowsPairs, k.c.Lists.places(), 1},
 		[]uint32{uint32(s.First), uint32(s.Count), floatWord(k.c.Limit), floatWord(k.c.Alpha)},
 		a.Lists, a.T, a.Blocks, a.Scales, a.Bias, a.H)
 }

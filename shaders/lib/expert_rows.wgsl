@@ -27,9 +27,9 @@ fn expertRows(lane: u32, firstRow: u32, lastRow: u32, first: u32, count: u32) {
   var scale_$o = 0.0;
 //end
   for (var n = 0u; n < count; n += 2u) {
-    let two = n + 1u < count; // otherwise the second is the first again, and not used
+    let two = n + 1u < count; // otherwise there is no second
     let a_0 = lists[first + n];
-    let a_1 = lists[first + min(n + 1u, count - 1u)];
+    let a_1 = lists[first + select(n, n + 1u, two)];
 //unroll r 2
 //unroll o OUTPUTS
     var sum_$r_$o = 0.0;
@@ -50,12 +50,13 @@ fn expertRows(lane: u32, firstRow: u32, lastRow: u32, first: u32, count: u32) {
 //end
 //end
 //unroll j 2
-//unroll r 2
 //unroll i 4
-      let in_$r_$j_$i = inputs[at_$r + (((4u * $ju) + $iu) * BLOCKS)];
-//end
+      let in_0_$j_$i = inputs[at_0 + (((4u * $ju) + $iu) * BLOCKS)];
 //end
       if (two) {
+//unroll i 4
+        let in_1_$j_$i = inputs[at_1 + (((4u * $ju) + $iu) * BLOCKS)];
+//end
 //unroll o OUTPUTS
         {
           let low = mxfp4(w_$o[2u * $ju]);
