@@ -388,7 +388,7 @@ func TestBindings(t *testing.T) {
 		}
 	}
 	says(t, "runtime/RATIONALE.md", "Parameters of dispatches, 16 bytes each")
-	says(t, "shaders/README.md", "(eight kernels have none: `%s`)", strings.Join(none, "`, `"))
+	says(t, "shaders/README.md", "(ten kernels have none: `%s`)", strings.Join(none, "`, `"))
 }
 
 // TestErrorCodes: web/README.md lists the codes of errors that create and requests fail with.

@@ -1,28 +1,29 @@
 // qkv_decode: RMSNorm, the projections to query, key and value, bias, RoPE, and the write of key and value to the cache.
 //
-//   q        f32 [ROWS][HEADS][HEAD_DIM], rotated, not scaled
+//   q        f32 [rows][HEADS][HEAD_DIM], rotated, not scaled
 //   kCache, vCache   [page][128][KV_HEADS][HEAD_DIM], f32 or f16; keys are stored after RoPE
 //   weights  bf16 [params.count][WIDTH]: rows of q, then k, then v, from params.first on; whole heads
 //   rope     f32 [positions][HEAD_DIM/2][2]: cos and sin, times the concentration
-//   grid     a workgroup makes OUTPUTS outputs of a head for all rows of the batch: count/OUTPUTS, folded over y
+//   grid     a workgroup makes OUTPUTS outputs of a head for ROWS rows of the batch: count/OUTPUTS * ROW_TILES, folded over y
 //   source   openai/gpt-oss torch/model.py RMSNorm, AttentionBlock.forward, _apply_rotary_emb
 //   host     runtime/kernel/qkv_decode.go
 //
 // Lane l takes chunks l, l+WG, ... of 8 inputs, for all OUTPUTS weight rows, so each input is loaded once for OUTPUTS rows and each
-// weight once for ROWS rows of the batch. The norm is a factor 1/rms per row of the batch: it multiplies the finished sums, and the
-// sum of squares is formed beside them. RoPE pairs element i of a head with i + HEAD_DIM/2, so the outputs of a workgroup are two
-// runs of PAIRS elements, HEAD_DIM/2 apart.
+// weight once for ROWS rows of the batch; the workgroups that load the same weights are neighbours. The norm is a factor 1/rms per row
+// of the batch: it multiplies the finished sums, and the sum of squares is formed beside them. RoPE pairs element i of a head with
+// i + HEAD_DIM/2, so the outputs of a workgroup are two runs of PAIRS elements, HEAD_DIM/2 apart.
 //
-//const ROWS      rows of the batch
-//const WIDTH     hidden size, multiple of 8
-//const HEADS     query heads
-//const KV_HEADS  key heads
-//const HEAD_DIM  multiple of OUTPUTS
-//const OUTPUTS   outputs of a workgroup, multiple of 4
-//const NORM      element of vectors where the norm's weight begins, multiple of 8
-//const BIAS      element where the bias begins, multiple of 8
-//const KV_F16    1 stores keys and values as f16
-//const WG        workgroup size
+//const ROWS       rows of a workgroup
+//const ROW_TILES  workgroups for all rows of the batch
+//const WIDTH      hidden size, multiple of 8
+//const HEADS      query heads
+//const KV_HEADS   key heads
+//const HEAD_DIM   multiple of OUTPUTS
+//const OUTPUTS    outputs of a workgroup, multiple of 4
+//const NORM       element of vectors where the norm's weight begins, multiple of 8
+//const BIAS       element where the bias begins, multiple of 8
+//const KV_F16     1 stores keys and values as f16
+//const WG         workgroup size
 //use bf16 sums kv pages
 
 struct Params {
@@ -33,11 +34,11 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> step: array<u32>;
-@group(0) @binding(2) var<storage, read> x: array<vec4f>;              // [ROWS][WIDTH/4]
+@group(0) @binding(2) var<storage, read> x: array<vec4f>;              // [rows][WIDTH/4]
 @group(0) @binding(3) var<storage, read> vectors: array<vec4u>;
 @group(0) @binding(4) var<storage, read> weights: array<vec4u>;        // [count][WIDTH/8]
 @group(0) @binding(5) var<storage, read> rope: array<vec2f>;           // [positions][HEAD_DIM/2]
-@group(0) @binding(6) var<storage, read_write> q: array<vec2f>;        // [ROWS][HEADS][HEAD_DIM/2]
+@group(0) @binding(6) var<storage, read_write> q: array<vec2f>;        // [rows][HEADS][HEAD_DIM/2]
 @group(0) @binding(7) var<storage, read_write> kCache: array<KV2>;     // [slots][KV_HEADS][HEAD_DIM/2]
 @group(0) @binding(8) var<storage, read_write> vCache: array<KV2>;     // the same
 
@@ -98,7 +99,9 @@ fn finish(lane: u32, row: u32, head: u32, firstElement: u32) {
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let tile = workgroup.x + (workgroup.y * grid.x);
+  let group = workgroup.x + (workgroup.y * grid.x);
+  let tile = group / ROW_TILES;
+  let firstRow = (group % ROW_TILES) * ROWS;
   if (tile >= params.count / OUTPUTS) { return; }
   let localHead = tile / TILES;
   let element = (tile % TILES) * PAIRS;
@@ -116,8 +119,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
 //end
     let norm = vectors[(NORM / 8u) + c];
 //unroll r ROWS
-    let a_$r = x[($ru * (WIDTH / 4u)) + (2u * c)];
-    let b_$r = x[(($ru * (WIDTH / 4u)) + (2u * c)) + 1u];
+    let a_$r = x[((firstRow + $ru) * (WIDTH / 4u)) + (2u * c)];
+    let b_$r = x[(((firstRow + $ru) * (WIDTH / 4u)) + (2u * c)) + 1u];
     square_$r += dot(a_$r, a_$r) + dot(b_$r, b_$r);
     let even_$r = evens(a_$r, b_$r) * bf16Even(norm);
     let odd_$r = odds(a_$r, b_$r) * bf16Odd(norm);
@@ -136,6 +139,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
 //end
   sumsPut(OUTPUTS, lane, square_$r);
   sumsJoin(lane);
-  finish(lane, $ru, (params.first / HEAD_DIM) + localHead, element);
+  finish(lane, firstRow + $ru, (params.first / HEAD_DIM) + localHead, element);
 //end
 }

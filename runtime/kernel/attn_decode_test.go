@@ -27,6 +27,8 @@ func TestAttnDecode(t *testing.T) {
 		{"SingleTile", attnCase{batch{rows: rowsAt(63), kvHeads: 1, headDim: 64}, 8, 1, 1}},
 		{"PartialTile", attnCase{batch{rows: rowsAt(64), kvHeads: 1, headDim: 64}, 8, 1, 1}},
 		{"ManyRows", attnCase{batch{rows: rowsAt(0, 1, 31, 32, 127, 128, 129, 300), kvHeads: 2, headDim: 16}, 4, 1, 1}},
+		{"MostRows", attnCase{batch{rows: rowsAt(manyPositions(32)...), kvHeads: 2, headDim: 16}, 4, 1, 1}},
+		{"MostRowsInSplits", attnCase{batch{rows: rowsAt(manyPositions(32)...), kvHeads: 2, headDim: 64}, 8, 8, 1}},
 		{"NoGroups", attnCase{batch{rows: rowsAt(40), kvHeads: 3, headDim: 16}, 3, 1, 1}},
 		{"GroupOfThree", attnCase{batch{rows: rowsAt(140), kvHeads: 2, headDim: 64}, 6, 1, 1}},
 		{"GroupInTwoPasses", attnCase{batch{rows: rowsAt(50), kvHeads: 2, headDim: 64}, 32, 1, 1}},

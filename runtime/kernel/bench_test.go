@@ -147,6 +147,103 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
+// BenchmarkExpertsOfRows measures the kernels over experts in the shape of gpt-oss-20b, for rows that choose at random: those that read an
+// expert for each row that chose it, and those that read it once. The rate is that of the bytes that the latter read.
+func BenchmarkExpertsOfRows(b *testing.B) {
+	const h, inner, experts, topK = 2880, 2880, 32, 4
+	r := newRig(b)
+	if r.dev.Caps().MaxBindingBytes < experts*inner*h {
+		b.Skip("the device can't bind the experts of a layer")
+	}
+	whole := Shard{0, experts}
+	for _, rows := range []int{2, 4, 8, 16, 32} {
+		l := RowLists{Rows: rows, Experts: experts, TopK: topK}
+		choices := ExpertLists{Rows: rows, Experts: experts, TopK: topK}.selections(1, rows)
+		logits := make([]float32, rows*experts)
+		for row, of := range choices {
+			for _, e := range of {
+				logits[row*experts+e] = 1
+			}
+		}
+		gateUpConfig := GateUpRowsConfig{Hidden: h, Intermediate: inner, Limit: 7, Alpha: 1.702, Lists: l}
+		downConfig := DownRowsConfig{Hidden: h, Intermediate: inner, Lists: l}
+		step := batch{rows: make([]decodeRow, rows)}
+		bench := func(name string, bytes int64, kernel func(r rig) func(p *gpu.Program) error) {
+			b.Run(fmt.Sprintf("%s/rows=%d", name, rows), func(b *testing.B) {
+				r := rig{b, r.dev}
+				r.measure(b, int(bytes), []func(p *gpu.Program) error{kernel(r)})
+			})
+		}
+		lists := func(r rig) *gpu.Buffer { return r.words("lists", l.words(choices)) }
+		bench("route_rows", int64(4*len(logits)), func(r rig) func(p *gpu.Program) error {
+			k, err := NewRouteRows(r.dev, l)
+			r.must(err)
+			r.t.Cleanup(k.Release)
+			a := RouteRowsArgs{
+				Step: step.step(r), Logits: r.floats("logits", logits), Sel: r.zeros("sel", 8*l.assignments()), Lists: r.zeros("lists", int(l.Bytes())),
+			}
+			return func(p *gpu.Program) error { return k.Record(p, a) }
+		})
+		bench("gate_up_rows", gateUpConfig.WeightBytes(choices), func(r rig) func(p *gpu.Program) error {
+			k, err := NewGateUpRows(r.dev, gateUpConfig)
+			r.must(err)
+			r.t.Cleanup(k.Release)
+			a := GateUpRowsArgs{
+				Lists: lists(r), T: r.zeros("t", 4*rows*h), Blocks: r.zeros("blocks", experts*inner*h), Scales: r.zeros("scales", experts*2*inner*h/32),
+				Bias: r.zeros("bias", experts*4*inner), H: r.zeros("h", 4*l.assignments()*inner),
+			}
+			return func(p *gpu.Program) error { return k.Record(p, whole, a) }
+		})
+		bench("gate_up_decode", gateUpConfig.WeightBytes(choices), func(r rig) func(p *gpu.Program) error {
+			k, err := NewGateUpDecode(r.dev, GateUpConfig{Rows: rows, Hidden: h, Intermediate: inner, Experts: experts, TopK: topK, Limit: 7, Alpha: 1.702})
+			r.must(err)
+			r.t.Cleanup(k.Release)
+			a := GateUpArgs{
+				Step: step.step(r), Logits: r.floats("logits", logits), T: r.zeros("t", 4*rows*h), Blocks: r.zeros("blocks", experts*inner*h),
+				Scales: r.zeros("scales", experts*2*inner*h/32), Bias: r.zeros("bias", experts*4*inner), H: r.zeros("h", 4*l.assignments()*inner),
+				Sel: r.zeros("sel", 8*l.assignments()),
+			}
+			return func(p *gpu.Program) error { return k.Record(p, whole, a) }
+		})
+		bench("down_rows", downConfig.WeightBytes(choices), func(r rig) func(p *gpu.Program) error {
+			k, err := NewDownRows(r.dev, downConfig)
+			r.must(err)
+			r.t.Cleanup(k.Release)
+			a := DownRowsArgs{
+				Lists: lists(r), H: r.zeros("h", 4*l.assignments()*inner), Blocks: r.zeros("blocks", experts*h*inner/2),
+				Scales: r.zeros("scales", experts*h*inner/32), Bias: r.zeros("bias", experts*2*h), Y: r.zeros("y", 4*l.assignments()*h),
+			}
+			return func(p *gpu.Program) error { return k.Record(p, whole, a) }
+		})
+		bench("combine_rows", int64(4*l.assignments()*h), func(r rig) func(p *gpu.Program) error {
+			k, err := NewCombineRows(r.dev, CombineConfig{Hidden: h, TopK: topK})
+			r.must(err)
+			r.t.Cleanup(k.Release)
+			a := CombineRowsArgs{
+				Step: step.step(r), Sel: r.zeros("sel", 8*l.assignments()), Y: r.zeros("y", 4*l.assignments()*h), X: r.zeros("x", 4*rows*h),
+			}
+			return func(p *gpu.Program) error { return k.Record(p, rows, a) }
+		})
+		bench("down_decode", downConfig.WeightBytes(choices), func(r rig) func(p *gpu.Program) error {
+			k, err := NewDownDecode(r.dev, DownConfig{Rows: rows, Hidden: h, Intermediate: inner, TopK: topK})
+			r.must(err)
+			r.t.Cleanup(k.Release)
+			var sel []uint32
+			for _, w := range selWords(choices) {
+				if w == poison {
+					w = 0
+				}
+				sel = append(sel, w)
+			}
+			a := DownArgs{
+				Step: step.step(r), Sel: r.words("sel", sel), H: r.zeros("h", 4*l.assignments()*inner), Blocks: r.zeros("blocks", experts*h*inner/2),
+				Scales: r.zeros("scales", experts*h*inner/32), Bias: r.zeros("bias", experts*2*h), X: r.zeros("x", 4*rows*h),
+			}
+			return func(p *gpu.Program) error { return k.Record(p, whole, a) }
+		})
+	}
+}
+
 // copies is how many different sets of weights of that size a program goes through.
 func (r rig) copies(bytes int) int {
 	if r.dev.Caps().Adapter.CPU() {

@@ -27,11 +27,15 @@ type CombineArgs struct {
 
 const combineWG = 64
 
+func (c CombineConfig) checks() []check {
+	return []check{
+		{c.Hidden > 0 && c.Hidden%4 == 0, "Hidden a multiple of 4"},
+		{c.TopK > 0, "TopK above 0"},
+	}
+}
+
 func (c CombineConfig) shader(v shaders.Variant) (shaders.Shader, error) {
-	if err := checkShape("combine",
-		check{c.Hidden > 0 && c.Hidden%4 == 0, "Hidden a multiple of 4"},
-		check{c.TopK > 0, "TopK above 0"},
-	); err != nil {
+	if err := checkShape("combine", c.checks()...); err != nil {
 		return shaders.Shader{}, err
 	}
 	return shaders.Build("combine", v, map[string]int{"WIDTH": c.Hidden, "TOPK": c.TopK, "WG": combineWG})

@@ -26,10 +26,25 @@ func decodeShapes() []config {
 		GateUpConfig{Rows: 1, Hidden: 64, Intermediate: 96, Experts: maxExperts, TopK: maxTopK, Limit: 7, Alpha: 1.702},
 		DownConfig{Rows: 1, Hidden: h, Intermediate: inner, TopK: 4},
 		DownConfig{Rows: 8, Hidden: 32, Intermediate: 32, TopK: 1},
+		combineRowsConfig{Hidden: h, TopK: 4},
+		combineRowsConfig{Hidden: 4, TopK: 1},
 		AttnConfig{Rows: 1, Heads: 3, KVHeads: 1, HeadDim: 8, Splits: 1, Window: 8},
 		AttnConfig{Rows: 1, Heads: 128, KVHeads: 1, HeadDim: 256, Splits: 1024, Window: 8, KVF16: true},
 	}
-	for _, rows := range []int{1, 2, 4, maxRows} {
+	for _, lists := range []RowLists{
+		{Rows: 8, Experts: 32, TopK: 4}, {Rows: maxRows, Experts: 128, TopK: 4}, {Rows: 1, Experts: 1, TopK: 1}, {Rows: maxRows, Experts: maxExperts, TopK: maxTopK},
+	} {
+		shapes = append(shapes, lists)
+	}
+	published := RowLists{Rows: 8, Experts: 32, TopK: 4}
+	smallest := RowLists{Rows: 2, Experts: 1, TopK: 1}
+	shapes = append(shapes,
+		GateUpRowsConfig{Hidden: h, Intermediate: inner, Limit: 7, Alpha: 1.702, Lists: published},
+		GateUpRowsConfig{Hidden: 32, Intermediate: 32, Limit: 7, Alpha: 1.702, Lists: smallest},
+		DownRowsConfig{Hidden: h, Intermediate: inner, Lists: published},
+		DownRowsConfig{Hidden: 1, Intermediate: 32, Lists: smallest},
+	)
+	for _, rows := range []int{1, 2, 4, tileRows, maxRows} {
 		shapes = append(shapes,
 			QKVConfig{Rows: rows, Hidden: h, Heads: heads, KVHeads: kvHeads, HeadDim: dim, NormEps: eps, Tables: 64, KVF16: rows%4 == 1},
 			OutConfig{Rows: rows, Hidden: h, Inputs: heads * dim},

@@ -18,6 +18,7 @@ func TestEmbed(t *testing.T) {
 	}{
 		{"OneRow", 32, 5, nil, []uint32{3}},
 		{"ManyRows", 64, 7, nil, []uint32{6, 0, 0, 5, 1, 6, 2, 3, 4}},
+		{"MostRows", 32, 5, nil, slices.Repeat([]uint32{3, 0, 4, 1}, 8)},
 		{"PartialRound", 2880, 3, nil, []uint32{2, 0}},
 		{"Shards", 40, 9, []int{1, 4}, []uint32{0, 1, 3, 4, 8}},
 		{"TokenBeyondTheVocabulary", 32, 5, nil, []uint32{5, 1, NoToken}},

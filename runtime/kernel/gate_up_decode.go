@@ -37,6 +37,9 @@ type GateUpArgs struct {
 // gateUpPairs is the number of inner activations of a workgroup: 16 loads of 16 bytes in flight in each lane.
 const gateUpPairs = 8
 
+// gateUpLanes is the size of a workgroup.
+func gateUpLanes(hidden int) int { return lanes(hidden/32, 32, 128) }
+
 func (c GateUpConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	if err := checkShape("gate_up_decode",
 		check{c.Rows >= 1 && c.Rows <= maxGrid, "Rows from 1 to 65535"},
@@ -48,7 +51,7 @@ func (c GateUpConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 		return shaders.Shader{}, err
 	}
 	return shaders.Build("gate_up_decode", v, topkConsts(v, c.Experts, c.TopK, map[string]int{
-		"WIDTH": c.Hidden, "INNER": c.Intermediate, "PAIRS": gateUpPairs, "OUTPUTS": 2 * gateUpPairs, "WG": lanes(c.Hidden/32, 32, 128),
+		"WIDTH": c.Hidden, "INNER": c.Intermediate, "PAIRS": gateUpPairs, "OUTPUTS": 2 * gateUpPairs, "WG": gateUpLanes(c.Hidden),
 	}))
 }
 

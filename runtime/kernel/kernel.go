@@ -127,11 +127,22 @@ func boolConst(b bool) int {
 	return 0
 }
 
-// rowsCheck is the condition on the rows of a batch in the dense decode kernels, which hold a sum per row and output in registers.
-func rowsCheck(rows int) check { return check{rows >= 1 && rows <= maxRows, "Rows from 1 to 8"} }
+// rowsCheck is the condition on the rows of a batch in the dense decode kernels.
+func rowsCheck(rows int) check {
+	return check{rows >= 1 && (rows <= tileRows || rows%tileRows == 0 && rows <= maxRows), "Rows from 1 to 8, or a multiple of 8 up to 32"}
+}
 
-// maxRows is the largest batch of the decode kernels.
-const maxRows = 8
+const (
+	maxRows  = 32 // the largest batch of the decode kernels
+	tileRows = 8  // rows of a workgroup of the dense decode kernels, which hold a sum per row and output in registers
+)
+
+// rowTiles divides a batch among the workgroups of a dense decode kernel that have the same weights: how many they are, and the rows of each.
+// They are neighbours in the grid, so all but one find the weights in a cache.
+func rowTiles(rows int) (tiles, rowsEach int) {
+	tiles = ceilDiv(rows, tileRows)
+	return tiles, rows / tiles
+}
 
 // check is one condition on a shape.
 type check struct {

@@ -7,14 +7,17 @@ import (
 
 // OutConfig is the shape of a layer's output projection of attention in decoding.
 type OutConfig struct {
-	Rows   int // of the batch, 1 to 8
+	Rows   int // of the batch, 1 to 8 or a multiple of 8 up to 32
 	Hidden int
 	Inputs int // width of all query heads, multiple of 8
 	Bias   int // element of the layer's vectors where the bias begins, multiple of 8
 }
 
 // OutDecode projects the attention heads to the residual stream and adds them to it.
-type OutDecode struct{ *pipeline }
+type OutDecode struct {
+	*pipeline
+	c OutConfig
+}
 
 // OutArgs are the buffers of OutDecode.
 type OutArgs struct {
@@ -36,18 +39,20 @@ func (c OutConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	); err != nil {
 		return shaders.Shader{}, err
 	}
+	tiles, rows := rowTiles(c.Rows)
 	return shaders.Build("out_decode", v, map[string]int{
-		"ROWS": c.Rows, "WIDTH": c.Hidden, "INPUTS": c.Inputs, "OUTPUTS": outOutputs, "BIAS": c.Bias, "WG": lanes(c.Inputs/8, 64, denseLanes),
+		"ROWS": rows, "ROW_TILES": tiles, "WIDTH": c.Hidden, "INPUTS": c.Inputs, "OUTPUTS": outOutputs, "BIAS": c.Bias, "WG": lanes(c.Inputs/8, 64, denseLanes),
 	})
 }
 
 // NewOutDecode compiles the kernel.
 func NewOutDecode(dev *gpu.Device, c OutConfig) (*OutDecode, error) {
 	p, err := newPipeline(dev, c)
-	return &OutDecode{p}, err
+	return &OutDecode{p, c}, err
 }
 
 // Record appends the projection to a shard's rows.
 func (k *OutDecode) Record(p *gpu.Program, s Shard, a OutArgs) error {
-	return k.record(p, fold(ceilDiv(s.Count, outOutputs)), []uint32{uint32(s.First), uint32(s.Count)}, a.A, a.W, a.Vectors, a.X)
+	tiles, _ := rowTiles(k.c.Rows)
+	return k.record(p, fold(ceilDiv(s.Count, outOutputs)*tiles), []uint32{uint32(s.First), uint32(s.Count)}, a.A, a.W, a.Vectors, a.X)
 }

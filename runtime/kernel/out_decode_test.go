@@ -21,6 +21,8 @@ func TestOutDecode(t *testing.T) {
 	}{
 		{"OneRow", outCase{1, 32, 8, 1, nil}},
 		{"ManyRows", outCase{8, 40, 24, 1, nil}},
+		{"TwoTilesOfRows", outCase{16, 40, 24, 1, nil}},
+		{"MostRows", outCase{32, 37, 24, 1, []int{21}}},
 		{"PartialTile", outCase{2, 37, 64, 1, nil}},
 		{"SingleOutput", outCase{1, 1, 64, 1, nil}},
 		{"SingleRound", outCase{1, 8, 1024, 1, nil}},

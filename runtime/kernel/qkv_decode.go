@@ -7,7 +7,7 @@ import (
 
 // QKVConfig is the shape of a layer's query, key and value projections in decoding.
 type QKVConfig struct {
-	Rows    int // of the batch, 1 to 8
+	Rows    int // of the batch, 1 to 8 or a multiple of 8 up to 32
 	Hidden  int // multiple of 8
 	Heads   int // query heads
 	KVHeads int
@@ -50,8 +50,9 @@ func (c QKVConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	); err != nil {
 		return shaders.Shader{}, err
 	}
+	tiles, rows := rowTiles(c.Rows)
 	return shaders.Build("qkv_decode", v, map[string]int{
-		"ROWS": c.Rows, "WIDTH": c.Hidden, "HEADS": c.Heads, "KV_HEADS": c.KVHeads, "HEAD_DIM": c.HeadDim, "OUTPUTS": qkvOutputs,
+		"ROWS": rows, "ROW_TILES": tiles, "WIDTH": c.Hidden, "HEADS": c.Heads, "KV_HEADS": c.KVHeads, "HEAD_DIM": c.HeadDim, "OUTPUTS": qkvOutputs,
 		"NORM": c.Norm, "BIAS": c.Bias, "SLIDING": boolConst(c.Sliding), "TABLES": c.Tables, "KV_F16": boolConst(c.KVF16),
 		"WG": lanes(c.Hidden/8, 64, denseLanes),
 	})
@@ -68,6 +69,7 @@ func (k *QKVDecode) Record(p *gpu.Program, s Shard, a QKVArgs) error {
 	if err := checkShape("qkv_decode", check{s.First%k.c.HeadDim == 0 && s.Count%k.c.HeadDim == 0, "shards of whole heads"}); err != nil {
 		return err
 	}
-	return k.record(p, fold(s.Count/qkvOutputs), []uint32{uint32(s.First), uint32(s.Count), floatWord(k.c.NormEps)},
+	tiles, _ := rowTiles(k.c.Rows)
+	return k.record(p, fold(s.Count/qkvOutputs*tiles), []uint32{uint32(s.First), uint32(s.Count), floatWord(k.c.NormEps)},
 		a.Step, a.X, a.Vectors, a.W, a.Rope, a.Q, a.K, a.V)
 }

@@ -25,6 +25,8 @@ func TestQKVDecode(t *testing.T) {
 		{"OneRow", qkvCase{batch{rows: rowsAt(5), kvHeads: 1, headDim: 8}, 32, 2, 1, nil}},
 		{"FirstPosition", qkvCase{batch{rows: rowsAt(0), kvHeads: 2, headDim: 16}, 64, 4, 1, nil}},
 		{"ManyRows", qkvCase{batch{rows: rowsAt(1, 2, 300, 7, 127, 128, 0, 255), kvHeads: 1, headDim: 64}, 96, 3, 1, nil}},
+		{"TwoTilesOfRows", qkvCase{batch{rows: rowsAt(manyPositions(16)...), kvHeads: 1, headDim: 16}, 32, 2, 1, nil}},
+		{"MostRows", qkvCase{batch{rows: rowsAt(manyPositions(32)...), kvHeads: 1, headDim: 16}, 32, 2, 1, []int{3}}},
 		{"SingleRound", qkvCase{batch{rows: rowsAt(9), kvHeads: 1, headDim: 8}, 1024, 1, 1, nil}},
 		{"PartialRound", qkvCase{batch{rows: rowsAt(9, 3), kvHeads: 1, headDim: 24}, 1056, 1, 1, nil}},
 		{"RealWidth", qkvCase{batch{rows: rowsAt(4100), kvHeads: 1, headDim: 64}, 2880, 8, 1, nil}},
@@ -63,6 +65,15 @@ func TestQKVDecodeRandomShapes(t *testing.T) {
 }
 
 const testEps = 1e-5 // of norms
+
+// manyPositions are n positions in up to three pages.
+func manyPositions(n int) []int {
+	positions := make([]int, n)
+	for i := range positions {
+		positions[i] = i * 37 % 300
+	}
+	return positions
+}
 
 func (c qkvCase) check(r rig) {
 	t := r.t

@@ -7,7 +7,7 @@ import (
 
 // RouterConfig is the shape of a layer's router in decoding.
 type RouterConfig struct {
-	Rows    int // of the batch, 1 to 8
+	Rows    int // of the batch, 1 to 8 or a multiple of 8 up to 32
 	Hidden  int // multiple of 32
 	Experts int
 	Norm    int // element of the layer's vectors where the norm's weight begins, multiple of 8
@@ -39,8 +39,9 @@ func (c RouterConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	); err != nil {
 		return shaders.Shader{}, err
 	}
+	_, rows := rowTiles(c.Rows)
 	return shaders.Build("router_decode", v, map[string]int{
-		"ROWS": c.Rows, "WIDTH": c.Hidden, "EXPERTS": c.Experts, "NORM": c.Norm, "BIAS": c.Bias, "WG": lanes(c.Hidden/8, 64, denseLanes),
+		"ROWS": rows, "WIDTH": c.Hidden, "EXPERTS": c.Experts, "NORM": c.Norm, "BIAS": c.Bias, "WG": lanes(c.Hidden/8, 64, denseLanes),
 	})
 }
 
@@ -52,6 +53,7 @@ func NewRouterDecode(dev *gpu.Device, c RouterConfig) (*RouterDecode, error) {
 
 // Record appends the logits of a shard's experts.
 func (k *RouterDecode) Record(p *gpu.Program, s Shard, a RouterArgs) error {
-	return k.record(p, [3]int{s.Count, 1, 1}, []uint32{uint32(s.First), uint32(s.Count), floatWord(k.c.NormEps)},
+	tiles, _ := rowTiles(k.c.Rows)
+	return k.record(p, [3]int{s.Count, tiles, 1}, []uint32{uint32(s.First), uint32(s.Count), floatWord(k.c.NormEps)},
 		a.X, a.Vectors, a.W, a.Logits, a.T)
 }

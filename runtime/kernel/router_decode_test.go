@@ -22,6 +22,8 @@ func TestRouterDecode(t *testing.T) {
 	}{
 		{"OneRow", routerCase{1, 32, 4, 1, nil}},
 		{"ManyRows", routerCase{8, 96, 5, 1, nil}},
+		{"TwoTilesOfRows", routerCase{16, 96, 5, 1, nil}},
+		{"MostRows", routerCase{32, 96, 5, 1, []int{2}}},
 		{"OneExpert", routerCase{2, 2880, 1, 1, nil}},
 		{"MoreExpertsThanChunks", routerCase{1, 32, 128, 1, nil}},
 		{"SharesOfUnequalSize", routerCase{1, 160, 7, 1, nil}},

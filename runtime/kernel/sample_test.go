@@ -35,6 +35,7 @@ func TestSample(t *testing.T) {
 		{"SingleTile", sampleCase{rows: rowsAt(4), vocab: sampleTile, ring: 8, scale: 5}},
 		{"PartialTile", sampleCase{rows: rowsAt(4), vocab: sampleTile + 1, ring: 8, scale: 5, logits: map[int]float32{sampleTile: 9}, want: map[int]uint32{0: sampleTile}}},
 		{"ManyRows", sampleCase{rows: rowsAt(0, 1, 2, 3, 4, 5, 6, 7, 8, 9), vocab: 3001, ring: 4, scale: 5}},
+		{"MostRows", sampleCase{rows: rowsAt(manyPositions(32)...), vocab: 3001, ring: 4, scale: 5}},
 		{"RealVocabulary", sampleCase{rows: append(hot(1, 5), rowsAt(3)...), vocab: 201088, ring: 64, scale: 5}},
 		{"MoreTilesThanLanes", sampleCase{rows: rowsAt(1), vocab: 150 * sampleTile, ring: 2, scale: 5, logits: map[int]float32{140*sampleTile + 3: 6}, want: map[int]uint32{0: 140*sampleTile + 3}}},
 		{"RingWraps", sampleCase{rows: []decodeRow{{flags: 7 << stepDrawShift}, {flags: 8 << stepDrawShift}, {flags: 21 << stepDrawShift}}, vocab: 40, ring: 8, scale: 5}},

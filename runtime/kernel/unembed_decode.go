@@ -7,7 +7,7 @@ import (
 
 // UnembedConfig is the shape of the unembedding.
 type UnembedConfig struct {
-	Rows    int // of the batch, 1 to 8
+	Rows    int // of the batch, 1 to 8 or a multiple of 8 up to 32
 	Hidden  int // multiple of 8
 	Vocab   int
 	NormEps float64
@@ -56,11 +56,14 @@ func (c UnembedConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	); err != nil {
 		return shaders.Shader{}, err
 	}
+	tiles, rows := rowTiles(c.Rows)
 	if c.narrow() {
-		return shaders.Build("unembed_narrow", v, map[string]int{"ROWS": c.Rows, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "OUTPUTS": narrowOutputs, "WG": narrowLanes})
+		return shaders.Build("unembed_narrow", v, map[string]int{
+			"ROWS": rows, "ROW_TILES": tiles, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "OUTPUTS": narrowOutputs, "WG": narrowLanes,
+		})
 	}
 	return shaders.Build("unembed_decode", v, map[string]int{
-		"ROWS": c.Rows, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "OUTPUTS": c.outputs(), "WG": lanes(c.Hidden/8, 64, denseLanes),
+		"ROWS": rows, "ROW_TILES": tiles, "WIDTH": c.Hidden, "VOCAB": c.Vocab, "OUTPUTS": c.outputs(), "WG": lanes(c.Hidden/8, 64, denseLanes),
 	})
 }
 
@@ -72,6 +75,7 @@ func NewUnembedDecode(dev *gpu.Device, c UnembedConfig) (*UnembedDecode, error) 
 
 // Record appends the logits of a shard's ids.
 func (k *UnembedDecode) Record(p *gpu.Program, s Shard, a UnembedArgs) error {
-	return k.record(p, fold(ceilDiv(s.Count, k.c.outputs())), []uint32{uint32(s.First), uint32(s.Count), floatWord(k.c.NormEps)},
+	tiles, _ := rowTiles(k.c.Rows)
+	return k.record(p, fold(ceilDiv(s.Count, k.c.outputs())*tiles), []uint32{uint32(s.First), uint32(s.Count), floatWord(k.c.NormEps)},
 		a.X, a.Norm, a.W, a.Logits)
 }

@@ -21,6 +21,9 @@ func TestUnembedDecode(t *testing.T) {
 	}{
 		{"OneRow", unembedCase{1, 32, 8, 1, nil}},
 		{"ManyRows", unembedCase{8, 64, 41, 1, nil}},
+		{"TwoTilesOfRows", unembedCase{16, 64, 41, 1, nil}},
+		{"MostRows", unembedCase{32, 64, 301, 1, []int{20}}},
+		{"MostRowsOfRealWidth", unembedCase{32, 1056, 21, 1, []int{13}}},
 		{"PartialTile", unembedCase{2, 32, 13, 1, nil}},
 		{"SingleID", unembedCase{1, 32, 1, 1, nil}},
 		{"PartialRound", unembedCase{4, 1056, 9, 1, nil}},

@@ -32,8 +32,8 @@ fn mxfp4Scale(byte: u32) -> f32 { return bitcast<f32>((min(byte, 240u) + 14u) <<
 // Byte i of an array of bytes, given the word that holds it: word = array[i / 4].
 fn mxfp4ScaleByte(word: u32, i: u32) -> u32 { return (word >> ((i & 3u) * 8u)) & 0xffu; }
 
-// Eight weights, times 2^-14, with their activations.
-fn mxfp4Dot(w: u32, low: vec4f, high: vec4f) -> f32 {
-  let weights = mxfp4(w);
-  return dot(weights.low, low) + dot(weights.high, high);
-}
+// Eight weights with their activations, times 2^-14.
+fn mxfp4Times(weights: MXFP4, low: vec4f, high: vec4f) -> f32 { return dot(weights.low, low) + dot(weights.high, high); }
+
+// The same of the weights in a word.
+fn mxfp4Dot(w: u32, low: vec4f, high: vec4f) -> f32 { return mxfp4Times(mxfp4(w), low, high); }
