@@ -41,7 +41,7 @@ type Options struct {
 	KV Precision
 	// MaxSequences is the number of conversations that are kept in memory and served at a time. 0: 4, or Rows if that is more.
 	MaxSequences int
-	// Rows is the number of replies that a GPU computes together, a power of two up to 8. More take turns. 0: 8, in a browser 1, at most
+	// Rows is the number of replies that a GPU computes together, a power of two up to 32. More take turns. 0: 8, in a browser 1, at most
 	// MaxSequences.
 	Rows int
 

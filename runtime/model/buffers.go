@@ -94,6 +94,8 @@ type decodeScratch struct {
 	t          *gpu.Buffer // f32 [R][Hidden]
 	sel        *gpu.Buffer // {expert u32, weight f32} [R][TopK]
 	h          *gpu.Buffer // f32 [R][TopK][Intermediate]
+	lists      *gpu.Buffer // assignments by expert, kernel.RowLists; nil where experts are never grouped, as the next
+	y          *gpu.Buffer // f32 [R][TopK][Hidden]: outputs of the experts, by assignment
 	logits     *gpu.Buffer // f32 [R][Vocab]
 	allowed    *gpu.Buffer // bit sets [R][(Vocab+31)/32]
 	candidates *gpu.Buffer // scratch of sampling
@@ -260,6 +262,10 @@ func (d *declarer) scratch(b *buffers) {
 	add(&s.t, "decode t", r*int64(c.Hidden)*4)
 	add(&s.sel, "decode choices", r*int64(c.TopK)*8)
 	add(&s.h, "decode h", r*int64(c.TopK*c.Intermediate)*4)
+	if d.groups(d.rows) {
+		add(&s.lists, "decode lists", d.rowLists(d.rows).Bytes())
+		add(&s.y, "decode y", r*int64(c.TopK*c.Hidden)*4)
+	}
 	add(&s.logits, "logits", r*int64(c.Vocab)*4)
 	add(&s.allowed, "allowed ids", r*int64(d.maskWords())*4)
 	add(&s.candidates, "sampling candidates", int64(d.sampling(d.rows).CandidateWords())*4)

@@ -94,8 +94,29 @@ func (r *decodeRecorder) attention() {
 // mlp: x += the weighted outputs of each row's experts for norm(x).
 func (r *decodeRecorder) mlp() {
 	r.router()
+	if r.k.grouped != nil {
+		r.groupedExperts()
+		return
+	}
 	r.gateUp()
 	r.down()
+}
+
+// groupedExperts: the same as gateUp and down for several rows, with each expert's weights read once.
+func (r *decodeRecorder) groupedExperts() {
+	s, g := r.s, r.k.grouped
+	r.do(g.route.Record(r.p, kernel.RouteRowsArgs{Step: s.step, Logits: s.router, Sel: s.sel, Lists: s.lists}))
+	for _, e := range r.l.experts {
+		r.do(g.gateUp.Record(r.p, e.shard(), kernel.GateUpRowsArgs{
+			Lists: s.lists, T: s.t, Blocks: e.gateUpBlocks, Scales: e.gateUpScales, Bias: e.gateUpBias, H: s.h,
+		}))
+	}
+	for _, e := range r.l.experts {
+		r.do(g.down.Record(r.p, e.shard(), kernel.DownRowsArgs{
+			Lists: s.lists, H: s.h, Blocks: e.downBlocks, Scales: e.downScales, Bias: e.downBias, Y: s.y,
+		}))
+	}
+	r.do(g.combine.Record(r.p, r.rows, kernel.CombineRowsArgs{Step: s.step, Sel: s.sel, Y: s.y, X: s.x}))
 }
 
 // sample: the next token of each row, by the logits that the program before has left.

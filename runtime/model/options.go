@@ -33,7 +33,7 @@ type Options struct {
 	KV Precision
 	// Chunk is the number of tokens that a prefill program takes at once. 0: 512 (64 on a software adapter, shorter texts too).
 	Chunk int
-	// Rows is the largest number of sequences decoded at once, a power of two up to 8. 0: 1.
+	// Rows is the largest number of sequences decoded at once, a power of two up to 32. 0: 1.
 	Rows int
 	// Sequences is how many sequences may be alive, at least Rows; each takes three pages of the sliding layers. 0: 4, or Rows.
 	Sequences int
@@ -47,11 +47,14 @@ type Options struct {
 	WarmUp bool
 	// Progress is called while weights are loaded.
 	Progress func(checkpoint.Progress)
+
+	groupFrom int // for tests: rows from which experts are grouped, whatever the device
 }
 
 // Defaults and bounds of Options.
 const (
-	maxRows             = 8
+	maxRows             = 32
+	groupFrom           = 4 // of gpt-oss-20b's experts, four rows choose 13 different ones together and 16 one by one
 	maxContext          = 131072
 	leastContext        = 8192 // below it a model that could hold more is refused
 	defaultChunk        = 512

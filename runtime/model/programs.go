@@ -70,9 +70,18 @@ type decodeKernels struct {
 	attnSliding *kernel.AttnDecode
 	out         *kernel.OutDecode
 	router      *kernel.RouterDecode
-	gateUp      *kernel.GateUpDecode
+	gateUp      *kernel.GateUpDecode // nil where experts are grouped over rows
 	down        *kernel.DownDecode
+	grouped     *groupedExperts // nil where each row reads its own
 	unembed     *kernel.UnembedDecode
+}
+
+// groupedExperts are the kernels by which several rows share the weights of the experts that they chose.
+type groupedExperts struct {
+	route   *kernel.RouteRows
+	gateUp  *kernel.GateUpRows
+	down    *kernel.DownRows
+	combine *kernel.CombineRows
 }
 
 // newPrograms compiles the kernels that every conversation needs and uploads the rotary table that they read.
@@ -184,10 +193,7 @@ func (p *programs) decodeKernels(rows int) (*decodeKernels, error) {
 		build(p, &k.router, kernel.NewRouterDecode, kernel.RouterConfig{
 			Rows: rows, Hidden: c.Hidden, Experts: c.Experts, Norm: v.mlpNorm, Bias: v.routerBias, NormEps: c.NormEps,
 		}),
-		build(p, &k.gateUp, kernel.NewGateUpDecode, kernel.GateUpConfig{
-			Rows: rows, Hidden: c.Hidden, Intermediate: c.Intermediate, Experts: c.Experts, TopK: c.TopK, Limit: c.SwiGLULimit, Alpha: c.SwiGLUAlpha,
-		}),
-		build(p, &k.down, kernel.NewDownDecode, kernel.DownConfig{Rows: rows, Hidden: c.Hidden, Intermediate: c.Intermediate, TopK: c.TopK}),
+		p.expertKernels(rows, k),
 		build(p, &k.unembed, kernel.NewUnembedDecode, kernel.UnembedConfig{Rows: rows, Hidden: c.Hidden, Vocab: c.Vocab, NormEps: c.NormEps}),
 	}
 	for kind := range kinds {
@@ -201,6 +207,29 @@ func (p *programs) decodeKernels(rows int) (*decodeKernels, error) {
 	}
 	p.decode[rows] = k
 	return k, nil
+}
+
+// expertKernels compiles the experts' kernels for a number of rows.
+func (p *programs) expertKernels(rows int, k *decodeKernels) error {
+	c := p.cfg
+	if !p.groups(rows) {
+		return errors.Join(
+			build(p, &k.gateUp, kernel.NewGateUpDecode, kernel.GateUpConfig{
+				Rows: rows, Hidden: c.Hidden, Intermediate: c.Intermediate, Experts: c.Experts, TopK: c.TopK, Limit: c.SwiGLULimit, Alpha: c.SwiGLUAlpha,
+			}),
+			build(p, &k.down, kernel.NewDownDecode, kernel.DownConfig{Rows: rows, Hidden: c.Hidden, Intermediate: c.Intermediate, TopK: c.TopK}),
+		)
+	}
+	lists, g := p.rowLists(rows), &groupedExperts{}
+	k.grouped = g
+	return errors.Join(
+		build(p, &g.route, kernel.NewRouteRows, lists),
+		build(p, &g.gateUp, kernel.NewGateUpRows, kernel.GateUpRowsConfig{
+			Hidden: c.Hidden, Intermediate: c.Intermediate, Limit: c.SwiGLULimit, Alpha: c.SwiGLUAlpha, Lists: lists,
+		}),
+		build(p, &g.down, kernel.NewDownRows, kernel.DownRowsConfig{Hidden: c.Hidden, Intermediate: c.Intermediate, Lists: lists}),
+		build(p, &g.combine, kernel.NewCombineRows, kernel.CombineConfig{Hidden: c.Hidden, TopK: c.TopK}),
+	)
 }
 
 // needFull compiles what rows need that ask for more than a temperature.

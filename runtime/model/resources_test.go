@@ -238,9 +238,9 @@ func TestLoadRefuses(t *testing.T) {
 	}{
 		{"Context", small, 0, Options{Context: 200000}, "model: a context of 200000 positions: the model was made for 131072"},
 		{"NegativeContext", small, 0, Options{Context: -1, Chunk: 64}, "model: 4 sequences, chunks of 64 tokens, context -1, 0 resume points: want"},
-		{"Rows", small, 0, Options{Rows: 3}, "model: 3 rows, want 1, 2, 4 or 8"},
-		{"TooManyRows", small, 0, Options{Rows: 16}, "model: 16 rows, want 1, 2, 4 or 8"},
-		{"NegativeRows", small, 0, Options{Rows: -1}, "model: -1 rows, want 1, 2, 4 or 8"},
+		{"Rows", small, 0, Options{Rows: 3}, "model: 3 rows, want 1, 2, 4, 8, 16 or 32"},
+		{"TooManyRows", small, 0, Options{Rows: 64}, "model: 64 rows, want 1, 2, 4, 8, 16 or 32"},
+		{"NegativeRows", small, 0, Options{Rows: -1}, "model: -1 rows, want 1, 2, 4, 8, 16 or 32"},
 		{"Sequences", small, 0, Options{Rows: 8, Sequences: 7, Chunk: 64}, "model: 7 sequences, chunks of 64 tokens, context 0, 0 resume points: want at least 8 sequences"},
 		{"Chunk", small, 0, Options{Chunk: -5}, "model: 4 sequences, chunks of -5 tokens"},
 		{"ResumePoints", small, 0, Options{ResumePoints: -2, Chunk: 64}, "model: 4 sequences, chunks of 64 tokens, context 0, -2 resume points"},

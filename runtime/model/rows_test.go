@@ -52,7 +52,7 @@ func together(t *testing.T, seqs []*sequence, n int, d []drawing) [][]int32 {
 // TestRowsDecodeAsIfAlone: a batch changes no text. The sums of a row are made in the same order in every batch.
 func TestRowsDecodeAsIfAlone(t *testing.T) {
 	const n = 8
-	m := loadSmall(t, Options{Context: 2048, Chunk: 64, Rows: 8, Sequences: 9})
+	m := loadSmall(t, Options{Context: 2048, Chunk: 64, Rows: 8, Sequences: 9, groupFrom: 4}) // 2 rows have experts of their own
 	cases := rowCases(t, m, n)
 	start := func(t *testing.T, count int) (seqs []*sequence, d []drawing) {
 		for _, c := range cases[:count] {

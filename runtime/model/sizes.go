@@ -23,6 +23,7 @@ type sizes struct {
 	fullPages     int // of each full layer
 	slidingPages  int // of each sliding layer
 	deterministic bool
+	groupFrom     int  // rows from which experts are grouped
 	oneClass      bool // all chunks take one program: on a processor, compiling another costs more than padding rows
 }
 
@@ -60,13 +61,17 @@ func (s *sizes) setRows(cpu bool, o Options) error {
 		s.oneClass = o.Chunk == 0
 	}
 	s.rows = orDefault(o.Rows, 1)
+	s.groupFrom = orDefault(o.groupFrom, groupFrom)
+	if cpu && o.groupFrom == 0 {
+		s.groupFrom = maxRows + 1 // a processor's cache serves rows one after the other better
+	}
 	s.sequences = orDefault(o.Sequences, max(s.rows, defaultSequences))
 	s.chunk = orDefault(o.Chunk, chunk)
 	if s.deterministic {
 		s.chunk = min(s.chunk, kv.PageTokens)
 	}
 	if s.rows < 1 || s.rows > maxRows || s.rows&(s.rows-1) != 0 {
-		return fmt.Errorf("model: %d rows, want 1, 2, 4 or 8", s.rows)
+		return fmt.Errorf("model: %d rows, want 1, 2, 4, 8, 16 or 32", s.rows)
 	}
 	if s.sequences < s.rows || s.chunk < 1 || o.Context < 0 || o.ResumePoints < 0 {
 		return fmt.Errorf("model: %d sequences, chunks of %d tokens, context %d, %d resume points: want at least %d sequences and positive numbers",
@@ -185,6 +190,14 @@ func (s *sizes) attention(rows, splits int, sliding bool) kernel.AttnConfig {
 
 func (s *sizes) sampling(rows int) kernel.SampleConfig {
 	return kernel.SampleConfig{Rows: rows, Vocab: s.cfg.Vocab, Ring: maxRun}
+}
+
+// groups says that a program of so many rows reads the weights of an expert once for all of them.
+func (s *sizes) groups(rows int) bool { return rows >= s.groupFrom }
+
+// rowLists is the shape of the assignments of a batch, sorted by expert.
+func (s *sizes) rowLists(rows int) kernel.RowLists {
+	return kernel.RowLists{Rows: rows, Experts: s.cfg.Experts, TopK: s.cfg.TopK}
 }
 
 // maskWords is the size of a bit set of all ids, in words.

@@ -88,7 +88,7 @@ With --random, weights of a published model's shape are made up, so that a machi
 			depths := fs.String("depths", "0,1024", "tokens before what is measured, comma-separated `numbers`")
 			prompt := fs.Int("prompt", 128, "`tokens` of a measured prefill")
 			tokens := fs.Int("tokens", 32, "`tokens` of a measured decode")
-			rows := fs.String("rows", "1", "texts that are decoded together, comma-separated `numbers`: 1, 2, 4 or 8 on a GPU")
+			rows := fs.String("rows", "1", "texts that are decoded together, comma-separated `numbers`, up to 32")
 			runs := fs.Int("runs", 3, "measure everything `n` times")
 			asJSON := fs.Bool("json", false, "print a JSON object")
 			return func(ctx context.Context, env *env, args []string) error {
@@ -106,8 +106,8 @@ With --random, weights of a published model's shape are made up, so that a machi
 				if err != nil {
 					return err
 				}
-				if m.rows = slices.Max(together); m.rows > 8 || m.rows&(m.rows-1) != 0 {
-					return usagef("--rows: the largest is %d, want 1, 2, 4 or 8", m.rows)
+				if m.rows = slices.Max(together); m.rows > 32 || m.rows&(m.rows-1) != 0 {
+					return usagef("--rows: the largest is %d, want 1, 2, 4, 8, 16 or 32", m.rows)
 				}
 				m.sequences = m.rows + 1 // with the text that the others begin with
 				if err := m.check(); err != nil {
