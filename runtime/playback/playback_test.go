@@ -278,7 +278,7 @@ func TestForcedCalls(t *testing.T) {
 	required := r
 	required.ToolChoice.Mode = chat.ChoiceRequired
 	long := text("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary to=functions.send code<|message|>{\"a\":1}<|call|>")
-	any := []object{text("<|channel|>commentary to=functions.{tool} <|constrain|>json<|message|>{\"t\":{json:tool}}<|call|>")}
+	anyTool := []object{text("<|channel|>commentary to=functions.{tool} <|constrain|>json<|message|>{\"t\":{json:tool}}<|call|>")}
 	for _, tt := range []struct {
 		name string
 		play object
@@ -287,8 +287,8 @@ func TestForcedCalls(t *testing.T) {
 	}{
 		{"Named", play("it", nil, long), named("send"), chat.ToolCall{Name: "send", Arguments: `{"a":1}`}},
 		{"Required", play("it", nil, long), required, chat.ToolCall{Name: "send", Arguments: `{"a":1}`}},
-		{"NamedAny", play("it", object{"tools": []string{"*"}}, any...), named("send"), chat.ToolCall{Name: "send", Arguments: `{"t":"send"}`}},
-		{"RequiredAny", play("it", object{"tools": []string{"*"}}, any...), required, chat.ToolCall{Name: "get_weather", Arguments: `{"t":"get_weather"}`}},
+		{"NamedAny", play("it", object{"tools": []string{"*"}}, anyTool...), named("send"), chat.ToolCall{Name: "send", Arguments: `{"t":"send"}`}},
+		{"RequiredAny", play("it", object{"tools": []string{"*"}}, anyTool...), required, chat.ToolCall{Name: "get_weather", Arguments: `{"t":"get_weather"}`}},
 		{"NamedContentOnly", play("it", nil, text("{}<|call|>")), named("get_weather_forecast"), chat.ToolCall{Name: "get_weather_forecast", Arguments: "{}"}},
 		{"RequiredContentOnly", play("it", nil, object{"close": true}), required, chat.ToolCall{Name: "get_weather", Arguments: "{}"}},
 	} {

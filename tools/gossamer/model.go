@@ -59,7 +59,8 @@ func (m *modelFlags) declarePlayback(fs *flag.FlagSet) {
 func (m *modelFlags) check() error {
 	backend := gossamer.Backend(m.backend)
 	switch {
-	case m.playback != "" && (m.model != defaultModel || backend != gossamer.Auto || m.kv != "" || m.adapter != "" || m.maxBinding != 0 || m.deterministic):
+	case m.playback != "" && (m.model != defaultModel || backend != gossamer.Auto || m.adapter != "" || m.maxBinding != 0 ||
+		m.kv != "" || m.deterministic):
 		return usagef("--model, --backend, --kv, --adapter, --max-binding and --deterministic are for models, not for --playback")
 	case backend != gossamer.Auto && backend != gossamer.WebGPU && backend != gossamer.CPU:
 		return usagef("--backend %q, want auto, webgpu or cpu", m.backend)

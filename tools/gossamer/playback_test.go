@@ -10,8 +10,8 @@ import (
 func TestPlaybackCheck(t *testing.T) {
 	out := mustRun(t, "", "playback", "check", "../../docs/playback.json")
 	for _, want := range []string{
-		"\"busy at first\": 6 tokens, fails: error\n  final: \"One mom\"\n",
-		"\"slow\": 23 tokens, pauses of 300ms, ends with stop\n  analysis: \"They want to wait.\"\n  final: \"Thank you for waiting.\"\n",
+		"\"busy at first\": 5 tokens, fails: error\n  final: \"One mom\"\n",
+		"\"slow\": 20 tokens, pauses of 300ms, ends with stop\n  analysis: \"They want to wait.\"\n  final: \"Thank you for waiting.\"\n",
 		"  commentary to=functions.get_weather <|constrain|>json: \"{\\\"city\\\":\\\"Paris\\\",\\\"asked\\\":\\\"{user}\\\"}\"\n",
 	} {
 		if !strings.Contains(out, want) {
