@@ -10,6 +10,7 @@ import (
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/model"
 	"gossamer/runtime/ref"
+	"gossamer/runtime/tokenizer"
 )
 
 // loaded is a backend that holds a model.
@@ -87,6 +88,19 @@ func load(ctx context.Context, ck *checkpoint.Checkpoint, p *place, o *Options) 
 	}
 	l.info.Reason = p.reason
 	return l, nil
+}
+
+// openPlayback makes what plays a file in place of a model.
+func openPlayback(o *Options) (*loaded, *tokenizer.Tokenizer, error) {
+	tok, err := openTokenizer(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := o.Playback(tok, o.Context)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &loaded{backend: b, info: Info{Backend: Playback}}, tok, nil
 }
 
 func loadWebGPU(ctx context.Context, ck *checkpoint.Checkpoint, p *place, o *Options) (*loaded, error) {

@@ -26,7 +26,7 @@ type Engine struct {
 type Info struct {
 	Model   string         // its name, directory or URL
 	Config  *gptoss.Config // do not modify it
-	Backend Backend        // WebGPU or CPU
+	Backend Backend        // WebGPU, CPU or Playback
 	Adapter string         // the GPU; "" on the CPU
 	Reason  string         // with Auto and CPU: why not WebGPU
 	Context int            // positions
@@ -44,21 +44,12 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	at, err := choosePlace(ctx, &o)
-	if err != nil {
-		return nil, err
-	}
-	ck, tok, err := openFiles(ctx, model, &o)
-	if err != nil {
-		at.close()
-		return nil, err
-	}
-	loaded, err := load(ctx, ck, at, &o)
+	loaded, tok, err := open(ctx, model, &o)
 	if err != nil {
 		return nil, err
 	}
 	e := &Engine{info: loaded.info, backend: loaded.backend, tok: tok}
-	e.info.Model, e.info.Config, e.info.Context, e.info.Verified = model, e.backend.Config(), e.backend.Context(), ck.Verified()
+	e.info.Model, e.info.Config, e.info.Context = model, e.backend.Config(), e.backend.Context()
 	if e.engine, err = engine.New(e.backend, engine.Options{MaxSequences: o.MaxSequences, Free: loaded.close}); err != nil {
 		return nil, errors.Join(err, loaded.close())
 	}
@@ -67,6 +58,28 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 	o.Logger.InfoContext(ctx, "model open", "model", model, "backend", e.info.Backend, "adapter", e.info.Adapter,
 		"context", e.info.Context, "kv", e.info.KV)
 	return e, nil
+}
+
+// open loads a model and the vocabulary.
+func open(ctx context.Context, model string, o *Options) (*loaded, *tokenizer.Tokenizer, error) {
+	if o.Playback != nil {
+		return openPlayback(o)
+	}
+	at, err := choosePlace(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	ck, tok, err := openFiles(ctx, model, o)
+	if err != nil {
+		at.close()
+		return nil, nil, err
+	}
+	l, err := load(ctx, ck, at, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	l.info.Verified = ck.Verified()
+	return l, tok, nil
 }
 
 // openFiles opens the model, without its weights, and the vocabulary.
@@ -79,10 +92,15 @@ func openFiles(ctx context.Context, model string, o *Options) (ck *checkpoint.Ch
 	for _, note := range ck.Notes() {
 		o.Logger.InfoContext(ctx, "the model's files", "note", note)
 	}
-	if tok = o.Tokenizer; tok == nil {
-		tok, err = loadTokenizer()
-	}
+	tok, err = openTokenizer(o)
 	return ck, tok, err
+}
+
+func openTokenizer(o *Options) (*tokenizer.Tokenizer, error) {
+	if o.Tokenizer != nil {
+		return o.Tokenizer, nil
+	}
+	return loadTokenizer()
 }
 
 // Chat answers a request; see chat.Completer.Stream. Several requests are served at once, and the beginnings of earlier

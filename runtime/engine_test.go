@@ -20,7 +20,9 @@ import (
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
 	"gossamer/runtime/nano"
+	"gossamer/runtime/playback"
 	"gossamer/runtime/sample"
+	"gossamer/runtime/tokenizer"
 )
 
 // generate continues the last golden prompt.
@@ -157,6 +159,29 @@ func damaged(t *testing.T, dir string) string {
 		}
 	}
 	return to
+}
+
+// TestOpenPlayback: replies are those of a file, and Info says so.
+func TestOpenPlayback(t *testing.T) {
+	const file = `{"version": 1, "plays": [{"name": "all", "when": {}, "reply": [{"text": "<|channel|>final<|message|>played"}]}]}`
+	play := func(tok *tokenizer.Tokenizer, context int) (engine.Backend, error) {
+		return playback.Load([]byte(file), tok, playback.Options{Context: context})
+	}
+	e := open(t, "some plays", gossamer.Options{Playback: play, Context: 500})
+	if i := e.Info(); i.Backend != gossamer.Playback || i.Model != "some plays" || i.Context != 500 || i.Adapter != "" || i.KV != "" || i.Verified {
+		t.Errorf("info %+v", i)
+	}
+	r, err := chat.Collect(e.Chat(t.Context(), chat.Request{Messages: []chat.Message{{Role: chat.User, Content: "x"}}}))
+	if err != nil || r.Message.Content != "played" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, o := range []gossamer.Options{
+		{Playback: play, Backend: gossamer.CPU}, {Playback: play, KV: gossamer.F32}, {Playback: play, Context: -1}, {Playback: play, Adapter: "0"}, {Backend: gossamer.Playback},
+	} {
+		if _, err := gossamer.Open(t.Context(), "x", o); err == nil {
+			t.Errorf("accepted: %+v", o)
+		}
+	}
 }
 
 func TestOpenEmbedded(t *testing.T) {

@@ -41,6 +41,7 @@ var imports = map[string][]string{
 	"runtime/engine":          {"runtime/gptoss", "runtime/sample"},
 	"runtime/chat":            {"runtime/engine", "runtime/harmony", "runtime/sample", "runtime/tokenizer"},
 	"runtime/openai":          {"runtime/chat", "runtime/engine", "runtime/sample"},
+	"runtime/playback":        {"runtime/engine", "runtime/gptoss", "runtime/harmony", "runtime/sample", "runtime/tokenizer"},
 	"runtime/gpu":             {"runtime/promise", "shaders"},
 	"runtime/kernel":          {"shaders", "runtime/gpu"},
 	"runtime/ref":             {"runtime/engine", "runtime/gptoss", "runtime/tensor", "runtime/checkpoint"},

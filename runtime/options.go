@@ -19,6 +19,8 @@ const (
 	Auto   Backend = "auto"   // WebGPU if there is a GPU that works, or one is named, else CPU; Info says which, and why
 	WebGPU Backend = "webgpu" // a GPU, or a software adapter, which computes on the CPU
 	CPU    Backend = "cpu"    // plain Go, without any device: exact, slower than a GPU, faster than a software adapter
+
+	Playback Backend = "playback" // nothing computes: the tokens are those of a file; see Options.Playback
 )
 
 // Precision is how keys and values are stored.
@@ -63,6 +65,11 @@ type Options struct {
 	// CacheDir keeps models that are opened by URL. "": the user's cache directory.
 	CacheDir string
 
+	// Playback makes what plays a file of tokens in place of a model, for a number of positions, of which 0 is what it has: see package
+	// playback. The name that Open is given then only appears in Info, and no field that is about weights or devices may be set. nil: a
+	// model is loaded.
+	Playback func(tok *tokenizer.Tokenizer, context int) (engine.Backend, error)
+
 	// Embedded are the models that the program carries, by the names that Open takes for them.
 	Embedded map[string]fs.FS
 	// Tokenizer is the vocabulary. nil: the one that the program carries; a browser's does not carry any.
@@ -76,11 +83,14 @@ type Options struct {
 
 // check refuses what is out of range and fills in defaults.
 func (o *Options) check() error {
-	switch o.Backend {
-	case "":
+	switch {
+	case o.Playback != nil:
+		return o.checkPlayback()
+	case o.Backend == "":
 		o.Backend = Auto
-	case Auto, WebGPU, CPU:
-	default:
+	case o.Backend == Playback:
+		return errors.New("runtime: Backend is playback, which wants Options.Playback")
+	case o.Backend != Auto && o.Backend != WebGPU && o.Backend != CPU:
 		return fmt.Errorf("runtime: Backend is %q, want %s, %s or %s", o.Backend, Auto, WebGPU, CPU)
 	}
 	switch o.KV {
@@ -88,17 +98,34 @@ func (o *Options) check() error {
 	default:
 		return fmt.Errorf("runtime: KV is %q, want %s or %s", o.KV, F16, F32)
 	}
-	if o.Context < 0 {
-		return fmt.Errorf("runtime: Context is %d, want 0 or more", o.Context)
-	}
 	if o.Backend == CPU && (o.Adapter != "" || o.MaxBindingBytes > 0 || o.Device != nil) {
 		return errors.New("runtime: Adapter, MaxBindingBytes and Device are for WebGPU, and Backend is cpu")
 	}
-	if o.MaxSequences < 0 {
-		return fmt.Errorf("runtime: MaxSequences is %d, want 0 or more", o.MaxSequences)
-	}
 	if o.MaxBindingBytes < 0 {
 		return fmt.Errorf("runtime: MaxBindingBytes is %d, want 0 or more", o.MaxBindingBytes)
+	}
+	return o.checkCounts()
+}
+
+// checkPlayback is check where no model is loaded.
+func (o *Options) checkPlayback() error {
+	if o.Backend != "" && o.Backend != Playback {
+		return fmt.Errorf("runtime: Backend is %q, but Options.Playback is set: leave it out", o.Backend)
+	}
+	if o.KV != "" || o.Deterministic || o.Adapter != "" || o.MaxBindingBytes != 0 || o.Device != nil || o.Checkpoint != nil {
+		return errors.New("runtime: KV, Deterministic, Adapter, MaxBindingBytes, Device and Checkpoint are for models, and Options.Playback is set")
+	}
+	o.Backend = Playback
+	return o.checkCounts()
+}
+
+// checkCounts checks what is counted, and fills in the logger.
+func (o *Options) checkCounts() error {
+	if o.Context < 0 {
+		return fmt.Errorf("runtime: Context is %d, want 0 or more", o.Context)
+	}
+	if o.MaxSequences < 0 {
+		return fmt.Errorf("runtime: MaxSequences is %d, want 0 or more", o.MaxSequences)
 	}
 	if o.Rows < 0 {
 		return fmt.Errorf("runtime: Rows is %d, want 0 or more", o.Rows)

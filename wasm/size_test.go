@@ -65,6 +65,7 @@ func TestPackages(t *testing.T) {
 	for _, p := range []string{
 		"net/http", "net", "crypto/tls", "text/template", "html/template", "flag", "testing", "os/exec",
 		"github.com/pkoukk/tiktoken-go", "github.com/cogentcore/webgpu/wgpu", "gossamer/runtime/tokenizer/o200k",
+		"gossamer/runtime/playback",
 	} {
 		if slices.Contains(packages, p) {
 			t.Errorf("the program links %s", p)

@@ -11,7 +11,7 @@ import (
 
 // Choices are the replies that their requests alone get, with seeds that count up, and the prompt is computed once.
 func TestChoices(t *testing.T) {
-	c, _ := script(t, "<|channel|>final<|message|>one two three")
+	c := completer(t, random(t))
 	r := ask("count")
 	r.Sampling, r.MaxTokens = &sample.Params{Temperature: 3, Seed: 7}, 8
 	const n = 5
@@ -42,7 +42,7 @@ func TestChoices(t *testing.T) {
 
 // Who stops reading ends all replies; one that fails ends them too.
 func TestChoicesEndTogether(t *testing.T) {
-	c, _ := script(t, "<|channel|>final<|message|>one two three")
+	c := script(t, "<|channel|>final<|message|>one two three")
 	read := 0
 	for _, err := range Choices(t.Context(), c.Stream, ask("count"), 4) {
 		if err != nil {

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
+	"gossamer/runtime/playback"
 )
 
 func TestStream(t *testing.T) {
@@ -161,7 +163,7 @@ func TestStream(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, _ := script(t, tt.script)
+			c := script(t, tt.script)
 			r := ask("2 + 2?")
 			if tt.edit != nil {
 				tt.edit(&r)
@@ -181,7 +183,7 @@ func TestUsageAndLogprobsWithoutHeader(t *testing.T) {
 		"<|message|>It is 4.<|end|>":       "It is 4.",
 		"<|message|>Let me see.<|end|><|start|>assistant<|channel|>final<|message|>It is 5.": "It is 5.",
 	} {
-		c, _ := script(t, text)
+		c := script(t, text)
 		r := ask("2 + 2?")
 		r.Logprobs = true
 		got, err := Collect(c.Stream(t.Context(), r))
@@ -203,7 +205,7 @@ func TestUsageAndLogprobsWithoutHeader(t *testing.T) {
 }
 
 func TestUsageAndLogprobs(t *testing.T) {
-	c, _ := script(t, "<|channel|>analysis<|message|>Let me think.<|end|><|start|>assistant<|channel|>final<|message|>It is 4 🎉.")
+	c := script(t, "<|channel|>analysis<|message|>Let me think.<|end|><|start|>assistant<|channel|>final<|message|>It is 4 🎉.")
 	r := ask("2 + 2?")
 	r.Logprobs, r.TopLogprobs = true, 2
 	got, err := Collect(c.Stream(t.Context(), r))
@@ -227,7 +229,7 @@ func TestUsageAndLogprobs(t *testing.T) {
 	var ids []int32
 	for _, p := range got.Logprobs {
 		ids = append(ids, p.ID)
-		if len(p.Top) != 2 || p.Top[0].ID != p.ID || p.LogProb > 0 || p.LogProb < -1e-3 {
+		if len(p.Top) != 2 || p.Top[0].ID != p.ID || math.Abs(float64(p.LogProb)-math.Log(0.9)) > 1e-6 {
 			t.Errorf("token %d: %+v", p.ID, p)
 		}
 	}
@@ -245,7 +247,7 @@ func TestUsageAndLogprobs(t *testing.T) {
 }
 
 func TestCancelled(t *testing.T) {
-	c, _ := script(t, "<|channel|>final<|message|>one two three four five")
+	c := script(t, "<|channel|>final<|message|>one two three four five")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var last Event
@@ -273,7 +275,7 @@ func TestCancelled(t *testing.T) {
 }
 
 func TestErrorsOfTheEngine(t *testing.T) {
-	c, _ := script(t, "")
+	c := script(t, "")
 	_, err := Collect(c.Stream(t.Context(), ask(strings.Repeat("word ", 10000))))
 	if _, ok := errors.AsType[*engine.PromptError](err); !ok {
 		t.Errorf("a prompt that is too long: %v", err)
@@ -284,7 +286,7 @@ func TestErrorsOfTheEngine(t *testing.T) {
 	if _, err := Collect(c.Stream(t.Context(), ask("hello"))); !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("with a closed engine: %v", err)
 	}
-	small, err := engine.New(&small{}, engine.Options{})
+	small, err := engine.New(small{played(t)}, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,6 +295,6 @@ func TestErrorsOfTheEngine(t *testing.T) {
 	}
 }
 
-type small struct{ scripted }
+type small struct{ *playback.Model }
 
-func (*small) Config() *gptoss.Config { return &gptoss.Config{Vocab: 300} }
+func (small) Config() *gptoss.Config { return &gptoss.Config{Vocab: 300} }

@@ -43,13 +43,13 @@ func random(t *testing.T) *ref.Model {
 // The second turn computes the previous answer and the new message, and nothing else: the reasoning is dropped and the rest is
 // still there.
 func TestSecondTurnResumesAtTheLastUserMessage(t *testing.T) {
-	c, b := script(t, "<|channel|>analysis<|message|>Let me think about this for a while.<|end|><|start|>assistant<|channel|>final<|message|>It is 4.")
+	c := scripts(t, `{"turn": 0}`, "<|channel|>analysis<|message|>Let me think about this for a while.<|end|><|start|>assistant<|channel|>final<|message|>It is 4.",
+		`{"turn": 1}`, "<|channel|>final<|message|>It is 6.")
 	v := NewConversation(c.Stream, Request{Sampling: &sample.Params{}})
 	first, err := Collect(v.Say(t.Context(), "2 + 2?"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.script = encode("<|channel|>final<|message|>It is 6.")
 	second, err := Collect(v.Say(t.Context(), "3 + 3?"))
 	if err != nil {
 		t.Fatal(err)
@@ -115,13 +115,13 @@ func TestSecondTurnOnTheReferenceBackend(t *testing.T) {
 }
 
 func TestConversation(t *testing.T) {
-	c, b := script(t, "<|channel|>analysis<|message|>Ask.<|end|><|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}<|call|>")
+	c := scripts(t, `{"user": "Count"}`, "<|channel|>final<|message|>one two three", `{"last": "tool"}`, "<|channel|>final<|message|>Done.",
+		`{}`, "<|channel|>analysis<|message|>Ask.<|end|><|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}<|call|>")
 	v := NewConversation(c.Stream, Request{Sampling: &sample.Params{}, Tools: []Function{{Name: "f"}}})
 	reply, err := Collect(v.Say(t.Context(), "Do it"))
 	if err != nil || reply.Reason != FinishToolCalls {
 		t.Fatalf("%+v, %v", reply, err)
 	}
-	b.script = encode("<|channel|>final<|message|>Done.")
 	if _, err := Collect(v.Send(t.Context(), Message{Role: Tool, ToolCallID: reply.Message.ToolCalls[0].ID, Content: "ok"})); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,6 @@ func TestConversation(t *testing.T) {
 
 	// What came is added where the reader has enough.
 	v.Request.Effort = ""
-	b.script = encode("<|channel|>final<|message|>one two three")
 	for e := range v.Say(t.Context(), "Count") {
 		if _, ok := e.(ContentDelta); ok {
 			break

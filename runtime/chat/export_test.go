@@ -14,7 +14,7 @@ import (
 
 func Encode(text string) []int32 { return encode(text) }
 
-func NewTestCompleter(t testing.TB) *Completer { return completer(t, &scripted{}) }
+func NewTestCompleter(t testing.TB) *Completer { return script(t, "") }
 
 // Play answers requests as Stream does, with given tokens instead of an engine's, up to the first one that stops an engine.
 func (c *Completer) Play(tokens []int32) func(context.Context, Request) iter.Seq2[Event, error] {

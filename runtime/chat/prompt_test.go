@@ -10,7 +10,7 @@ import (
 )
 
 func TestPrompt(t *testing.T) {
-	c := completer(t, &scripted{})
+	c := script(t, "")
 	for _, tt := range []struct {
 		name string
 		r    Request

@@ -9,7 +9,7 @@ import (
 )
 
 func TestRefusedFields(t *testing.T) {
-	c := completer(t, &scripted{})
+	c := script(t, "")
 	for _, tt := range []struct {
 		field string
 		edit  func(*Request)

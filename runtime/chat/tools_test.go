@@ -41,10 +41,10 @@ func TestRequiredCallOfOneOfSeveralTools(t *testing.T) {
 		r.Tools = append(r.Tools, Function{Name: name})
 	}
 	r.ToolChoice.Mode = ChoiceRequired
-	plain := completer(t, &scripted{})
+	plain := script(t, "")
 	for _, name := range []string{"get_weather", "get_weather_forecast", "send"} {
 		header := " to=functions." + name + "<|channel|>commentary <|constrain|>json<|message|>"
-		c, _ := script(t, header+`{"a":1}<|call|>`)
+		c := script(t, header+`{"a":1}<|call|>`)
 		want := []Event{ToolCallStart{0, "call_1", name}, ToolCallDelta{0, `{"a":1}`}, Done{Reason: FinishToolCalls}}
 		if d := cmp.Diff(want, read(t, c, r)); d != "" {
 			t.Errorf("%s: %s", name, d)

@@ -49,7 +49,7 @@ type Limits struct {
 // Step is what the device is asked for at a time: tokens for the texts in Rows, then a piece of a prompt.
 type Step struct {
 	Rows    []Row
-	Draws   int   // tokens that each row gets, at most; the device may draw fewer, but not none
+	Draws   int   // tokens that each row gets, at most; the device may draw fewer, and none only where it has waited instead
 	Prefill Piece // Seq nil: none
 }
 

@@ -1,11 +1,10 @@
 package openai
 
 import (
-	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +14,7 @@ import (
 	"gossamer/runtime/checkpoint/checkpointtest"
 	"gossamer/runtime/checkpoint/detect"
 	"gossamer/runtime/engine"
-	"gossamer/runtime/gptoss"
+	"gossamer/runtime/playback"
 	"gossamer/runtime/ref"
 	"gossamer/runtime/tokenizer"
 	"gossamer/runtime/tokenizer/o200k"
@@ -76,71 +75,33 @@ func random(t *testing.T) *ref.Model {
 	return m
 }
 
-// scripted is a backend that writes what a test wants: no model does that. Its logits are large for the next token of a script,
-// which it finds by how much of the script stands at the end of the text.
-type scripted []script
-
-// script is what the model writes once the conversation contains a text.
+// script is what the model writes where some conditions of a play hold; see docs/playback.md.
 type script struct {
-	after  string
-	tokens []int32
-	failed error // nil: <|return|> follows the tokens
+	when  string // "": always
+	reply string // segments
 }
 
-type scriptedSequence struct {
-	scripts scripted
-	tokens  []int32
-}
-
-func (b scripted) Config() *gptoss.Config                { return &gptoss.Config{Vocab: vocabulary().Vocab()} }
-func (b scripted) Context() int                          { return 10000 }
-func (b scripted) Limits() engine.Limits                 { return engine.Limits{Rows: 2, Draws: 1, Chunk: 512} }
-func (b scripted) FreePages() int                        { return 0 }
-func (b scripted) Close() error                          { return nil }
-func (b scripted) NewSequence() (engine.Sequence, error) { return &scriptedSequence{scripts: b}, nil }
-func (s *scriptedSequence) Len() int                     { return len(s.tokens) }
-func (s *scriptedSequence) Ready() bool                  { return len(s.tokens) > 0 }
-func (s *scriptedSequence) MarkResume() error            { return nil }
-func (s *scriptedSequence) Close() error                 { return nil }
-
-func (b scripted) Step(ctx context.Context, s *engine.Step) (engine.Pending, error) {
-	return new(engine.Host).Step(ctx, b.Config().Vocab, s)
-}
-
-func (s *scriptedSequence) Fork(n int) (engine.Sequence, error) {
-	return &scriptedSequence{s.scripts, slices.Clone(s.tokens[:min(n, len(s.tokens))])}, nil
-}
-
-func (s *scriptedSequence) Extend(ctx context.Context, tokens []int32) error {
-	s.tokens = append(s.tokens, tokens...)
-	return ctx.Err()
-}
-
-func (s *scriptedSequence) Truncate(_ context.Context, n int) (int, error) {
-	s.tokens = s.tokens[:n]
-	return n, nil
-}
-
-func (s *scriptedSequence) Logits(_ context.Context, dst []float32) error {
-	clear(dst)
-	text := string(vocabulary().Decode(s.tokens))
-	for _, script := range slices.Backward(s.scripts) {
-		if !strings.Contains(text, script.after) {
-			continue
-		}
-		next := append(slices.Clone(script.tokens), tokenizer.Return)
-		for n := len(next) - 1; n >= 0; n-- {
-			if len(s.tokens) < n || !slices.Equal(s.tokens[len(s.tokens)-n:], next[:n]) {
-				continue
-			}
-			if n == len(script.tokens) && script.failed != nil {
-				return script.failed
-			}
-			dst[next[n]] = 30
-			return nil
-		}
+// says is a segment of text.
+func says(text string) string {
+	data, err := json.Marshal(map[string]string{"text": text})
+	if err != nil {
+		panic(err)
 	}
-	return errors.New("no script for this conversation")
+	return string(data)
+}
+
+// played is a backend that writes what a test wants: no model does that. Its context has 10,000 tokens.
+func played(t testing.TB, scripts ...script) *playback.Model {
+	t.Helper()
+	var plays []string
+	for i, s := range scripts {
+		plays = append(plays, fmt.Sprintf(`{"name": "%d", "when": {%s}, "reply": [%s]}`, i, s.when, s.reply))
+	}
+	m, err := playback.Load([]byte(`{"version": 1, "plays": [`+strings.Join(plays, ",")+`]}`), vocabulary(), playback.Options{Context: 10000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // completer makes a Completer on a fixed day that counts the calls of tools.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -141,12 +142,16 @@ const (
 )
 
 // weather is a model that calls a function and answers once it has the result.
-func weather() scripted {
-	return scripted{{tokens: encode(callText)}, {after: "25 degrees", tokens: encode(answerText)}}
+func weather() []script {
+	return []script{
+		{`"user": "break down"`, says("<|channel|>final<|message|>well") + `, {"fail": "error"}`}, {`"result": "25 degrees"`, says(answerText)},
+		{`"user": "25 degrees"`, `{"logprobs": [` + strings.TrimSuffix(strings.Repeat(`{"p": 0.7, "alternatives": {" Lyon": 0.2}},`, 100), ",") + "]}," + says(answerText)},
+		{"", says(callText)},
+	}
 }
 
 func TestClientToolLoop(t *testing.T) {
-	c, _ := serve(t, weather())
+	c, _ := serve(t, played(t, weather()...))
 	for _, streamed := range []bool{false, true} {
 		t.Run(map[bool]string{false: "whole", true: "streamed"}[streamed], func(t *testing.T) {
 			send := func(p client.ChatCompletionNewParams) (client.ChatCompletion, string) {
@@ -200,7 +205,7 @@ func TestClientToolLoop(t *testing.T) {
 }
 
 func TestClientLogprobs(t *testing.T) {
-	c, _ := serve(t, weather())
+	c, _ := serve(t, played(t, weather()...))
 	p := ask("25 degrees")
 	p.Logprobs, p.TopLogprobs = client.Bool(true), client.Int(2)
 	whole, err := c.Chat.Completions.New(t.Context(), p)
@@ -217,8 +222,8 @@ func TestClientLogprobs(t *testing.T) {
 			for _, b := range token.Bytes {
 				text = append(text, byte(b))
 			}
-			// The model gives the token e^30 times the weight of each of 201087 others.
-			if token.Logprob > 0 || token.Logprob < -1e-6 || len(token.TopLogprobs) != 2 || token.TopLogprobs[0].Logprob != token.Logprob || token.TopLogprobs[1].Logprob > -29 {
+			top := token.TopLogprobs
+			if len(top) != 2 || math.Abs(math.Exp(token.Logprob)-0.7) > 1e-6 || top[0].Logprob != token.Logprob || math.Abs(math.Exp(top[1].Logprob)-0.2) > 1e-6 || top[1].Token != " Lyon" {
 				t.Errorf("token %s", token.RawJSON())
 			}
 		}
@@ -229,7 +234,7 @@ func TestClientLogprobs(t *testing.T) {
 }
 
 func TestClientErrors(t *testing.T) {
-	c, _ := serve(t, append(weather(), script{after: "break down", tokens: encode("<|channel|>final<|message|>well"), failed: errors.New("model: out of order")}))
+	c, _ := serve(t, played(t, weather()...))
 	for _, tt := range []struct {
 		name   string
 		change func(*client.ChatCompletionNewParams)
@@ -286,7 +291,7 @@ func TestClientErrors(t *testing.T) {
 	t.Run("the model fails in the middle", func(t *testing.T) {
 		r, _, err := read(t, c.Chat.Completions.NewStreaming(t.Context(), ask("break down")))
 		var failed *ssestream.StreamError
-		if !errors.As(err, &failed) || !strings.Contains(failed.Message, "model: out of order") || !strings.Contains(failed.Message, "server_error") {
+		if !errors.As(err, &failed) || !strings.Contains(failed.Message, "fails, as it is meant to") || !strings.Contains(failed.Message, "server_error") {
 			t.Errorf("error %v", err)
 		}
 		if len(r.Choices) != 1 || r.Choices[0].Message.Content != "well" {
@@ -296,7 +301,7 @@ func TestClientErrors(t *testing.T) {
 }
 
 func TestClientListsModels(t *testing.T) {
-	c, _ := serve(t, scripted{})
+	c, _ := serve(t, played(t))
 	page, err := c.Models.List(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -70,7 +70,7 @@ func TestError(t *testing.T) {
 
 // What Decode leaves to package chat is named as the API names it.
 func TestErrorOfChat(t *testing.T) {
-	c := completer(t, scripted{})
+	c := completer(t, played(t))
 	message := func(m string) string { return `{"messages":[` + m + `]}` }
 	for _, tt := range []struct{ body, param, message string }{
 		{message(``), "messages", "is empty"},

@@ -23,7 +23,7 @@ func FuzzDecode(f *testing.F) {
 		body(`,"temperature":0.5,"top_p":0,"top_k":1,"min_p":0.5,"seed":-1,"logit_bias":{"5":-1},"stop":["a","b"],"max_tokens":5,"logprobs":true,"top_logprobs":2`),
 		body(`,"stream":true,"stream_options":{"include_usage":true},"n":1,"store":false,"modalities":["text"],"user":"u"`),
 	}
-	c := completer(f, scripted{})
+	c := completer(f, played(f))
 	path := regexp.MustCompile(`^[a-z_]+(\[\d+\])*(\.[a-z_]+(\[\d+\])*)*$`)
 	testenv.Fuzz(f, seeds, func(t testing.TB, text string) {
 		data := []byte(text)

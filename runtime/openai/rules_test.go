@@ -65,7 +65,7 @@ func TestRulesOfReplies(t *testing.T) {
 		"<|channel|>commentary?commentary?<|end|><|start|>assistant<|channel|>notes<|message|>x",
 		"<|channel|>final<|message|>Hi<|end|><|start|>user<|message|>And you?",
 	} {
-		c := completer(t, scripted{{tokens: encode(text)}})
+		c := completer(t, played(t, script{"", says(text)}))
 		r, err := Decode([]byte(`{"temperature":0,"messages":[{"role":"user","content":"x"}]}`))
 		if err != nil {
 			t.Fatal(err)

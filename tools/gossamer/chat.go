@@ -31,6 +31,7 @@ The model's reasoning is shown dimmed on a terminal and left out elsewhere.`,
 			var m modelFlags
 			var s samplingFlags
 			m.declare(fs)
+			m.declarePlayback(fs)
 			s.declare(fs, 1)
 			effort := fs.String("effort", "medium", "how long the model reasons: low, `medium` or high")
 			instructions := fs.String("instructions", "", "`text` that the model should follow")

@@ -106,7 +106,7 @@ func main() {
 func commands() []command {
 	return []command{
 		chatCommand(), modelsCommand(), packCommand(), generateCommand(), logitsCommand(), benchCommand(), doctorCommand(),
-		tokenizeCommand(), renderCommand(), parseCommand(),
+		tokenizeCommand(), renderCommand(), parseCommand(), playbackCommand(),
 	}
 }
 

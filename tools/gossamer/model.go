@@ -16,12 +16,15 @@ import (
 
 	gossamer "gossamer/runtime"
 	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/engine"
 	"gossamer/runtime/ref"
+	"gossamer/runtime/tokenizer"
 )
 
 // modelFlags choose a model and what runs it.
 type modelFlags struct {
 	model         string
+	playback      string // a file that is played in place of a model; "": none
 	backend       string
 	adapter       string
 	kv            string
@@ -47,10 +50,18 @@ func (m *modelFlags) declare(fs *flag.FlagSet) {
 	fs.Int64Var(&m.maxBinding, "max-binding", 0, "allow buffers of that many `bytes` only, as a weaker device would; 0: what the adapter allows")
 }
 
+// declarePlayback is for commands that need no weights.
+func (m *modelFlags) declarePlayback(fs *flag.FlagSet) {
+	fs.StringVar(&m.playback, "playback", "", "play the replies of a `file` in place of a model's; see gossamer help playback")
+}
+
 // check refuses what is out of range, before anything is loaded.
 func (m *modelFlags) check() error {
 	backend := gossamer.Backend(m.backend)
 	switch {
+	case m.playback != "" && (m.model != defaultModel || backend != gossamer.Auto || m.adapter != "" || m.maxBinding != 0 ||
+		m.kv != "" || m.deterministic):
+		return usagef("--model, --backend, --kv, --adapter, --max-binding and --deterministic are for models, not for --playback")
 	case backend != gossamer.Auto && backend != gossamer.WebGPU && backend != gossamer.CPU:
 		return usagef("--backend %q, want auto, webgpu or cpu", m.backend)
 	case m.kv != "" && m.kv != "f16" && m.kv != "f32":
@@ -72,6 +83,9 @@ func (m *modelFlags) check() error {
 func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, error) {
 	if err := m.check(); err != nil {
 		return nil, err
+	}
+	if m.playback != "" {
+		return m.openPlayback(ctx, env)
 	}
 	embedded, err := embeddedModels(m.model)
 	if err != nil {
@@ -108,6 +122,18 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 	return e, nil
 }
 
+// openPlayback opens a file of plays.
+func (m *modelFlags) openPlayback(ctx context.Context, env *env) (*gossamer.Engine, error) {
+	return gossamer.Open(ctx, m.playback, gossamer.Options{
+		Context:      m.context,
+		MaxSequences: m.sequences,
+		Logger:       newLogger(env.stderr, m.verbose),
+		Playback: func(tok *tokenizer.Tokenizer, context int) (engine.Backend, error) {
+			return loadPlayback(m.playback, tok, context)
+		},
+	})
+}
+
 // limitHeap collects garbage more often when memory becomes short: by itself the heap grows to twice the model before anything is freed.
 func limitHeap() {
 	if free, known := ref.FreeMemory(); known && os.Getenv("GOMEMLIMIT") == "" {
@@ -127,6 +153,9 @@ func newLogger(w io.Writer, verbose bool) *slog.Logger {
 // describe is one line about an open model.
 func describe(e *gossamer.Engine) string {
 	i := e.Info()
+	if i.Backend == gossamer.Playback {
+		return fmt.Sprintf("%s is played, no model answers, context %d tokens", i.Model, i.Context)
+	}
 	on := "the CPU (plain Go)"
 	if i.Backend == gossamer.WebGPU {
 		on = "WebGPU: " + i.Adapter

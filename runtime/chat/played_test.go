@@ -1,17 +1,16 @@
 package chat
 
 import (
-	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"gossamer/runtime/engine"
-	"gossamer/runtime/gptoss"
+	"gossamer/runtime/playback"
 	"gossamer/runtime/sample"
 	"gossamer/runtime/tokenizer"
 	"gossamer/runtime/tokenizer/o200k"
@@ -47,64 +46,37 @@ func encode(text string) []int32 {
 	return tokens
 }
 
-// scripted is a backend that writes what a test wants: no model does that. Its logits are large for the next token of the script,
-// which it finds by how much of the script stands at the end of the text.
-type scripted struct {
-	script []int32
-	host   engine.Host
-}
-
-type scriptedSequence struct {
-	b      *scripted
-	tokens []int32
-}
-
-func (b *scripted) Config() *gptoss.Config                { return &gptoss.Config{Vocab: vocabulary().Vocab()} }
-func (b *scripted) Context() int                          { return 10000 }
-func (b *scripted) Limits() engine.Limits                 { return engine.Limits{Rows: 2, Draws: 4, Chunk: 512} }
-func (b *scripted) FreePages() int                        { return 0 }
-func (b *scripted) Close() error                          { return nil }
-func (b *scripted) NewSequence() (engine.Sequence, error) { return &scriptedSequence{b: b}, nil }
-func (s *scriptedSequence) Len() int                      { return len(s.tokens) }
-func (s *scriptedSequence) Ready() bool                   { return len(s.tokens) > 0 }
-func (s *scriptedSequence) MarkResume() error             { return nil }
-func (s *scriptedSequence) Close() error                  { return nil }
-
-func (b *scripted) Step(ctx context.Context, s *engine.Step) (engine.Pending, error) {
-	return b.host.Step(ctx, b.Config().Vocab, s)
-}
-
-func (s *scriptedSequence) Fork(n int) (engine.Sequence, error) {
-	return &scriptedSequence{s.b, slices.Clone(s.tokens[:min(n, len(s.tokens))])}, nil
-}
-
-func (s *scriptedSequence) Extend(ctx context.Context, tokens []int32) error {
-	s.tokens = append(s.tokens, tokens...)
-	return ctx.Err()
-}
-
-func (s *scriptedSequence) Truncate(_ context.Context, n int) (int, error) {
-	s.tokens = s.tokens[:n]
-	return n, nil
-}
-
-func (s *scriptedSequence) Logits(_ context.Context, dst []float32) error {
-	clear(dst)
-	script := append(slices.Clone(s.b.script), tokenizer.Return)
-	for n := len(script) - 1; n >= 0; n-- {
-		if len(s.tokens) >= n && slices.Equal(s.tokens[len(s.tokens)-n:], script[:n]) {
-			dst[script[n]] = 30
-			return nil
-		}
-	}
-	return nil
-}
-
-// script returns a Completer whose model writes the given text, then <|return|>.
-func script(t *testing.T, text string) (*Completer, *scripted) {
+// script returns a Completer whose model always writes the given text, then <|return|>.
+func script(t testing.TB, text string) *Completer {
 	t.Helper()
-	b := &scripted{script: encode(text)}
-	return completer(t, b), b
+	return scripts(t, "{}", text)
+}
+
+// scripts returns a Completer whose model writes the text behind the first condition of a play that holds; see docs/playback.md.
+func scripts(t testing.TB, whenAndText ...string) *Completer {
+	t.Helper()
+	return completer(t, played(t, whenAndText...))
+}
+
+// played is the backend of scripts, with a context of 10,000 tokens.
+func played(t testing.TB, whenAndText ...string) *playback.Model {
+	t.Helper()
+	type object = map[string]any
+	plays := []object{}
+	for i := 0; i < len(whenAndText); i += 2 {
+		plays = append(plays, object{
+			"name": fmt.Sprint(i), "when": json.RawMessage(whenAndText[i]), "reply": []object{{"text": whenAndText[i+1]}, {"text": "<|return|>"}},
+		})
+	}
+	data, err := json.Marshal(object{"version": 1, "plays": plays})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := playback.Load(data, vocabulary(), playback.Options{Context: 10000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // completer makes a Completer on a fixed day that counts the calls of tools.
