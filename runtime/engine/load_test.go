@@ -189,6 +189,31 @@ func TestRepliesTakeTurnsAndAreNeverEnded(t *testing.T) {
 	}
 }
 
+// Memory that no counting foresees runs out for all replies: they end one after the other, and none is begun again and again.
+func TestMemoryThatIsNotCounted(t *testing.T) {
+	b := &hashing{vocab: 40, context: 1000, limits: engine.Limits{Rows: 4, Draws: 4, Chunk: 16}}
+	d := &failingDevice{b, func() error { return engine.ErrContextFull }}
+	e, err := engine.New(d, engine.Options{MaxSequences: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls sync.WaitGroup
+	for range 4 {
+		calls.Go(func() {
+			if _, err := e.Generate(t.Context(), engine.Request{Tokens: []int32{1, 2}, MaxTokens: 5}, func(engine.Token) bool { return true }); !errors.Is(err, engine.ErrContextFull) {
+				t.Error(err)
+			}
+		})
+	}
+	calls.Wait()
+	if l := e.Load(); l.Preemptions > 6 {
+		t.Errorf("%d replies were put aside", l.Preemptions)
+	}
+	if err := errors.Join(e.Close(), b.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
 // Equal prompts that come together are computed once, and the beginning that different ones share too.
 func TestPrefixesAreSharedWhileTheyAreComputed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

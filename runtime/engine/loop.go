@@ -18,6 +18,7 @@ type loop struct {
 	waiting []*job             // in the order of their arrival
 	active  []*job             // that hold a text, oldest first
 	rows    []*job             // of active: those that had a row in the last step
+	crowded bool               // one was put aside for the memory of the others, of which none has ended since
 	parked  []*text            // for their next turn, least recently used first
 	served  map[string]float64 // by key: what its replies have got, in tokens; only of keys with a reply here
 	steps   int64
@@ -146,7 +147,7 @@ func (l *loop) forget(key string) {
 // admit gives texts to waiting jobs: first to those that had one, then to the key that got least. A job that finds no room holds up
 // those behind it, so that it gets the next.
 func (l *loop) admit() {
-	if len(l.waiting) == 0 || len(l.active) == l.options.MaxSequences {
+	if len(l.waiting) == 0 || len(l.active) == l.options.MaxSequences || l.crowded {
 		return
 	}
 	line := slices.Clone(l.waiting)
@@ -343,6 +344,7 @@ func (l *loop) makeRoom() {
 	switch {
 	case len(l.active) > 1:
 		l.drop(j)
+		l.crowded = true
 		l.count.Preemptions++
 		l.waiting = append(l.waiting, j)
 		l.inLine(j, true)

@@ -193,7 +193,7 @@ func (l *loop) truncate(t *text, n int) error {
 // release takes a job out of those that hold a text, and returns the text.
 func (l *loop) release(j *job) *text {
 	t := j.text
-	j.text = nil
+	j.text, l.crowded = nil, false
 	l.active = slices.DeleteFunc(l.active, func(o *job) bool { return o == j })
 	l.rows = slices.DeleteFunc(l.rows, func(o *job) bool { return o == j })
 	return t
