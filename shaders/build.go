@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,7 +66,7 @@ func (b *builder) build(name string) (Shader, error) {
 		}
 		head.WriteString("enable f16;\n")
 	}
-	if subgroupCall.MatchString(code) {
+	if callsSubgroups(code) {
 		if !b.variant.Subgroups {
 			return Shader{}, fmt.Errorf("the code uses subgroup functions, which the variant lacks")
 		}
@@ -132,7 +131,7 @@ func (b *builder) include(path string) error {
 
 func (b *builder) declare(directive string) error {
 	name, _, _ := strings.Cut(strings.TrimSpace(directive), " ")
-	if !constName.MatchString(name) {
+	if !isConstName(name) {
 		return fmt.Errorf("//const wants a name of capital letters, digits and _, got %q", name)
 	}
 	value, ok := b.consts[name]
@@ -196,7 +195,7 @@ func (b *builder) expand(path string, lines []string, first int, outer []unrolle
 			return "", fail("//end without //unroll")
 		case strings.HasPrefix(line, "//unroll "):
 			f := strings.Fields(line)
-			if len(f) != 3 || !loopName.MatchString(f[1]) {
+			if len(f) != 3 || !isLoopName(f[1]) {
 				return "", fail("want //unroll letter count")
 			}
 			if slices.ContainsFunc(outer, func(u unrolled) bool { return u.name == f[1] }) {
@@ -248,14 +247,14 @@ func blockEnd(lines []string, i int) (int, bool) {
 
 func substitute(line string, blocks []unrolled) (string, error) {
 	var err error
-	return loopUse.ReplaceAllStringFunc(line, func(use string) string {
+	return replaceUses(line, func(name string) string {
 		for _, u := range blocks {
-			if u.name == use[1:] {
+			if u.name == name {
 				return strconv.Itoa(u.value)
 			}
 		}
-		err = fmt.Errorf("%s is not the name of an enclosing //unroll", use)
-		return use
+		err = fmt.Errorf("$%s is not the name of an enclosing //unroll", name)
+		return "$" + name
 	}), err
 }
 
@@ -288,12 +287,13 @@ func (b *builder) number(s string) (int, error) {
 
 // workgroup reads @workgroup_size of the entry point.
 func (b *builder) workgroup(code string) ([3]int, error) {
-	m := workgroupSize.FindAllStringSubmatch(code, -1)
-	if len(m) != 1 {
-		return [3]int{}, fmt.Errorf("want one @workgroup_size, got %d", len(m))
+	var sizes []string
+	between(code, "@workgroup_size(", ")", func(inside, _ string) { sizes = append(sizes, inside) })
+	if len(sizes) != 1 {
+		return [3]int{}, fmt.Errorf("want one @workgroup_size, got %d", len(sizes))
 	}
 	size := [3]int{1, 1, 1}
-	args := strings.Split(m[0][1], ",")
+	args := strings.Split(sizes[0], ",")
 	if len(args) > 3 {
 		return [3]int{}, fmt.Errorf("@workgroup_size has %d dimensions", len(args))
 	}
@@ -313,11 +313,18 @@ func (b *builder) workgroup(code string) ([3]int, error) {
 // bindings reads the @binding declarations, which are numbered from 0 in order and all in group 0.
 func bindings(code string) ([]Access, error) {
 	var access []Access
-	for _, m := range binding.FindAllStringSubmatch(code, -1) {
-		if m[1] != "0" || m[2] != strconv.Itoa(len(access)) {
-			return nil, fmt.Errorf("binding %d is declared as group %s binding %s", len(access), m[1], m[2])
+	var err error
+	between(code, "@group(", ">", func(inside, _ string) {
+		group, rest, ok := strings.Cut(inside, ") @binding(")
+		number, kind, isVar := strings.Cut(rest, ") var<")
+		if !ok || !isVar || err != nil {
+			return // it is counted below
 		}
-		switch strings.ReplaceAll(m[3], " ", "") {
+		if group != "0" || number != strconv.Itoa(len(access)) {
+			err = fmt.Errorf("binding %d is declared as group %s binding %s", len(access), group, number)
+			return
+		}
+		switch strings.ReplaceAll(kind, " ", "") {
 		case "uniform":
 			access = append(access, Uniform)
 		case "storage,read":
@@ -325,26 +332,14 @@ func bindings(code string) ([]Access, error) {
 		case "storage,read_write":
 			access = append(access, ReadWrite)
 		default:
-			return nil, fmt.Errorf("binding %d is var<%s>, want uniform, storage with read or storage with read_write", len(access), m[3])
+			err = fmt.Errorf("binding %d is var<%s>, want uniform, storage with read or storage with read_write", len(access), kind)
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	if n := strings.Count(code, "@binding("); n != len(access) {
 		return nil, fmt.Errorf("%d of %d bindings are written in the form \"@group(0) @binding(n) var<...>\"", len(access), n)
 	}
 	return access, nil
 }
-
-var (
-	constName     = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
-	loopName      = regexp.MustCompile(`^[a-z]$`)
-	loopUse       = regexp.MustCompile(`\$[a-z]`)
-	binding       = regexp.MustCompile(`@group\((\d+)\) @binding\((\d+)\) var<([^>]*)>`)
-	workgroupSize = regexp.MustCompile(`@workgroup_size\(([^)]*)\)`)
-	subgroupCall  = regexp.MustCompile(`\bsubgroup[A-Z]\w*\(`)
-	lineComment   = regexp.MustCompile(`(?m)//.*$`)
-)
-
-func stripComments(source string) string { return lineComment.ReplaceAllString(source, "") }
-
-// word reports whether name, of letters, digits and _, occurs in code as an identifier of its own.
-func word(code, name string) bool { return regexp.MustCompile(`\b` + name + `\b`).MatchString(code) }

@@ -2,7 +2,7 @@ package gpu
 
 import (
 	"fmt"
-	"regexp"
+	"strconv"
 	"strings"
 
 	"gossamer/shaders"
@@ -18,8 +18,15 @@ type Pipeline struct {
 	freed    bool
 }
 
-// wgslPlace is how naga points into a source: "wgsl:line:column".
-var wgslPlace = regexp.MustCompile(`wgsl:(\d+):\d+`)
+// wgslLine finds the line in how naga points into a source, "wgsl:line:column".
+func wgslLine(message string) (line string, found bool) {
+	_, rest, found := strings.Cut(message, "wgsl:")
+	line, column, isPlace := strings.Cut(rest, ":")
+	if _, err := strconv.ParseUint(line, 10, 31); err != nil || !isPlace || column == "" || column[0] < '0' || column[0] > '9' {
+		return "", false
+	}
+	return line, found
+}
 
 // NewPipeline compiles s, with an explicit layout of s.Bindings. The error for a refused shader names the line of its
 // source, from 1, where the compiler does.
@@ -47,8 +54,8 @@ func (d *Device) NewPipeline(s shaders.Shader) (*Pipeline, error) {
 	raw, err := d.raw.newPipeline(s)
 	if err != nil {
 		d.note("", err) // it may tell of the device's loss
-		if place := wgslPlace.FindStringSubmatch(err.Error()); place != nil {
-			err = fmt.Errorf("line %s: %w", place[1], err)
+		if line, found := wgslLine(err.Error()); found {
+			err = fmt.Errorf("line %s: %w", line, err)
 		}
 		return nil, fmt.Errorf("gpu: shader %s: %w", s.Name, err)
 	}

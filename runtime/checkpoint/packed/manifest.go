@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -264,9 +263,40 @@ func (c *Chunk) check(hashed bool) error {
 	return nil
 }
 
-// absoluteURL matches the URLs of http and https in the one notation that every reader takes for the same: a plain host, a port, a
+// absoluteURL accepts the URLs of http and https in the one notation that every reader takes for the same: a plain host, a port, a
 // path of ordinary characters; no user, no fragment.
-var absoluteURL = regexp.MustCompile(`^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/[!$-;=?-\[\]_a-z~]*$`)
+func absoluteURL(s string) bool {
+	_, rest, _ := strings.Cut(s, "://")
+	if !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
+		return false
+	}
+	host, path, ok := strings.Cut(rest, "/")
+	if !ok || strings.ContainsFunc(path, func(r rune) bool {
+		return (r < '$' || r > ';') && (r < '?' || r > '[') && (r < 'a' || r > 'z') && !strings.ContainsRune("!=]_~", r)
+	}) {
+		return false
+	}
+	var port string
+	hasPort := false
+	if literal, isIP := strings.CutPrefix(host, "["); isIP {
+		address, behind, closed := strings.Cut(literal, "]")
+		if port, hasPort = strings.CutPrefix(behind, ":"); !closed || behind != "" && !hasPort || address == "" || !only(address, "0123456789ABCDEFabcdef:.") {
+			return false
+		}
+	} else {
+		host, port, hasPort = strings.Cut(host, ":")
+		if host == "" || strings.ContainsFunc(host, func(r rune) bool { return !letterOrDigit(r) && !strings.ContainsRune("._-", r) }) {
+			return false
+		}
+	}
+	return !hasPort || len(port) >= 1 && len(port) <= 5 && only(port, "0123456789")
+}
+
+func only(s, characters string) bool { return strings.Trim(s, characters) == "" }
+
+func letterOrDigit(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
 
 // CheckURL refuses URLs that a manifest must not have.
 func (c *Chunk) CheckURL() error { return checkURL(c.URL) }
@@ -278,7 +308,7 @@ func checkURL(s string) error {
 		return fmt.Errorf("url has %d characters", len(s))
 	}
 	if strings.Contains(s, "://") {
-		if !absoluteURL.MatchString(s) {
+		if !absoluteURL(s) {
 			return fmt.Errorf("url is %q, want http or https, a plain host and path, without user and fragment", checkpoint.WithoutLogin(s))
 		}
 		return nil
