@@ -295,8 +295,9 @@ func TestSecondTurn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := second.Usage.CachedTokens, first.Usage.PromptTokens-1; got != want { // the last token is always computed
-				t.Errorf("%d tokens cached, want those of the first prompt but the last, %d", got, want)
+			// A GPU resumes before the last token of a prompt, which is computed like those of the reply; the CPU anywhere.
+			if got, whole := second.Usage.CachedTokens, first.Usage.PromptTokens; got != whole && got != whole-1 {
+				t.Errorf("%d tokens cached, want those of the first prompt, %d, perhaps without the last", got, whole)
 			}
 
 			again := v.Request

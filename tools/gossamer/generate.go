@@ -79,11 +79,16 @@ printed in their order: a line each, or a JSON array.`,
 			s.declare(fs, 0)
 			maxTokens := fs.Int("max-tokens", 64, "end after `n` tokens; 0: at a full context")
 			ignoreEOS := fs.Bool("ignore-eos", false, "go on behind ids that end a text")
+			parallel := fs.Int("parallel", 8, "`prompts` that a GPU continues together, 1 to 32; others wait")
 			asJSON := fs.Bool("json", false, "print a JSON object")
 			return func(ctx context.Context, env *env, args []string) error {
 				if err := noArgs(args); err != nil {
 					return err
 				}
+				if *parallel < 1 || *parallel > 32 {
+					return usagef("--parallel %d, want 1 to 32", *parallel)
+				}
+				m.together(*parallel)
 				if *maxTokens < 0 {
 					return usagef("--max-tokens %d, want 0 or more", *maxTokens)
 				}

@@ -349,6 +349,7 @@ func TestMisuse(t *testing.T) {
 		{[]string{"bench", "--depths", "x"}, exitUsage, "--depths"},
 		{[]string{"bench", "--rows", "1,3"}, exitUsage, "--rows"},
 		{[]string{"bench", "--rows", "0"}, exitUsage, "--rows"},
+		{[]string{"generate", "--tokens", "1", "--parallel", "33"}, exitUsage, "--parallel"},
 		{[]string{"generate", "--tokens", "1;x"}, exitUsage, `"x" is not a token id`},
 		{[]string{"bench", "--random", "gpt-oss-7b"}, exitUsage, "want gpt-oss-20b or gpt-oss-120b"},
 		{[]string{"bench", "--random", "gpt-oss-20b", "--model", "x"}, exitUsage, "either --model or --random"},

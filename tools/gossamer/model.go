@@ -78,6 +78,15 @@ func (m *modelFlags) check() error {
 	return nil
 }
 
+// together asks for room for n texts, which are computed together.
+func (m *modelFlags) together(n int) {
+	m.sequences, m.rows = n, 1
+	for m.rows < n {
+		m.rows *= 2
+	}
+	m.sequences = max(m.sequences, m.rows)
+}
+
 // open loads the model, and tells of progress, of what was not as expected, and why the CPU computes, if it does. The caller closes
 // the engine.
 func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, error) {
