@@ -63,9 +63,9 @@ func (l *loop) run() {
 	l.free()
 }
 
-// note keeps an error that nobody else is told of.
+// note keeps an error that nobody else is told of, one of the first few: of a device that is lost there could be any number.
 func (l *loop) note(err error) {
-	if err != nil {
+	if err != nil && len(l.errs) < 8 {
 		l.errs = append(l.errs, err)
 	}
 }
