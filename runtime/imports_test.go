@@ -53,6 +53,7 @@ var imports = map[string][]string{
 var testOnly = map[string][]string{
 	"runtime/gpu/gputest":               {},
 	"runtime/checkpoint/checkpointtest": {"tools/randmodel"}, // the generator as a command
+	"runtime/tokenizer/tokenizertest":   {},
 	"runtime/goldentest":                {},
 	"runtime/testenv":                   {},
 }

@@ -12,6 +12,7 @@ import (
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/playback"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
 func TestStream(t *testing.T) {
@@ -121,7 +122,9 @@ func TestStream(t *testing.T) {
 		},
 		{
 			"CallCutOffBeforeItsArguments", "<|channel|>commentary to=functions.f<|message|>{}",
-			func(r *Request) { r.MaxTokens = len(encode("<|channel|>commentary to=functions.f<|message|>")) },
+			func(r *Request) {
+				r.MaxTokens = len(tokenizertest.Encode("<|channel|>commentary to=functions.f<|message|>"))
+			},
 			[]Event{ToolCallStart{0, "call_1", "f"}, Done{Reason: FinishLength}},
 		},
 		{
@@ -217,10 +220,10 @@ func TestUsageAndLogprobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	u := got.Usage
-	answer := encode("It is 4 🎉.")
-	reasoning := encode("<|message|>Let me think.<|end|>")
+	answer := tokenizertest.Encode("It is 4 🎉.")
+	reasoning := tokenizertest.Encode("<|message|>Let me think.<|end|>")
 	if u.PromptTokens != len(prompt) || u.CachedTokens != 0 || u.ReasoningTokens != len(reasoning) ||
-		u.CompletionTokens != len(encode("<|channel|>analysis"))+len(reasoning)+len(encode("<|start|>assistant<|channel|>final<|message|>"))+len(answer) {
+		u.CompletionTokens != len(tokenizertest.Encode("<|channel|>analysis"))+len(reasoning)+len(tokenizertest.Encode("<|start|>assistant<|channel|>final<|message|>"))+len(answer) {
 		t.Errorf("usage %+v", u)
 	}
 	if u.TimeToFirstToken <= 0 || u.PrefillRate <= 0 || u.DecodeRate <= 0 {
@@ -241,7 +244,7 @@ func TestUsageAndLogprobs(t *testing.T) {
 	if got, err = Collect(c.Stream(t.Context(), r)); err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Logprobs) != len(encode("It is")) {
+	if len(got.Logprobs) != len(tokenizertest.Encode("It is")) {
 		t.Errorf("%d log probabilities for %q", len(got.Logprobs), got.Message.Content)
 	}
 }
@@ -290,7 +293,7 @@ func TestErrorsOfTheEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(small, vocabulary(), Options{}); err == nil {
+	if _, err := New(small, tokenizertest.Vocabulary(), Options{}); err == nil {
 		t.Error("a model of 300 ids was accepted")
 	}
 }

@@ -12,9 +12,10 @@ import (
 	"gossamer/runtime/ref"
 	"gossamer/runtime/sample"
 	"gossamer/runtime/tokenizer"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
-// random returns a real model with random weights and the whole vocabulary, on the reference backend.
+// random returns a real model with random weights and the whole tokenizertest.Vocabulary, on the reference backend.
 func random(t *testing.T) *ref.Model {
 	t.Helper()
 	config, err := checkpointtest.Preset("default")
@@ -23,7 +24,7 @@ func random(t *testing.T) *ref.Model {
 	}
 	checkpointtest.SetLayers(config, 2)
 	config.Hidden, config.Intermediate, config.Heads, config.KVHeads, config.HeadDim = 32, 32, 2, 1, 16
-	config.Vocab = vocabulary().Vocab()
+	config.Vocab = tokenizertest.Vocabulary().Vocab()
 	config.EOS, config.Pad = stopIDs(), tokenizer.EndOfText
 	dir := t.TempDir()
 	if err := checkpointtest.Write(dir, config, 1, checkpointtest.Options{}); err != nil {
@@ -55,7 +56,7 @@ func TestSecondTurnResumesAtTheLastUserMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Reasoning and answer begin with the same marker, which therefore is not computed either.
-	added := encode("final<|message|>It is 4.<|end|><|start|>user<|message|>3 + 3?<|end|><|start|>assistant")
+	added := tokenizertest.Encode("final<|message|>It is 4.<|end|><|start|>user<|message|>3 + 3?<|end|><|start|>assistant")
 	if got, want := second.Usage.CachedTokens, first.Usage.PromptTokens+1; got != want {
 		t.Errorf("%d tokens cached, want the first prompt and a marker, %d", got, want)
 	}
@@ -98,7 +99,7 @@ func TestSecondTurnOnTheReferenceBackend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	added, err := harmony.Render(vocabulary(), []harmony.Message{
+	added, err := harmony.Render(tokenizertest.Vocabulary(), []harmony.Message{
 		harmony.NewText(harmony.Header{Author: harmony.Author{Role: harmony.Assistant}, Channel: harmony.Final}, first.Message.Content),
 		harmony.NewText(harmony.Header{Author: harmony.Author{Role: harmony.User}}, "And now?"),
 	}, harmony.Options{})

@@ -8,11 +8,12 @@ import (
 
 	"gossamer/runtime/engine"
 	"gossamer/runtime/tokenizer"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
 // What the tests outside the package need.
 
-func Encode(text string) []int32 { return encode(text) }
+func Encode(text string) []int32 { return tokenizertest.Encode(text) }
 
 func NewTestCompleter(t testing.TB) *Completer { return script(t, "") }
 
@@ -50,4 +51,4 @@ func (c *Completer) Check(r Request) error {
 	return err
 }
 
-func Vocabulary() *tokenizer.Tokenizer { return vocabulary() }
+func Vocabulary() *tokenizer.Tokenizer { return tokenizertest.Vocabulary() }

@@ -4,47 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
-	"sync"
 	"testing"
 	"time"
 
 	"gossamer/runtime/engine"
 	"gossamer/runtime/playback"
 	"gossamer/runtime/sample"
-	"gossamer/runtime/tokenizer"
-	"gossamer/runtime/tokenizer/o200k"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
-
-// vocabulary is loaded once for all tests.
-var vocabulary = sync.OnceValue(func() *tokenizer.Tokenizer {
-	tok, err := o200k.Load()
-	if err != nil {
-		panic(err)
-	}
-	return tok
-})
-
-// encode turns text with markers into tokens.
-func encode(text string) []int32 {
-	tok := vocabulary()
-	var tokens []int32
-	marker := regexp.MustCompile(`<\|[a-z]+\|>`)
-	for text != "" {
-		at := marker.FindStringIndex(text)
-		if at == nil {
-			return append(tokens, tok.Encode(text)...)
-		}
-		tokens = append(tokens, tok.Encode(text[:at[0]])...)
-		id, ok := tok.Special(text[at[0]:at[1]])
-		if !ok {
-			panic("no marker " + text[at[0]:at[1]])
-		}
-		tokens = append(tokens, id)
-		text = text[at[1]:]
-	}
-	return tokens
-}
 
 // script returns a Completer whose model always writes the given text, then <|return|>.
 func script(t testing.TB, text string) *Completer {
@@ -72,7 +39,7 @@ func played(t testing.TB, whenAndText ...string) *playback.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := playback.Load(data, vocabulary(), playback.Options{Context: 10000})
+	m, err := playback.Load(data, tokenizertest.Vocabulary(), playback.Options{Context: 10000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +54,7 @@ func completer(t testing.TB, b engine.Backend) *Completer {
 		t.Fatal(err)
 	}
 	calls := 0
-	c, err := New(e, vocabulary(), Options{
+	c, err := New(e, tokenizertest.Vocabulary(), Options{
 		Clock: func() time.Time { return time.Date(2025, 6, 28, 0, 0, 0, 0, time.UTC) },
 		CallID: func() string {
 			calls++

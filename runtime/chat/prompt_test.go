@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gossamer/runtime/tokenizer"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
 func TestPrompt(t *testing.T) {
@@ -101,7 +102,7 @@ func TestPrompt(t *testing.T) {
 			continue
 		}
 		// Markup in a message is text; § stands for it, so that encode does not read it.
-		text := string(vocabulary().Decode(got))
+		text := string(tokenizertest.Vocabulary().Decode(got))
 		if d := cmp.Diff(strings.ReplaceAll(tt.want, "§", "<|end|>"), text); d != "" {
 			t.Errorf("%s: %s", tt.name, d)
 		}

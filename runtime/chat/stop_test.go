@@ -10,6 +10,7 @@ import (
 
 	"gossamer/runtime/engine"
 	"gossamer/runtime/harmony"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
 // pieces divides a text at arbitrary places between characters.
@@ -144,8 +145,8 @@ func TestStopStringsInTheAnswerOnly(t *testing.T) {
 		stop := string(runes[from:rapid.IntRange(from+1, min(from+4, len(runes))).Draw(t, "to")])
 		var reasoning, content strings.Builder
 		r := &reader{
-			tok:    vocabulary(),
-			parser: harmony.NewParser(vocabulary(), harmony.ParserOptions{}),
+			tok:    tokenizertest.Vocabulary(),
+			parser: harmony.NewParser(tokenizertest.Vocabulary(), harmony.ParserOptions{}),
 			stop:   stopper{stops: []string{stop}},
 			send: func(e Event) bool {
 				switch e := e.(type) {
@@ -158,10 +159,10 @@ func TestStopStringsInTheAnswerOnly(t *testing.T) {
 			},
 		}
 		// One token for each byte or so, where text tokens allow it, so that characters are divided.
-		tokens := encode("<|channel|>analysis<|message|>" + text + "<|end|><|start|>assistant<|channel|>final<|message|>")
+		tokens := tokenizertest.Encode("<|channel|>analysis<|message|>" + text + "<|end|><|start|>assistant<|channel|>final<|message|>")
 		for _, b := range []byte(text) {
 			for id := int32(0); ; id++ {
-				if bytes := vocabulary().Bytes(id); len(bytes) == 1 && bytes[0] == b {
+				if bytes := tokenizertest.Vocabulary().Bytes(id); len(bytes) == 1 && bytes[0] == b {
 					tokens = append(tokens, id)
 					break
 				}

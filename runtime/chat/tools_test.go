@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gossamer/runtime/harmony"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
 // Names that the model was not trained on are shown as identifiers, each as one of its own, and calls get the given names back.
@@ -56,8 +57,8 @@ func TestRequiredCallOfOneOfSeveralTools(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tail := encode("<|start|>assistant" + header); !slices.Equal(prompt[len(prompt)-len(tail):], tail) {
-			t.Errorf("%s: the prompt ends with %q", name, vocabulary().Decode(prompt[len(prompt)-len(tail):]))
+		if tail := tokenizertest.Encode("<|start|>assistant" + header); !slices.Equal(prompt[len(prompt)-len(tail):], tail) {
+			t.Errorf("%s: the prompt ends with %q", name, tokenizertest.Vocabulary().Decode(prompt[len(prompt)-len(tail):]))
 		}
 	}
 }

@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,39 +15,10 @@ import (
 	"gossamer/runtime/playback"
 	"gossamer/runtime/ref"
 	"gossamer/runtime/tokenizer"
-	"gossamer/runtime/tokenizer/o200k"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
-// vocabulary is loaded once for all tests.
-var vocabulary = sync.OnceValue(func() *tokenizer.Tokenizer {
-	tok, err := o200k.Load()
-	if err != nil {
-		panic(err)
-	}
-	return tok
-})
-
-// encode turns text with markers into tokens.
-func encode(text string) []int32 {
-	tok := vocabulary()
-	var tokens []int32
-	marker := regexp.MustCompile(`<\|[a-z]+\|>`)
-	for text != "" {
-		at := marker.FindStringIndex(text)
-		if at == nil {
-			return append(tokens, tok.Encode(text)...)
-		}
-		id, ok := tok.Special(text[at[0]:at[1]])
-		if !ok {
-			panic("no marker " + text[at[0]:at[1]])
-		}
-		tokens = append(append(tokens, tok.Encode(text[:at[0]])...), id)
-		text = text[at[1]:]
-	}
-	return tokens
-}
-
-// random returns a real model with random weights and the whole vocabulary, on the reference backend.
+// random returns a real model with random weights and the whole tokenizertest.Vocabulary, on the reference backend.
 func random(t *testing.T) *ref.Model {
 	t.Helper()
 	config, err := checkpointtest.Preset("default")
@@ -58,7 +27,7 @@ func random(t *testing.T) *ref.Model {
 	}
 	checkpointtest.SetLayers(config, 2)
 	config.Hidden, config.Intermediate, config.Heads, config.KVHeads, config.HeadDim = 32, 32, 2, 1, 16
-	config.Vocab = vocabulary().Vocab()
+	config.Vocab = tokenizertest.Vocabulary().Vocab()
 	config.EOS, config.Pad = []int32{tokenizer.Return, tokenizer.Call, tokenizer.EndOfText}, tokenizer.EndOfText
 	dir := t.TempDir()
 	if err := checkpointtest.Write(dir, config, 1, checkpointtest.Options{}); err != nil {
@@ -97,7 +66,7 @@ func played(t testing.TB, scripts ...script) *playback.Model {
 	for i, s := range scripts {
 		plays = append(plays, fmt.Sprintf(`{"name": "%d", "when": {%s}, "reply": [%s]}`, i, s.when, s.reply))
 	}
-	m, err := playback.Load([]byte(`{"version": 1, "plays": [`+strings.Join(plays, ",")+`]}`), vocabulary(), playback.Options{Context: 10000})
+	m, err := playback.Load([]byte(`{"version": 1, "plays": [`+strings.Join(plays, ",")+`]}`), tokenizertest.Vocabulary(), playback.Options{Context: 10000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +81,7 @@ func completer(t testing.TB, b engine.Backend) *chat.Completer {
 		t.Fatal(err)
 	}
 	calls := 0
-	c, err := chat.New(e, vocabulary(), chat.Options{
+	c, err := chat.New(e, tokenizertest.Vocabulary(), chat.Options{
 		Clock: func() time.Time { return time.Date(2025, 6, 28, 0, 0, 0, 0, time.UTC) },
 		CallID: func() string {
 			calls++

@@ -23,6 +23,7 @@ import (
 
 	"gossamer/runtime/chat"
 	"gossamer/runtime/engine"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
 // The judge of the wire form is OpenAI's own client.
@@ -185,7 +186,7 @@ func TestClientToolLoop(t *testing.T) {
 				t.Errorf("call %+v", call)
 			}
 			// The reply is <|channel|> to <|call|>, without the latter; reasoning is one sentence of it.
-			tokens, thought := len(encode(callText))-1, len(encode("They ask for weather."))
+			tokens, thought := len(tokenizertest.Encode(callText))-1, len(tokenizertest.Encode("They ask for weather."))
 			if u := r.Usage; u.CompletionTokens != int64(tokens) || u.PromptTokens == 0 || u.TotalTokens != u.PromptTokens+u.CompletionTokens || u.CompletionTokensDetails.ReasoningTokens < int64(thought) {
 				t.Errorf("usage %+v, want %d tokens, %d of them reasoning", u, tokens, thought)
 			}
@@ -345,7 +346,7 @@ func TestClientRandomModel(t *testing.T) {
 	t.Run("abort", func(t *testing.T) {
 		p := p
 		p.MaxCompletionTokens = param.Opt[int64]{}
-		open := strconv.Itoa(int(vocabulary().Encode("{")[0]))
+		open := strconv.Itoa(int(tokenizertest.Vocabulary().Encode("{")[0]))
 		p.LogitBias = map[string]int64{open: 100} // an object that never ends
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()

@@ -14,6 +14,7 @@ import (
 	"gossamer/runtime/chat"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/sample"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
 // scene is a play and the message that it must become.
@@ -88,7 +89,7 @@ func TestRandomConversations(t *testing.T) {
 	}
 	b := load(t, object{"draws": []int{1, 5}, "seed": 9}, plays...)
 	e := newEngine(t, b, engine.Options{MaxSequences: 12})
-	c, err := chat.New(e, vocabulary(), chat.Options{})
+	c, err := chat.New(e, tokenizertest.Vocabulary(), chat.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,12 +10,13 @@ import (
 
 	"gossamer/runtime/playback"
 	"gossamer/runtime/testenv"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
 func valid(text string) bool { return json.Valid([]byte(text)) }
 
 func loadRapid(t interface{ Fatal(...any) }, plays ...object) *playback.Model {
-	m, err := playback.Load(fileOf(nil, plays...), vocabulary(), playback.Options{})
+	m, err := playback.Load(fileOf(nil, plays...), tokenizertest.Vocabulary(), playback.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,12 +93,12 @@ func TestRefusedFiles(t *testing.T) {
 		{reply(`{"logprobs":[{"alternatives":{"two words":0.01,"two":0.01}}]}`), "plays[0].reply[1].logprobs[0].alternatives.two words begins with the same token as another one"},
 		{reply(`{"logprobs":[{"alternatives":[]}]}`), "plays[0].reply[1].logprobs[0].alternatives is no object"},
 	} {
-		m, err := playback.Load([]byte(tt.file), vocabulary(), playback.Options{})
+		m, err := playback.Load([]byte(tt.file), tokenizertest.Vocabulary(), playback.Options{})
 		if err == nil || !strings.HasPrefix(err.Error(), "playback: ") || !strings.Contains(err.Error(), tt.want) || m != nil {
 			t.Errorf("%.200s: %v, want %s", tt.file, err, tt.want)
 		}
 	}
-	if _, err := playback.Load(fileOf(nil), vocabulary(), playback.Options{Context: 1 << 20}); err == nil {
+	if _, err := playback.Load(fileOf(nil), tokenizertest.Vocabulary(), playback.Options{Context: 1 << 20}); err == nil {
 		t.Error("a context of 2^20 was accepted")
 	}
 }
@@ -116,7 +117,7 @@ const example = `{"version": 1,
   {"name": "else", "when": {}, "reply": [{"text": "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>You said: {user}<|return|>"}]}]}`
 
 func TestCheck(t *testing.T) {
-	m, err := playback.Load([]byte(example), vocabulary(), playback.Options{})
+	m, err := playback.Load([]byte(example), tokenizertest.Vocabulary(), playback.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ else: 18 tokens, stop 0s 0
 	if text := strings.Join(got, "\n"); text != want {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
 	}
-	m, err = playback.Load(fileOf(nil, play("it", nil, final("a"), text("never seen"))), vocabulary(), playback.Options{})
+	m, err = playback.Load(fileOf(nil, play("it", nil, final("a"), text("never seen"))), tokenizertest.Vocabulary(), playback.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ else: 18 tokens, stop 0s 0
 func FuzzLoad(f *testing.F) {
 	seeds := [][]byte{[]byte(example), fileOf(nil, play("a", object{"user": "a|b", "tools": []string{"*"}}, text("{tool}{json:user}"), object{"close": true}))}
 	testenv.Fuzz(f, seeds, func(t testing.TB, file []byte) {
-		m, err := playback.Load(file, vocabulary(), playback.Options{Context: 300})
+		m, err := playback.Load(file, tokenizertest.Vocabulary(), playback.Options{Context: 300})
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "playback: ") {
 				t.Fatal(err)

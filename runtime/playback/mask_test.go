@@ -14,11 +14,12 @@ import (
 	"gossamer/runtime/chat"
 	"gossamer/runtime/sample"
 	"gossamer/runtime/tokenizer"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
 // set is a bit set of ids.
 func set(ids ...int32) []uint32 {
-	s := make([]uint32, (vocabulary().Vocab()+31)/32)
+	s := make([]uint32, (tokenizertest.Vocabulary().Vocab()+31)/32)
 	for _, id := range ids {
 		s[id/32] |= 1 << (id % 32)
 	}
@@ -41,7 +42,7 @@ func without(ids ...int32) []uint32 {
 func content(reply []int32) string {
 	for i, id := range slices.Backward(reply) {
 		if id == tokenizer.Message {
-			return string(vocabulary().Decode(reply[i+1:]))
+			return string(tokenizertest.Vocabulary().Decode(reply[i+1:]))
 		}
 	}
 	return ""
@@ -62,7 +63,7 @@ func constrained(reply []int32) []uint32 {
 		next := text + string(b)
 		if strings.HasPrefix(example, next) ||
 			regexp.MustCompile(`^\{"city":"([a-z]{0,5}|[a-z]{2,5}("(,("(n("(:([0-9]{1,3}\}?)?)?)?)?)?)?))$`).MatchString(next) {
-			ids = append(ids, encode(string(b))[0])
+			ids = append(ids, tokenizertest.Encode(string(b))[0])
 		}
 	}
 	return set(ids...)
@@ -78,7 +79,7 @@ func TestForbiddenTokens(t *testing.T) {
 		return p
 	}
 	forbid := func(text string) func([]int32) []uint32 {
-		return func([]int32) []uint32 { return without(encode(text)...) }
+		return func([]int32) []uint32 { return without(tokenizertest.Encode(text)...) }
 	}
 	for _, tt := range []struct {
 		name    string
@@ -97,7 +98,7 @@ func TestForbiddenTokens(t *testing.T) {
 		{"EndIsForbiddenClose", masked("close", text("<|channel|>commentary to=functions.f<|message|>{")), forbid("<|return|>"), regexp.QuoteMeta("<|message|>{}") + "$", ""},
 		{"Nothing", masked("close", call), func([]int32) []uint32 { return set() }, "^$", "no token"},
 		{"NothingFree", masked("free", call), func([]int32) []uint32 { return set() }, "^$", "no token"},
-		{"NeverEnds", masked("close", call), func([]int32) []uint32 { return set(encode("a")...) }, "^a{512}$", "512 tokens have not ended"},
+		{"NeverEnds", masked("close", call), func([]int32) []uint32 { return set(tokenizertest.Encode("a")...) }, "^a{512}$", "512 tokens have not ended"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := load(t, nil, tt.play)
@@ -158,7 +159,7 @@ func TestCloseMakesJSONWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !valid(content(encode(got))) {
+		if !valid(content(tokenizertest.Encode(got))) {
 			t.Fatalf("%q becomes %q", cut, got)
 		}
 	})

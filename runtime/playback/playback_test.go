@@ -3,10 +3,8 @@ package playback_test
 import (
 	"encoding/json"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,38 +13,8 @@ import (
 	"gossamer/runtime/playback"
 	"gossamer/runtime/sample"
 	"gossamer/runtime/tokenizer"
-	"gossamer/runtime/tokenizer/o200k"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
-
-// vocabulary is loaded once for all tests.
-var vocabulary = sync.OnceValue(func() *tokenizer.Tokenizer {
-	tok, err := o200k.Load()
-	if err != nil {
-		panic(err)
-	}
-	tok.Encode("some text") // what is made at the first use is made here
-	return tok
-})
-
-// encode turns text with markers into tokens.
-func encode(text string) []int32 {
-	tok := vocabulary()
-	var tokens []int32
-	marker := regexp.MustCompile(`<\|[a-z]+\|>`)
-	for text != "" {
-		at := marker.FindStringIndex(text)
-		if at == nil {
-			return append(tokens, tok.Encode(text)...)
-		}
-		id, ok := tok.Special(text[at[0]:at[1]])
-		if !ok {
-			panic("no marker " + text[at[0]:at[1]])
-		}
-		tokens = append(append(tokens, tok.Encode(text[:at[0]])...), id)
-		text = text[at[1]:]
-	}
-	return tokens
-}
 
 // object is JSON that tests put together.
 type object map[string]any
@@ -79,7 +47,7 @@ func fileOf(defaults object, plays ...object) []byte {
 
 func load(t testing.TB, defaults object, plays ...object) *playback.Model {
 	t.Helper()
-	m, err := playback.Load(fileOf(defaults, plays...), vocabulary(), playback.Options{})
+	m, err := playback.Load(fileOf(defaults, plays...), tokenizertest.Vocabulary(), playback.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +71,7 @@ func newEngine(t testing.TB, b engine.Backend, o engine.Options) *engine.Engine 
 // completer makes a Completer on a fixed day.
 func completer(t testing.TB, b engine.Backend) *chat.Completer {
 	t.Helper()
-	c, err := chat.New(newEngine(t, b, engine.Options{MaxSequences: 20}), vocabulary(), chat.Options{
+	c, err := chat.New(newEngine(t, b, engine.Options{MaxSequences: 20}), tokenizertest.Vocabulary(), chat.Options{
 		Clock:  func() time.Time { return time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC) },
 		CallID: func() string { return "call" },
 	})
@@ -223,7 +191,7 @@ func TestSegments(t *testing.T) {
 		want  string // the reply with its markers, up to the one that ends it
 	}{
 		{"Text", []object{text("<|channel|>final<|message|>Hi")}, "<|channel|>final<|message|>Hi"},
-		{"Tokens", []object{{"tokens": encode("<|channel|>final<|message|>a b")}}, "<|channel|>final<|message|>a b"},
+		{"Tokens", []object{{"tokens": tokenizertest.Encode("<|channel|>final<|message|>a b")}}, "<|channel|>final<|message|>a b"},
 		{"Values", []object{text("{tool} {user} {result} {json:user}{json:tool}")}, `first_one say <|end|> "now" {tool} 42 "say <|end|> \"now\" {tool}""first_one"`},
 		{"BracesAreText", []object{text(`{"a":{}} {other} {`), text(`tool}`)}, `{"a":{}} {other} {tool}`},
 		{"Repeat", []object{{"repeat": object{"times": 3, "of": []object{text("a"), {"repeat": object{"times": 2, "of": []object{text(" b")}}}}}}}, "a b ba b ba b b"},
@@ -254,7 +222,7 @@ func TestSegments(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if text := string(vocabulary().Decode(got)); text != tt.want {
+			if text := string(tokenizertest.Vocabulary().Decode(got)); text != tt.want {
 				t.Errorf("got  %q\nwant %q", text, tt.want)
 			}
 			if slices.Contains(got, tokenizer.End) != strings.Contains(tt.name, "More") {
@@ -332,11 +300,11 @@ func TestForcedCalls(t *testing.T) {
 		e := newEngine(t, load(t, nil, play("it", nil, text("<|channel|>final<|message|>one two three"))), engine.Options{})
 		var got []int32
 		if _, err := e.Generate(t.Context(), engine.Request{
-			Tokens: encode("<|start|>user<|message|>x<|end|><|start|>assistant<|channel|>final<|message|>one two"), Stop: []int32{tokenizer.Return},
+			Tokens: tokenizertest.Encode("<|start|>user<|message|>x<|end|><|start|>assistant<|channel|>final<|message|>one two"), Stop: []int32{tokenizer.Return},
 		}, func(t engine.Token) bool { got = append(got, t.ID); return true }); err != nil {
 			t.Fatal(err)
 		}
-		if text := string(vocabulary().Decode(got)); text != " three" {
+		if text := string(tokenizertest.Vocabulary().Decode(got)); text != " three" {
 			t.Errorf("goes on with %q", text)
 		}
 	})

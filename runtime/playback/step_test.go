@@ -20,6 +20,7 @@ import (
 	"gossamer/runtime/playback"
 	"gossamer/runtime/sample"
 	"gossamer/runtime/tokenizer"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
 // row is a reply that a test drives without an engine.
@@ -37,7 +38,7 @@ func newRow(t interface{ Fatal(...any) }, m *playback.Model, prompt []int32) *ro
 	if err != nil {
 		t.Fatal(err)
 	}
-	sampler, err := sample.New(sample.Params{}, vocabulary().Vocab(), prompt)
+	sampler, err := sample.New(sample.Params{}, tokenizertest.Vocabulary().Vocab(), prompt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,18 +86,18 @@ func (r *row) finish(ctx context.Context, m *playback.Model) (string, error) {
 		for i, id := range r.tokens[r.prompt:] {
 			if id == tokenizer.Return || id == tokenizer.Call {
 				r.tokens = r.tokens[:r.prompt+i+1]
-				return string(vocabulary().Decode(r.tokens[r.prompt : r.prompt+i])), nil
+				return string(tokenizertest.Vocabulary().Decode(r.tokens[r.prompt : r.prompt+i])), nil
 			}
 		}
 		if err := r.step(ctx, m, 8); err != nil {
-			return string(vocabulary().Decode(r.tokens[r.prompt:])), err
+			return string(tokenizertest.Vocabulary().Decode(r.tokens[r.prompt:])), err
 		}
 	}
 }
 
 // prompt is a conversation of one message.
 func prompt(text string) []int32 {
-	return encode("<|start|>user<|message|>" + text + "<|end|><|start|>assistant")
+	return tokenizertest.Encode("<|start|>user<|message|>" + text + "<|end|><|start|>assistant")
 }
 
 // Whatever becomes of a text between two steps, and however many tokens a step yields: the reply is the play.
@@ -116,7 +117,7 @@ func TestReplyFollowsFromTheTokens(t *testing.T) {
 		draws := []int{low, rapid.IntRange(low, 8).Draw(t, "high")}
 		plays := []object{play("other", object{"user": "other"}, final("other")), play("it", nil, reply...)}
 		load := func(draws []int) *playback.Model {
-			m, err := playback.Load(fileOf(object{"draws": draws}, plays...), vocabulary(), playback.Options{})
+			m, err := playback.Load(fileOf(object{"draws": draws}, plays...), tokenizertest.Vocabulary(), playback.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -210,7 +211,7 @@ func TestTurnsOfManyTexts(t *testing.T) {
 	}
 	b := load(t, nil, plays...)
 	e := newEngine(t, b, engine.Options{MaxSequences: 30})
-	c, err := chat.New(e, vocabulary(), chat.Options{})
+	c, err := chat.New(e, tokenizertest.Vocabulary(), chat.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +239,7 @@ func TestTurnsOfManyTexts(t *testing.T) {
 
 // A reply that pauses holds up no other one, and its caller may go at any time.
 func TestPause(t *testing.T) {
-	vocabulary()
+	tokenizertest.Vocabulary()
 	synctest.Test(t, func(t *testing.T) {
 		c := completer(t, load(t, nil,
 			play("long", object{"user": "long"}, text("<|channel|>final<|message|>before "), object{"wait_ms": 60_000}, text("after")),
@@ -268,7 +269,7 @@ func TestPause(t *testing.T) {
 
 // A step that nobody wants any more ends at once.
 func TestCancelledStep(t *testing.T) {
-	vocabulary()
+	tokenizertest.Vocabulary()
 	synctest.Test(t, func(t *testing.T) {
 		m := load(t, object{"prefill_tokens_per_second": 1}, play("it", nil, final("x")))
 		r := newRow(t, m, prompt("a text of some length"))
@@ -282,7 +283,7 @@ func TestCancelledStep(t *testing.T) {
 }
 
 func TestRates(t *testing.T) {
-	vocabulary()
+	tokenizertest.Vocabulary()
 	synctest.Test(t, func(t *testing.T) {
 		const tokens = 200
 		m := load(t, object{"tokens_per_second": 50, "prefill_tokens_per_second": 100}, play("it", nil,
@@ -363,7 +364,7 @@ func TestFailures(t *testing.T) {
 
 func TestContextIsFull(t *testing.T) {
 	m, err := playback.Load(fileOf(nil, play("it", nil, text("<|channel|>final<|message|>"), object{"repeat": object{"times": 1000, "of": []object{text(" a")}}})),
-		vocabulary(), playback.Options{Context: 50})
+		tokenizertest.Vocabulary(), playback.Options{Context: 50})
 	if err != nil {
 		t.Fatal(err)
 	}
