@@ -88,6 +88,18 @@ fuzz: ## every fuzz target for FUZZTIME (10m) each; inputs that fail are kept in
 bench: build ## rates of the built-in model on this machine, as JSON
 	bin/gossamer bench --json
 
+# What settles questions of performance, in nine minutes of a large GPU: every kernel by itself and what a dispatch costs, decode at true
+# positions, from one to 32 texts together, and the small model at two depths in turn. BENCH_SHAPE= and fewer BENCH_ROWS try it elsewhere.
+OUT ?= build/bench
+BENCH_SHAPE ?= --random gpt-oss-20b
+BENCH_ROWS ?= 1,2,4,8,16,32
+.PHONY: bench-gpu
+bench-gpu: build ## all that bench measures, of gpt-oss-20b's shape on a large GPU, JSON files in $(OUT)
+	@mkdir -p $(OUT)
+	bin/gossamer bench --json --backend webgpu $(BENCH_SHAPE) --depths 64,2048,8192,64 --prompt 512 --tokens 64 --runs 2 --kernels >$(OUT)/depths.json
+	bin/gossamer bench --json --backend webgpu $(BENCH_SHAPE) --depths 64 --prompt 128 --tokens 32 --runs 2 --rows $(BENCH_ROWS) --kernels >$(OUT)/rows.json
+	bin/gossamer bench --json --backend webgpu --depths 0,512,0,512 --prompt 128 --tokens 64 --runs 3 --kernels >$(OUT)/nano.json
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin build web/dist web/node_modules

@@ -87,3 +87,72 @@ func (d *Device) CopyBandwidth(ctx context.Context) (bytesPerSecond float64, err
 	}
 	return float64(2*copies*size) / best.Seconds(), nil
 }
+
+// stepShader does next to nothing, in one workgroup.
+var stepShader = shaders.Shader{
+	Name: "latency",
+	Source: `@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+@compute @workgroup_size(32)
+fn main(@builtin(local_invocation_index) lane: u32) { x[lane] = x[lane] + 1u; }
+`,
+	Workgroup: [3]int{32, 1, 1},
+	Bindings:  []shaders.Access{shaders.ReadWrite},
+}
+
+// Latency is what a dispatch costs beside its work.
+type Latency struct {
+	Dependent   time.Duration // each dispatch waits for what the one before has written
+	Independent time.Duration // no two neighbours touch the same buffer
+	Submit      time.Duration // of a program of one dispatch, and the wait for it
+}
+
+// DispatchLatency measures what dispatches cost that do next to nothing. It takes a fraction of a second.
+func (d *Device) DispatchLatency(ctx context.Context) (l Latency, err error) {
+	pl, err := d.NewPipeline(stepShader)
+	if err != nil {
+		return l, err
+	}
+	defer pl.Release()
+	const chain = 256
+	buffers := make([]*Buffer, 16)
+	for i := range buffers {
+		if buffers[i], err = d.NewBuffer("latency", 128, Storage); err != nil {
+			return l, err
+		}
+		defer buffers[i].Release()
+	}
+	measure := func(dispatches int, buffers []*Buffer) (time.Duration, error) {
+		p := d.NewProgram("latency")
+		defer p.Release()
+		for i := range dispatches {
+			if err := p.Dispatch(pl, [3]int{1, 1, 1}, Binding{Buffer: buffers[i%len(buffers)]}); err != nil {
+				return 0, err
+			}
+		}
+		best := time.Duration(0)
+		for range 20 {
+			start := time.Now()
+			if err := errors.Join(d.Submit(ctx, p), d.Wait(ctx)); err != nil {
+				return 0, err
+			}
+			if t := time.Since(start); best == 0 || t < best {
+				best = t
+			}
+		}
+		return best, nil
+	}
+	if l.Submit, err = measure(1, buffers); err != nil {
+		return l, err
+	}
+	for _, k := range []struct {
+		dst     *time.Duration
+		buffers []*Buffer
+	}{{&l.Dependent, buffers[:1]}, {&l.Independent, buffers}} {
+		whole, err := measure(chain+1, k.buffers)
+		if err != nil {
+			return l, err
+		}
+		*k.dst = max(0, whole-l.Submit) / chain
+	}
+	return l, nil
+}

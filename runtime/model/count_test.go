@@ -3,8 +3,10 @@ package model
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"gossamer/runtime/checkpoint/checkpointtest"
+	"gossamer/runtime/engine"
 )
 
 // TestCostPerDecodedToken counts what the device is asked for.
@@ -95,6 +97,48 @@ func TestPrefillIsRecordedOnce(t *testing.T) {
 	}
 	if after.BuffersCreated != before.BuffersCreated || len(m.programs.recorded) != programs || len(m.programs.kernels) != kernels {
 		t.Error("the second of two equal prefills made something new")
+	}
+}
+
+// TestKernelTimes: the kernels that are measured are those of a step, whole, and the texts stay as they are.
+func TestKernelTimes(t *testing.T) {
+	m := loadSmall(t, Options{Context: 1024, Chunk: 64, Rows: 4, groupFrom: 4})
+	for _, rows := range []int{1, 4} {
+		var seqs []engine.Sequence
+		for range rows {
+			s := newSequence(t, m)
+			extend(t, s, text(m, 300, 1))
+			seqs = append(seqs, s)
+		}
+		for _, s := range seqs { // each is given its last token, together with the others
+			if _, err := s.Truncate(t.Context(), 299); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := engine.Give(t.Context(), m, seqs, 7); err != nil {
+			t.Fatal(err)
+		}
+		times, err := m.KernelTimes(t.Context(), seqs, time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dispatches := 0
+		for _, k := range times {
+			dispatches += k.Dispatches
+			if k.Time <= 0 || k.Dispatches == 0 {
+				t.Errorf("%d rows: %+v", rows, k)
+			}
+		}
+		p, err := m.programs.decodeProgram(rows, 301, plainSampling)
+		if err != nil || dispatches != p.Dispatches() {
+			t.Errorf("%d rows: %d dispatches were measured, a step has %d; error %v", rows, dispatches, p.Dispatches(), err)
+		}
+		for _, s := range seqs {
+			if s.Ready() || s.Len() != 300 {
+				t.Errorf("afterwards a text has %d tokens, ready %v", s.Len(), s.Ready())
+			}
+			s.Close()
+		}
 	}
 }
 

@@ -24,11 +24,7 @@ func (p *programs) decodeProgram(n, positions int, sampling sampling) (*gpu.Prog
 			return err
 		}
 		r := p.decodeRecorder(prog, rows, k)
-		// The full layers' attention belongs to this program alone.
-		r.do(build(p, &r.attn[fullLayer], kernel.NewAttnDecode, p.attention(rows, splits, false)))
-		if splits > 1 {
-			r.do(build(p, &r.reduce[fullLayer], kernel.NewAttnReduce, p.attention(rows, splits, false)))
-		}
+		r.do(p.fullAttention(r, rows, splits))
 		if sampling != plainSampling {
 			r.do(p.needFull(rows, k))
 		}
@@ -49,6 +45,14 @@ func (p *programs) decodeProgram(n, positions int, sampling sampling) (*gpu.Prog
 		r.unembed()
 		return r.err
 	})
+}
+
+// fullAttention compiles the attention of full layers, which depends on the splits.
+func (p *programs) fullAttention(r *decodeRecorder, rows, splits int) error {
+	if err := build(p, &r.attn[fullLayer], kernel.NewAttnDecode, p.attention(rows, splits, false)); err != nil || splits == 1 {
+		return err
+	}
+	return build(p, &r.reduce[fullLayer], kernel.NewAttnReduce, p.attention(rows, splits, false))
 }
 
 // headProgram returns the program that computes the logits of row 0 from its hidden state.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strconv"
@@ -29,9 +30,41 @@ type benchmark struct {
 	KV        string         `json:"kv"`
 	Load      loadReport     `json:"load"`
 	CopyBytes *float64       `json:"copy_bytes_per_second,omitempty"` // read and written by a copy on the same device, counted once
+	Latency   *latencyReport `json:"dispatch_latency,omitempty"`
+	GPU       []gpuReport    `json:"gpu,omitempty"` // before and after the measurements, where nvidia-smi tells
 	Memory    *memoryReport  `json:"memory,omitempty"`
 	Prefill   []prefillBench `json:"prefill"`
 	Decode    []decodeBench  `json:"decode"`
+	Kernels   []kernelsBench `json:"kernels,omitempty"`
+}
+
+// latencyReport is what dispatches cost that do nothing, in microseconds.
+type latencyReport struct {
+	Dependent   float64 `json:"dependent_us"`
+	Independent float64 `json:"independent_us"`
+	Submit      float64 `json:"submit_us"`
+}
+
+// gpuReport is the state of a GPU.
+type gpuReport struct {
+	SMClock     string `json:"sm_clock_mhz"`
+	MemoryClock string `json:"memory_clock_mhz"`
+	Power       string `json:"power_watts"`
+}
+
+// kernelsBench are the kernels of a decode step, each measured by itself.
+type kernelsBench struct {
+	Depth   int           `json:"depth"`
+	Rows    int           `json:"rows"`
+	Kernels []kernelBench `json:"kernels"`
+}
+
+type kernelBench struct {
+	Name        string  `json:"name"`
+	Dispatches  int     `json:"dispatches"`
+	Micros      float64 `json:"us"` // of all dispatches together
+	Bytes       int64   `json:"bytes,omitempty"`
+	GBPerSecond float64 `json:"gb_per_second,omitempty"`
 }
 
 type loadReport struct {
@@ -89,6 +122,7 @@ With --random, weights of a published model's shape are made up, so that a machi
 			prompt := fs.Int("prompt", 128, "`tokens` of a measured prefill")
 			tokens := fs.Int("tokens", 32, "`tokens` of a measured decode")
 			rows := fs.String("rows", "1", "texts that are decoded together, comma-separated `numbers`, up to 32")
+			kernels := fs.Bool("kernels", false, "measure each kernel of a decode step by itself, and what a dispatch costs; on a GPU")
 			runs := fs.Int("runs", 3, "measure everything `n` times")
 			asJSON := fs.Bool("json", false, "print a JSON object")
 			return func(ctx context.Context, env *env, args []string) error {
@@ -131,7 +165,7 @@ With --random, weights of a published model's shape are made up, so that a machi
 					return err
 				}
 				defer e.Close()
-				b := &bencher{ctx: ctx, e: e, runs: *runs, rows: together, bar: newProgress(env.stderr)}
+				b := &bencher{ctx: ctx, e: e, runs: *runs, rows: together, kernels: *kernels, bar: newProgress(env.stderr)}
 				if err := b.run(time.Since(start), at, *prompt, *tokens); err != nil {
 					return err
 				}
@@ -176,12 +210,13 @@ func parseCounts(name, list string, least int) ([]int, error) {
 
 // bencher measures an open model.
 type bencher struct {
-	ctx    context.Context
-	e      *gossamer.Engine
-	runs   int
-	rows   []int
-	bar    *progress
-	report benchmark
+	ctx     context.Context
+	e       *gossamer.Engine
+	runs    int
+	rows    []int
+	kernels bool
+	bar     *progress
+	report  benchmark
 }
 
 func (b *bencher) run(load time.Duration, depths []int, prompt, tokens int) error {
@@ -205,7 +240,19 @@ func (b *bencher) run(load time.Duration, depths []int, prompt, tokens int) erro
 			return err
 		}
 		r.CopyBytes = &rate
+		if b.kernels {
+			b.bar.show("measuring dispatches")
+			l, err := m.Device().DispatchLatency(b.ctx)
+			if err != nil {
+				return err
+			}
+			r.Latency = &latencyReport{micros(l.Dependent), micros(l.Independent), micros(l.Submit)}
+		}
+	} else if b.kernels {
+		return errors.New("--kernels is for a GPU, and the CPU computes")
 	}
+	r.GPU = append(r.GPU, gpuState(b.ctx)...)
+	defer func() { r.GPU = append(r.GPU, gpuState(b.ctx)...) }()
 	for _, depth := range depths {
 		if depth+prompt+tokens > info.Context {
 			return fmt.Errorf("a depth of %d with a prompt of %d and %d tokens exceeds the context of %d: take less", depth, prompt, tokens, info.Context)
@@ -272,6 +319,13 @@ func (b *bencher) atDepth(depth, prompt, tokens int) error {
 			}
 		}
 	}
+	if b.kernels {
+		for _, rows := range b.rows {
+			if err := b.kernelTimes(s, depth, rows); err != nil {
+				return err
+			}
+		}
+	}
 	for i := range decode {
 		d := &decode[i]
 		d.Rate = speedOf(rates[i])
@@ -293,32 +347,80 @@ func (b *bencher) atDepth(depth, prompt, tokens int) error {
 	return nil
 }
 
-// decode measures how long rows texts that go on behind s take for n tokens each. s stays as it is.
-func (b *bencher) decode(s engine.HostSequence, rows, n int, d *decodeBench) (time.Duration, error) {
-	var seqs []engine.Sequence
-	defer func() {
-		for _, f := range seqs {
-			f.Close()
+// kernelTimes measures the kernels of a step of rows texts that go on behind s.
+func (b *bencher) kernelTimes(s engine.HostSequence, depth, rows int) error {
+	seqs, err := b.forks(s, rows)
+	defer closeAll(seqs)
+	if err != nil {
+		return err
+	}
+	b.bar.show(fmt.Sprintf("kernels at depth %d, %d rows", depth, rows))
+	times, err := b.e.Backend().(*model.Model).KernelTimes(b.ctx, seqs, 200*time.Millisecond)
+	if err != nil {
+		return err
+	}
+	k := kernelsBench{Depth: s.Len(), Rows: rows}
+	for _, t := range times {
+		one := kernelBench{Name: t.Name, Dispatches: t.Dispatches, Micros: micros(t.Time), Bytes: t.Bytes}
+		if t.Time > 0 {
+			one.GBPerSecond = float64(t.Bytes) / t.Time.Seconds() / 1e9
 		}
-	}()
+		k.Kernels = append(k.Kernels, one)
+	}
+	b.report.Kernels = append(b.report.Kernels, k)
+	return nil
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// gpuState asks nvidia-smi; without it there is nothing.
+func gpuState(ctx context.Context) []gpuReport {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "nvidia-smi", "--query-gpu=clocks.sm,clocks.mem,power.draw", "--format=csv,noheader,nounits").Output()
+	if err != nil {
+		return nil
+	}
+	var all []gpuReport
+	for line := range strings.Lines(string(out)) {
+		if f := strings.Split(strings.TrimSpace(line), ", "); len(f) == 3 {
+			all = append(all, gpuReport{f[0], f[1], f[2]})
+		}
+	}
+	return all
+}
+
+// forks are rows texts that have the beginning of s in common, and a row each.
+func (b *bencher) forks(s engine.HostSequence, rows int) (seqs []engine.Sequence, err error) {
 	length := s.Len()
 	for range rows {
 		f, err := s.Fork(length - 1)
 		if err != nil {
-			return 0, err
+			return seqs, err
 		}
 		seqs = append(seqs, f)
 	}
-	// Each is given the last token, so that all have a row.
-	last := b.text(length-1, 1)[0]
-	if err := engine.Give(b.ctx, b.e.Backend(), seqs, last); err != nil {
+	return seqs, engine.Give(b.ctx, b.e.Backend(), seqs, b.text(length-1, 1)[0])
+}
+
+func closeAll(seqs []engine.Sequence) {
+	for _, s := range seqs {
+		s.Close()
+	}
+}
+
+// decode measures how long rows texts that go on behind s take for n tokens each. s stays as it is.
+func (b *bencher) decode(s engine.HostSequence, rows, n int, d *decodeBench) (time.Duration, error) {
+	seqs, err := b.forks(s, rows)
+	defer closeAll(seqs)
+	if err != nil {
 		return 0, err
 	}
 	if err := b.settle(); err != nil {
 		return 0, err
 	}
 	before, start := b.stats(), time.Now()
-	_, err := engine.Greedy(b.ctx, b.e.Backend(), seqs, n)
+	_, err = engine.Greedy(b.ctx, b.e.Backend(), seqs, n)
 	took, after := time.Since(start), b.stats()
 	d.Submits = float64(after.Submits-before.Submits) / float64(n)
 	d.ReadBack = float64(after.BytesRead-before.BytesRead) / float64(n)
@@ -377,5 +479,21 @@ func (b *benchmark) print(w io.Writer) {
 			fmt.Fprintf(w, " (%.0f %% of copying)", *d.OfCopy*100)
 		}
 		fmt.Fprintln(w)
+	}
+	if l := b.Latency; l != nil {
+		fmt.Fprintf(w, "a dispatch costs %.2f us behind another, %.2f us beside it; a submit %.0f us\n", l.Dependent, l.Independent, l.Submit)
+	}
+	for _, k := range b.Kernels {
+		fmt.Fprintf(w, "kernels of a step at position %d, %d texts:\n", k.Depth, k.Rows)
+		for _, t := range k.Kernels {
+			fmt.Fprintf(w, "  %-18s %4d dispatches %10.1f us", t.Name, t.Dispatches, t.Micros)
+			if t.Bytes > 0 {
+				fmt.Fprintf(w, " %9.1f MB %8.1f GB/s", float64(t.Bytes)/1e6, t.GBPerSecond)
+			}
+			fmt.Fprintln(w)
+		}
+	}
+	for _, g := range b.GPU {
+		fmt.Fprintf(w, "GPU at %s MHz, memory %s MHz, %s W\n", g.SMClock, g.MemoryClock, g.Power)
 	}
 }

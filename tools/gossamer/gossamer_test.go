@@ -195,6 +195,32 @@ func TestGenerateSeveral(t *testing.T) {
 	}
 }
 
+// TestBench measures the smallest model, with all that there is to measure.
+func TestBench(t *testing.T) {
+	backends(t, func(t *testing.T, backend string) {
+		c := goldentest.Load(t, "gqa_window8")
+		args := []string{"bench", "--model", c.ModelDir(t), "--backend", backend, "--json", "--depths", "0,20", "--prompt", "8", "--tokens", "4", "--runs", "1", "--rows", "1,2"}
+		if backend == "webgpu" {
+			args = append(args, "--kernels")
+		}
+		var b benchmark
+		if err := json.Unmarshal([]byte(mustRun(t, "", args...)), &b); err != nil {
+			t.Fatal(err)
+		}
+		if len(b.Prefill) != 2 || len(b.Decode) != 4 || b.Load.WeightBytes == 0 {
+			t.Fatalf("%+v", b)
+		}
+		for i, d := range b.Decode {
+			if d.Rows != 1+i%2 || d.Tokens != 4 || d.Rate.Mean <= 0 || d.Rate.Runs != 1 {
+				t.Errorf("%+v", d)
+			}
+		}
+		if backend == "webgpu" && (len(b.Kernels) != 4 || len(b.Kernels[3].Kernels) < 9 || b.Latency == nil || b.Latency.Submit <= 0) {
+			t.Errorf("kernels %+v, latency %+v", b.Kernels, b.Latency)
+		}
+	})
+}
+
 // TestChatAnswers asks the built-in model what it was made for.
 func TestChatAnswers(t *testing.T) {
 	backends(t, func(t *testing.T, backend string) {
@@ -349,6 +375,7 @@ func TestMisuse(t *testing.T) {
 		{[]string{"bench", "--depths", "x"}, exitUsage, "--depths"},
 		{[]string{"bench", "--rows", "1,3"}, exitUsage, "--rows"},
 		{[]string{"bench", "--rows", "0"}, exitUsage, "--rows"},
+		{[]string{"bench", "--kernels", "--backend", "cpu", "--model", golden, "--depths", "0", "--runs", "1"}, exitFailure, "for a GPU"},
 		{[]string{"generate", "--tokens", "1", "--parallel", "33"}, exitUsage, "--parallel"},
 		{[]string{"generate", "--tokens", "1;x"}, exitUsage, `"x" is not a token id`},
 		{[]string{"bench", "--random", "gpt-oss-7b"}, exitUsage, "want gpt-oss-20b or gpt-oss-120b"},

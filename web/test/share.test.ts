@@ -13,6 +13,7 @@ interface Globals {
   progress: Progress[];
   notices: Notice[];
   said: string;
+  chunks: number;
   reply: Promise<{ text: string; finish: string; code?: string }>;
   failure: Promise<{ code: string; hint: string } | undefined>;
   failed?: boolean;
@@ -48,11 +49,13 @@ const ask = (tokens: number) => ({ messages: [{ role: 'user' as const, content: 
 async function begin(page: Page, tokens: number): Promise<void> {
   await page.evaluate((ask) => {
     globalThis.said = '';
+    globalThis.chunks = 0;
     globalThis.reply = (async () => {
       let finish = '';
       try {
         for await (const chunk of globalThis.ai.chat.completions.create({ ...ask, stream: true })) {
           globalThis.said += chunk.choices[0]?.delta.reasoning ?? '';
+          globalThis.chunks++;
           finish = chunk.choices[0]?.finish_reason ?? finish;
         }
         return { text: globalThis.said, finish };
@@ -162,6 +165,23 @@ describe('a model that tabs share', { skip }, () => {
     }
     assert.fail(`the engine is not ${what}`);
   };
+
+  test('a long reply holds up the first token of another tab by a few of its own', { timeout }, async () => {
+    const [owner, other] = roles();
+    await begin(owner, 100);
+    const before = await owner.evaluate(() => globalThis.chunks);
+    await other.evaluate(async (ask) => {
+      for await (const chunk of globalThis.ai.chat.completions.create({ ...ask, stream: true })) {
+        if (chunk.choices[0]?.delta.reasoning) {
+          break;
+        }
+      }
+    }, ask(8));
+    const meanwhile = (await owner.evaluate(() => globalThis.chunks)) - before;
+    assert.ok(meanwhile <= 40, `${meanwhile} tokens of the long reply came before the first one of the other`);
+    const { text, finish } = await finished(owner);
+    assert.ok(finish === 'length' && text.length > 100, `${finish}: ${text}`);
+  });
 
   test('an abort ends the reply in the other tab', { timeout }, async () => {
     const [owner, other] = roles();
