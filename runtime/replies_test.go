@@ -26,6 +26,18 @@ import (
 	"gossamer/runtime/tokenizer/o200k"
 )
 
+// question is one of many that the built-in model can answer, as a prompt.
+func question(t *testing.T, e *gossamer.Engine, i int) []int32 {
+	t.Helper()
+	a, b := 3+9*i%97, 2+5*i%89
+	text := [...]string{"What is %d + %d?", "What is %d - %d?", "Which is larger, %d or %d?", "What is %d times %d?"}[i%4]
+	prompt, err := e.Prompt(chat.Request{Effort: chat.Low, Date: "2025-06-28", Messages: []chat.Message{{Role: chat.User, Content: fmt.Sprintf(text, a, b)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return prompt
+}
+
 // repliesVariable names a file for TestReplies.
 const repliesVariable = "GOSSAMER_REPLIES"
 
@@ -60,14 +72,7 @@ func TestReplies(t *testing.T) {
 		if i >= 100 {
 			sampling = sample.Params{Temperature: 1, Seed: uint64(i)}
 		}
-		a, b := 3+9*i%97, 2+5*i%89
-		question := [...]string{"What is %d + %d?", "What is %d - %d?", "Which is larger, %d or %d?", "What is %d times %d?"}[i%4]
-		prompt, err := e.Prompt(chat.Request{Effort: chat.Low, Date: "2025-06-28", Messages: []chat.Message{
-			{Role: chat.User, Content: fmt.Sprintf(question, a, b)},
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		prompt := question(t, e, i)
 		prompt = append(prompt, tokenizer.Channel)
 		prompt = append(append(prompt, tok.Encode("final")...), tokenizer.Message)
 		asked, stop := e, []int32{tokenizer.Return, tokenizer.Call}
