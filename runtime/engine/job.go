@@ -29,12 +29,14 @@ type job struct {
 	stops     []int   // lengths that become resume points, ascending; the last is all but the last token
 	age       int64   // number of the admission; 0: it never was
 	begun     time.Time
-	prompted  bool  // the whole prompt is computed
-	announced int   // the last progress; -1: none
-	passed    int   // pieces of others that went before its own
-	ramp      int   // draws of its next step
-	turn      int   // tokens since it has a row
-	since     int64 // number of the step when it lost its row
+	prompted  bool      // the whole prompt is computed
+	announced int       // the last progress; -1: none
+	passed    int       // pieces of others that went before its own
+	ramp      int       // draws of its next step
+	turn      int       // tokens since it has a row
+	since     int64     // number of the step when it lost its row
+	heard     int64     // taken when the loop last looked
+	unheard   time.Time // since when that has not grown, while the job can't go on without
 	stats     Stats
 }
 
@@ -142,7 +144,8 @@ func (e *Engine) submit(j *job) error {
 	if e.closed {
 		return ErrClosed
 	}
-	if n := e.options.MaxQueue; n > 0 && e.waiting >= n {
+	// Those who are about to get a free place wait as well, for a moment.
+	if n := e.options.MaxQueue; n > 0 && e.waiting >= n+max(0, e.options.MaxSequences-e.Load().Running) {
 		return &BusyError{e.waiting, max(time.Second, e.Load().ReplyInterval)}
 	}
 	e.waiting++
