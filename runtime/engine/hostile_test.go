@@ -151,7 +151,8 @@ func TestCallersThatDidNotListenHaveNoClaim(t *testing.T) {
 // The queue begins where there is no place: calls that come together find all places, though the loop has not seen them yet.
 func TestQueueBeginsBehindThePlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, h200(&hashing{vocab: 40, context: 50, limits: engine.Limits{Rows: 4, Draws: 4, Chunk: 8}}), engine.Options{MaxSequences: 4, MaxQueue: 1})
+		d := h200(&hashing{vocab: 40, context: 50, limits: engine.Limits{Rows: 4, Draws: 4, Chunk: 8}})
+		e := newEngine(t, d, engine.Options{MaxSequences: 4, MaxQueue: 1})
 		for range 3 {
 			var calls sync.WaitGroup
 			var refused atomic.Int64

@@ -81,7 +81,8 @@ func (l *loop) seat() []*job {
 		return 0
 	}
 	slices.SortStableFunc(bench, func(a, b *job) int {
-		return cmp.Or(-cmp.Compare(overdue(a), overdue(b)), -cmp.Compare(number(fresh(a)), number(fresh(b))), cmp.Compare(l.served[a.Key], l.served[b.Key]), cmp.Compare(a.since, b.since))
+		return cmp.Or(-cmp.Compare(overdue(a), overdue(b)), -cmp.Compare(number(fresh(a)), number(fresh(b))),
+			cmp.Compare(l.served[a.Key], l.served[b.Key]), cmp.Compare(a.since, b.since))
 	})
 	for _, j := range bench {
 		j.turn, j.ramp = 0, 1
