@@ -29,15 +29,18 @@ type job struct {
 	stops     []int   // lengths that become resume points, ascending; the last is all but the last token
 	age       int64   // number of the admission; 0: it never was
 	begun     time.Time
-	prompted  bool      // the whole prompt is computed
-	announced int       // the last progress; -1: none
-	passed    int       // pieces of others that went before its own
-	ramp      int       // draws of its next step
-	turn      int       // tokens since it has a row
-	since     int64     // number of the step when it lost its row
-	heard     int64     // taken when the loop last looked
-	unheard   time.Time // since when that has not grown, while the job can't go on without
+	prompted  bool  // the whole prompt is computed
+	announced int   // the last progress; -1: none
+	leader    *job  // computes what the job begins with; nil: nobody, as far as is known
+	follow    int   // tokens that the leader computes first
+	passed    int   // pieces of others that went before its own
+	ramp      int   // draws of its next step
+	turn      int   // tokens since it has a row
+	since     int64 // number of the step when it lost its row
 	stats     Stats
+
+	heard   int64     // taken when the loop last looked
+	unheard time.Time // since when that has not grown, while the job can't go on without
 }
 
 // event is what the loop tells a caller.
