@@ -86,6 +86,9 @@ func New(b Backend, o Options) (*Engine, error) {
 			o.MaxSequences, o.PrefillTokens, o.MaxQueue, o.TokenInterval)
 	}
 	limits := b.Limits()
+	if limits.Rows < 1 || limits.Draws < 1 || limits.Chunk < 1 || limits.Pages > 0 && limits.PageTokens < 1 {
+		return nil, fmt.Errorf("engine: the backend's limits are %+v, want rows, draws, a chunk and pages of at least 1", limits)
+	}
 	if o.MaxSequences == 0 {
 		o.MaxSequences = DefaultMaxSequences
 	}

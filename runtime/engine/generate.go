@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -116,7 +117,8 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) bool)
 		stop()
 		cancel(nil)
 	}()
-	j := &job{Request: r, sampler: sampler, start: start, tokens: slices.Clip(r.Tokens), announced: -1}
+	j := &job{Request: r.clone(), sampler: sampler, start: start, announced: -1}
+	j.tokens = slices.Clip(j.Request.Tokens)
 	j.box.ready = make(chan struct{}, 1)
 	j.stats.PromptTokens, j.box.stats.PromptTokens = len(r.Tokens), len(r.Tokens)
 	if err := e.submit(j); err != nil {
@@ -126,6 +128,12 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) bool)
 	defer func() { e.leave(j, c.result.Stats.GeneratedTokens) }()
 	err = c.listen(ctx, e)
 	return c.result, err
+}
+
+// clone copies what the caller may change once Generate has returned, of which the loop hears later.
+func (r Request) clone() Request {
+	r.Tokens, r.ResumePoints, r.Stop, r.Allowed = slices.Clone(r.Tokens), slices.Clone(r.ResumePoints), slices.Clone(r.Stop), slices.Clone(r.Allowed)
+	return r
 }
 
 // call is the caller's side of a job.
@@ -204,5 +212,7 @@ func (e *Engine) check(r *Request) (*sample.Sampler, error) {
 	if n := len(r.ResumePoints); !slices.IsSorted(r.ResumePoints) || n > 0 && (r.ResumePoints[0] < 0 || r.ResumePoints[n-1] > len(r.Tokens)) {
 		return nil, fmt.Errorf("engine: ResumePoints are %v, want ascending lengths of a prompt of %d tokens", r.ResumePoints, len(r.Tokens))
 	}
-	return sample.New(r.Sampling, vocab, r.Tokens)
+	sampling := r.Sampling
+	sampling.LogitBias = maps.Clone(sampling.LogitBias) // see clone
+	return sample.New(sampling, vocab, r.Tokens)
 }

@@ -31,11 +31,16 @@ type job struct {
 	begun     time.Time
 	prompted  bool  // the whole prompt is computed
 	announced int   // the last progress; -1: none
+	leader    *job  // computes what the job begins with; nil: nobody, as far as is known
+	follow    int   // tokens that the leader computes first
 	passed    int   // pieces of others that went before its own
 	ramp      int   // draws of its next step
 	turn      int   // tokens since it has a row
 	since     int64 // number of the step when it lost its row
 	stats     Stats
+
+	heard   int64     // taken when the loop last looked
+	unheard time.Time // since when that has not grown, while the job can't go on without
 }
 
 // event is what the loop tells a caller.
@@ -142,7 +147,8 @@ func (e *Engine) submit(j *job) error {
 	if e.closed {
 		return ErrClosed
 	}
-	if n := e.options.MaxQueue; n > 0 && e.waiting >= n {
+	// Those who are about to get a free place wait as well, for a moment.
+	if n := e.options.MaxQueue; n > 0 && e.waiting >= n+max(0, e.options.MaxSequences-e.Load().Running) {
 		return &BusyError{e.waiting, max(time.Second, e.Load().ReplyInterval)}
 	}
 	e.waiting++

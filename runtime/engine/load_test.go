@@ -128,7 +128,8 @@ func TestKeysAreServedInTurn(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var calls sync.WaitGroup
 			const most = 100 // tokens of a greedy one's reply
-			for range 30 {
+			for n := range uint64(30) {
+				random := rand.New(rand.NewPCG(seed, 1+n))
 				calls.Go(func() {
 					for ctx.Err() == nil {
 						prompt := make([]int32, 1+random.IntN(300))

@@ -21,6 +21,7 @@ type loop struct {
 	crowded bool               // one was put aside for the memory of the others, of which none has ended since
 	parked  []*text            // for their next turn, least recently used first
 	served  map[string]float64 // by key: what its replies have got, in tokens; only of keys with a reply here
+	clock   float64            // what a key has that always got as much as the others on average
 	steps   int64
 	ages    int64
 	costs   costs
@@ -42,6 +43,12 @@ const (
 	shortTurn = 8
 )
 
+// longestWait is the number of steps after which a text that waits for a row comes before those that have no token yet.
+const longestWait = 4 * longTurn
+
+// patience is how long the caller of a reply that can't go on without it may keep its place from others.
+const patience = 2 * time.Second
+
 // leastPiece is the number of tokens of a prompt that go with a step however long they take.
 const leastPiece = 128
 
@@ -58,7 +65,14 @@ func (l *loop) run() {
 			continue
 		}
 		l.last, l.ended = time.Time{}, time.Time{}
-		<-l.wake
+		var later <-chan time.Time // for those who wait for a reply that nobody listens to
+		if len(l.waiting) > 0 && len(l.active) > 0 {
+			later = time.After(patience)
+		}
+		select {
+		case <-l.wake:
+		case <-later:
+		}
 	}
 	l.free()
 }
@@ -118,22 +132,23 @@ func (l *loop) intake() {
 	l.publish()
 }
 
-// arrive puts a job in line. Its key begins where the least served of the others is.
+// arrive puts a job in line. Its key begins where one is that always got its share: as that moves on, whoever waits comes before those who
+// arrive later, however many keys they have.
 func (l *loop) arrive(j *job) {
 	if _, ok := l.served[j.Key]; !ok {
-		least, first := 0.0, true
-		for _, n := range l.served {
-			if first || n < least {
-				least, first = n, false
-			}
-		}
-		l.served[j.Key] = least
+		l.served[j.Key] = l.clock
 	}
 	j.limit = l.backend.Context()
-	if n := len(j.Request.Tokens) + j.MaxTokens; j.MaxTokens > 0 && n < j.limit {
-		j.limit = n
+	if n := j.limit - len(j.Request.Tokens); j.MaxTokens > 0 && j.MaxTokens < n { // their sum may be no number
+		j.limit -= n - j.MaxTokens
 	}
 	l.waiting = append(l.waiting, j)
+}
+
+// serve counts what a key got, in tokens.
+func (l *loop) serve(key string, n float64) {
+	l.served[key] += n
+	l.clock += n / float64(len(l.served))
 }
 
 // forget drops a key of which there is no reply left.
@@ -147,6 +162,11 @@ func (l *loop) forget(key string) {
 // admit gives texts to waiting jobs: first to those that had one, then to the key that got least. A job that finds no room holds up
 // those behind it, so that it gets the next.
 func (l *loop) admit() {
+	for _, j := range slices.Clone(l.active) {
+		if l.deaf(j) && len(l.waiting) > 0 {
+			l.putAside(j)
+		}
+	}
 	if len(l.waiting) == 0 || len(l.active) == l.options.MaxSequences || l.crowded {
 		return
 	}
@@ -155,6 +175,9 @@ func (l *loop) admit() {
 		return cmp.Or(-cmp.Compare(min(a.age, 1), min(b.age, 1)), cmp.Compare(a.age, b.age), cmp.Compare(l.served[a.Key], l.served[b.Key]))
 	})
 	for _, j := range line {
+		if l.deaf(j) {
+			continue
+		}
 		state, err := l.place(j)
 		switch {
 		case err != nil:
@@ -165,8 +188,28 @@ func (l *loop) admit() {
 		case state == placed:
 			l.leaveLine(j)
 			l.enter(j)
+			l.publish()
 		}
 	}
+}
+
+// deaf reports whether a job is held up by its caller, who has taken nothing for long.
+func (l *loop) deaf(j *job) bool {
+	now, taken, most := time.Now(), j.taken.Load(), int64(backtrack/2)
+	if j.prefilling() {
+		most = 0
+	}
+	if j.sent-taken <= most || taken != j.heard || j.unheard.IsZero() {
+		j.heard, j.unheard = taken, now
+	}
+	return now.Sub(j.unheard) >= patience
+}
+
+// putAside takes its place from a job whose caller does not listen, so that others get it. It comes back before all others once the caller
+// does; its text is kept like those that have ended.
+func (l *loop) putAside(j *job) {
+	l.note(l.park(j, len(j.tokens)))
+	l.waiting = append(l.waiting, j)
 }
 
 // leaveLine takes a job out of the line, to give it a text or an end.
@@ -181,9 +224,11 @@ func (l *loop) enter(j *job) {
 		l.ages++
 		j.age, j.begun = l.ages, time.Now()
 		j.stats.Queued = j.begun.Sub(j.start)
-		j.stats.CachedTokens = len(j.text.tokens)
 		l.count.PromptTokens += int64(len(j.tokens))
 		l.count.CachedTokens += int64(len(j.text.tokens))
+	}
+	if !j.prompted { // it may have been put aside before the end of its prompt, of which nothing is left then
+		j.stats.CachedTokens, j.stats.PrefilledTokens = len(j.text.tokens), 0
 	}
 	end := len(j.tokens) - 1
 	j.stops = slices.DeleteFunc(slices.Clone(j.ResumePoints), func(n int) bool { return n >= end })
@@ -288,7 +333,7 @@ func (l *loop) drew(j *job, d *Drawn, unwanted bool) (short bool) {
 		j.tokens = held[:have]
 		j.turn++
 		l.count.GeneratedTokens++
-		l.served[j.Key] += drawWeight
+		l.serve(j.Key, drawWeight)
 		j.send(event{kind: eventToken, token: t, at: now})
 		if have == j.limit {
 			l.finish(j, event{finish: FinishLength})
@@ -313,7 +358,7 @@ func (l *loop) read(j *job, err error, unwanted bool) (short bool) {
 	before := len(j.text.tokens)
 	j.text.tokens = j.tokens[:j.text.seq.Len()]
 	n := len(j.text.tokens) - before
-	l.served[j.Key] += prefillWeight * float64(n)
+	l.serve(j.Key, prefillWeight*float64(n))
 	if !j.prompted {
 		j.stats.PrefilledTokens += n
 	}

@@ -56,10 +56,17 @@ func (l *loop) row(j *job) (Row, bool) {
 }
 
 // seat chooses the jobs that get tokens. Those that have a row keep it for a turn; then others take it who wait for one: first who has
-// no token yet, then whose key got least.
+// no token yet, then whose key got least. Before them comes who has waited for very long: there may be no end of new ones.
 func (l *loop) seat() []*job {
 	able := func(j *job) bool { return !j.prefilling() && j.behind() <= backtrack/2 }
-	rows := slices.DeleteFunc(slices.Clone(l.rows), func(j *job) bool { return !able(j) })
+	var rows []*job
+	for _, j := range l.rows {
+		if able(j) {
+			rows = append(rows, j)
+		} else {
+			j.since = l.steps
+		}
+	}
 	var bench []*job
 	for _, j := range l.active {
 		if able(j) && !slices.Contains(rows, j) {
@@ -67,8 +74,15 @@ func (l *loop) seat() []*job {
 		}
 	}
 	fresh := func(j *job) bool { return len(j.tokens) == len(j.Request.Tokens) }
+	overdue := func(j *job) int64 {
+		if n := l.steps - j.since; n >= longestWait {
+			return n
+		}
+		return 0
+	}
 	slices.SortStableFunc(bench, func(a, b *job) int {
-		return cmp.Or(-cmp.Compare(number(fresh(a)), number(fresh(b))), cmp.Compare(l.served[a.Key], l.served[b.Key]), cmp.Compare(a.since, b.since))
+		return cmp.Or(-cmp.Compare(overdue(a), overdue(b)), -cmp.Compare(number(fresh(a)), number(fresh(b))),
+			cmp.Compare(l.served[a.Key], l.served[b.Key]), cmp.Compare(a.since, b.since))
 	})
 	for _, j := range bench {
 		j.turn, j.ramp = 0, 1
@@ -115,7 +129,7 @@ func (l *loop) reader() *job {
 		}
 	}
 	for _, j := range l.active {
-		if j != best && j.prefilling() {
+		if best != nil && j != best && j.prefilling() && j.behind() == 0 {
 			j.passed++
 		}
 	}

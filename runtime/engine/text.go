@@ -62,7 +62,8 @@ func (l *loop) source(j *job) source {
 	return source{fork: best, shared: shared}
 }
 
-// follows reports whether another reply is just computing more of what j begins with than there is now: j had better wait.
+// follows reports whether another reply is just computing more of what j begins with than there is now: j had better wait. That is not looked
+// for again until the other has come to the end of it: many may wait, and their prompts may be long.
 func (l *loop) follows(j *job, shared int) bool {
 	for _, o := range l.active {
 		if !o.prefilling() {
@@ -71,6 +72,7 @@ func (l *loop) follows(j *job, shared int) bool {
 		common := sharedPrefix(o.tokens, j.tokens)
 		for _, n := range o.stops {
 			if n > o.held() && n > shared && n <= common {
+				j.leader, j.follow = o, n
 				return true
 			}
 		}
@@ -95,6 +97,10 @@ func (l *loop) place(j *job) (placing, error) {
 	if len(l.active) == l.options.MaxSequences {
 		return full, nil
 	}
+	if o := j.leader; o != nil && o.text != nil && o.held() < j.follow {
+		return following, nil
+	}
+	j.leader = nil
 	s := l.source(j)
 	if l.follows(j, s.shared) {
 		return following, nil

@@ -69,7 +69,8 @@ func (b *batch) start(ctx context.Context, rows []decodeRow, draws int) (*run, e
 	if err != nil {
 		return nil, err
 	}
-	if err := b.seat(ctx, seqs, r.width); err != nil {
+	if err := b.seat(ctx, seqs, r.width); err != nil { // their logits may not be there
+		b.forgetAll(r)
 		return nil, err
 	}
 	for i := range rows {

@@ -1,13 +1,15 @@
 package model
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"gossamer/runtime/engine"
-	"gossamer/runtime/kernel"
 	"math"
 	"slices"
 	"testing"
 
+	"gossamer/runtime/engine"
+	"gossamer/runtime/kernel"
 	"gossamer/runtime/sample"
 )
 
@@ -268,4 +270,27 @@ func TestSeedsRepeatAndMasksHold(t *testing.T) {
 	if other := draw(60, drawing{Temperature: 1, Seed: 4}); slices.Equal(first, other) {
 		t.Error("another seed drew the same tokens")
 	}
+}
+
+// A step that ends before logits are moved to another seat leaves no sequence in the belief that they are there.
+func TestSeatsOfAStepThatEnds(t *testing.T) {
+	m := loadSmall(t, Options{Context: 256, Chunk: 16, Rows: 2, Sequences: 3})
+	seqs := []*sequence{newSequence(t, m), newSequence(t, m)}
+	for i, s := range seqs {
+		extend(t, s, text(m, 5, uint32(i)))
+	}
+	if err := engine.Give(t.Context(), m, []engine.Sequence{seqs[0], seqs[1]}, 3); err != nil {
+		t.Fatal(err)
+	}
+	moved := seqs[slices.IndexFunc(seqs, func(s *sequence) bool { return s.seat == 1 })]
+	row := drawing{}.row(t, moved)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	m.mu.Lock()
+	_, err := m.batch.start(ctx, []decodeRow{{Row: &row, seq: moved.state}}, 1) // a program of one row has seat 0 alone
+	m.mu.Unlock()
+	if !errors.Is(err, context.Canceled) || moved.Ready() {
+		t.Errorf("%v; ready: %v, want false", err, moved.Ready())
+	}
+	closeRows(t, "logits afterwards", logits(t, m, moved), fresh(t, m, moved.tokens), float32Limit)
 }

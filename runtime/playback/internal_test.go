@@ -1,7 +1,9 @@
 package playback
 
 import (
+	"encoding/json"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"gossamer/runtime/sample"
 	"gossamer/runtime/tokenizer"
 	"gossamer/runtime/tokenizer/o200k"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
 // What is known of a reply goes with its sampler.
@@ -53,4 +56,30 @@ func TestRepliesAreForgotten(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Errorf("%d replies are still known", left())
+}
+
+// A template can name a long value very often: what no context holds is not made.
+func TestValuesDoNotTakeAllMemory(t *testing.T) {
+	tok := tokenizertest.Vocabulary()
+	p := &parser{tok: tok, special: newSpecial()}
+	long := values{user: strings.Repeat("a ", 300_000)}
+	for _, tt := range []struct {
+		text        string
+		least, most int
+	}{
+		{strings.Repeat("{user}", 1000), maxContext, (maxTextBytes + len(long.user))},
+		{strings.Repeat("{user}<|end|>", 1000), maxContext, maxSteps + len(long.user) + 1},
+	} {
+		raw, err := json.Marshal(tt.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template := p.template(node{raw: raw})
+		if p.err != nil {
+			t.Fatal(p.err)
+		}
+		if n := len(template.encode(tok, long)); n < tt.least || n > tt.most {
+			t.Errorf("%d tokens, want %d to %d", n, tt.least, tt.most)
+		}
+	}
 }

@@ -26,6 +26,9 @@ type part struct {
 
 const noMarker int32 = -1
 
+// maxTextBytes is the length of a text that has more tokens than a context, of which none has more than 128 bytes.
+const maxTextBytes = 128 * maxContext
+
 // values are what a template can name.
 type values struct{ tool, user, result string }
 
@@ -86,6 +89,9 @@ func (t *template) encode(tok *tokenizer.Tokenizer, v values) []int32 {
 		}
 	}
 	for _, p := range t.parts {
+		if text.Len() > maxTextBytes || len(ids) > maxSteps {
+			break // no context holds as much, and values may be long and many
+		}
 		switch {
 		case p.marker != noMarker:
 			flush()

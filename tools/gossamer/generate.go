@@ -69,7 +69,7 @@ func generateCommand() command {
 before one of the ids <|return|>, <|call|> and <|endoftext|> or the checkpoint's own end ids. No id is masked.
 
 Several prompts, separated by semicolons in --tokens or as an array of arrays in --tokens-file, are continued at the same time, and
-printed in their order: a line each, or a JSON array.`,
+printed in their order: a line each, or a JSON array. One that fails has an empty line, or null.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 			var m modelFlags
 			var t tokenFlags
@@ -169,7 +169,8 @@ func generate(ctx context.Context, e *gossamer.Engine, r engine.Request, show fu
 	return out, err
 }
 
-// generateSeveral continues prompts at the same time and prints the results in their order, each once it and those before it are there.
+// generateSeveral continues prompts at the same time and prints the results in their order, each once it and those before it are there. One
+// that fails leaves its place empty.
 func generateSeveral(ctx context.Context, env *env, e *gossamer.Engine, r engine.Request, prompts [][]int32, asJSON bool) error {
 	type result struct {
 		out *generated
@@ -188,11 +189,15 @@ func generateSeveral(ctx context.Context, env *env, e *gossamer.Engine, r engine
 	var all []*generated
 	var errs []error
 	for i := range results {
-		switch got := <-results[i]; {
-		case got.err != nil:
+		got := <-results[i]
+		if got.err != nil {
 			errs = append(errs, fmt.Errorf("prompt %d: %w", i, got.err))
+		}
+		switch {
 		case asJSON:
 			all = append(all, got.out)
+		case got.out == nil:
+			fmt.Fprintln(env.stdout)
 		default:
 			fmt.Fprintln(env.stdout, strings.ReplaceAll(got.out.Text, "\n", `\n`))
 		}

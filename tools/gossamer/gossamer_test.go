@@ -193,6 +193,14 @@ func TestGenerateSeveral(t *testing.T) {
 	if lines := strings.Count(out, "\n"); lines != 2 {
 		t.Errorf("%d lines of two prompts: %q", lines, out)
 	}
+	failing := []string{"generate", "--model", c.ModelDir(t), "--backend", "cpu", "--max-tokens", "3", "--tokens", "1;100000;3"}
+	if r := gossamerCommand(t, "", failing...); r.code != exitFailure || strings.Count(r.stdout, "\n") != 3 || !strings.Contains(r.stdout, "\n\n") {
+		t.Errorf("the second of three prompts fails: exit %d, %q", r.code, r.stdout)
+	}
+	var got []*generated
+	if r := gossamerCommand(t, "", append(failing, "--json")...); json.Unmarshal([]byte(r.stdout), &got) != nil || len(got) != 3 || got[1] != nil || got[2] == nil {
+		t.Errorf("the second of three prompts fails: %q", r.stdout)
+	}
 }
 
 // TestBench measures the smallest model, with all that there is to measure.
