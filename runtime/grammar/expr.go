@@ -311,10 +311,10 @@ func (t *exprs) repeat(a expr, lo, hi int32) expr {
 		lo = 0
 	}
 	switch {
-	case hi == 0 || a == empty, a == none && lo == 0:
-		return empty
-	case a == none || hi > 0 && lo > hi:
+	case a == none && lo > 0 || hi >= 0 && lo > hi:
 		return none
+	case hi == 0 || a == empty || a == none:
+		return empty
 	case lo == 1 && hi == 1:
 		return a
 	case n.kind == kindRepeat && n.lo == 0 && n.hi < 0:

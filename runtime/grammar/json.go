@@ -72,7 +72,7 @@ func (j *jsonRules) list(open string, element term, lo, hi int32, end string) te
 	r := j.r
 	inner := nothing
 	switch {
-	case hi > 0 && lo > hi:
+	case hi >= 0 && lo > hi:
 		return r.dead()
 	case hi != 0:
 		inner = r.sequence(element, r.times(r.sequence(j.comma, element), max(lo-1, 0), hi-1), j.space)

@@ -53,7 +53,7 @@ func viable(g *Grammar, text string) place {
 // language is the texts of at most maxText bytes.
 type language map[string]bool
 
-const maxText = 5
+const maxText = 4
 
 func (l language) then(o language) language {
 	both := language{}
@@ -230,7 +230,7 @@ func checkWalk(t *rapid.T, m *Matcher) {
 func TestRegexLanguage(t *testing.T) {
 	v := bytesAnd(letterTokens...)
 	rapid.Check(t, func(t *rapid.T) {
-		d := draw(t, 3, nil, false)
+		d := draw(t, 2, nil, false)
 		g, err := v.Compile(t.Context(), Source{Regex: d.text}, Options{})
 		if err != nil {
 			t.Fatalf("%s: %v", d.text, err)
@@ -243,7 +243,7 @@ func TestRegexLanguage(t *testing.T) {
 func TestEBNFLanguage(t *testing.T) {
 	v := bytesAnd(letterTokens...)
 	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(1, 4).Draw(t, "rules")
+		n := rapid.IntRange(1, 3).Draw(t, "rules")
 		var text strings.Builder
 		fmt.Fprintf(&text, "root ::= ra\n")
 		var every []int
@@ -252,8 +252,8 @@ func TestEBNFLanguage(t *testing.T) {
 		}
 		var bodies []drawn
 		for i := range n {
-			first := draw(t, 2, every[i+1:], true)
-			inner := draw(t, 2, every, true)
+			first := draw(t, 1, every[i+1:], true)
+			inner := draw(t, 1, every, true)
 			tail := draw(t, 1, every, true)
 			fmt.Fprintf(&text, "r%c ::= (%s) | [ab] (%s) (%s)\n", 'a'+i, first.text, inner.text, tail.text)
 			bodies = append(bodies, drawn{lang: func(r []language) language {

@@ -107,7 +107,9 @@ func (r *rules) declare() int32 {
 
 func (r *rules) rule(i int32) term { return r.term(termNode{kind: termRule, a: i}) }
 
-func (r *rules) isDead(t term) bool { return r.terms[t].kind == termLexeme && r.terms[t].a == int32(none) }
+func (r *rules) isDead(t term) bool {
+	return r.terms[t].kind == termLexeme && r.terms[t].a == int32(none)
+}
 
 // sequence joins lexemes that follow each other to one.
 func (r *rules) sequence(ts ...term) term {
@@ -180,10 +182,10 @@ func (r *rules) choice(ts ...term) term {
 func (r *rules) times(t term, lo, hi int32) term {
 	n := &r.terms[t]
 	switch {
+	case hi >= 0 && lo > hi:
+		return r.dead()
 	case hi == 0 || t == nothing || r.isDead(t) && lo == 0:
 		return nothing
-	case hi > 0 && lo > hi:
-		return r.dead()
 	case lo == 1 && hi == 1:
 		return t
 	case n.kind == termLexeme:
