@@ -144,7 +144,7 @@ func (m *Matcher) mask(left int) sample.Mask {
 	}
 	whole := e.masks.get(memoKey{m.at, math.MaxInt32})
 	if whole == nil {
-		whole = m.compute(math.MaxInt32)
+		whole = m.keep(math.MaxInt32)
 	}
 	if whole.far <= bound {
 		return whole.mask
@@ -152,7 +152,7 @@ func (m *Matcher) mask(left int) sample.Mask {
 	if near := e.masks.get(memoKey{m.at, bound}); near != nil {
 		return near.mask
 	}
-	return m.compute(bound).mask
+	return m.keep(bound).mask
 }
 
 // maskKeys counts masks: each has a key of its own.
@@ -195,8 +195,14 @@ func (m *Matcher) compute(bound int32) *memoEntry {
 	for _, s := range v.same {
 		bits[s[1]/32] |= bits[s[0]/32] >> (s[0] % 32) & 1 << (s[1] % 32)
 	}
-	if !e.full {
-		e.masks.put(memoKey{m.at, bound}, entry)
+	return entry
+}
+
+// keep computes a mask and keeps it.
+func (m *Matcher) keep(bound int32) *memoEntry {
+	entry := m.compute(bound)
+	if !m.e.full {
+		m.e.masks.put(memoKey{m.at, bound}, entry)
 	}
 	return entry
 }

@@ -53,7 +53,7 @@ func viable(g *Grammar, text string) place {
 // language is the texts of at most maxText bytes.
 type language map[string]bool
 
-const maxText = 4
+const maxText = 5
 
 func (l language) then(o language) language {
 	both := language{}
@@ -230,7 +230,7 @@ func checkWalk(t *rapid.T, m *Matcher) {
 func TestRegexLanguage(t *testing.T) {
 	v := bytesAnd(letterTokens...)
 	rapid.Check(t, func(t *rapid.T) {
-		d := draw(t, 2, nil, false)
+		d := draw(t, 3, nil, false)
 		g, err := v.Compile(t.Context(), Source{Regex: d.text}, Options{})
 		if err != nil {
 			t.Fatalf("%s: %v", d.text, err)

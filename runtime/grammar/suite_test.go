@@ -143,7 +143,7 @@ func TestJSONSchemaSuite(t *testing.T) {
 
 var schemaRatchet = map[string]ratchet{
 	"draft2020-12": {Tests: 829, Accepted: 498, Rejected: 303, Schemas: 383, Unsupported: 160, Refused: 28},
-	"draft7":       {Tests: 747, Accepted: 442, Rejected: 285, Schemas: 257, Unsupported: 49, Refused: 20},
+	"draft7":       {Tests: 747, Accepted: 443, Rejected: 285, Schemas: 257, Unsupported: 49, Refused: 19},
 }
 
 // instance writes data compactly, its keys in the order of their first properties in the schema.
