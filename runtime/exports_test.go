@@ -40,7 +40,6 @@ var unusedExports = map[string]string{
 
 	"runtime/playback.Model.Reset": server,
 
-	"runtime/grammar.Any":                    constraint,
 	"runtime/grammar.Compact":                constraint,
 	"runtime/grammar.EmptyError":             constraint,
 	"runtime/grammar.Grammar.Ignored":        constraint,
@@ -55,8 +54,6 @@ var unusedExports = map[string]string{
 	"runtime/grammar.Matcher.Mask":           constraint,
 	"runtime/grammar.Matcher.Rollback":       constraint,
 	"runtime/grammar.NewVocabulary":          constraint,
-	"runtime/grammar.One":                    constraint,
-	"runtime/grammar.Python":                 constraint,
 	"runtime/grammar.SyntaxError":            constraint,
 	"runtime/grammar.UnsupportedError":       constraint,
 	"runtime/grammar.Vocabulary.Compile":     constraint,

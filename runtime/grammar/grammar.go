@@ -4,9 +4,9 @@
 // A Vocabulary holds the bytes of all tokens. It compiles a Source to a Grammar; of that come Matchers, each at a place in one text. A
 // Matcher says which tokens may come next (Mask), is told which one came (Accept), and knows how far away the nearest end is (Distance).
 //
-//	schema, regular expression, EBNF     schema.go, number.go, regexp.go, ebnf.go, json.go
+//	schema, regular expression, EBNF     schema*.go, number.go, regexp*.go, ebnf.go, json.go
 //	rules over lexemes                   rules.go
-//	lexemes: expressions over bytes      expr.go, chars.go
+//	lexemes: expressions over bytes      expr.go, derive.go, chars.go
 //	a machine made while it runs         engine.go
 //	masks over a trie of tokens          vocabulary.go, matcher.go
 package grammar
