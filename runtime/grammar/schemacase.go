@@ -137,33 +137,14 @@ func (c *schemaCompiler) keyword(cases []*kase, s *value, key string, v *value, 
 	}
 	switch key {
 	case "type":
-		allowed := types(0)
-		names := []*value{v}
-		if v.kind == valueArray {
-			names = v.items
-		}
-		for _, n := range names {
-			bit, ok := typeNames[n.text]
-			if !ok || n.kind != valueString {
-				c.fail(v.path, "no such type")
-			}
-			allowed |= bit
-		}
+		allowed := c.allowed(v)
 		return every(func(k *kase) { k.types &= allowed })
 	case "enum", "const":
 		values := []*value{v}
 		if key == "enum" {
 			values = list()
 		}
-		return every(func(k *kase) {
-			if k.enum == nil {
-				k.enum = append([]*value{}, values...)
-				return
-			}
-			k.enum = slices.DeleteFunc(k.enum, func(x *value) bool {
-				return !slices.ContainsFunc(values, func(y *value) bool { return sameValue(x, y) })
-			})
-		})
+		return every(func(k *kase) { k.only(values) })
 	case "properties", "patternProperties", "dependentSchemas", "dependentRequired", "dependencies":
 		object()
 		if key == "dependentRequired" || key == "dependentSchemas" || key == "dependencies" {
@@ -214,6 +195,34 @@ func (c *schemaCompiler) keyword(cases []*kase, s *value, key string, v *value, 
 		c.scalar(cases, s, key, v)
 	}
 	return cases
+}
+
+// allowed reads the keyword type.
+func (c *schemaCompiler) allowed(v *value) types {
+	allowed := types(0)
+	names := []*value{v}
+	if v.kind == valueArray {
+		names = v.items
+	}
+	for _, n := range names {
+		bit, ok := typeNames[n.text]
+		if !ok || n.kind != valueString {
+			c.fail(v.path, "no such type")
+		}
+		allowed |= bit
+	}
+	return allowed
+}
+
+// only restricts a case to values of a list.
+func (k *kase) only(values []*value) {
+	if k.enum == nil {
+		k.enum = append([]*value{}, values...)
+		return
+	}
+	k.enum = slices.DeleteFunc(k.enum, func(x *value) bool {
+		return !slices.ContainsFunc(values, func(y *value) bool { return sameValue(x, y) })
+	})
 }
 
 // scalar adds a keyword of numbers, of strings or of counts to every case.
