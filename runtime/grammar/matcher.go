@@ -213,15 +213,17 @@ func (m *Matcher) walkTrie(trie []trieNode, bits []uint32, bound int32) (far int
 	stack := &m.tries
 	depth := 0
 	stack[0] = walkStep{uint32(len(trie)), m.at}
+	steps, class, width := e.steps, &e.class, e.width
 	for i := uint32(0); i < uint32(len(trie)); {
 		for i >= stack[depth].end {
 			depth--
 		}
 		n := trie[i]
 		end := n.next & (1<<24 - 1)
-		c := e.steps[int(stack[depth].c)*e.width+int(e.class[n.next>>24])]
+		c := steps[int(stack[depth].c)*width+int(class[n.next>>24])]
 		if c == unknown {
 			c = e.step(stack[depth].c, byte(n.next>>24))
+			steps = e.steps // it may have grown
 		}
 		if c == dead {
 			i = end

@@ -189,8 +189,12 @@ func (c *schemaCompiler) keyword(cases []*kase, s *value, key string, v *value, 
 		if s.members["then"] != nil || s.members["else"] != nil {
 			c.refuse(s, key, "")
 		}
-	case "not", "contains", "unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef":
-		c.refuse(s, key, "")
+	case "not":
+		return c.negation(cases, s, v)
+	case "contains", "unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef":
+		if v.kind != valueTrue || key == "contains" {
+			c.refuse(s, key, "")
+		}
 	default: // numbers and strings; unknown keywords are annotations
 		c.scalar(cases, s, key, v)
 	}

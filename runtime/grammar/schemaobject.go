@@ -1,7 +1,6 @@
 package grammar
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 )
@@ -46,9 +45,10 @@ func (c *schemaCompiler) enumOf(k *kase, v *value) []*value {
 	if k.enum != nil && !slices.ContainsFunc(k.enum, func(x *value) bool { return sameValue(x, v) }) {
 		return nil
 	}
-	b, _ := json.Marshal(v.text)
-	if (len(k.strings) > 0 || k.minLength > 0 || k.maxLength >= 0) && !c.r.matches(c.j.quoted(c.contents(k)), string(b)) {
-		return nil
+	if len(k.strings) > 0 || k.minLength > 0 || k.maxLength >= 0 {
+		if c.r.shortest(c.r.and(c.contents(k), c.r.text(v.text, jsonMinimal))) >= never {
+			return nil
+		}
 	}
 	return []*value{v}
 }
