@@ -4,6 +4,9 @@ import "math/bits"
 
 // mod matches digits after which a number has the remainder 0 modulo m, if it had the remainder r before.
 func (t *exprs) mod(r, m int32) expr {
+	for _, b := range []byte("0123456789.") { // which it tells apart
+		t.set(span(b, b))
+	}
 	return t.intern(exprNode{kind: kindMod, lo: r, hi: m, nullable: r == 0, shortest: -1})
 }
 

@@ -139,7 +139,7 @@ func (c *schemaCompiler) object(k *kase) term {
 		}
 		at = next
 	}
-	return r.sequence(r.word("{"), c.j.space, at[0][0], c.j.space, r.word("}"))
+	return r.sequence(r.word("{"), c.j.space, at[0][0], r.word("}"))
 }
 
 // follow is what follows in an object, without a property before it and with one.
@@ -165,11 +165,13 @@ func (c *schemaCompiler) ends(others term, lo, hi, limit int32) []follow {
 			case r.isDead(others):
 				if least > 0 {
 					t = r.dead()
+				} else if started == 1 {
+					t = c.j.space
 				}
 			case started == 1:
-				t = r.times(r.sequence(c.j.comma, others), least, most)
+				t = r.sequence(r.times(r.sequence(c.j.comma, others), least, most), c.j.space)
 			case most != 0:
-				t = r.sequence(others, r.times(r.sequence(c.j.comma, others), max(least-1, 0), most-1))
+				t = r.sequence(others, r.times(r.sequence(c.j.comma, others), max(least-1, 0), most-1), c.j.space)
 				if least == 0 {
 					t = r.maybe(t)
 				}

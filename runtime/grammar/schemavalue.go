@@ -159,6 +159,7 @@ func (c *schemaCompiler) array(k *kase) term {
 	} else if lo > n {
 		return r.dead()
 	}
+	more = r.sequence(more, c.j.space)
 	if prefix == 0 {
 		if hi == 0 {
 			return c.j.list("[", nothing, 0, 0, "]")
@@ -175,13 +176,17 @@ func (c *schemaCompiler) array(k *kase) term {
 			here = r.sequence(element, more)
 		}
 		if i >= lo {
-			here = r.maybe(here)
+			without := nothing
+			if i > 0 {
+				without = c.j.space
+			}
+			here = r.choice(without, here)
 		}
 		rule := r.declare()
 		r.bodies[rule] = here
 		more = r.rule(rule)
 	}
-	return r.sequence(r.word("["), c.j.space, more, c.j.space, r.word("]"))
+	return r.sequence(r.word("["), c.j.space, more, r.word("]"))
 }
 
 // tuple returns the schemas of the first items.
