@@ -130,11 +130,6 @@ func (c *schemaCompiler) keyword(cases []*kase, s *value, key string, v *value, 
 		}
 		return v.items
 	}
-	object := func() {
-		if v.kind != valueObject {
-			c.fail(v.path, "want an object")
-		}
-	}
 	switch key {
 	case "type":
 		allowed := c.allowed(v)
@@ -146,8 +141,10 @@ func (c *schemaCompiler) keyword(cases []*kase, s *value, key string, v *value, 
 		}
 		return every(func(k *kase) { k.only(values) })
 	case "properties", "patternProperties", "dependentSchemas", "dependentRequired", "dependencies":
-		object()
-		if key == "dependentRequired" || key == "dependentSchemas" || key == "dependencies" {
+		if v.kind != valueObject {
+			c.fail(v.path, "want an object")
+		}
+		if strings.HasPrefix(key, "depend") {
 			return c.dependent(cases, v, path)
 		}
 	case "additionalProperties", "items", "prefixItems", "propertyNames":
