@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"gossamer/runtime/testenv"
@@ -108,6 +109,29 @@ func TestTablesAreRenewed(t *testing.T) {
 			break
 		}
 	}
+}
+
+// Matchers of one grammar may be used at the same time, also while the tables are renewed.
+func TestMatchersAtOnce(t *testing.T) {
+	v := bytesAnd("aaaa", "ab")
+	g, err := v.Compile(t.Context(), Source{JSONSchema: json.RawMessage(`{"type":"string","maxLength":60000}`)}, Options{Limits: Limits{Cells: 20000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			m := g.NewMatcher()
+			m.Accept('"')
+			for n := range 1500 {
+				if mask := m.Mask(0); n%100 == i && mask.Bits['a'/32]>>('a'%32)&1 == 0 || !m.Accept(int32('a'+n%2)) {
+					t.Errorf("matcher %d: character %d is refused", i, n)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // seeds of fuzz tests.

@@ -39,9 +39,15 @@ func (m *Matcher) do(f func()) {
 	}
 	old := m.e
 	old.mu.Unlock()
+	// The order of locks is that of making: an engine before those made after it.
 	e := m.g.engine(old)
 	old.mu.Lock()
 	e.mu.Lock()
+	for e.full { // another matcher has filled it
+		e.mu.Unlock()
+		e = m.g.engine(e)
+		e.mu.Lock()
+	}
 	m.at = e.carry(old, m.at)
 	for i := range m.held {
 		p := &m.past[(m.n-1-i)%maxRollback]
