@@ -57,7 +57,7 @@ type engine struct {
 	index      map[string]int32
 	steps      []int32 // [configs][width]
 	start      int32
-	covers     map[int64]cover // by expression and slice
+	covers     map[int64]cover // by expression, and by the complement of a configuration
 	masks      maskMemo
 
 	// Scratch of a step.

@@ -189,6 +189,12 @@ func (m *Matcher) compute(bound int32) *memoEntry {
 				entry.far = max(entry.far, far)
 				return true
 			})
+			if covered < 0 && len(e.configs[m.at].items) > 1 {
+				if c := e.together(m.at); c.chars >= sliceChars[i] && c.far[i] <= bound {
+					entry.far = max(entry.far, c.far[i])
+					covered = 0
+				}
+			}
 			if covered >= 0 {
 				for w, b := range p.bits {
 					bits[w] |= b

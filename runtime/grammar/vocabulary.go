@@ -121,7 +121,7 @@ func (t *exprs) declareChars() {
 	}
 }
 
-// cover says of an expression how much plain text it takes.
+// cover says of an expression, or of a configuration, how much plain text it takes.
 type cover struct {
 	chars int                    // every plain text of so many characters begins a text of the expression
 	far   [len(sliceChars)]int32 // the most bytes to the end after a text of a slice
@@ -130,18 +130,45 @@ type cover struct {
 // maxCover bounds the expressions that are examined for a cover.
 const maxCover = 1000
 
+// cover of an expression.
 func (e *engine) cover(x expr) cover {
-	if c, ok := e.covers[int64(x)]; ok {
-		return c
+	c, ok := e.covers[int64(x)]
+	if !ok {
+		c = e.explore(int32(x), func(s int32, b byte) (int32, int32) {
+			d := e.after(expr(s), b)
+			return int32(d), e.exprs.shortest(d)
+		}, e.exprs.shortest(x))
+		if !e.full {
+			e.covers[int64(x)] = c
+		}
 	}
+	return c
+}
+
+// together is the cover of all items of a configuration: one may take what another does not.
+func (e *engine) together(at int32) cover {
+	c, ok := e.covers[^int64(at)]
+	if !ok {
+		c = e.explore(at, func(s int32, b byte) (int32, int32) {
+			d := e.step(s, b)
+			return d, e.configs[d].shortest
+		}, e.configs[at].shortest)
+		if !e.full {
+			e.covers[^int64(at)] = c
+		}
+	}
+	return c
+}
+
+// explore follows all plain texts from a state. step returns the state after a byte and its distance.
+func (e *engine) explore(from int32, step func(s int32, b byte) (next, shortest int32), far int32) cover {
 	type state struct {
-		x expr
+		x int32
 		u uint8
 	}
 	var c cover
-	seen := map[state]bool{{x, 0}: true}
-	level := []state{{x, 0}}
-	far := e.exprs.shortest(x)
+	seen := map[state]bool{{from, 0}: true}
+	level := []state{{from, 0}}
 	var scratch []state
 walk:
 	for c.chars < 1<<30 {
@@ -161,11 +188,7 @@ walk:
 						continue
 					}
 					done[class>>6] |= 1 << (class & 63)
-					d := e.after(s.x, e.reps[class])
-					if d == none {
-						break walk
-					}
-					short := e.exprs.shortest(d)
+					d, short := step(s.x, e.reps[class])
 					if short >= never {
 						break walk
 					}
@@ -198,9 +221,6 @@ walk:
 			break
 		}
 		level = next
-	}
-	if !e.full {
-		e.covers[int64(x)] = c
 	}
 	return c
 }
