@@ -30,12 +30,22 @@ const personText = `{"name":"Zoë \"Z\" O'Neil, 東京","nick":"zoe","age":42,"m
 
 // Texts as the tokenizer writes them are accepted token by token, each of which the mask before it allows.
 func TestTokensOfTheModel(t *testing.T) {
-	v, tok := o200k(), tokenizertest.Vocabulary()
-	g := compile(t, v, Source{JSONSchema: json.RawMessage(person)}, Options{})
+	for _, tt := range []struct{ name, schema, text string }{
+		{"person", person, personText},
+		{"patterns of names", `{"type":"object","patternProperties":{"[0-9]{2,}":{"type":"boolean"},"X_":{"type":"string","maxLength":12}}}`,
+			`{"a31b":true,"X_é":"twelve chars","b":[1]}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			checkTokens(t, compile(t, o200k(), Source{JSONSchema: json.RawMessage(tt.schema)}, Options{}), tt.text)
+		})
+	}
+}
+
+func checkTokens(t *testing.T, g *Grammar, text string) {
+	tok := tokenizertest.Vocabulary()
 	m := g.NewMatcher()
-	tokens := tok.Encode(personText)
-	for i, id := range tokens {
-		for _, left := range []int{0, m.Distance() + len(personText)} {
+	for i, id := range tok.Encode(text) {
+		for _, left := range []int{0, m.Distance() + len(text)} {
 			if mask := m.Mask(left); mask.Bits[id/32]>>(id%32)&1 == 0 {
 				t.Fatalf("token %d %q is not in the mask", i, tok.Bytes(id))
 			}
