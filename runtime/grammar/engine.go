@@ -51,6 +51,7 @@ type engine struct {
 	mu sync.Mutex
 	*rules
 	width      int // classes of bytes
+	made       int // cells at the start
 	stacks     []stackNode
 	stackIndex map[string]int32
 	configs    []config
@@ -86,6 +87,7 @@ func newEngine(base *rules, root term) *engine {
 	e.begin()
 	e.follow(root, end)
 	e.start = e.finish(e.terms[root].nullable, never)
+	e.made = e.cells
 	return e
 }
 

@@ -33,32 +33,27 @@ func (g *Grammar) NewMatcher() *Matcher {
 func (m *Matcher) do(f func()) {
 	m.e.mu.Lock()
 	f()
-	if !m.e.full {
-		m.e.mu.Unlock()
-		return
-	}
-	old := m.e
-	old.mu.Unlock()
-	// The order of locks is that of making: an engine before those made after it.
-	e := m.g.engine(old)
-	old.mu.Lock()
-	e.mu.Lock()
-	for e.full { // another matcher has filled it
-		e.mu.Unlock()
-		e = m.g.engine(e)
+	full := m.e.full
+	m.e.mu.Unlock()
+	for full {
+		// The order of locks is that of making: an engine before those made after it.
+		old, e := m.e, m.g.engine(m.e)
+		old.mu.Lock()
 		e.mu.Lock()
+		fresh := e.cells == e.made // else other matchers may have filled it
+		m.at = e.carry(old, m.at)
+		for i := range m.held {
+			p := &m.past[(m.n-1-i)%maxRollback]
+			*p = e.carry(old, *p)
+		}
+		old.mu.Unlock()
+		m.e = e
+		f()
+		if full = e.full && !fresh; e.full && fresh { // what does not fit even now is refused
+			e.full = e.cells > e.limit
+		}
+		e.mu.Unlock()
 	}
-	m.at = e.carry(old, m.at)
-	for i := range m.held {
-		p := &m.past[(m.n-1-i)%maxRollback]
-		*p = e.carry(old, *p)
-	}
-	old.mu.Unlock()
-	m.e = e
-	f()
-	// What does not fit even now is refused.
-	e.full = e.cells > e.limit
-	e.mu.Unlock()
 }
 
 // walk returns the configuration after bytes.
