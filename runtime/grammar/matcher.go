@@ -35,18 +35,19 @@ func (m *Matcher) do(f func()) {
 	f()
 	full := m.e.full
 	m.e.mu.Unlock()
+	from, at, past, e := m.e, m.at, m.past, m.e
 	for full {
 		// The order of locks is that of making: an engine before those made after it.
-		old, e := m.e, m.g.engine(m.e)
-		old.mu.Lock()
+		e = m.g.engine(e)
+		from.mu.Lock()
 		e.mu.Lock()
 		fresh := e.cells == e.made // else other matchers may have filled it
-		m.at = e.carry(old, m.at)
+		m.at = e.carry(from, at)
 		for i := range m.held {
-			p := &m.past[(m.n-1-i)%maxRollback]
-			*p = e.carry(old, *p)
+			p := (m.n - 1 - i) % maxRollback
+			m.past[p] = e.carry(from, past[p])
 		}
-		old.mu.Unlock()
+		from.mu.Unlock()
 		m.e = e
 		f()
 		if full = e.full && !fresh; e.full && fresh { // what does not fit even now is refused
