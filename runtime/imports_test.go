@@ -35,6 +35,7 @@ var imports = map[string][]string{
 
 	"runtime/kv":              {},
 	"runtime/sample":          {},
+	"runtime/grammar":         {"runtime/sample"},
 	"runtime/tokenizer":       {},
 	"runtime/tokenizer/o200k": {"runtime/tokenizer"},
 	"runtime/harmony":         {"runtime/tokenizer"},

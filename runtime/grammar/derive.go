@@ -1,0 +1,196 @@
+package grammar
+
+import "math/bits"
+
+// mod matches digits after which a number has the remainder 0 modulo m, if it had the remainder r before.
+func (t *exprs) mod(r, m int32) expr {
+	for _, b := range []byte("0123456789.") { // which it tells apart
+		t.set(span(b, b))
+	}
+	return t.intern(exprNode{kind: kindMod, lo: r, hi: m, nullable: r == 0, shortest: -1})
+}
+
+// after is the derivative: what may follow b in the texts of e that begin with it.
+func (t *exprs) after(e expr, b byte) expr {
+	if e <= empty {
+		return none
+	}
+	n := t.nodes[e] // a copy: the table grows
+	if n.kind == kindSet {
+		if t.sets[n.a].has(b) {
+			return empty
+		}
+		return none
+	}
+	key := uint64(e)<<8 | uint64(b)
+	if d, ok := t.next[key]; ok {
+		return d
+	}
+	var d expr
+	switch n.kind {
+	case kindConcat:
+		d = t.concat(t.after(n.a, b), n.kids[0])
+		if t.nullable(n.a) {
+			d = t.alt(d, t.after(n.kids[0], b))
+		}
+	case kindAlt, kindAnd:
+		kids := make([]expr, 0, len(n.kids))
+		for _, k := range n.kids {
+			dk := t.after(k, b)
+			if dk == none {
+				if n.kind == kindAnd {
+					kids = append(kids[:0], none)
+					break
+				}
+				continue
+			}
+			kids = append(kids, dk)
+		}
+		if n.kind == kindAlt {
+			d = t.alt(kids...)
+		} else {
+			d = t.and(kids...)
+		}
+	case kindNot:
+		wasFull := t.full
+		t.full = false
+		inner := t.after(n.a, b)
+		if t.full { // inner lacks texts: its complement would have too many
+			return none
+		}
+		t.full = wasFull
+		d = t.not(inner)
+	case kindRepeat:
+		d = t.concat(t.after(n.a, b), t.repeat(n.a, max(n.lo-1, 0), n.hi-1))
+	case kindMod:
+		if b == '.' {
+			d = e // the point of a fraction: the digits go on
+		} else if b >= '0' && b <= '9' {
+			d = t.mod(int32((int64(n.lo)*10+int64(b-'0'))%int64(n.hi)), n.hi)
+		}
+	}
+	if !t.full {
+		t.next[key] = d
+	}
+	return d
+}
+
+// matches says whether text is one of e's.
+func (t *exprs) matches(e expr, text string) bool {
+	for i := 0; i < len(text) && e != none; i++ {
+		e = t.after(e, text[i])
+	}
+	return t.nullable(e)
+}
+
+// refine makes the classes of bytes respect all sets.
+func (t *exprs) refine() {
+	if t.refined == len(t.sets) {
+		return
+	}
+	for ; t.refined < len(t.sets); t.refined++ {
+		s := &t.sets[t.refined]
+		moved := map[uint8]uint8{} // from a class to the new one of its members in s, if others are outside
+		var inside, outside byteSet
+		for b := range 256 {
+			if c := t.class[b]; s.has(byte(b)) {
+				inside.add(c, c)
+			} else {
+				outside.add(c, c)
+			}
+		}
+		for i := range inside {
+			for both := inside[i] & outside[i]; both != 0; both &= both - 1 {
+				moved[uint8(i*64+bits.TrailingZeros64(both))] = uint8(len(t.reps))
+				t.reps = append(t.reps, 0)
+			}
+		}
+		for b := range 256 {
+			if c, ok := moved[t.class[b]]; ok && s.has(byte(b)) {
+				t.class[b] = c
+			}
+		}
+	}
+	for b := 255; b >= 0; b-- {
+		t.reps[t.class[b]] = byte(b)
+	}
+}
+
+// shortest is the number of bytes of the shortest text of e; never, if there is none. Without intersections, complements and remainders
+// it is arithmetic; those are searched, by breadth.
+func (t *exprs) shortest(e expr) int32 {
+	n := t.nodes[e]
+	if n.shortest >= 0 {
+		return n.shortest
+	}
+	var s int32
+	switch {
+	case n.nullable:
+		s = 0
+	case n.kind == kindConcat:
+		for s = 0; ; { // along the chain, which may be long
+			s = add(s, t.shortest(n.a))
+			e2 := n.kids[0]
+			n = t.nodes[e2]
+			if n.kind != kindConcat || n.shortest >= 0 {
+				s = add(s, t.shortest(e2))
+				break
+			}
+		}
+	case n.kind == kindAlt:
+		s = never
+		for _, k := range n.kids {
+			s = min(s, t.shortest(k))
+		}
+	case n.kind == kindRepeat:
+		s = times(n.lo, t.shortest(n.a))
+	default:
+		var exact bool
+		if s, exact = t.search(e); !exact {
+			return s
+		}
+	}
+	t.nodes[e].shortest = s
+	return s
+}
+
+// search finds the shortest text of an intersection, complement or remainder. It is exact unless the table becomes full.
+func (t *exprs) search(e expr) (length int32, exact bool) {
+	t.refine()
+	wasFull := t.full
+	t.full = false
+	defer func() { t.full = t.full || wasFull }()
+	best := int32(never)
+	seen := map[expr]bool{e: true}
+	level := []expr{e}
+	for depth := int32(0); len(level) > 0 && depth < best && !t.full; depth++ {
+		var next []expr
+		for _, x := range level {
+			switch n := &t.nodes[x]; {
+			case n.nullable:
+				return min(best, depth), true
+			case n.shortest >= 0:
+				best = min(best, add(depth, n.shortest))
+				continue
+			case n.kind != kindAnd && n.kind != kindNot && n.kind != kindMod:
+				best = min(best, add(depth, t.shortest(x)))
+				continue
+			}
+			for _, b := range t.reps {
+				if d := t.after(x, b); d != none && !seen[d] {
+					seen[d] = true
+					next = append(next, d)
+				}
+			}
+			if len(seen) > maxSearch {
+				t.full = true
+				return best, false
+			}
+		}
+		level = next
+	}
+	return best, !t.full
+}
+
+// maxSearch bounds the expressions that one search visits.
+const maxSearch = 20000

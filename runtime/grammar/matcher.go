@@ -1,0 +1,373 @@
+package grammar
+
+import (
+	"math"
+	"slices"
+	"sync/atomic"
+
+	"gossamer/runtime/sample"
+)
+
+// maxRollback is the most tokens that a Matcher can take back.
+const maxRollback = 16
+
+// Matcher is a place in a text. It allocates nothing once warm; one goroutine uses it.
+type Matcher struct {
+	g      *Grammar
+	e      *engine
+	at     int32                       // configuration
+	past   [maxRollback]int32          // configurations before the last tokens, a ring
+	tokens [maxRollback]int32          // the last tokens
+	n      int                         // tokens accepted
+	held   int                         // of them, those that can be taken back
+	tries  [maxTokenDepth + 1]walkStep // scratch of walks
+}
+
+// NewMatcher returns a matcher at the start of a text.
+func (g *Grammar) NewMatcher() *Matcher {
+	e := g.engine(nil)
+	return &Matcher{g: g, e: e, at: e.start}
+}
+
+// do runs f under the engine's lock. If the tables become full, the matcher goes on with new ones, which hold what it needs.
+func (m *Matcher) do(f func()) {
+	m.e.mu.Lock()
+	f()
+	full := m.e.full
+	m.e.mu.Unlock()
+	from, at, past, e := m.e, m.at, m.past, m.e
+	for full {
+		// The order of locks is that of making: an engine before those made after it.
+		e = m.g.engine(e)
+		from.mu.Lock()
+		e.mu.Lock()
+		fresh := e.cells == e.made // else other matchers may have filled it
+		m.at = e.carry(from, at)
+		for i := range m.held {
+			p := (m.n - 1 - i) % maxRollback
+			m.past[p] = e.carry(from, past[p])
+		}
+		from.mu.Unlock()
+		m.e = e
+		f()
+		if full = e.full && !fresh; e.full && fresh { // what does not fit even now is refused
+			e.full = e.cells > e.limit
+		}
+		e.mu.Unlock()
+	}
+}
+
+// walk returns the configuration after bytes.
+func (e *engine) walk(c int32, text []byte) int32 {
+	for _, b := range text {
+		if c = e.step(c, b); c == dead {
+			break
+		}
+	}
+	return c
+}
+
+func (m *Matcher) bytes(id int32) []byte {
+	if id < 0 || int(id) >= m.g.vocab.ids {
+		return nil
+	}
+	return m.g.vocab.text(id)
+}
+
+// Allows says whether id may come next.
+func (m *Matcher) Allows(id int32) bool {
+	text := m.bytes(id)
+	if len(text) == 0 {
+		return false
+	}
+	var c int32
+	m.do(func() { c = m.e.walk(m.at, text) })
+	return c != dead
+}
+
+// Accept goes on by a token. It returns false, and nothing changes, if the token is not allowed.
+func (m *Matcher) Accept(id int32) bool {
+	text := m.bytes(id)
+	if len(text) == 0 {
+		return false
+	}
+	var c int32
+	m.do(func() { c = m.e.walk(m.at, text) })
+	if c == dead {
+		return false
+	}
+	m.past[m.n%maxRollback], m.tokens[m.n%maxRollback] = m.at, id
+	m.at = c
+	m.n++
+	m.held = min(m.held+1, maxRollback)
+	return true
+}
+
+// Rollback takes back the last n tokens: at most 16, and at most those that were accepted.
+func (m *Matcher) Rollback(n int) {
+	if n < 0 || n > m.held {
+		panic("grammar: Rollback of more tokens than are held")
+	}
+	if n == 0 {
+		return
+	}
+	m.n -= n
+	m.held -= n
+	m.at = m.past[m.n%maxRollback]
+}
+
+// Accepting says whether the text may end here.
+func (m *Matcher) Accepting() bool {
+	var yes bool
+	m.do(func() { yes = m.e.configs[m.at].accepting })
+	return yes
+}
+
+// Distance is the fewest bytes until the text may end. Where every byte is a token, so many tokens are enough.
+func (m *Matcher) Distance() int {
+	var d int32
+	m.do(func() { d = m.e.configs[m.at].shortest })
+	return int(d)
+}
+
+// Mask returns the ids that may come next. With left above 0, at most left tokens may follow: ids after which the text could not end in
+// time are left out. If it cannot end in time at all, those that bring the end nearer stay.
+func (m *Matcher) Mask(left int) sample.Mask {
+	var mask sample.Mask
+	m.do(func() { mask = m.mask(left) })
+	return mask
+}
+
+func (m *Matcher) mask(left int) sample.Mask {
+	e := m.e
+	bound := int32(math.MaxInt32)
+	if left > 0 {
+		bound = max(int32(min(left, math.MaxInt32)), e.configs[m.at].shortest) - 1
+	}
+	whole := e.masks.get(memoKey{m.at, math.MaxInt32})
+	if whole == nil {
+		whole = m.keep(math.MaxInt32)
+	}
+	if whole.far <= bound {
+		return whole.mask
+	}
+	if near := e.masks.get(memoKey{m.at, bound}); near != nil {
+		return near.mask
+	}
+	return m.keep(bound).mask
+}
+
+// maskKeys counts masks: each has a key of its own.
+var maskKeys atomic.Uint64
+
+// maxTokenDepth is the longest token that masks know.
+const maxTokenDepth = 1024
+
+type walkStep struct {
+	end uint32 // of the subtree
+	c   int32  // configuration there
+}
+
+// compute makes the mask of tokens after which the text can end within bound bytes.
+func (m *Matcher) compute(bound int32) *memoEntry {
+	e, v := m.e, m.g.vocab
+	entry := &memoEntry{mask: sample.Mask{Key: maskKeys.Add(1), Bits: make([]uint32, (v.ids+31)/32)}}
+	bits := entry.mask.Bits
+	for i := range v.parts {
+		p := &v.parts[i]
+		if i < len(sliceChars) && len(p.trie) > 0 {
+			covered := slices.IndexFunc(e.configs[m.at].items, func(x item) bool {
+				c := e.cover(x.e)
+				far := add(c.far[i], e.stacks[x.stack].shortest)
+				if c.chars < sliceChars[i] || far > bound || e.stacks[x.stack].depth > maxDepth {
+					return false
+				}
+				entry.far = max(entry.far, far)
+				return true
+			})
+			if covered < 0 && len(e.configs[m.at].items) > 1 {
+				if c := e.together(m.at); c.chars >= sliceChars[i] && c.far[i] <= bound {
+					entry.far = max(entry.far, c.far[i])
+					covered = 0
+				}
+			}
+			if covered >= 0 {
+				for w, b := range p.bits {
+					bits[w] |= b
+				}
+				continue
+			}
+		}
+		entry.far = max(entry.far, m.walkTrie(p.trie, bits, bound))
+	}
+	for _, s := range v.same {
+		bits[s[1]/32] |= bits[s[0]/32] >> (s[0] % 32) & 1 << (s[1] % 32)
+	}
+	return entry
+}
+
+// keep computes a mask and keeps it.
+func (m *Matcher) keep(bound int32) *memoEntry {
+	entry := m.compute(bound)
+	if !m.e.full {
+		m.e.masks.put(memoKey{m.at, bound}, entry)
+	}
+	return entry
+}
+
+// walkTrie sets the bits of the allowed tokens of a trie and returns the largest distance after one of them.
+func (m *Matcher) walkTrie(trie []trieNode, bits []uint32, bound int32) (far int32) {
+	e := m.e
+	stack := &m.tries
+	depth := 0
+	stack[0] = walkStep{uint32(len(trie)), m.at}
+	steps, class, width := e.steps, &e.class, e.width
+	for i := uint32(0); i < uint32(len(trie)); {
+		for i >= stack[depth].end {
+			depth--
+		}
+		n := trie[i]
+		end := n.next & (1<<24 - 1)
+		c := steps[int(stack[depth].c)*width+int(class[n.next>>24])]
+		if c == unknown {
+			c = e.step(stack[depth].c, byte(n.next>>24))
+			steps = e.steps // it may have grown
+		}
+		if c == dead {
+			i = end
+			continue
+		}
+		if n.id >= 0 {
+			if d := e.configs[c].shortest; d <= bound {
+				bits[n.id/32] |= 1 << (n.id % 32)
+				far = max(far, d)
+			}
+		}
+		i++
+		if i < end && depth < maxTokenDepth {
+			depth++
+			stack[depth] = walkStep{end, c}
+		} else {
+			i = end
+		}
+	}
+	return far
+}
+
+// Forced appends the tokens that must follow, as the tokenizer would write them after the last ones. What is left to the model: the end of
+// the forced text, whose tokens depend on what it writes next, and texts that the tokenizer would join with the last tokens.
+func (m *Matcher) Forced(dst []int32) []int32 {
+	v := m.g.vocab
+	if v.encode == nil {
+		return dst
+	}
+	var forced []byte
+	m.do(func() { forced = m.e.forced(m.at, forced[:0]) })
+	if len(forced) <= forcedTail {
+		return dst
+	}
+	held := make([]int32, 0, maxRollback)
+	var text []byte
+	for i := m.held; i > 0; i-- {
+		id := m.tokens[(m.n-i)%maxRollback]
+		held = append(held, id)
+		text = append(text, v.text(id)...)
+	}
+	tokens := v.encode(string(append(text, forced...)))
+	if len(tokens) < len(held) || !slices.Equal(tokens[:len(held)], held) {
+		return dst
+	}
+	tokens = tokens[len(held):]
+	for bytes, n := 0, 0; len(tokens) > 0 && bytes < forcedTail && n < 4; n++ {
+		bytes += len(v.text(tokens[len(tokens)-1]))
+		tokens = tokens[:len(tokens)-1]
+	}
+	return append(dst, tokens...)
+}
+
+// forcedTail is the number of bytes at the end of a forced text whose tokens are left to the model.
+const forcedTail = 7
+
+// maxForced bounds a forced text.
+const maxForced = 512
+
+// forced appends the bytes that must follow.
+func (e *engine) forced(c int32, to []byte) []byte {
+	for len(to) < maxForced && !e.configs[c].accepting {
+		only, next := -1, dead
+		for class, b := range e.reps {
+			d := e.step(c, b)
+			if d == dead {
+				continue
+			}
+			if only >= 0 || !e.single(class) {
+				return to
+			}
+			only, next = int(b), d
+		}
+		if only < 0 {
+			return to
+		}
+		to = append(to, byte(only))
+		c = next
+	}
+	return to
+}
+
+// single says whether a class has one byte.
+func (e *engine) single(class int) bool {
+	n := 0
+	for _, c := range e.class {
+		if int(c) == class {
+			n++
+		}
+	}
+	return n == 1
+}
+
+// memoKey is what a mask depends on.
+type memoKey struct {
+	config, bound int32
+}
+
+type memoEntry struct {
+	mask sample.Mask
+	far  int32 // the most bytes to the end after a token of the mask
+	used bool
+}
+
+// maxMasks are kept by an engine: 25 KB each with 200,000 ids.
+const maxMasks = 256
+
+// maskMemo keeps masks. Those in use outlive those that are not.
+type maskMemo struct {
+	masks map[memoKey]*memoEntry
+	ring  []memoKey
+	hand  int
+}
+
+func (m *maskMemo) get(k memoKey) *memoEntry {
+	entry := m.masks[k]
+	if entry != nil {
+		entry.used = true
+	}
+	return entry
+}
+
+func (m *maskMemo) put(k memoKey, entry *memoEntry) {
+	if m.masks == nil {
+		m.masks = map[memoKey]*memoEntry{}
+	}
+	m.masks[k] = entry
+	if len(m.ring) < maxMasks {
+		m.ring = append(m.ring, k)
+		return
+	}
+	for m.masks[m.ring[m.hand]].used {
+		m.masks[m.ring[m.hand]].used = false
+		m.hand = (m.hand + 1) % maxMasks
+	}
+	delete(m.masks, m.ring[m.hand])
+	m.ring[m.hand] = k
+	m.hand = (m.hand + 1) % maxMasks
+}

@@ -1,0 +1,341 @@
+package grammar
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// bytesAnd is a vocabulary of the 256 bytes and the given tokens after them.
+func bytesAnd(tokens ...string) *Vocabulary {
+	all := make([][]byte, 0, 256+len(tokens)+1)
+	for b := range 256 {
+		all = append(all, []byte{byte(b)})
+	}
+	for _, t := range tokens {
+		all = append(all, []byte(t))
+	}
+	all = append(all, nil) // a marker
+	return NewVocabulary(len(all), func(id int32) []byte { return all[id] })
+}
+
+func compile(t testing.TB, v *Vocabulary, s Source, o Options) *Grammar {
+	t.Helper()
+	g, err := v.Compile(t.Context(), s, o)
+	if err != nil {
+		t.Fatalf("%+v: %v", s, err)
+	}
+	return g
+}
+
+// accepts says whether text is a whole text of the grammar, byte by byte.
+func accepts(g *Grammar, text string) bool { return viable(g, text).accepting() }
+
+type place struct{ m *Matcher }
+
+func (p place) accepting() bool { return p.m != nil && p.m.Accepting() }
+
+// viable is the place after text, or none.
+func viable(g *Grammar, text string) place {
+	m := g.NewMatcher()
+	for i := range len(text) {
+		if !m.Accept(int32(text[i])) {
+			return place{}
+		}
+	}
+	return place{m}
+}
+
+// language is the texts of at most maxText bytes.
+type language map[string]bool
+
+const maxText = 5
+
+func (l language) then(o language) language {
+	both := language{}
+	for a := range l {
+		for b := range o {
+			if len(a)+len(b) <= maxText {
+				both[a+b] = true
+			}
+		}
+	}
+	return both
+}
+
+func (l language) or(o language) language {
+	both := language{}
+	for _, x := range []language{l, o} {
+		for a := range x {
+			both[a] = true
+		}
+	}
+	return both
+}
+
+func (l language) times(lo, hi int) language {
+	if hi < 0 || hi > lo+maxText {
+		hi = lo + maxText
+	}
+	one, all := language{"": true}, language{}
+	for i := 0; i <= hi; i++ {
+		if i >= lo {
+			all = all.or(one)
+		}
+		one = one.then(l)
+	}
+	return all
+}
+
+// drawn is a random expression: its text and its language, computed by sets of texts.
+type drawn struct {
+	text string
+	lang func(rules []language) language
+}
+
+// draw makes an expression over the letters a and b. refs are the rules that it may name; quote tells EBNF from regular expressions.
+func draw(t *rapid.T, depth int, refs []int, quote bool) drawn {
+	kind := rapid.IntRange(0, 7).Draw(t, "kind")
+	if depth == 0 {
+		kind = rapid.SampledFrom([]int{0, 1, 6}).Draw(t, "leaf")
+	}
+	literal := func(s string) drawn {
+		text := s
+		if quote {
+			text = `"` + s + `"`
+		}
+		return drawn{text, func([]language) language { return language{s: true} }}
+	}
+	switch kind {
+	case 0:
+		return literal(rapid.SampledFrom([]string{"a", "b"}).Draw(t, "letter"))
+	case 1:
+		return drawn{"[ab]", func([]language) language { return language{"a": true, "b": true} }}
+	case 2, 3:
+		a, b := draw(t, depth-1, refs, quote), draw(t, depth-1, refs, quote)
+		return drawn{"(" + a.text + ")(" + b.text + ")", func(r []language) language { return a.lang(r).then(b.lang(r)) }}
+	case 4:
+		a, b := draw(t, depth-1, refs, quote), draw(t, depth-1, refs, quote)
+		return drawn{"(" + a.text + "|" + b.text + ")", func(r []language) language { return a.lang(r).or(b.lang(r)) }}
+	case 6:
+		if len(refs) > 0 {
+			i := rapid.SampledFrom(refs).Draw(t, "rule")
+			return drawn{fmt.Sprintf("r%c", 'a'+i), func(r []language) language { return r[i] }}
+		}
+		return literal("ab")
+	default:
+		a := draw(t, depth-1, refs, quote)
+		lo := rapid.IntRange(0, 3).Draw(t, "lo")
+		hi := rapid.SampledFrom([]int{-1, lo, lo + 1, lo + 3}).Draw(t, "hi")
+		q := fmt.Sprintf("{%d,%d}", lo, hi)
+		if hi < 0 {
+			q = fmt.Sprintf("{%d,}", lo)
+		}
+		return drawn{"(" + a.text + ")" + q, func(r []language) language { return a.lang(r).times(lo, hi) }}
+	}
+}
+
+var letterTokens = []string{"ab", "ba", "aab", "bbbb", "abab", "a"}
+
+// check compares a grammar with its language, in both directions, and its distances, masks and rollbacks with what they say of themselves.
+func check(t *rapid.T, g *Grammar, lang language) {
+	for n := range maxText + 1 {
+		for i := range 1 << n {
+			text := make([]byte, n)
+			for j := range text {
+				text[j] = "ab"[i>>j&1]
+			}
+			if got := accepts(g, string(text)); got != lang[string(text)] {
+				t.Fatalf("%q: accepted %v, want %v", text, got, !got)
+			}
+		}
+	}
+	m := g.NewMatcher()
+	checkWalk(t, m)
+}
+
+// checkWalk goes a random way and looks at every step whether mask and single ids agree, whether the distance can be kept, and whether
+// what is taken back is as before.
+func checkWalk(t *rapid.T, m *Matcher) {
+	for step := range rapid.IntRange(0, 12).Draw(t, "steps") {
+		left := 0
+		if rapid.Bool().Draw(t, "bounded") {
+			left = m.Distance() + rapid.IntRange(0, 2).Draw(t, "more")
+		}
+		mask := m.Mask(left)
+		var allowed []int32
+		for id := range int32(m.g.vocab.ids) {
+			bit := mask.Bits[id/32]>>(id%32)&1 != 0
+			d := 0
+			want := m.Allows(id)
+			if want {
+				before := m.Distance()
+				if !m.Accept(id) {
+					t.Fatalf("id %d is allowed and not accepted", id)
+				}
+				d = m.Distance()
+				m.Rollback(1)
+				if m.Distance() != before {
+					t.Fatalf("distance %d after rollback, was %d", m.Distance(), before)
+				}
+			} else if m.Accept(id) {
+				t.Fatalf("id %d is accepted and not allowed", id)
+			}
+			if left > 0 {
+				want = want && d <= left-1
+			}
+			if bit != want {
+				t.Fatalf("step %d, id %d %q, left %d, distance %d: mask says %v", step, id, m.bytes(id), left, m.Distance(), bit)
+			}
+			if bit {
+				allowed = append(allowed, id)
+			}
+		}
+		if len(allowed) == 0 {
+			if !m.Accepting() && left == 0 {
+				t.Fatal("no way on")
+			}
+			return
+		}
+		if !m.Accept(rapid.SampledFrom(allowed).Draw(t, "id")) {
+			t.Fatal("what the mask allows is not accepted")
+		}
+	}
+	// The distance is exact: so many bytes lead to the end, one nearer with each.
+	for d := m.Distance(); d > 0; d-- {
+		mask := m.Mask(d)
+		i := slices.IndexFunc(mask.Bits[:8], func(w uint32) bool { return w != 0 })
+		if i < 0 {
+			t.Fatalf("no byte at distance %d", d)
+		}
+		for b := range int32(32) {
+			if mask.Bits[i]>>b&1 != 0 {
+				m.Accept(int32(i)*32 + b)
+				break
+			}
+		}
+		if m.Distance() != d-1 {
+			t.Fatalf("distance %d, want %d", m.Distance(), d-1)
+		}
+	}
+	if !m.Accepting() {
+		t.Fatal("distance 0, and the text may not end")
+	}
+}
+
+func TestRegexLanguage(t *testing.T) {
+	v := bytesAnd(letterTokens...)
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw(t, 3, nil, false)
+		g, err := v.Compile(t.Context(), Source{Regex: d.text}, Options{})
+		if err != nil {
+			t.Fatalf("%s: %v", d.text, err)
+		}
+		check(t, g, d.lang(nil))
+	})
+}
+
+// Rules are drawn so that none begins with itself: a rule has those after it at its left end, and any behind a letter.
+func TestEBNFLanguage(t *testing.T) {
+	v := bytesAnd(letterTokens...)
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 3).Draw(t, "rules")
+		var text strings.Builder
+		fmt.Fprintf(&text, "root ::= ra\n")
+		var every []int
+		for i := range n {
+			every = append(every, i)
+		}
+		var bodies []drawn
+		for i := range n {
+			first := draw(t, 1, every[i+1:], true)
+			inner := draw(t, 1, every, true)
+			tail := draw(t, 1, every, true)
+			fmt.Fprintf(&text, "r%c ::= (%s) | [ab] (%s) (%s)\n", 'a'+i, first.text, inner.text, tail.text)
+			bodies = append(bodies, drawn{lang: func(r []language) language {
+				letters := language{"a": true, "b": true}
+				return first.lang(r).or(letters.then(inner.lang(r)).then(tail.lang(r)))
+			}})
+		}
+		langs := make([]language, n)
+		for size := -1; ; {
+			total := 0
+			for i := range langs {
+				langs[i] = bodies[i].lang(langs)
+				total += len(langs[i])
+			}
+			if total == size {
+				break
+			}
+			size = total
+		}
+		g, err := v.Compile(t.Context(), Source{EBNF: text.String()}, Options{})
+		if empty := (*EmptyError)(nil); errors.As(err, &empty) {
+			if len(langs[0]) > 0 {
+				t.Fatalf("%s: %v", text.String(), err)
+			}
+			return
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", text.String(), err)
+		}
+		check(t, g, langs[0])
+	})
+}
+
+func TestChoice(t *testing.T) {
+	g := compile(t, bytesAnd("yes", "no"), Source{Choice: []string{"yes", "no", "nö"}}, Options{})
+	for text, want := range map[string]bool{"yes": true, "no": true, "nö": true, "": false, "ye": false, "yess": false, "nö!": false} {
+		if got := accepts(g, text); got != want {
+			t.Errorf("%q: accepted %v", text, got)
+		}
+	}
+}
+
+func TestRegexSyntax(t *testing.T) {
+	v := bytesAnd()
+	for _, tt := range []struct{ regex, yes, no string }{
+		{`^a|b$`, "a b", "ab c"},
+		{`(^a)?b`, "ab b", "a aab"},
+		{`\d{2}-\w+`, "12-x 99-a_1", "1-x 12-"},
+		{`[^a-c]`, "d é 💩", "a b c"},
+		{`\u00e9|\u{1f4a9}|\ud83d\udca8`, "é 💩 💨", "e"},
+		{`[\u0430-\u044f]+`, "привет", "Привет"},
+		{`\p{Lu}\P{Lu}`, "Éa", "éa"},
+		{`a{,2}`, "a{,2}", "a"},
+		{`(?:ab)+?c`, "ababc", "c"},
+		{`(?<name>x)\.`, "x.", "xx"},
+		{`[\w-]+`, "a-b", "a+b"},
+	} {
+		g := compile(t, v, Source{Regex: tt.regex}, Options{})
+		for _, text := range strings.Fields(tt.yes) {
+			if !accepts(g, text) {
+				t.Errorf("%s refuses %q", tt.regex, text)
+			}
+		}
+		for _, text := range strings.Fields(tt.no) {
+			if accepts(g, text) {
+				t.Errorf("%s accepts %q", tt.regex, text)
+			}
+		}
+	}
+	for _, regex := range []string{`(?=a)`, `(?!a)b`, `(?<=a)b`, `(a)\1`, `\bx`, `(^a)*b`, `\p{Script=Greek}`, `(?i)a`} {
+		var unsupported *UnsupportedError
+		if _, err := v.Compile(t.Context(), Source{Regex: regex}, Options{}); !errors.As(err, &unsupported) {
+			if regex == `(^a)*b` && err == nil {
+				continue // the anchor can hold once
+			}
+			t.Errorf("%s: %v", regex, err)
+		}
+	}
+	for _, regex := range []string{`(`, `)`, `[a`, `a**`, `*`, `[b-a]`, `a{2,1}`, `\`, `\q`, `\u12`, "\xff"} {
+		var syntax *SyntaxError
+		if _, err := v.Compile(t.Context(), Source{Regex: regex}, Options{}); !errors.As(err, &syntax) {
+			t.Errorf("%s: %v", regex, err)
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package grammar
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestSchemas(t *testing.T) {
+	v := bytesAnd()
+	for _, tt := range []struct {
+		name, schema string
+		yes, no      []string
+	}{
+		{"order of properties", `{"type":"object","properties":{"b":{"type":"integer"},"a":{"type":"null"}},"required":["a"]}`,
+			[]string{`{"a":null}`, `{"b":-5,"a":null}`, `{"a":null,"c":[{}]}`}, []string{`{}`, `{"a":null,"b":1}`, `{"b":1,}`, `{"b":-0,"a":null}`, `{"a":1}`}},
+		{"additional names differ from declared ones in every spelling", `{"type":"object","properties":{"ab":false},"additionalProperties":true}`,
+			[]string{`{"a":1}`, `{"abc":1}`}, []string{`{"ab":1}`, `{"\u0061b":1}`, `{"a\u0062":1}`}},
+		{"patterns of names", `{"type":"object","patternProperties":{"^x":{"type":"integer"},"y$":{"minimum":5}},"additionalProperties":{"type":"null"}}`,
+			[]string{`{"x":1,"a":null,"xy":7,"y":6}`}, []string{`{"x":null}`, `{"xy":4}`, `{"y":4}`, `{"a":1}`}},
+		{"recursion", `{"$defs":{"t":{"type":"object","properties":{"l":{"$ref":"#/$defs/t"}},"additionalProperties":false}},"$ref":"#/$defs/t"}`,
+			[]string{`{}`, `{"l":{"l":{"l":{}}}}`}, []string{`{"l":{"l":{"l":1}}}`, `{"l":{}`}},
+		{"string with everything", `{"type":"string","pattern":"^[a-zé💩]+$","minLength":2,"maxLength":3,"not":{"enum":["abc"]}}`,
+			[]string{`"ab"`, `"aé💩"`, `"\u00e9a"`, `"\ud83d\udca9a"`}, []string{`"a"`, `"abcd"`, `"abc"`, `"aB"`}},
+		{"length counts characters", `{"type":"string","maxLength":2}`, []string{`"💩💩"`, `"\ud83d\udca9\n"`, `"\u0061b"`}, []string{`"abc"`, `"\ud83d"`}},
+		{"tuple", `{"type":"array","prefixItems":[{"const":1},{"const":2}],"items":{"const":3},"minItems":1,"maxItems":4}`,
+			[]string{`[1]`, `[1,2]`, `[1,2,3,3]`}, []string{`[]`, `[2]`, `[1,3]`, `[1,2,3,3,3]`}},
+		{"counted items", `{"type":"array","items":{"type":"array","maxItems":0},"minItems":2,"maxItems":3}`,
+			[]string{`[[],[]]`, `[[],[],[]]`}, []string{`[[]]`, `[[],[],[],[]]`, `[[],[1]]`}},
+		{"counted properties", `{"type":"object","properties":{"a":{},"b":{},"c":{}},"additionalProperties":false,"minProperties":2,"maxProperties":2}`,
+			[]string{`{"a":1,"b":1}`, `{"a":1,"c":1}`, `{"b":1,"c":1}`}, []string{`{}`, `{"a":1}`, `{"a":1,"b":1,"c":1}`}},
+		{"oneOf by a constant", `{"oneOf":[{"properties":{"k":{"const":"x"},"n":{"type":"integer"}},"required":["k"],"type":"object"},
+			{"properties":{"k":{"const":"y"}},"required":["k"],"type":"object","additionalProperties":false}]}`,
+			[]string{`{"k":"x","n":1}`, `{"k":"y"}`}, []string{`{"k":"z"}`, `{"k":"y","n":1}`}},
+		{"enumeration", `{"enum":["a",1.50,null,{"k":[true]}],"type":["string","number","object"]}`,
+			[]string{`"a"`, `1.5`, `{"k":[true]}`}, []string{`null`, `{"k":[]}`, `"b"`}},
+		{"dependency", `{"type":"object","properties":{"a":{},"b":{}},"dependentRequired":{"a":["b"]},"additionalProperties":false}`,
+			[]string{`{}`, `{"b":1}`, `{"a":1,"b":1}`}, []string{`{"a":1}`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := compile(t, v, Source{JSONSchema: json.RawMessage(tt.schema)}, Options{})
+			for _, text := range tt.yes {
+				if !accepts(g, text) {
+					t.Errorf("%s is refused", text)
+				}
+			}
+			for _, text := range tt.no {
+				if accepts(g, text) {
+					t.Errorf("%s is accepted", text)
+				}
+			}
+		})
+	}
+}
+
+func TestWhitespace(t *testing.T) {
+	const schema = `{"type":"object","properties":{"a":{"type":"array","items":{"type":"integer"}},"b":{"enum":[[1,2]]}}}`
+	for w, tt := range map[Whitespace]struct{ yes, no []string }{
+		Compact: {[]string{`{"a":[1,2],"b":[1,2]}`}, []string{`{"a": [1,2]}`, `{ }`}},
+		Python:  {[]string{`{"a": [1, 2], "b": [1, 2]}`, `{}`}, []string{`{"a":[]}`, `{"a": [1,2]}`, `{ }`}},
+		One:     {[]string{`{ "a" : [ 1 , 2 ] }`, `{"a":[1,2]}`}, []string{`{  }`, "{\n}"}},
+		Any:     {[]string{"{\n\t\"a\" :  [1,\r\n2 ] , \"b\":[1,2]}"}, []string{`{"a":[1 2]}`}},
+	} {
+		g := compile(t, bytesAnd(), Source{JSONSchema: json.RawMessage(schema)}, Options{Whitespace: w})
+		for _, text := range tt.yes {
+			if !accepts(g, text) {
+				t.Errorf("whitespace %d: %q is refused", w, text)
+			}
+		}
+		for _, text := range tt.no {
+			if accepts(g, text) {
+				t.Errorf("whitespace %d: %q is accepted", w, text)
+			}
+		}
+	}
+}
+
+func TestSchemaErrors(t *testing.T) {
+	v := bytesAnd()
+	for _, tt := range []struct {
+		schema string
+		want   error
+	}{
+		{`{"properties":{"a":{"contains":{}}},"type":"object"}`, &UnsupportedError{}},
+		{`{"oneOf":[{"minimum":1},{"maximum":3}]}`, &UnsupportedError{}},
+		{`{"$ref":"https://example.org/x"}`, &UnsupportedError{}},
+		{`{"pattern":"(?=a)b"}`, &UnsupportedError{}},
+		{`{"type":"string","minLength":3,"maxLength":2}`, &EmptyError{}},
+		{`{"type":"object","properties":{"a":false},"required":["a"]}`, &EmptyError{}},
+		{`{"type":"integer","exclusiveMinimum":3,"exclusiveMaximum":4}`, &EmptyError{}},
+		{`{"type":"string","pattern":"^a$","not":{"const":"a"}}`, &EmptyError{}},
+		{`false`, &EmptyError{}},
+		{`{"type":"text"}`, &SyntaxError{}},
+		{`{"type":`, &SyntaxError{}},
+		{`{"$ref":"#"}`, &SyntaxError{}},
+		{`12`, &SyntaxError{}},
+		{`{} {}`, &SyntaxError{}},
+	} {
+		_, err := v.Compile(t.Context(), Source{JSONSchema: json.RawMessage(tt.schema)}, Options{})
+		if got, want := fmt.Sprintf("%T", err), fmt.Sprintf("%T", tt.want); got != want {
+			t.Errorf("%s: %s %v, want %s", tt.schema, got, err, want)
+		}
+	}
+	var unsupported *UnsupportedError
+	_, err := v.Compile(t.Context(), Source{JSONSchema: json.RawMessage(`{"properties":{"a/b":{"contains":{}}}}`)}, Options{})
+	if !errors.As(err, &unsupported) || unsupported.Path != "/properties/a~1b" || unsupported.Keyword != "contains" {
+		t.Errorf("%v", err)
+	}
+	g := compile(t, v, Source{JSONSchema: json.RawMessage(`{"properties":{"a":{"contains":{},"format":"colour"}}}`)}, Options{Lenient: true})
+	if got := strings.Join(g.Ignored(), " "); got != "/properties/a/contains /properties/a/format" {
+		t.Errorf("ignored: %s", got)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := v.Compile(ended, Source{JSONSchema: json.RawMessage(person)}, Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if _, err := v.Compile(t.Context(), Source{Regex: "a", JSONObject: true}, Options{}); err == nil {
+		t.Error("two sources at once")
+	}
+}
+
+// Numbers within bounds, against arithmetic.
+func TestNumbers(t *testing.T) {
+	v := bytesAnd()
+	rapid.Check(t, func(t *rapid.T) {
+		places := rapid.IntRange(0, 2).Draw(t, "places")
+		number := func(name string) string {
+			return strconv.FormatFloat(float64(rapid.IntRange(-1200, 1200).Draw(t, name))/[]float64{1, 10, 100}[places], 'f', -1, 64)
+		}
+		lo, hi, step := number("lo"), number("hi"), rapid.SampledFrom([]string{"", "3", "7", "0.5", "0.25"}).Draw(t, "step")
+		kind := rapid.SampledFrom([]string{"integer", "number"}).Draw(t, "type")
+		schema := fmt.Sprintf(`{"type":%q,"minimum":%s,"exclusiveMaximum":%s`, kind, lo, hi)
+		if step != "" {
+			schema += `,"multipleOf":` + step
+		}
+		g, err := v.Compile(t.Context(), Source{JSONSchema: json.RawMessage(schema + "}")}, Options{})
+		if empty := (*EmptyError)(nil); err != nil && !errors.As(err, &empty) {
+			t.Fatal(err)
+		}
+		for _, text := range []string{number("x"), number("x"), number("x"), lo, hi, "0"} {
+			x, _ := strconv.ParseFloat(text, 64)
+			l, _ := strconv.ParseFloat(lo, 64)
+			h, _ := strconv.ParseFloat(hi, 64)
+			want := x >= l && x < h && (kind == "number" || !slices.Contains([]byte(text), '.'))
+			if m, err := strconv.ParseFloat(step, 64); err == nil {
+				q := x / m
+				want = want && q-float64(int64(q)) < 1e-9 && q-float64(int64(q)) > -1e-9
+			}
+			if got := g != nil && accepts(g, text); got != want {
+				t.Fatalf("%s}: %s accepted %v, want %v", schema, text, got, want)
+			}
+		}
+	})
+}

@@ -1,0 +1,198 @@
+package grammar
+
+import "slices"
+
+// maxCases bounds the cases of one schema.
+const maxCases = 256
+
+// sameValue says whether two values are equal as JSON Schema has it.
+func sameValue(a, b *value) bool {
+	if a.kind != b.kind {
+		return false
+	}
+	switch a.kind {
+	case valueArray:
+		return slices.EqualFunc(a.items, b.items, sameValue)
+	case valueObject:
+		if len(a.keys) != len(b.keys) {
+			return false
+		}
+		for k, x := range a.members {
+			if y := b.members[k]; y == nil || !sameValue(x, y) {
+				return false
+			}
+		}
+		return true
+	}
+	return a.canonical() == b.canonical()
+}
+
+// dependent adds what holds where a property is there: cases without the property, and cases with it.
+func (c *schemaCompiler) dependent(cases []*kase, v *value, path []*value) []*kase {
+	for _, name := range v.keys {
+		then := v.members[name]
+		if then.kind == valueTrue || then.kind == valueArray && len(then.items) == 0 {
+			continue
+		}
+		var all []*kase
+		for _, k := range cases {
+			if k.types&^typeObject != 0 {
+				other := k.clone()
+				other.types &^= typeObject
+				all = append(all, other)
+			}
+			if k.types&typeObject == 0 {
+				continue
+			}
+			without := k.clone()
+			without.types = typeObject
+			without.members[name] = append(without.members[name], falseSchema)
+			with := k.clone()
+			with.types = typeObject
+			with.required = append(with.required, name)
+			all = append(all, without)
+			if then.kind == valueArray {
+				for _, n := range then.items {
+					with.required = append(with.required, n.text)
+				}
+				all = append(all, with)
+			} else {
+				all = append(all, c.apply([]*kase{with}, then, path)...)
+			}
+		}
+		cases = c.bounded(v, all)
+	}
+	return cases
+}
+
+func (c *schemaCompiler) bounded(v *value, cases []*kase) []*kase {
+	if len(cases) > maxCases {
+		panic(schemaStop{&LimitError{What: "cases of the schema at " + orRoot(v.path), Limit: maxCases}})
+	}
+	return cases
+}
+
+// alternatives multiplies the cases. Those of oneOf must exclude each other.
+func (c *schemaCompiler) alternatives(cases []*kase, s *value, key string, list []*value, path []*value) []*kase {
+	if key == "oneOf" {
+		var alone [][]*kase
+		for _, x := range list {
+			alone = append(alone, c.apply(c.start(), x, path))
+		}
+	pairs:
+		for i := range alone {
+			for _, other := range alone[:i] {
+				for _, a := range alone[i] {
+					for _, b := range other {
+						if c.tick(); !c.apart(a, b, 0) {
+							c.refuse(s, key, "alternatives that cannot be told apart")
+							break pairs
+						}
+					}
+				}
+			}
+		}
+	}
+	var all []*kase
+	for _, x := range list {
+		var copies []*kase
+		for _, k := range cases {
+			copies = append(copies, k.clone())
+		}
+		all = c.bounded(s, append(all, c.apply(copies, x, path)...))
+	}
+	return all
+}
+
+// apart says whether no value can fit both cases; false if that is not known.
+func (c *schemaCompiler) apart(a, b *kase, depth int) bool {
+	common := a.types & b.types
+	if a.enum != nil && b.enum != nil && !slices.ContainsFunc(a.enum, func(x *value) bool {
+		return slices.ContainsFunc(b.enum, func(y *value) bool { return sameValue(x, y) })
+	}) {
+		return true
+	}
+	if a.enum != nil || b.enum != nil {
+		for _, k := range []*kase{a, b} {
+			if k.enum == nil {
+				continue
+			}
+			var of types
+			for _, x := range k.enum {
+				of |= typeOf(x)
+			}
+			common &= of
+		}
+	}
+	if common == 0 {
+		return true
+	}
+	if common&^(typeInteger|typeNumber) == 0 {
+		return c.r.shortest(c.r.and(c.numbers(a), c.numbers(b))) >= never
+	}
+	if common == typeString {
+		return c.r.shortest(c.r.and(c.contents(a), c.contents(b))) >= never
+	}
+	if common != typeObject || depth > 3 {
+		return false
+	}
+	// A property that one requires and the other excludes, or that both define differently and one requires.
+	for i, k := range []*kase{a, b} {
+		other := []*kase{b, a}[i]
+		for _, name := range k.required {
+			theirs := c.property(other, name)
+			if slices.ContainsFunc(theirs, func(s *value) bool { return s.kind == valueFalse }) {
+				return true
+			}
+			mine := c.property(k, name)
+			if len(theirs) == 0 || len(mine) == 0 {
+				continue
+			}
+			x, y := c.flat(mine), c.flat(theirs)
+			if x == nil || y == nil {
+				continue
+			}
+			all := true
+			for _, p := range x {
+				for _, q := range y {
+					all = all && c.apart(p, q, depth+1)
+				}
+			}
+			if all {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// flat takes a set of schemas apart, or returns nil for those with alternatives of their own.
+func (c *schemaCompiler) flat(set []*value) []*kase {
+	cases := c.start()
+	for _, s := range set {
+		if s.kind == valueObject && s.members["oneOf"] != nil {
+			return nil
+		}
+		cases = c.apply(cases, s, nil)
+	}
+	return cases
+}
+
+func typeOf(v *value) types {
+	switch v.kind {
+	case valueNull:
+		return typeNull
+	case valueTrue, valueFalse:
+		return typeBoolean
+	case valueNumber:
+		if d, ok := parseDecimal(v.text); ok && d.integer() {
+			return typeInteger
+		}
+		return typeNumber
+	case valueString:
+		return typeString
+	case valueArray:
+		return typeArray
+	}
+	return typeObject
+}

@@ -1,0 +1,218 @@
+package grammar
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gossamer/runtime/testenv"
+)
+
+// suite is a directory of test data beside the repository, which is not part of it.
+func suite(t testing.TB, name string) string {
+	dir := filepath.Join(testenv.Root(t), "../shared/suites", name)
+	if _, err := os.Stat(dir); err != nil {
+		t.Skip("the suite is not there: ", dir)
+	}
+	return dir
+}
+
+// The JSON parsing suite: what must be accepted (y_) and what must be refused (n_).
+func TestJSONParsingSuite(t *testing.T) {
+	dir := suite(t, "json-parsing/test_parsing")
+	v := bytesAnd()
+	any := compile(t, v, Source{JSONSchema: json.RawMessage(`true`)}, Options{Whitespace: Any})
+	object := compile(t, v, Source{JSONObject: true}, Options{Whitespace: Any})
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[byte]int{}
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind := f.Name()[0]
+		if kind == 'y' {
+			text = bytes.Trim(text, " \t\r\n")
+		}
+		if len(text) > 10000 { // arrays in arrays, deeper than is allowed
+			text = text[:10000]
+		}
+		counts[kind]++
+		gotAny, gotObject := accepts(any, string(text)), accepts(object, string(text))
+		switch {
+		case kind == 'y' && !gotAny:
+			t.Errorf("%s is refused", f.Name())
+		case kind == 'y' && gotObject != bytes.HasPrefix(text, []byte("{")):
+			t.Errorf("%s as an object: %v", f.Name(), gotObject)
+		case kind == 'n' && (gotAny || gotObject):
+			t.Errorf("%s is accepted", f.Name())
+		}
+	}
+	t.Logf("y: %d, n: %d", counts['y'], counts['n'])
+}
+
+// ratchet is what the JSON Schema suite's tests come to. None may accept what is invalid; the other counts may only become better.
+type ratchet struct {
+	Tests, Accepted, Rejected int // rightly
+	Schemas                   int
+	Unsupported               int // schemas
+	Refused                   int // valid instances of compiled schemas
+}
+
+func TestJSONSchemaSuite(t *testing.T) {
+	dir := suite(t, "json-schema/tests")
+	v := bytesAnd()
+	for draft, want := range schemaRatchet {
+		t.Run(draft, func(t *testing.T) {
+			var got ratchet
+			files, err := filepath.Glob(filepath.Join(dir, draft, "*.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files {
+				text, err := os.ReadFile(f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var groups []struct {
+					Description string
+					Schema      json.RawMessage
+					Tests       []struct {
+						Description string
+						Data        json.RawMessage
+						Valid       bool
+					}
+				}
+				if err := json.Unmarshal(text, &groups); err != nil {
+					t.Fatal(err)
+				}
+				for _, g := range groups {
+					got.Schemas++
+					name := filepath.Base(f) + ": " + g.Description
+					compiled, err := v.Compile(t.Context(), Source{JSONSchema: g.Schema}, Options{})
+					if empty := (*EmptyError)(nil); errors.As(err, &empty) {
+						for _, test := range g.Tests {
+							got.Tests++
+							if test.Valid {
+								got.Refused++
+								t.Logf("%s: %s: valid, and the schema is called empty", name, test.Description)
+							} else {
+								got.Rejected++
+							}
+						}
+						continue
+					}
+					if err != nil {
+						got.Unsupported++
+						t.Logf("%s: %v", name, err)
+						continue
+					}
+					for _, test := range g.Tests {
+						got.Tests++
+						accepted := accepts(compiled, instance(t, g.Schema, test.Data))
+						switch {
+						case accepted && test.Valid:
+							got.Accepted++
+						case !accepted && !test.Valid:
+							got.Rejected++
+						case accepted:
+							t.Errorf("%s: %s: accepted, and invalid: %s by %s", name, test.Description, test.Data, g.Schema)
+						default:
+							got.Refused++
+							t.Logf("%s: %s: refused, and valid: %s", name, test.Description, test.Data)
+						}
+					}
+				}
+			}
+			if got.Accepted < want.Accepted || got.Rejected < want.Rejected || got.Unsupported > want.Unsupported || got.Refused > want.Refused {
+				t.Errorf("%+v, want at least %+v", got, want)
+			} else if got != want {
+				t.Errorf("%+v is better than %+v: write it down", got, want)
+			}
+		})
+	}
+}
+
+var schemaRatchet = map[string]ratchet{
+	"draft2020-12": {Tests: 862, Accepted: 515, Rejected: 322, Schemas: 383, Unsupported: 154, Refused: 25},
+	"draft7":       {Tests: 776, Accepted: 456, Rejected: 304, Schemas: 257, Unsupported: 45, Refused: 16},
+}
+
+// instance writes data compactly, its keys in the order of their first properties in the schema.
+func instance(t testing.TB, schema, data json.RawMessage) string {
+	s, err := parseValue(schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	var collect func(v *value)
+	collect = func(v *value) {
+		if p := v.members["properties"]; p != nil {
+			order = append(order, p.keys...)
+		}
+		if p := v.members["required"]; p != nil {
+			for _, x := range p.items {
+				order = append(order, x.text)
+			}
+		}
+		for _, k := range v.keys {
+			collect(v.members[k])
+		}
+		for _, x := range v.items {
+			collect(x)
+		}
+	}
+	collect(s)
+	d, err := parseValue(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(d, order)
+}
+
+// write is v as compact JSON, known keys first.
+func write(v *value, order []string) string {
+	str := func(s string) string {
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(s); err != nil {
+			panic(err)
+		}
+		return strings.TrimSpace(b.String())
+	}
+	var parts []string
+	switch v.kind {
+	case valueString:
+		return str(v.text)
+	case valueNumber:
+		return v.text
+	case valueArray:
+		for _, x := range v.items {
+			parts = append(parts, write(x, order))
+		}
+		return "[" + strings.Join(parts, ",") + "]"
+	case valueObject:
+		keys := slices.Clone(v.keys)
+		rank := func(k string) int {
+			if i := slices.Index(order, k); i >= 0 {
+				return i
+			}
+			return len(order)
+		}
+		slices.SortStableFunc(keys, func(a, b string) int { return rank(a) - rank(b) })
+		for _, k := range keys {
+			parts = append(parts, str(k)+":"+write(v.members[k], order))
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	}
+	return v.canonical()
+}

@@ -1,0 +1,197 @@
+package grammar
+
+import (
+	"encoding/json"
+	"sync"
+	"testing"
+
+	"gossamer/runtime/tokenizer/tokenizertest"
+)
+
+// o200k is the vocabulary of the model.
+var o200k = sync.OnceValue(func() *Vocabulary {
+	tok := tokenizertest.Vocabulary()
+	return NewVocabulary(tok.Vocab(), tok.Bytes).WithEncoder(tok.Encode)
+})
+
+// person has what schemas usually have.
+const person = `{"type":"object","properties":{
+	"name":{"type":"string"},
+	"nick":{"type":"string","pattern":"^[a-z_]+$","maxLength":20},
+	"age":{"type":"integer","minimum":0,"maximum":150},
+	"mail":{"type":"string","format":"email"},
+	"kind":{"enum":["admin","user","guest"]},
+	"tags":{"type":"array","items":{"type":"string"},"maxItems":5},
+	"friend":{"anyOf":[{"$ref":"#"},{"type":"null"}]}},
+	"required":["name","age","friend"],"additionalProperties":false}`
+
+const personText = `{"name":"Zoë \"Z\" O'Neil, 東京","nick":"zoe","age":42,"mail":"zoe@example.org","kind":"user","tags":["a","b c"],` +
+	`"friend":{"name":"Bob","age":7,"friend":null}}`
+
+// Texts as the tokenizer writes them are accepted token by token, each of which the mask before it allows.
+func TestTokensOfTheModel(t *testing.T) {
+	for _, tt := range []struct{ name, schema, text string }{
+		{"person", person, personText},
+		{"patterns of names", `{"type":"object","patternProperties":{"[0-9]{2,}":{"type":"boolean"},"X_":{"type":"string","maxLength":12}}}`,
+			`{"a31b":true,"X_é":"twelve chars","b":[1]}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			checkTokens(t, compile(t, o200k(), Source{JSONSchema: json.RawMessage(tt.schema)}, Options{}), tt.text)
+		})
+	}
+}
+
+func checkTokens(t *testing.T, g *Grammar, text string) {
+	tok := tokenizertest.Vocabulary()
+	m := g.NewMatcher()
+	for i, id := range tok.Encode(text) {
+		for _, left := range []int{0, m.Distance() + len(text)} {
+			if mask := m.Mask(left); mask.Bits[id/32]>>(id%32)&1 == 0 {
+				t.Fatalf("token %d %q is not in the mask", i, tok.Bytes(id))
+			}
+		}
+		for other := int32(i); other < int32(tok.Vocab()); other += 97 { // masks agree with single ids
+			if mask := m.Mask(0); mask.Bits[other/32]>>(other%32)&1 != 0 != m.Allows(other) {
+				t.Fatalf("token %d: id %d %q: the mask says %v", i, other, tok.Bytes(other), !m.Allows(other))
+			}
+		}
+		if !m.Accept(id) {
+			t.Fatalf("token %d %q is refused", i, tok.Bytes(id))
+		}
+	}
+	if !m.Accepting() {
+		t.Fatal("the text may not end")
+	}
+}
+
+// Whatever is chosen, a text with a budget ends in time.
+func TestBudgetIsKept(t *testing.T) {
+	v := o200k()
+	g := compile(t, v, Source{JSONSchema: json.RawMessage(person)}, Options{})
+	for seed := range uint32(5) {
+		m := g.NewMatcher()
+		left := m.Distance() + int(seed)*7
+		for ; !m.Accepting(); left-- {
+			mask := m.Mask(left)
+			// Some id of the mask, by a walk through its words.
+			id := int32(-1)
+			for w := range mask.Bits {
+				at := (w*31 + int(seed)*977 + left*89) % len(mask.Bits)
+				if bits := mask.Bits[at]; bits != 0 {
+					for b := range 32 {
+						if bits>>b&1 != 0 {
+							id = int32(at*32 + b)
+						}
+					}
+					break
+				}
+			}
+			if id < 0 || !m.Accept(id) {
+				t.Fatalf("seed %d: no way on with %d left, distance %d", seed, left, m.Distance())
+			}
+		}
+		if left < 0 {
+			t.Errorf("seed %d: ended %d tokens late", seed, -left)
+		}
+	}
+}
+
+// Forced tokens are those that the tokenizer writes, and allowed.
+func TestForced(t *testing.T) {
+	tok := tokenizertest.Vocabulary()
+	const text = `{"temperature_celsius":12,"location_description":"x"}`
+	schema := `{"type":"object","properties":{"temperature_celsius":{"type":"integer"},"location_description":{"type":"string"}},
+		"required":["temperature_celsius","location_description"],"additionalProperties":false}`
+	g := compile(t, o200k(), Source{JSONSchema: json.RawMessage(schema)}, Options{})
+	m := g.NewMatcher()
+	tokens, total := tok.Encode(text), 0
+	for i := 0; i < len(tokens); i++ {
+		forced := m.Forced(nil)
+		total += len(forced)
+		for j, id := range forced {
+			if i+j >= len(tokens) || tokens[i+j] != id {
+				t.Fatalf("forced %q after %q", tok.Decode(forced), tok.Decode(tokens[:i]))
+			}
+		}
+		if !m.Accept(tokens[i]) {
+			t.Fatalf("%q is refused", tok.Bytes(tokens[i]))
+		}
+	}
+	if total == 0 {
+		t.Error("nothing is forced")
+	}
+}
+
+func TestMaskAllocatesNothing(t *testing.T) {
+	g := compile(t, o200k(), Source{JSONSchema: json.RawMessage(person)}, Options{})
+	m := g.NewMatcher()
+	id := tokenizertest.Vocabulary().Encode(`{"`)[0]
+	n := testing.AllocsPerRun(100, func() {
+		m.Mask(0)
+		m.Accept(id)
+		m.Mask(100)
+		m.Allows(id)
+		m.Rollback(1)
+		m.Accepting()
+		m.Distance()
+	})
+	if n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkVocabulary(b *testing.B) {
+	tok := tokenizertest.Vocabulary()
+	for b.Loop() {
+		NewVocabulary(tok.Vocab(), tok.Bytes)
+	}
+}
+
+func BenchmarkCompile(b *testing.B) {
+	v := o200k()
+	for b.Loop() {
+		compile(b, v, Source{JSONSchema: json.RawMessage(person)}, Options{}).NewMatcher()
+	}
+}
+
+// Masks that were not made before, at places of a text; the tables of steps are warm.
+func BenchmarkMask(b *testing.B) {
+	v := o200k()
+	g := compile(b, v, Source{JSONSchema: json.RawMessage(person)}, Options{})
+	for _, bb := range []struct{ name, text string }{
+		{"start", `{"`}, {"string", `{"name":"Zo`}, {"pattern", `{"name":"","nick":"z`}, {"integer", `{"name":"","age":`},
+		{"mail", `{"name":"","age":1,"mail":"z`}, {"enum", `{"name":"","age":1,"kind":"`}, {"tag", `{"name":"","age":1,"tags":["`},
+		{"key", `{"name":"","age":1,`},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			m := g.NewMatcher()
+			for _, id := range tokenizertest.Vocabulary().Encode(bb.text) {
+				if !m.Accept(id) {
+					b.Fatal("refused")
+				}
+			}
+			m.compute(1 << 30)
+			for b.Loop() {
+				m.compute(1 << 30)
+			}
+		})
+	}
+	b.Run("memo", func(b *testing.B) {
+		m := g.NewMatcher()
+		for b.Loop() {
+			m.Mask(0)
+		}
+	})
+	b.Run("first", func(b *testing.B) { // with nothing made before
+		for b.Loop() {
+			b.StopTimer()
+			g := compile(b, v, Source{JSONSchema: json.RawMessage(person)}, Options{})
+			m := g.NewMatcher()
+			for _, id := range tokenizertest.Vocabulary().Encode(`{"name":"Zo`) {
+				m.Accept(id)
+			}
+			b.StartTimer()
+			m.Mask(0)
+		}
+	})
+}
