@@ -456,6 +456,13 @@ class Step:
         with torch.no_grad():
             combine_gradient(self.p, self.number_rows, self.digits)
 
+    def gather(self, grads, part):
+        """Sums the gradients of all processes, from part[0] to part[1], in the first; returns the sum of their squares."""
+        mine = grads[0][part[0]:part[1]]
+        for g in grads[1:]:
+            mine.add_(g[part[0]:part[1]])
+        return float(mine.double().square().sum())
+
     def update(self, grad, theta, m, v, scale, lr, t, part):
         """AdamW with the gradient times scale, of the parameters from part[0] to part[1]; t counts updates from 1."""
         with torch.no_grad():
@@ -467,8 +474,9 @@ class Step:
             theta.addcdiv_(m, (v / (1 - 0.98 ** t)).sqrt_().add_(1e-8), value=-lr / (1 - 0.9 ** t))
 
 
-def compile_step(directory):
-    """step.c as a library, compiled in directory unless it is there, or None without a C compiler or OpenBLAS."""
+def compile_step(directory, tiles, pieces=None):
+    """step.c as a library, compiled in directory unless it is there, or None without a C compiler or OpenBLAS. With tiles the processor's
+    tiles multiply matrices, of bfloat16; None where it has none. pieces: see there; by default with tiles."""
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "step.c")
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     blas = None
@@ -478,12 +486,12 @@ def compile_step(directory):
             break
         except (OSError, AttributeError):
             pass
-    if not compiler or not blas:
+    if not compiler or not blas or tiles and not {"amx_tile", "amx_bf16", "avx512_bf16", "avx512bw"} <= set(CPU):
         return None
     sizes = {"HIDDEN": HIDDEN, "LAYERS": LAYERS, "HEADS": HEADS, "KV": KV, "DIM": DIM, "EXPERTS": EXPERTS, "TOPK": TOPK, "INTER": INTER, "WINDOW": WINDOW,
-             "ALPHA": f"{ALPHA}f", "LIMIT": f"{LIMIT}f", "EPS": f"{EPS}f"}
+             "TILES": int(tiles), "PIECES": int(tiles if pieces is None else pieces), "ALPHA": f"{ALPHA}f", "LIMIT": f"{LIMIT}f", "EPS": f"{EPS}f"}
     # -ffast-math without what makes gcc link code that flushes subnormal numbers to zero in the whole process
-    command = [compiler, "-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math", "-freciprocal-math", "-ffinite-math-only", "-shared", "-fPIC"]
+    command = [compiler, "-std=gnu11", "-O3", "-march=native", "-mprefer-vector-width=512", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math", "-freciprocal-math", "-ffinite-math-only", "-shared", "-fPIC"]
     command += [f"-D{k}={v}" for k, v in sizes.items()] + [source]
     with open(source, "rb") as f:
         digest = hashlib.sha256(f.read() + " ".join(command + CPU).encode()).hexdigest()[:16]
@@ -496,15 +504,16 @@ def compile_step(directory):
         os.replace(path + ".new", path)
     library = ctypes.CDLL(path)
     pointer, integer, real, double = ctypes.c_void_p, ctypes.c_int, ctypes.c_float, ctypes.c_double
-    library.block.argtypes = [pointer] * 3 + [integer] + [pointer] * 2 + [integer, pointer, integer, pointer, pointer, integer, pointer, pointer, real]
-    library.block.restype = double
+    library.block.argtypes = [pointer] * 3 + [integer] + [pointer] * 2 + [integer, pointer, integer, pointer, pointer, integer, pointer, pointer, real, integer]
+    library.gather.argtypes = [pointer, pointer, integer, ctypes.c_int64, ctypes.c_int64]
+    library.block.restype = library.gather.restype = double
     library.effective.argtypes = [pointer] * 2
     library.combine.argtypes = [pointer] * 3 + [integer, pointer, pointer, integer, integer]
     library.combine_gradient.argtypes = [pointer] * 3 + [integer, pointer, pointer, integer]
+    library.multiply.argtypes = [integer] + [pointer] * 3 + [integer] * 4
     library.update.argtypes = [pointer] * 6 + [real, double, integer]
-    library.combine_gradient.restype = library.update.restype = None
-    library.setup(blas)
-    return library
+    library.combine_gradient.restype = library.update.restype = library.multiply.restype = None
+    return library if library.setup(blas) else None
 
 
 class CStep(Step):
@@ -519,15 +528,20 @@ class CStep(Step):
 
     def begin(self, theta, rounded):
         self.library.combine(theta.data_ptr(), self.flat.data_ptr(), self.at.ctypes.data, self.vocab, self.number_rows.data_ptr(), self.digits.data_ptr(), len(self.number_rows), rounded)
-        self.grad.zero_()
+        self.first = True
 
     def block(self, tokens, positions, segments, rows, targets):
+        first, self.first = self.first, False  # what the first does not write it makes zero
         model, cuts = self.model, np.array(segments, np.int64)
         return self.library.block(self.flat.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.vocab, tokens.data_ptr(), positions.data_ptr(), len(tokens), cuts.ctypes.data, len(cuts),
-                                  rows.data_ptr(), targets.data_ptr(), len(rows), model.cos.data_ptr(), model.sin.data_ptr(), model.log_unused)
+                                  rows.data_ptr(), targets.data_ptr(), len(rows), model.cos.data_ptr(), model.sin.data_ptr(), model.log_unused, first)
 
     def end(self):
         self.library.combine_gradient(self.flat.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.vocab, self.number_rows.data_ptr(), self.digits.data_ptr(), len(self.number_rows))
+
+    def gather(self, grads, part):
+        others = np.array([g.data_ptr() for g in grads[1:]], np.uintp)
+        return self.library.gather(grads[0].data_ptr(), others.ctypes.data, len(others), *part)
 
     def update(self, grad, theta, m, v, scale, lr, t, part):
         at = self.at.clip(*part)
@@ -536,10 +550,14 @@ class CStep(Step):
 
 TOLERANCE = 1e-4  # of the largest value of a tensor: the sums are of float32, in another order
 MARGIN = 1e-5  # of the largest of the router's logits: nearer ones may be chosen by the order of sums
+PRODUCT = 2e-6  # the same for one product in tiles, whose operands are rounded to bfloat16 for the comparison, too
+TILES = 0.2, 5e-3  # of a tensor's norm, and of the loss: each operand has an error of up to 1/256, which changes experts of some tokens. In a gradient of
+# four values, sinks, 0.15 was seen, elsewhere 0.08; what a mistake in step.c would do shows in the comparisons above.
 
 
 def check(a):
-    """Compares a step of CStep with one of Step: rounding exactly, all else within TOLERANCE."""
+    """Compares a step of CStep with one of Step: rounding exactly, all else within TOLERANCE. That twice: in the
+    pieces that tiles are used with, too. Where the processor has tiles, their products, and with them a step, within TILES."""
     torch.manual_seed(1)
     data = Data(a.data)
     data.bind(data.ids)
@@ -549,16 +567,16 @@ def check(a):
     for name, t in views(theta, vocab).items():  # nothing trivial, and experts whose inputs reach the limits
         t.mul_(3 if name.endswith((".w1", "head")) else 1).add_(torch.randn(t.shape) * (0.3 if t.dim() == 1 or name.endswith(("b1", "b2")) else 0.02))
     with tempfile.TemporaryDirectory() as directory:
-        library = compile_step(directory)
-    if not library:
+        exact, pieces, tiles = compile_step(directory, False), compile_step(directory, False, True), compile_step(directory, True)
+    if not exact:
         print("nothing to check: without a C compiler and OpenBLAS PyTorch computes the step")
         return
-    steps = Step(vocab, texts, torch.device("cpu")), CStep(library, vocab, texts)
+    specified = Step(vocab, texts, torch.device("cpu"))
     failed = False
 
-    def compare(what, x, y, tolerance=TOLERANCE):
+    def compare(what, x, y, tolerance=TOLERANCE, norm=torch.Tensor.amax):
         nonlocal failed
-        error = float((x - y).abs().max() / x.abs().max().clamp(min=1e-30))
+        error = float(norm((x - y).abs()) / norm(x.abs()).clamp(min=1e-30))
         wrong = not error <= tolerance
         failed |= wrong
         print(f"{what:28} {error:.2e}" + (f"  above {tolerance:.0e}" if wrong else ""))
@@ -569,46 +587,73 @@ def check(a):
         x[:4096] = 0
         y = x.clone()
         effective(x, vocab)
-        library.effective(y.data_ptr(), steps[1].at.ctypes.data)
+        exact.effective(y.data_ptr(), CStep(exact, vocab, texts).at.ctypes.data)
         compare(f"rounding, 2^+-{wide}", x, y, 0)
 
     long = np.concatenate([data.get(i)[2] for i in range(0, 400, 20)])  # artificial dialogues: positions beyond the window, a prefix longer than it
     cases = [(f"block {b}", [data.get(b * BLOCK + j) for j in range(BLOCK)]) for b in range(3)]
     cases += [("one long dialogue", [(0, 0, long[:500], 60)]), ("a long prefix", [(0, 0, np.concatenate((long[:200], long[k:k + 190])), 230) for k in (300, 500, 700)])]
-    for what, dialogues in cases:
-        inputs = batch(dialogues, torch.device("cpu"))[:5]
-        inputs[4][::17] = 0  # some unknown targets
-        print(f"{what}: {len(inputs[0])} tokens, {len(inputs[3])} targets, segments of up to {max(e - b for b, e in inputs[2])} tokens, prefix {inputs[2][0][1]}")
-        losses, parameters = [], theta
-        while True:  # until no token is undecided between two experts
-            steps[0].begin(parameters, False)
-            steps[0].model.margins = []
-            steps[0].model(*inputs[:4])
-            if min(steps[0].model.margins) > MARGIN:
-                break
-            parameters = parameters + torch.randn(theta.shape) * 1e-3
-        steps[1].begin(parameters, False)
-        compare("combine", steps[0].flat.detach(), steps[1].flat.detach(), 1e-6)
-        for s in steps:
-            s.flat.data.copy_(steps[0].flat.data)
-            losses.append(s.block(*inputs))
-            s.end()
-        compare("loss", torch.tensor(losses[0]), torch.tensor(losses[1]), 1e-6)
-        for (name, x), y in zip(views(steps[0].grad, vocab).items(), views(steps[1].grad, vocab).values()):
-            compare(name, x, y)
+    for kind, library in {"": exact, "pieces: ": pieces, "tiles: ": tiles}.items():
+        if not library:
+            continue
+        engine = CStep(library, vocab, texts)
+        steps = specified, engine
+        limits = {"tolerance": TILES[0], "norm": torch.linalg.vector_norm} if library is tiles else {}
+        if library is tiles:
+            print("tiles: products")
+            for m, n, k in [(1, 32, 32), (16, 32, 128), (17, 64, 32), (31, 96, 64), (33, 224, 128), (390, 256, 128), (130, 128, 256), (70, vocab, 128), (5, 39, 32)]:
+                products(compare, library, m, n, k)
+        for what, dialogues in cases:
+            inputs = batch(dialogues, torch.device("cpu"))[:5]
+            inputs[4][::17] = 0  # some unknown targets
+            print(f"{kind}{what}: {len(inputs[0])} tokens, {len(inputs[3])} targets, segments of up to {max(e - b for b, e in inputs[2])} tokens, prefix {inputs[2][0][1]}")
+            losses, parameters = [], theta
+            while True:  # until no token is undecided between two experts
+                specified.begin(parameters, False)
+                specified.model.margins = []
+                specified.model(*inputs[:4])
+                if min(specified.model.margins) > MARGIN:
+                    break
+                parameters = parameters + torch.randn(theta.shape) * 1e-3
+            engine.begin(parameters, False)
+            compare("combine", specified.flat.detach(), engine.flat.detach(), 1e-6)
+            for s in steps:
+                s.flat.data.copy_(specified.flat.data)
+                losses.append([s.block(*inputs) for _ in range(2)])  # the second is added to the first
+                s.end()
+            compare("loss", torch.tensor(losses[0]), torch.tensor(losses[1]), TILES[1] if library is tiles else 1e-6)
+            for (name, x), y in zip(views(specified.grad, vocab).items(), views(engine.grad, vocab).values()):
+                compare(name, x, y, **limits)
 
-    grad, results, half = steps[0].grad / steps[0].grad.norm(), [], len(theta) // 2
-    m, v = torch.randn_like(theta) * 1e-3, torch.rand_like(theta) * 1e-6
-    for s in steps:
-        state = theta.clone(), m.clone(), v.clone()
-        for part in ((0, half), (half, len(theta))):
-            s.update(grad, *state, 0.5, 1e-2, 7, part)
-        results.append(state)
-    compare("update: theta", results[0][0] - theta, results[1][0] - theta)
-    compare("update: m", results[0][1], results[1][1], 1e-6)
-    compare("update: v", results[0][2], results[1][2], 1e-6)
-    print("FAILED" if failed else f"ok: all within {TOLERANCE:.0e}, rounding exact")
+        grad, results, half = specified.grad / specified.grad.norm(), [], len(theta) // 2
+        m, v = torch.randn_like(theta) * 1e-3, torch.rand_like(theta) * 1e-6
+        for s in steps:
+            mine, others = grad * 0.25, grad * 0.75
+            state, squares = (theta.clone(), m.clone(), v.clone()), 0
+            for part in ((0, half), (half, len(theta))):
+                squares += s.gather([mine, others], part)
+                s.update(mine, *state, 0.5, 1e-2, 7, part)
+            results.append(state + (torch.tensor(squares),))
+        compare("update: theta", results[0][0] - theta, results[1][0] - theta)
+        compare("update: m", results[0][1], results[1][1], 1e-6)
+        compare("update: v", results[0][2], results[1][2], 1e-6)
+        compare("gradient's norm", results[0][3], results[1][3], 1e-5)
+    print("FAILED" if failed else f"ok: all within {TOLERANCE:.0e}, rounding exact" + (f"; with tiles products within {PRODUCT:.0e}, a step within {TILES[0]}" if tiles else ""))
     sys.exit(failed)
+
+
+def products(compare, library, m, n, k):
+    """Compares products in tiles with those of the same operands, rounded to bfloat16, in float64."""
+    wide = (n + 31) // 32 * 32
+    for which, name in enumerate(("forward", "backward", "outer")):
+        for add in (0, 1):
+            x, y, w = torch.randn(m, k), torch.randn(m, wide), torch.randn(n, k)
+            y[:, n:] = 0
+            xd, yd, wd = (t.bfloat16().double() for t in (x, y[:, :n], w))
+            result = (y[:, :n], x, w)[which]
+            want = (xd @ wd.t(), yd @ wd, yd.t() @ xd)[which] + add * result.double()
+            library.multiply(which, x.data_ptr(), y.data_ptr(), w.data_ptr(), m, n, k, add)
+            compare(f"{name} {m} {n} {k}" + " added" * add, want, result.double(), PRODUCT)
 
 
 # ---- training --------------------------------------------------------------------------------------------------------
@@ -667,10 +712,7 @@ def worker(rank, a, shared, barrier):
             sums[rank, 2] += len(ids)
         engine.end()
         barrier.wait()  # all gradients are there
-        mine = grads[0][part[0]:part[1]]
-        for g in grads[1:]:
-            mine.add_(g[part[0]:part[1]])
-        sums[rank, 3] = float(mine.norm()) ** 2
+        sums[rank, 3] = engine.gather(grads, part)
         barrier.wait()
         loss, n, tokens, square = sums.sum(0).tolist()
         norm = math.sqrt(square) / n
@@ -780,13 +822,17 @@ def train(a):
     test = Data(a.test)
     test.bind(state["ids"])
     procs = min(a.procs, BLOCK) if a.device == "cpu" else 1
-    library = compile_step(a.out) if a.device == "cpu" and a.engine != "torch" else None
-    if a.engine == "c" and not library:
-        sys.exit("train.py: --engine c needs a CPU, a C compiler and OpenBLAS")
+    library = None
+    for engine in ("tiles", "c") if a.device == "cpu" else ():
+        if not library and a.engine in (engine, None):
+            library = compile_step(a.out, engine == "tiles")
+            name = engine
+    if a.engine in ("tiles", "c") and not library:
+        sys.exit(f"train.py: --engine {a.engine} needs a CPU, a C compiler and OpenBLAS" + (", and a CPU and a kernel with AMX" if a.engine == "tiles" else ""))
     a.since = state["minutes"] if a.restart else a.since
     if not a.steps and a.minutes <= a.since:
         sys.exit(f"train.py: --minutes counts from the beginning of the training: want more than the {a.since:.0f} at which the schedule begins")
-    print(json.dumps({"dialogues": len(data), "ids": len(state["ids"]), "parameters": len(state["theta"]), "procs": procs, "device": a.device, "torch": torch.__version__, "engine": "c" if library else "torch", "step": state["step"],
+    print(json.dumps({"dialogues": len(data), "ids": len(state["ids"]), "parameters": len(state["theta"]), "procs": procs, "device": a.device, "torch": torch.__version__, "engine": name if library else "torch", "step": state["step"],
                       "arguments": {k: v for k, v in vars(a).items() if k != "run"}}), flush=True)
     shared = dict(state, data=data, test=test, procs=procs, library=library)
     for key in ("theta", "m", "v"):
@@ -977,7 +1023,7 @@ def main():
     t.add_argument("--round-from", type=float, default=0.72, help="share of the schedule after which parameters are rounded in the forward pass")
     t.add_argument("--lr", type=float, default=2.5e-3)
     t.add_argument("--warmup", type=int, default=200)
-    t.add_argument("--engine", choices=("c", "torch"), help="what computes the training step; c (CPU only) is the default where it can be compiled")
+    t.add_argument("--engine", choices=("tiles", "c", "torch"), help="what computes the training step: step.c with the processor's tiles, step.c, PyTorch; by default the first that there is")
     t.add_argument("--accumulate", type=int, default=1, help="blocks of 12 dialogues per step")
     t.add_argument("--procs", type=int, default=min(2, CORES), help="processes that share the work of each step, on CPU; by default one for each core, two at most")
     t.add_argument("--threads", type=int, default=1)
