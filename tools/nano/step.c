@@ -24,7 +24,9 @@
 #define PIECE (PIECES ? 128 : 1 << 30)      // tokens whose queries, keys and values are computed at a time
 #define ROWS (PIECES ? 32 : 1 << 30)        // rows and columns of an expert's products between which and what is done with
 #define COLUMNS (PIECES ? 32 : INTER)       // them the results do not leave the cache
-#define LOGITS (PIECES ? 32 : 128)          // rows of logits that are made at a time
+#define LOGITS (PIECES ? 32 : 128)          // rows of logits that are made at a time,
+#define STRIP (PIECES ? 1024 : 1 << 30)     // for as many tokens of the vocabulary
+#define TABLE (PIECES ? 512 : 1 << 30)      // rows of a table whose gradient is finished at a time
 
 // The parameters in the order of layout() in train.py. at[i] is where parameter i begins in the flat buffer; the last is the buffer's size.
 enum { EMBED, HEAD, EMBED_DIGITS, HEAD_DIGITS, COPY, NORM, FIRST };
@@ -114,9 +116,8 @@ static inline void pair(__m512i low[16], __m512i high[16], const operand *x, int
   }
 }
 
-// Tiles of x [m, n], pairs of rows: to [n / 16, width(m) / 32] tiles. n is a multiple of 32.
-static void pack_pairs(operand *restrict to, const operand *restrict x, int m, int n, int ld) {
-  int steps = width(m) / 32;
+// Tiles of x [m, n], pairs of rows: to [n / 16, width(m) / 32] tiles, each row of tiles steps after the one before. n is a multiple of 32.
+static void pack_pairs(operand *restrict to, const operand *restrict x, int m, int n, int ld, int steps) {
   for (int j = 0; j < n; j += 32)
     for (int i = 0; i < m; i += 32) {
       __m512i low[16], high[16];
@@ -157,22 +158,31 @@ static Matrix matrix(const operand *w, int n, int k, int uses) {
   Matrix x = {.forward_steps = k / 32, .backward_steps = n / 32};
   operand *f = uses & FORWARD ? OPERANDS((size_t)n * k) : 0, *b = uses & BACKWARD ? OPERANDS((size_t)n * k) : 0;
   if (f) pack_columns(f, w, n, k), x.forward = f;
-  if (b) pack_pairs(b, w, n, k, k), x.backward = b;
+  if (b) pack_pairs(b, w, n, k, k, n / 32), x.backward = b;
   return x;
 }
 
-static Matrix weights(const float *w, int n, int k) {  // of parameters [n, k]; rows of zeros are added to n
-  int all = width(n);
-  Matrix x = {.forward_steps = k / 32, .backward_steps = all / 32};
-  operand *f = OPERANDS((size_t)all * k), *b = OPERANDS((size_t)all * k);
-  size_t before = used;
-  operand *rounded = OPERANDS((size_t)all * k);
-  narrow(rounded, w, n * k);
-  memset(rounded + (size_t)n * k, 0, (size_t)(all - n) * k * sizeof(operand));
-  pack_columns(f, rounded, all, k), x.forward = f;
-  pack_pairs(b, rounded, all, k, k), x.backward = b;
-  used = before;
+// The packed form of parameters w [n, k], and rows of zeros up to width(n), which is at *at; *at is set to what comes after it.
+static Matrix packed(operand **at, const float *w, int n, int k) {
+  size_t size = (size_t)width(n) * k;
+  Matrix x = {.forward = *at, .backward = *at + size, .forward_steps = k / 32, .backward_steps = width(n) / 32};
+  *at += 2 * size;
   return x;
+}
+
+// Packs rows from to to of w [n, k] where x is; from is a multiple of 32, and so is to unless it is n.
+static void pack(Matrix x, const float *w, int from, int to, int k) {
+  enum { PART = 256 };
+  size_t before = used;
+  operand *rounded = OPERANDS(PART * k);
+  for (int i = from; i < to; i += PART) {
+    int count = to - i < PART ? to - i : PART, all = width(count);
+    narrow(rounded, w + (size_t)i * k, count * k);
+    memset(rounded + count * k, 0, (all - count) * k * sizeof(operand));
+    pack_columns((operand *)x.forward + (size_t)i * k, rounded, all, k);
+    pack_pairs((operand *)x.backward + (size_t)i / 32 * TILE, rounded, all, k, k, x.backward_steps);
+  }
+  used = before;
 }
 
 static Matrix rows_from(Matrix x, int row, int k) {  // the rows of x [n, k] from row, a multiple of 32
@@ -273,12 +283,12 @@ static inline void backward_columns(float *dx, const operand *dy, Matrix w, int 
 
 // dw [n, k] = dy [m, width(n)]^T x [m, k], or dw += with add 1; a row of dw is ld after the one before
 static void outer(float *dw, int ld, const operand *dy, const operand *x, int m, int n, int k, int add) {
-  enum { STRIP = 128 };
+  enum { PART = 128 };
   size_t before = used;
-  operand *a = OPERANDS((size_t)STRIP * width(m)), *b = OPERANDS((size_t)width(m) * k);
-  pack_pairs(b, x, m, k, k);
-  for (int j = 0; j < n; j += STRIP) {
-    int rows = n - j < STRIP ? n - j : STRIP;
+  operand *a = OPERANDS((size_t)PART * width(m)), *b = OPERANDS((size_t)width(m) * k);
+  pack_pairs(b, x, m, k, k, width(m) / 32);
+  for (int j = 0; j < n; j += PART) {
+    int rows = n - j < PART ? n - j : PART;
     transpose(a, dy + j, m, width(rows), width(n));
     product(dw + (size_t)j * ld, ld, a, width(m), b, width(m) / 32, rows, k, width(m), add);
   }
@@ -305,7 +315,8 @@ static int width(int n) { return n; }
 static inline float widen(operand x) { return x; }
 static inline void narrow(operand *restrict to, const float *restrict from, int n) { memcpy(to, from, n * sizeof(float)); }
 static Matrix matrix(const operand *w, int n, int k, int uses) { return (Matrix){w}; }
-static Matrix weights(const float *w, int n, int k) { return (Matrix){w}; }
+static Matrix packed(operand **at, const float *w, int n, int k) { return (Matrix){w}; }
+static void pack(Matrix x, const float *w, int from, int to, int k) {}
 static Matrix rows_from(Matrix x, int row, int k) { return (Matrix){x.w + (size_t)row * k}; }
 static int ready(void) { return 1; }
 static void done(void) {}
@@ -771,49 +782,99 @@ static void experts_backward(const Layer *l, int n, float *restrict dt, const op
 
 // ---- a block of dialogues ------------------------------------------------------------------------------------------------
 
-// The sum of the cross entropies of targets [m] after the last layer's x [m, HIDDEN]; dx, zero at first, gets the gradient.
-static double head(const float *p, float *g, const i64 *at, int vocab, const float *x, float *dx, const i64 *targets, int m, float log_unused, int more) {
+// The sum of the cross entropies of targets [m] after the last layer's x [m, HIDDEN]; dx, zero at first, gets the gradient. more: the
+// table's gradient is added to.
+//
+// Probabilities are e^(logit - the row's largest in its strip of the vocabulary), as operands, times a factor of row and strip that is known
+// after all strips. So each strip of the table is read once for the logits and once for the gradients.
+static double head(Matrix w, const float *p, float *g, const i64 *at, int vocab, const float *x, float *dx, const i64 *targets, int m, float log_unused, int more) {
   size_t before = used;
-  Matrix w = weights(p + at[HEAD], vocab, HIDDEN);
-  int wide = width(vocab);
-  operand *t = OPERANDS((size_t)m * HIDDEN), *dlogits = OPERANDS((size_t)m * wide);
-  float *dt = FLOATS((size_t)m * HIDDEN), *inverse = FLOATS(m), *logits = FLOATS((size_t)LOGITS * wide);
+  int wide = width(vocab), strip = wide < STRIP ? wide : STRIP, strips = (wide + strip - 1) / strip;
+  float *tf = FLOATS((size_t)m * HIDDEN), *dt = FLOATS((size_t)m * HIDDEN), *part = FLOATS((size_t)m * HIDDEN), *inverse = FLOATS(m), *z = FLOATS((size_t)LOGITS * strip);
+  operand *t = OPERANDS((size_t)m * HIDDEN), *powers = OPERANDS((size_t)m * wide);  // [strips, m, columns of the strip]
+  float (*factor)[m] = (void *)FLOATS((size_t)strips * m), (*sum)[m] = (void *)FLOATS((size_t)strips * m);
   double loss = 0;
-  for (int i = 0; i < m; i++) {
-    float row[HIDDEN];
-    inverse[i] = norm_forward(row, x + (size_t)i * HIDDEN, p + at[NORM]);
-    narrow(t + (size_t)i * HIDDEN, row, HIDDEN);
-  }
-  for (int i = 0; i < m; i += LOGITS) {
-    int rows = m - i < LOGITS ? m - i : LOGITS;
-    forward(logits, t + (size_t)i * HIDDEN, w, rows, wide, HIDDEN, 0);
-    for (int r = 0; r < rows; r++) {
-      float *restrict z = logits + (size_t)r * wide, top = z[0] += log_unused, sum = 0;  // row 0 stands for all unused ids
-      for (int j = 0; j < vocab; j++) top = z[j] > top ? z[j] : top;
-      loss += top - z[targets[i + r]];
-      for (int j = 0; j < vocab; j++) sum += z[j] = fast_exp(z[j] - top);
-      loss += log(sum);
-      float scale = 1 / sum;
-      for (int j = 0; j < vocab; j++) z[j] *= scale;
-      for (int j = vocab; j < wide; j++) z[j] = 0;
-      z[targets[i + r]] -= 1;
-      narrow(dlogits + (size_t)(i + r) * wide, z, wide);
+  for (int i = 0; i < m; i++) inverse[i] = norm_forward(tf + (size_t)i * HIDDEN, x + (size_t)i * HIDDEN, p + at[NORM]);
+  narrow(t, tf, m * HIDDEN);
+  float *right = FLOATS(m);  // the targets' logits, then their probabilities
+  for (int s = 0; s < strips; s++) {
+    int from = s * strip, columns = wide - from < strip ? wide - from : strip, known = vocab - from < strip ? vocab - from : strip;
+    for (int i = 0; i < m; i += LOGITS) {
+      int rows = m - i < LOGITS ? m - i : LOGITS;
+      forward_columns(z, t + (size_t)i * HIDDEN, w, rows, from, columns, HIDDEN);
+      for (int r = i; r < i + rows; r++) {
+        float *restrict zr = z + (size_t)(r - i) * columns, top = -1e30f, total = 0;
+        if (s == 0) zr[0] += log_unused;  // row 0 stands for all unused ids
+        for (int j = 0; j < known; j++) top = zr[j] > top ? zr[j] : top;
+        if (targets[r] >= from && targets[r] < from + columns) right[r] = zr[targets[r] - from];
+        for (int j = 0; j < known; j++) total += zr[j] = fast_exp(zr[j] - top);
+        for (int j = known; j < columns; j++) zr[j] = 0;
+        narrow(powers + (size_t)from * m + (size_t)r * columns, zr, columns);
+        factor[s][r] = top, sum[s][r] = total;
+      }
     }
-    backward(dt + (size_t)i * HIDDEN, dlogits + (size_t)i * wide, w, rows, wide, HIDDEN, 0);
   }
-  outer(g + at[HEAD], HIDDEN, dlogits, t, m, vocab, HIDDEN, more);
+  for (int r = 0; r < m; r++) {
+    float top = factor[0][r], total = 0;
+    for (int s = 1; s < strips; s++) top = factor[s][r] > top ? factor[s][r] : top;
+    for (int s = 0; s < strips; s++) total += sum[s][r] * (factor[s][r] = fast_exp(factor[s][r] - top));
+    for (int s = 0; s < strips; s++) factor[s][r] /= total;
+    loss += top - right[r] + log(total);
+    right[r] = fast_exp(right[r] - top) / total;
+  }
+  memset(dt, 0, (size_t)m * HIDDEN * sizeof(float));
+  for (int s = 0; s < strips; s++) {
+    int from = s * strip, columns = wide - from < strip ? wide - from : strip, known = vocab - from < strip ? vocab - from : strip;
+    const operand *power = powers + (size_t)from * m;
+    backward(part, power, rows_from(w, from, HIDDEN), m, columns, HIDDEN, 0);
+    for (int r = 0; r < m; r++) {
+      float f = factor[s][r], row[HIDDEN], *restrict to = dt + (size_t)r * HIDDEN;
+      for (int j = 0; j < HIDDEN; j++) {
+        to[j] += f * part[(size_t)r * HIDDEN + j];
+        row[j] = f * tf[(size_t)r * HIDDEN + j];
+      }
+      narrow(t + (size_t)r * HIDDEN, row, HIDDEN);
+    }
+    outer(g + at[HEAD] + (i64)from * HIDDEN, HIDDEN, power, t, m, known, HIDDEN, more);
+    // The targets' part: their probabilities less one. They are near one, so what the products had of them is taken back as they had it.
+    for (int r = 0; r < m; r++) {
+      if (targets[r] < from || targets[r] >= from + columns) continue;
+      float f = factor[s][r], power_r = widen(power[(size_t)r * columns + targets[r] - from]), *restrict to = dt + (size_t)r * HIDDEN, *restrict gt = g + at[HEAD] + targets[r] * HIDDEN;
+      const float *restrict wt = p + at[HEAD] + targets[r] * HIDDEN, *restrict tr = tf + (size_t)r * HIDDEN;
+      operand rounded[HIDDEN];
+      narrow(rounded, wt, HIDDEN);
+      for (int j = 0; j < HIDDEN; j++) {
+        to[j] += (right[r] - 1) * wt[j] - f * power_r * widen(rounded[j]);
+        gt[j] += (right[r] - 1) * tr[j] - power_r * widen(t[(size_t)r * HIDDEN + j]);
+      }
+    }
+  }
   norm_backward(dx, g + at[NORM], dt, inverse, x, p + at[NORM], m);
   used = before;
   return loss;
 }
 
-// Returns the loss, summed over the rows whose target is known (not 0), and adds its gradient at parameters p to g. tokens and positions [T];
+// Finds the matrices of all layers, and returns that of the head.
+static Matrix locate(Layer *layers, void *packing, const float *p, const i64 *at, int vocab) {
+  operand *next = packing;
+  Matrix table = packed(&next, p + at[HEAD], vocab, HIDDEN);
+  for (int n = 0; n < LAYERS; n++) {
+    layers[n].qkv = packed(&next, p + AT(n, QKV), QKV_ROWS, HIDDEN);
+    layers[n].o = packed(&next, p + AT(n, O), HIDDEN, HEADS * DIM);
+    for (int e = 0; e < EXPERTS; e++) layers[n].w1[e] = packed(&next, p + AT(n, W1) + e * 2 * INTER * HIDDEN, 2 * INTER, HIDDEN);
+    for (int e = 0; e < EXPERTS; e++) layers[n].w2[e] = packed(&next, p + AT(n, W2) + e * HIDDEN * INTER, HIDDEN, INTER);
+  }
+  return table;
+}
+
+// Returns the loss, summed over the rows whose target is known (not 0), and adds its gradient at parameters p, packed in packing, to g. tokens and positions [T];
 // cuts [count, 2]: (begin, end) of the prefix that the dialogues share, then of each dialogue's own tokens; rows (ascending) and
 // targets [asked]; c and s: rope's tables [positions, HALF]. The first block of a step sets g, the others add to it.
-double block(const float *p, float *g, const i64 *at, int vocab, const i64 *tokens, const i64 *positions, int T, const i64 *cuts, int count,
+double block(const float *p, void *packing, float *g, const i64 *at, int vocab, const i64 *tokens, const i64 *positions, int T, const i64 *cuts, int count,
              const i64 *all_rows, const i64 *all_targets, int asked, const float *c, const float *s, float log_unused, int first) {
   used = 0;
   Layer layers[LAYERS];
+  Matrix table = locate(layers, packing, p, at, vocab);
   float *x = FLOATS((size_t)T * HIDDEN);
   i64 rows[asked + 1], targets[asked + 1];
   char wanted[2][T + 1];      // queries that a layer before the last, and the last one, needs
@@ -832,11 +893,6 @@ double block(const float *p, float *g, const i64 *at, int vocab, const i64 *toke
   for (int n = 0; n < LAYERS; n++) {
     Layer *l = &layers[n];
     int last = n == LAYERS - 1, mm = last ? m : T;
-    l->qkv = weights(p + AT(n, QKV), QKV_ROWS, HIDDEN), l->o = weights(p + AT(n, O), HIDDEN, HEADS * DIM);
-    for (int e = 0; e < EXPERTS; e++) {
-      l->w1[e] = weights(p + AT(n, W1) + e * 2 * INTER * HIDDEN, 2 * INTER, HIDDEN);
-      l->w2[e] = weights(p + AT(n, W2) + e * HIDDEN * INTER, HIDDEN, INTER);
-    }
     l->x = x, l->t = OPERANDS((size_t)T * HIDDEN), l->norm1 = FLOATS(T);
     l->q = OPERANDS((size_t)T * HEADS * DIM), l->k = OPERANDS((size_t)T * KV * DIM), l->v = OPERANDS((size_t)T * KV * DIM), l->top = FLOATS((size_t)T * HEADS), l->scale = FLOATS((size_t)T * HEADS);
     l->a = OPERANDS((size_t)mm * HEADS * DIM), l->mid = FLOATS((size_t)mm * HIDDEN), l->t2 = OPERANDS((size_t)mm * HIDDEN), l->norm2 = FLOATS(mm);
@@ -863,7 +919,7 @@ double block(const float *p, float *g, const i64 *at, int vocab, const i64 *toke
   operand *dy = OPERANDS((size_t)T * HIDDEN), *dheads = OPERANDS((size_t)T * HEADS * DIM);
   float *dq = FLOATS((size_t)T * HEADS * DIM), *dk = FLOATS((size_t)T * KV * DIM), *dv = FLOATS((size_t)T * KV * DIM);
   memset(dx, 0, (size_t)m * HIDDEN * sizeof(float));
-  double loss = head(p, g, at, vocab, x, dx, targets, m, log_unused, !first);
+  double loss = head(table, p, g, at, vocab, x, dx, targets, m, log_unused, !first);
   for (int n = LAYERS - 1; n >= 0; n--) {
     Layer *l = &layers[n];
     int last = n == LAYERS - 1, mm = last ? m : T;
@@ -902,101 +958,178 @@ void multiply(int which, float *x, float *y, float *w, int m, int n, int k, int 
   operand *xo = OPERANDS((size_t)m * k), *yo = OPERANDS((size_t)m * wide);
   narrow(xo, x, m * k);
   narrow(yo, y, m * wide);
-  if (which == 0) forward(y, xo, weights(w, n, k), m, wide, k, add);
-  if (which == 1) backward(x, yo, weights(w, n, k), m, wide, k, add);
+  operand *room = OPERANDS((size_t)2 * wide * k);
+  Matrix matrix = packed(&room, w, n, k);
+  pack(matrix, w, 0, n, k);
+  if (which == 0) forward(y, xo, matrix, m, wide, k, add);
+  if (which == 1) backward(x, yo, matrix, m, wide, k, add);
   if (which == 2) outer(w, k, yo, xo, m, n, k, add);
   done();
 }
 
 // ---- parameters ----------------------------------------------------------------------------------------------------------
+//
+// Processes share what follows: p and its packed form, the sums of their gradients, the updates. Of both tables each has rows, of all else as
+// much of each parameter as the others.
 
-// Rounds parameters, in place, to what the exported checkpoint holds: the experts' matrices to MXFP4, all else to bfloat16.
-void effective(float *p, const i64 *at) {
-  for (int i = 0; i < PARAMETERS; i++) {
-    int which = i < FIRST ? -1 : (i - FIRST) % PER_LAYER;
-    union { float f; uint32_t u; } x;
-    if (which != W1 && which != W2) {
-      uint32_t *restrict u = (uint32_t *)p;
-      for (i64 j = at[i]; j < at[i + 1]; j++) u[j] = (u[j] + 0x7fff + (u[j] >> 16 & 1)) & 0xffff0000;
-      continue;
-    }
-    for (float *restrict w = p + at[i]; w < p + at[i + 1]; w += 32) {
-      x.f = 0;
-      for (int j = 0; j < 32; j++) x.f = fabsf(w[j]) > x.f ? fabsf(w[j]) : x.f;
-      // The maximum is in [2^exponent, 2^(exponent + 1)); a significand up to 1.75 comes to lie below 7.
-      int exponent = (int)(x.u >> 23) - 127 - 2 + ((x.u & 0x7fffff) > 0x600000);
-      exponent = exponent < -100 ? -100 : exponent > 100 ? 100 : exponent;
-      union { uint32_t u; float f; } up = {(uint32_t)(127 + exponent) << 23}, down = {(uint32_t)(127 - exponent) << 23};
-      for (int j = 0; j < 32; j++) {
-        float v = w[j] * down.f, size = fabsf(v), step = size < 2 ? 0.5f : size < 4 ? 1 : 2, inverse = size < 2 ? 2 : size < 4 ? 1 : 0.5f;
-        float r = rintf(v * inverse) * step;
-        w[j] = (r > 6 ? 6 : r < -6 ? -6 : r) * up.f;
-      }
+typedef struct { i64 begin, end; } Range;
+
+static Range rows_of(int rank, int procs, int vocab) {  // whole tiles
+  i64 tiles = (vocab + 31) / 32, end = tiles * (rank + 1) / procs * 32;
+  return (Range){tiles * rank / procs * 32, end < vocab ? end : vocab};
+}
+
+static Range range_of(int i, int rank, int procs, const i64 *at, int vocab) {  // in the flat buffer
+  i64 size = at[i + 1] - at[i];
+  Range rows = rows_of(rank, procs, vocab);
+  return i <= HEAD ? (Range){at[i] + rows.begin * HIDDEN, at[i] + rows.end * HIDDEN} : (Range){at[i] + size * rank / procs, at[i] + size * (rank + 1) / procs};
+}
+
+// Rounds what there is of parameter i in a range, in place, to what the exported checkpoint holds: the experts' matrices to MXFP4, all else to bfloat16.
+static void round_range(float *p, int i, Range x) {
+  int which = i < FIRST ? -1 : (i - FIRST) % PER_LAYER;
+  union { float f; uint32_t u; } top;
+  if (which != W1 && which != W2) {
+    uint32_t *restrict u = (uint32_t *)p;
+    for (i64 j = x.begin; j < x.end; j++) u[j] = (u[j] + 0x7fff + (u[j] >> 16 & 1)) & 0xffff0000;
+    return;
+  }
+  for (float *restrict w = p + x.begin; w < p + x.end; w += 32) {
+    top.f = 0;
+    for (int j = 0; j < 32; j++) top.f = fabsf(w[j]) > top.f ? fabsf(w[j]) : top.f;
+    // The maximum is in [2^exponent, 2^(exponent + 1)); a significand up to 1.75 comes to lie below 7.
+    int exponent = (int)(top.u >> 23) - 127 - 2 + ((top.u & 0x7fffff) > 0x600000);
+    exponent = exponent < -100 ? -100 : exponent > 100 ? 100 : exponent;
+    union { uint32_t u; float f; } up = {(uint32_t)(127 + exponent) << 23}, down = {(uint32_t)(127 - exponent) << 23};
+    for (int j = 0; j < 32; j++) {
+      float v = w[j] * down.f, size = fabsf(v), step = size < 2 ? 0.5f : size < 4 ? 1 : 2, inverse = size < 2 ? 2 : size < 4 ? 1 : 0.5f;
+      float r = rintf(v * inverse) * step;
+      w[j] = (r > 6 ? 6 : r < -6 ? -6 : r) * up.f;
     }
   }
 }
 
-// p = theta with the two tables made of what is trained, and rounded if round is set. numbers [count] are the rows of numbers, digits [count, 3]
-// their digits' rows.
-void combine(const float *theta, float *p, const i64 *at, int vocab, const i64 *numbers, const i64 *digits, int count, int round) {
-  memcpy(p, theta, at[PARAMETERS] * sizeof(float));
-  for (int table = EMBED; table <= HEAD; table++)
+void effective(float *p, const i64 *at) {
+  for (int i = 0; i < PARAMETERS; i++) round_range(p, i, (Range){at[i], at[i + 1]});
+}
+
+// A process's part of p = theta with the two tables made of what is trained, and rounded if round is set; and of its packed form. numbers
+// [count], ascending, are the rows of numbers, digits [count, 3] their digits' rows.
+void combine(const float *theta, float *p, void *packing, const i64 *at, int vocab, const i64 *numbers, const i64 *digits, int count, int round, int rank, int procs) {
+  used = 0;
+  Layer layers[LAYERS];
+  Matrix table = locate(layers, packing, p, at, vocab);
+  Range rows = rows_of(rank, procs, vocab);
+  for (int t = EMBED; t <= HEAD; t++) {
+    Range x = range_of(t, rank, procs, at, vocab);
+    memcpy(p + x.begin, theta + x.begin, (x.end - x.begin) * sizeof(float));
     for (int i = 0; i < count; i++) {
-      float *restrict to = p + at[table] + numbers[i] * HIDDEN;
-      const float *d = p + at[table + EMBED_DIGITS];
+      if (numbers[i] < rows.begin || numbers[i] >= rows.end) continue;
+      float *restrict to = p + at[t] + numbers[i] * HIDDEN;
+      const float *d = theta + at[t + EMBED_DIGITS];
       for (int j = 0; j < HIDDEN; j++) to[j] += d[digits[3 * i] * HIDDEN + j] + d[digits[3 * i + 1] * HIDDEN + j] + d[digits[3 * i + 2] * HIDDEN + j];
     }
-  // In float32, as the export does it
-  gemm(ROW_MAJOR, PLAIN, PLAIN, vocab, HIDDEN, HIDDEN, 1, p + at[EMBED], HIDDEN, p + at[COPY], HIDDEN, 1, p + at[HEAD], HIDDEN);
-  if (round) effective(p, at);
-}
-
-// Turns the tables' gradients into those of what combine makes them of, in place.
-void combine_gradient(const float *p, float *g, const i64 *at, int vocab, const i64 *numbers, const i64 *digits, int count) {
-  used = 0;
-  operand *embed = OPERANDS((size_t)vocab * HIDDEN), *dhead = OPERANDS((size_t)vocab * HIDDEN);
-  narrow(embed, p + at[EMBED], vocab * HIDDEN);
-  narrow(dhead, g + at[HEAD], vocab * HIDDEN);
-  outer(g + at[COPY], HIDDEN, embed, dhead, vocab, HIDDEN, HIDDEN, 0);
-  forward(g + at[EMBED], dhead, weights(p + at[COPY], HIDDEN, HIDDEN), vocab, HIDDEN, HIDDEN, 1);
-  done();
-  for (int table = EMBED; table <= HEAD; table++)
-    for (int i = 0; i < 3 * count; i++) {
-      float *restrict to = g + at[table + EMBED_DIGITS] + digits[i] * HIDDEN;
-      const float *restrict from = g + at[table] + numbers[i / 3] * HIDDEN;
-      for (int j = 0; j < HIDDEN; j++) to[j] += from[j];
-    }
-}
-
-// sum += all others [count], from from to to; returns the sum of the squares.
-double gather(float *restrict sum, const float *const *others, int count, i64 from, i64 to) {
-  double squares = 0;
-  enum { PART = 4096 };
-  for (i64 i = from; i < to; i += PART) {
-    i64 end = i + PART < to ? i + PART : to;
-    float s = 0;
-    for (int k = 0; k < count; k++) {
-      const float *restrict other = others[k];
-      for (i64 j = i; j < end; j++) sum[j] += other[j];
-    }
-    for (i64 j = i; j < end; j++) s += sum[j] * sum[j];
-    squares += s;
   }
-  return squares;
+  i64 first = rows.begin * HIDDEN;
+  // In float32, as the export does it
+  if (rows.end > rows.begin)
+    gemm(ROW_MAJOR, PLAIN, PLAIN, rows.end - rows.begin, HIDDEN, HIDDEN, 1, p + at[EMBED] + first, HIDDEN, theta + at[COPY], HIDDEN, 1, p + at[HEAD] + first, HIDDEN);
+  for (int t = EMBED; t <= HEAD && round; t++) round_range(p, t, range_of(t, rank, procs, at, vocab));
+  pack(table, p + at[HEAD], rows.begin, rows.end, HIDDEN);
+  for (int i = EMBED_DIGITS; i < PARAMETERS; i++) {  // whole parameters: PER_LAYER is odd, so those of a layer go to others than those of the next
+    if (i % procs != rank) continue;
+    memcpy(p + at[i], theta + at[i], (at[i + 1] - at[i]) * sizeof(float));
+    if (round) round_range(p, i, (Range){at[i], at[i + 1]});
+    int which = (i - FIRST) % PER_LAYER;
+    Layer *l = &layers[i < FIRST ? 0 : (i - FIRST) / PER_LAYER];
+    if (i < FIRST) continue;
+    if (which == QKV) pack(l->qkv, p + at[i], 0, QKV_ROWS, HIDDEN);
+    if (which == O) pack(l->o, p + at[i], 0, HIDDEN, HEADS * DIM);
+    for (int e = 0; e < EXPERTS; e++) {
+      if (which == W1) pack(l->w1[e], p + at[i] + e * 2 * INTER * HIDDEN, 0, 2 * INTER, HIDDEN);
+      if (which == W2) pack(l->w2[e], p + at[i] + e * HIDDEN * INTER, 0, HIDDEN, INTER);
+    }
+  }
 }
 
-// AdamW with the gradient g * scale, at update number t from 1; decay [PARAMETERS]. at may
-// name a part of the parameters: parameter i from at[i] to at[i + 1], which is nothing where they are equal.
-void update(float *theta, float *m, float *v, const float *g, const i64 *at, const float *decay, float scale, double lr, int t) {
-  float rate = lr / (1 - pow(0.9, t)), correction = 1 / (1 - pow(0.98, t));
+// g += the others' gradients in a range
+static void add_others(float *const *grads, int procs, Range x) {
+  for (int k = 1; k < procs; k++) {
+    const float *restrict other = grads[k];
+    float *restrict g = grads[0];
+    for (i64 j = x.begin; j < x.end; j++) g[j] += other[j];
+  }
+}
+
+static double squares(const float *g, Range x) {
+  enum { PART = 4096 };
+  double sum = 0;
+  for (i64 i = x.begin; i < x.end; i += PART) {
+    i64 end = i + PART < x.end ? i + PART : x.end;
+    float part = 0;
+    for (i64 j = i; j < end; j++) part += g[j] * g[j];
+    sum += part;
+  }
+  return sum;
+}
+
+// Sums the process's part of all gradients grads [procs] in the first, and turns the tables' into those of what combine makes them of. What
+// copy and the digits get from the process's rows is left in its own gradient: update sums it. Returns the sum of the other squares.
+double gather(const float *p, float *const *grads, const i64 *at, int vocab, const i64 *numbers, const i64 *digits, int count, int rank, int procs) {
+  used = 0;
+  float *g = grads[0], *own = grads[rank];
+  double sum = 0;
+  Range rows = rows_of(rank, procs, vocab);
+  memset(own + at[EMBED_DIGITS], 0, (at[NORM] - at[EMBED_DIGITS]) * sizeof(float));
+  operand *room = OPERANDS((size_t)2 * HIDDEN * HIDDEN);
+  Matrix copy = packed(&room, p + at[COPY], HIDDEN, HIDDEN);
+  pack(copy, p + at[COPY], 0, HIDDEN, HIDDEN);
+  i64 most = rows.end - rows.begin < TABLE ? rows.end - rows.begin : TABLE;
+  operand *embed = OPERANDS((size_t)most * HIDDEN), *dhead = OPERANDS((size_t)most * HIDDEN);
+  for (i64 i = rows.begin; i < rows.end; i += most) {
+    i64 n = rows.end - i < most ? rows.end - i : most;
+    Range e = {at[EMBED] + i * HIDDEN, at[EMBED] + (i + n) * HIDDEN}, h = {at[HEAD] + i * HIDDEN, at[HEAD] + (i + n) * HIDDEN};
+    add_others(grads, procs, e);
+    add_others(grads, procs, h);
+    narrow(embed, p + e.begin, n * HIDDEN);
+    narrow(dhead, g + h.begin, n * HIDDEN);
+    outer(own + at[COPY], HIDDEN, embed, dhead, n, HIDDEN, HIDDEN, 1);
+    forward(g + e.begin, dhead, copy, n, HIDDEN, HIDDEN, 1);
+    sum += squares(g, e) + squares(g, h);
+  }
+  for (int t = EMBED; t <= HEAD; t++)
+    for (int i = 0; i < 3 * count; i++)
+      if (numbers[i / 3] >= rows.begin && numbers[i / 3] < rows.end) add(own + at[t + EMBED_DIGITS] + digits[i] * HIDDEN, g + at[t] + numbers[i / 3] * HIDDEN, HIDDEN);
+  for (int i = NORM; i < PARAMETERS; i++) {
+    Range x = range_of(i, rank, procs, at, vocab);
+    add_others(grads, procs, x);
+    sum += squares(g, x);
+  }
+  done();
+  return sum;
+}
+
+// AdamW of the process's part of the parameters, with the gradient divided by n, and by its norm if that is above 1; sum is of all processes' gather. t
+// counts updates from 1, decay [PARAMETERS]. Returns the norm.
+double update(float *theta, float *m, float *v, float *const *grads, const i64 *at, int vocab, const float *decay, double n, double sum, double lr, int t, int rank, int procs) {
+  used = 0;
+  i64 from = at[EMBED_DIGITS], count = at[NORM] - from;  // those of copy and the digits
+  float *small = FLOATS(count);
+  memcpy(small, grads[0] + from, count * sizeof(float));
+  for (int k = 1; k < procs; k++) add(small, grads[k] + from, count);
+  double norm = sqrt(sum + squares(small, (Range){0, count})) / n;
+  float scale = 1 / n / (norm > 1 ? norm : 1), rate = lr / (1 - pow(0.9, t)), correction = 1 / (1 - pow(0.98, t));
   for (int i = 0; i < PARAMETERS; i++) {
+    Range x = range_of(i, rank, procs, at, vocab);
     float keep = 1 - lr * decay[i];
+    const float *restrict g = i >= EMBED_DIGITS && i < NORM ? small - from : grads[0];
     float *restrict th = theta, *restrict mm = m, *restrict vv = v;
-    for (i64 j = at[i]; j < at[i + 1]; j++) {
+    for (i64 j = x.begin; j < x.end; j++) {
       float d = g[j] * scale, m1 = 0.9f * mm[j] + 0.1f * d, v1 = 0.98f * vv[j] + 0.02f * d * d;
       mm[j] = m1 = fabsf(m1) < 1e-30f ? 0 : m1;  // moments of rows that are seldom used would become subnormal, which is slow
       vv[j] = v1 = v1 < 1e-30f ? 0 : v1;
       th[j] = th[j] * keep - rate * m1 / (sqrtf(v1 * correction) + 1e-8f);
     }
   }
+  return norm;
 }

@@ -422,12 +422,12 @@ def decays(vocab):
 
 
 class Step:
-    """A process's part in training: begin, then block for each block of dialogues, end, update. In PyTorch. grad, if given, is the buffer
-    for the gradient."""
+    """A process's part in training, in PyTorch: begin, then block for each block of dialogues, end, gather, update. After each but block
+    processes wait for each other. grads are the buffers for the gradient, one for each process."""
 
-    def __init__(self, vocab, texts, device, grad=None):
-        self.vocab, self.device = vocab, device
-        self.flat, self.grad = torch.zeros(count(vocab), device=device), torch.zeros(count(vocab), device=device) if grad is None else grad
+    def __init__(self, vocab, texts, device, grads, rank=0):
+        self.vocab, self.device, self.grads, self.rank = vocab, device, grads, rank
+        self.flat, self.grad = torch.zeros(count(vocab), device=device), grads[rank]
         self.p = views(self.flat, vocab)
         for name, g in views(self.grad, vocab).items():
             self.p[name].requires_grad_()
@@ -435,6 +435,7 @@ class Step:
         self.number_rows, self.digits = (t.to(device) for t in digit_rows(texts))
         self.model = Model(self.p, VOCAB - vocab + 1, device)
         self.decay = torch.cat([torch.full((math.prod(shape),), d) for d, (_, shape) in zip(decays(vocab), layout(vocab))]).to(device)
+        self.part = slice(len(self.flat) * rank // len(grads), len(self.flat) * (rank + 1) // len(grads))
 
     def begin(self, theta, rounded):
         """Takes the parameters for the gradient that follows, and makes that zero."""
@@ -445,6 +446,10 @@ class Step:
                 effective(self.flat, self.vocab)
         self.grad.zero_()
 
+    def all(self, theta, rounded):
+        """Takes all parameters, while the other processes wait."""
+        self.begin(theta, rounded)
+
     def block(self, tokens, positions, segments, rows, targets):
         """Returns the loss summed over known targets, and adds its gradient."""
         loss = F.cross_entropy(self.model.spread(self.model(tokens, positions, segments, rows)), targets, reduction="sum", ignore_index=0)
@@ -452,26 +457,29 @@ class Step:
         return loss.item()
 
     def end(self):
-        """Finishes the gradient."""
+        """Finishes the process's gradient."""
         with torch.no_grad():
             combine_gradient(self.p, self.number_rows, self.digits)
 
-    def gather(self, grads, part):
-        """Sums the gradients of all processes, from part[0] to part[1], in the first; returns the sum of their squares."""
-        mine = grads[0][part[0]:part[1]]
-        for g in grads[1:]:
-            mine.add_(g[part[0]:part[1]])
+    def gather(self):
+        """Sums its part of the gradients of all processes in the first; returns the sum of the squares."""
+        mine = self.grads[0][self.part]
+        for g in self.grads[1:]:
+            mine.add_(g[self.part])
         return float(mine.double().square().sum())
 
-    def update(self, grad, theta, m, v, scale, lr, t, part):
-        """AdamW with the gradient times scale, of the parameters from part[0] to part[1]; t counts updates from 1."""
+    def update(self, theta, m, v, n, squares, lr, t):
+        """AdamW of its part of the parameters with the gradient divided by n, and by its norm if that is above 1; squares is the sum of what
+        gather returned in all processes, t counts updates from 1. Returns the norm."""
+        norm = math.sqrt(squares) / n
         with torch.no_grad():
-            grad, theta, m, v, decay = (x[part[0]:part[1]] for x in (grad, theta, m, v, self.decay))
-            grad = grad * scale
+            grad, theta, m, v, decay = (x[self.part] for x in (self.grads[0], theta, m, v, self.decay))
+            grad = grad / (n * max(1, norm))
             m.mul_(0.9).add_(grad, alpha=0.1)
             v.mul_(0.98).addcmul_(grad, grad, value=0.02)
             theta.addcmul_(theta, decay, value=-lr)
             theta.addcdiv_(m, (v / (1 - 0.98 ** t)).sqrt_().add_(1e-8), value=-lr / (1 - 0.9 ** t))
+        return norm
 
 
 def compile_step(directory, tiles, pieces=None):
@@ -504,48 +512,64 @@ def compile_step(directory, tiles, pieces=None):
         os.replace(path + ".new", path)
     library = ctypes.CDLL(path)
     pointer, integer, real, double = ctypes.c_void_p, ctypes.c_int, ctypes.c_float, ctypes.c_double
-    library.block.argtypes = [pointer] * 3 + [integer] + [pointer] * 2 + [integer, pointer, integer, pointer, pointer, integer, pointer, pointer, real, integer]
-    library.gather.argtypes = [pointer, pointer, integer, ctypes.c_int64, ctypes.c_int64]
-    library.block.restype = library.gather.restype = double
+    library.block.argtypes = [pointer] * 4 + [integer] + [pointer] * 2 + [integer, pointer, integer, pointer, pointer, integer, pointer, pointer, real, integer]
     library.effective.argtypes = [pointer] * 2
-    library.combine.argtypes = [pointer] * 3 + [integer, pointer, pointer, integer, integer]
-    library.combine_gradient.argtypes = [pointer] * 3 + [integer, pointer, pointer, integer]
+    library.combine.argtypes = [pointer] * 4 + [integer, pointer, pointer] + [integer] * 4
+    library.gather.argtypes = [pointer] * 3 + [integer, pointer, pointer] + [integer] * 3
+    library.update.argtypes = [pointer] * 5 + [integer, pointer, double, double, double] + [integer] * 3
     library.multiply.argtypes = [integer] + [pointer] * 3 + [integer] * 4
-    library.update.argtypes = [pointer] * 6 + [real, double, integer]
-    library.combine_gradient.restype = library.update.restype = library.multiply.restype = None
+    library.block.restype = library.gather.restype = library.update.restype = double
+    library.effective.restype = library.combine.restype = library.multiply.restype = None
     return library if library.setup(blas) else None
 
 
 class CStep(Step):
-    """Step in C; model remains PyTorch's, on the same parameters, for evaluation."""
+    """Step in C; model remains PyTorch's, on the same parameters, for evaluation. flat and packing are the buffers in which processes
+    share those: packing has room for twice as many values of 16 bits."""
 
-    def __init__(self, library, vocab, texts, grad=None):
-        super().__init__(vocab, texts, torch.device("cpu"), grad)
-        self.library = library
+    def __init__(self, library, vocab, texts, grads, flat, packing, rank=0):
+        super().__init__(vocab, texts, torch.device("cpu"), grads, rank)
+        self.library, self.packing, self.flat = library, packing, flat
+        for name, t in views(flat, vocab).items():
+            self.p[name].data = t
         self.at = np.cumsum([0] + [math.prod(shape) for _, shape in layout(vocab)]).astype(np.int64)
         self.decay = np.array(decays(vocab), np.float32)
         self.digits = self.digits.contiguous()
+        self.buffers = np.array([g.data_ptr() for g in grads], np.uintp)
+        self.numbers = self.number_rows.data_ptr(), self.digits.data_ptr(), len(self.number_rows)
 
     def begin(self, theta, rounded):
-        self.library.combine(theta.data_ptr(), self.flat.data_ptr(), self.at.ctypes.data, self.vocab, self.number_rows.data_ptr(), self.digits.data_ptr(), len(self.number_rows), rounded)
+        self.combine(theta, rounded, self.rank)
         self.first = True
+
+    def all(self, theta, rounded):
+        for rank in range(len(self.grads)):
+            self.combine(theta, rounded, rank)
+
+    def combine(self, theta, rounded, rank):
+        self.library.combine(theta.data_ptr(), self.flat.data_ptr(), self.packing.data_ptr(), self.at.ctypes.data, self.vocab, *self.numbers, rounded, rank, len(self.grads))
 
     def block(self, tokens, positions, segments, rows, targets):
         first, self.first = self.first, False  # what the first does not write it makes zero
         model, cuts = self.model, np.array(segments, np.int64)
-        return self.library.block(self.flat.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.vocab, tokens.data_ptr(), positions.data_ptr(), len(tokens), cuts.ctypes.data, len(cuts),
-                                  rows.data_ptr(), targets.data_ptr(), len(rows), model.cos.data_ptr(), model.sin.data_ptr(), model.log_unused, first)
+        return self.library.block(self.flat.data_ptr(), self.packing.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.vocab, tokens.data_ptr(), positions.data_ptr(), len(tokens),
+                                  cuts.ctypes.data, len(cuts), rows.data_ptr(), targets.data_ptr(), len(rows), model.cos.data_ptr(), model.sin.data_ptr(), model.log_unused, first)
 
     def end(self):
-        self.library.combine_gradient(self.flat.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.vocab, self.number_rows.data_ptr(), self.digits.data_ptr(), len(self.number_rows))
+        pass  # gather does it
 
-    def gather(self, grads, part):
-        others = np.array([g.data_ptr() for g in grads[1:]], np.uintp)
-        return self.library.gather(grads[0].data_ptr(), others.ctypes.data, len(others), *part)
+    def gather(self):
+        return self.library.gather(self.flat.data_ptr(), self.buffers.ctypes.data, self.at.ctypes.data, self.vocab, *self.numbers, self.rank, len(self.grads))
 
-    def update(self, grad, theta, m, v, scale, lr, t, part):
-        at = self.at.clip(*part)
-        self.library.update(theta.data_ptr(), m.data_ptr(), v.data_ptr(), grad.data_ptr(), at.ctypes.data, self.decay.ctypes.data, scale, lr, t)
+    def update(self, theta, m, v, n, squares, lr, t):
+        return self.library.update(theta.data_ptr(), m.data_ptr(), v.data_ptr(), self.buffers.ctypes.data, self.at.ctypes.data, self.vocab, self.decay.ctypes.data, n, squares, lr, t,
+                                   self.rank, len(self.grads))
+
+
+def buffers(vocab, procs):
+    """What processes share in a step: their gradients, the parameters, those packed."""
+    n = count(vocab)
+    return [torch.zeros(n) for _ in range(procs)], torch.zeros(n), torch.zeros(2 * (n + 32 * HIDDEN), dtype=torch.int16)
 
 
 TOLERANCE = 1e-4  # of the largest value of a tensor: the sums are of float32, in another order
@@ -571,7 +595,7 @@ def check(a):
     if not exact:
         print("nothing to check: without a C compiler and OpenBLAS PyTorch computes the step")
         return
-    specified = Step(vocab, texts, torch.device("cpu"))
+    specified = Step(vocab, texts, torch.device("cpu"), [torch.zeros(count(vocab))])
     failed = False
 
     def compare(what, x, y, tolerance=TOLERANCE, norm=torch.Tensor.amax):
@@ -581,13 +605,14 @@ def check(a):
         failed |= wrong
         print(f"{what:28} {error:.2e}" + (f"  above {tolerance:.0e}" if wrong else ""))
 
+    at = np.cumsum([0] + [math.prod(shape) for _, shape in layout(vocab)]).astype(np.int64)
     for wide in (0, 20, 60):  # rounding: powers of two of many sizes, ties, zeros
         x = theta * torch.exp2(torch.randint(-wide, wide + 1, theta.shape).float())
         x[::3] = x[::3].mul(8).round().div(8)
         x[:4096] = 0
         y = x.clone()
         effective(x, vocab)
-        exact.effective(y.data_ptr(), CStep(exact, vocab, texts).at.ctypes.data)
+        exact.effective(y.data_ptr(), at.ctypes.data)
         compare(f"rounding, 2^+-{wide}", x, y, 0)
 
     long = np.concatenate([data.get(i)[2] for i in range(0, 400, 20)])  # artificial dialogues: positions beyond the window, a prefix longer than it
@@ -596,8 +621,8 @@ def check(a):
     for kind, library in {"": exact, "pieces: ": pieces, "tiles: ": tiles}.items():
         if not library:
             continue
-        engine = CStep(library, vocab, texts)
-        steps = specified, engine
+        grads, flat, packing = buffers(vocab, 2)
+        both = [CStep(library, vocab, texts, grads, flat, packing, rank) for rank in range(2)]  # what two processes do, one after the other
         limits = {"tolerance": TILES[0], "norm": torch.linalg.vector_norm} if library is tiles else {}
         if library is tiles:
             print("tiles: products")
@@ -607,7 +632,7 @@ def check(a):
             inputs = batch(dialogues, torch.device("cpu"))[:5]
             inputs[4][::17] = 0  # some unknown targets
             print(f"{kind}{what}: {len(inputs[0])} tokens, {len(inputs[3])} targets, segments of up to {max(e - b for b, e in inputs[2])} tokens, prefix {inputs[2][0][1]}")
-            losses, parameters = [], theta
+            parameters = theta
             while True:  # until no token is undecided between two experts
                 specified.begin(parameters, False)
                 specified.model.margins = []
@@ -615,29 +640,31 @@ def check(a):
                 if min(specified.model.margins) > MARGIN:
                     break
                 parameters = parameters + torch.randn(theta.shape) * 1e-3
-            engine.begin(parameters, False)
-            compare("combine", specified.flat.detach(), engine.flat.detach(), 1e-6)
-            for s in steps:
-                s.flat.data.copy_(specified.flat.data)
-                losses.append([s.block(*inputs) for _ in range(2)])  # the second is added to the first
-                s.end()
+            for engine in both:
+                engine.begin(parameters, False)
+            compare("combine", specified.flat.detach(), flat, 1e-6)
+            if library is not tiles:
+                flat.copy_(specified.flat.detach())
+            losses = [[s.block(*inputs) for s in steps] for steps in ([specified] * 3, [both[0], both[0], both[1]])]
+            specified.end()
+            squares = sum(s.gather() for s in both)
             compare("loss", torch.tensor(losses[0]), torch.tensor(losses[1]), TILES[1] if library is tiles else 1e-6)
-            for (name, x), y in zip(views(specified.grad, vocab).items(), views(engine.grad, vocab).values()):
+            small = slice(*at[[2, 5]])  # copy's and the digits' gradients are summed by update
+            grads[0][small] += grads[1][small]
+            for (name, x), y in zip(views(specified.grad, vocab).items(), views(grads[0], vocab).values()):
                 compare(name, x, y, **limits)
-
-        grad, results, half = specified.grad / specified.grad.norm(), [], len(theta) // 2
-        m, v = torch.randn_like(theta) * 1e-3, torch.rand_like(theta) * 1e-6
-        for s in steps:
-            mine, others = grad * 0.25, grad * 0.75
-            state, squares = (theta.clone(), m.clone(), v.clone()), 0
-            for part in ((0, half), (half, len(theta))):
-                squares += s.gather([mine, others], part)
-                s.update(mine, *state, 0.5, 1e-2, 7, part)
-            results.append(state + (torch.tensor(squares),))
-        compare("update: theta", results[0][0] - theta, results[1][0] - theta)
-        compare("update: m", results[0][1], results[1][1], 1e-6)
-        compare("update: v", results[0][2], results[1][2], 1e-6)
-        compare("gradient's norm", results[0][3], results[1][3], 1e-5)
+            grads[1][small] = 0
+            n, m, v = 0.3 * float(specified.grad.norm()), torch.randn_like(theta) * 1e-3, torch.rand_like(theta) * 1e-6
+            results = []
+            for steps in ([specified], both):
+                state = theta.clone(), m.clone(), v.clone()
+                square = squares if steps is both else specified.gather()
+                results.append(state + (torch.tensor([s.update(*state, n, square, 1e-2, 7) for s in steps[:1]]),))
+                for s in steps[1:]:
+                    s.update(*state, n, square, 1e-2, 7)
+            for i, name in enumerate(("theta", "m", "v", "norm")):
+                x, y = (r[i] - theta * (i == 0) if i < 3 else r[i] for r in results)
+                compare(f"update: {name}", x, y, **limits)
     print("FAILED" if failed else f"ok: all within {TOLERANCE:.0e}, rounding exact" + (f"; with tiles products within {PRODUCT:.0e}, a step within {TILES[0]}" if tiles else ""))
     sys.exit(failed)
 
@@ -681,8 +708,7 @@ def worker(rank, a, shared, barrier):
     data, test = shared["data"], shared["test"]
     vocab = len(shared["ids"]) + 1
     theta, m, v, grads, sums = shared["theta"], shared["m"], shared["v"], shared["grads"], shared["sums"]
-    part = len(theta) * rank // procs, len(theta) * (rank + 1) // procs
-    engine = CStep(shared["library"], vocab, shared["texts"], grads[rank]) if shared["library"] else Step(vocab, shared["texts"], device, grads[rank])
+    engine = CStep(shared["library"], vocab, shared["texts"], grads, shared["flat"], shared["packing"], rank) if shared["library"] else Step(vocab, shared["texts"], device, grads, rank)
     blocks = len(data) // BLOCK
     step, seen = shared["step"], shared["seen"]
     began = time.time() - 60 * shared["minutes"]
@@ -697,13 +723,16 @@ def worker(rank, a, shared, barrier):
             if step % 100 == 0 or done >= 1:
                 save(a, shared, step, minutes, seen)
             if step % a.eval_every == 0:
-                engine.begin(theta, True)
+                engine.all(theta, True)
                 print(summary(test.skills, evaluate(engine.model, test, device, a.eval_cell)[0], step), flush=True)
         if done >= 1:
             return
+        if step % a.eval_every == 0:
+            barrier.wait()  # the parameters that are evaluated are shared
         rounded = done >= a.round_from
         engine.begin(theta, rounded)
         sums[rank] = 0
+        barrier.wait()  # all have their parts of the parameters
         for i in range(a.accumulate):
             b = (step * a.accumulate + i) % blocks
             ids, positions, segments, rows, targets, _ = batch(share([data.get(b * BLOCK + j) for j in range(BLOCK)], rank, procs), device)
@@ -712,12 +741,11 @@ def worker(rank, a, shared, barrier):
             sums[rank, 2] += len(ids)
         engine.end()
         barrier.wait()  # all gradients are there
-        sums[rank, 3] = engine.gather(grads, part)
+        sums[rank, 3] = engine.gather()
         barrier.wait()
         loss, n, tokens, square = sums.sum(0).tolist()
-        norm = math.sqrt(square) / n
         lr = a.lr * schedule(done) * min(1, (step - shared["first_step"] + 1) / a.warmup)
-        engine.update(grads[0], theta, m, v, 1 / n / max(1, norm), lr, step - shared["first_step"] + 1, part)
+        norm = engine.update(theta, m, v, n, square, lr, step - shared["first_step"] + 1)
         step, seen = step + 1, seen + int(tokens)
         logged += torch.tensor([loss, n], dtype=torch.float64)
         if rank == 0 and step % 50 == 0:
@@ -838,14 +866,15 @@ def train(a):
     for key in ("theta", "m", "v"):
         shared[key] = shared[key].to(a.device)
     shared["seen"] = int(state["seen"])
-    shared["grads"] = [torch.zeros_like(shared["theta"]) for _ in range(procs)]
+    shared["grads"], shared["flat"], shared["packing"] = buffers(len(state["ids"]) + 1, procs)
+    shared["grads"] = [g.to(a.device) for g in shared["grads"]]
     shared["sums"] = torch.zeros(procs, 4, dtype=torch.float64)  # of a step, by process: loss, known targets, tokens, and the gradient's part squared
     shared["clock"] = torch.zeros(1, dtype=torch.float64)  # minutes
     context = mp.get_context("fork")
     barrier = context.Barrier(procs)
     if procs == 1:
         return worker(0, a, shared, barrier)
-    for t in [shared[key] for key in ("theta", "m", "v", "sums", "clock")] + shared["grads"]:
+    for t in [shared[key] for key in ("theta", "m", "v", "sums", "clock", "flat", "packing")] + shared["grads"]:
         t.share_memory_()
     workers = [context.Process(target=worker, args=(r, a, shared, barrier), daemon=True) for r in range(procs)]
     for w in workers:
