@@ -243,8 +243,9 @@ static inline __attribute__((always_inline)) void tiles(float *c, int ldc, const
   if (tall && wide) _tile_stored(3, c + 16 * ldc + 16, row);
 }
 
-// c [m, n] = a [m, k] b [k, n], or c += a b; b is in tiles. n is a multiple of 16, k of 32.
-static inline __attribute__((always_inline)) void product(float *c, int ldc, const operand *a, int lda, const operand *b, int ldb, int m, int n, int k, int add) {
+// c [m, n] = a [m, k] b [k, n], or c += a b; b is in tiles. n is a multiple of 16, k of 32. far: c is in no near cache, so it is fetched while the
+// block before is computed.
+static inline __attribute__((always_inline)) void product(float *c, int ldc, const operand *a, int lda, const operand *b, int ldb, int m, int n, int k, int add, int far) {
   __asm__ volatile("" ::: "memory");  // compilers may not know that the tiles' instructions read and write memory
   for (int low = 0; low < 2; low++) {  // blocks of 32 rows, then the rest
     int i0 = low ? m / 32 * 32 : 0, i1 = low ? m : m / 32 * 32, rows = low ? m - i0 : 32;
@@ -254,6 +255,7 @@ static inline __attribute__((always_inline)) void product(float *c, int ldc, con
       for (int i = i0; i < i1; i += 32) {
         const operand *ai = a + (size_t)i * lda, *bj = b + (size_t)j / 16 * ldb * TILE;
         float *to = c + (size_t)i * ldc + j;
+        for (int r = i + 32; far && r < i + 64 && r < m; r++) __builtin_prefetch(c + (size_t)r * ldc + j, 1), __builtin_prefetch(c + (size_t)r * ldc + j + 16, 1);
         if (rows > 16 && n - j > 16) tiles(to, ldc, ai, lda, bj, ldb, k / 32, 1, 1, add);
         else if (rows > 16) tiles(to, ldc, ai, lda, bj, ldb, k / 32, 1, 0, add);
         else if (n - j > 16) tiles(to, ldc, ai, lda, bj, ldb, k / 32, 0, 1, add);
@@ -265,20 +267,20 @@ static inline __attribute__((always_inline)) void product(float *c, int ldc, con
 
 // y [m, n] = x [m, k] w[n, k]^T, or y += with add 1
 static void forward(float *y, const operand *x, Matrix w, int m, int n, int k, int add) {
-  product(y, n, x, k, w.forward, w.forward_steps, m, n, k, add);
+  product(y, n, x, k, w.forward, w.forward_steps, m, n, k, add, 0);
 }
 
 // dx [m, k] = dy [m, n] w [n, k], or dx += with add 1
 static void backward(float *dx, const operand *dy, Matrix w, int m, int n, int k, int add) {
-  product(dx, k, dy, n, w.backward, w.backward_steps, m, k, n, add);
+  product(dx, k, dy, n, w.backward, w.backward_steps, m, k, n, add, 0);
 }
 
 // Columns of forward's or backward's result: count of them from from on
 static inline void forward_columns(float *y, const operand *x, Matrix w, int m, int from, int count, int k) {
-  product(y, count, x, k, w.forward + (size_t)from / 16 * w.forward_steps * TILE, w.forward_steps, m, count, k, 0);
+  product(y, count, x, k, w.forward + (size_t)from / 16 * w.forward_steps * TILE, w.forward_steps, m, count, k, 0, 0);
 }
 static inline void backward_columns(float *dx, const operand *dy, Matrix w, int m, int n, int from, int count, int k) {
-  product(dx, count, dy, n, w.backward + (size_t)from / 16 * w.backward_steps * TILE, w.backward_steps, m, count, n, 0);
+  product(dx, count, dy, n, w.backward + (size_t)from / 16 * w.backward_steps * TILE, w.backward_steps, m, count, n, 0, 0);
 }
 
 // dw [n, k] = dy [m, width(n)]^T x [m, k], or dw += with add 1; a row of dw is ld after the one before
@@ -290,7 +292,7 @@ static void outer(float *dw, int ld, const operand *dy, const operand *x, int m,
   for (int j = 0; j < n; j += PART) {
     int rows = n - j < PART ? n - j : PART;
     transpose(a, dy + j, m, width(rows), width(n));
-    product(dw + (size_t)j * ld, ld, a, width(m), b, width(m) / 32, rows, k, width(m), add);
+    product(dw + (size_t)j * ld, ld, a, width(m), b, width(m) / 32, rows, k, width(m), add, n > DIM);
   }
   used = before;
 }
@@ -1013,9 +1015,9 @@ void effective(float *p, const i64 *at) {
   for (int i = 0; i < PARAMETERS; i++) round_range(p, i, (Range){at[i], at[i + 1]});
 }
 
-// A process's part of p = theta with the two tables made of what is trained, and rounded if round is set; and of its packed form. numbers
-// [count], ascending, are the rows of numbers, digits [count, 3] their digits' rows.
-void combine(const float *theta, float *p, void *packing, const i64 *at, int vocab, const i64 *numbers, const i64 *digits, int count, int round, int rank, int procs) {
+// A process's part of p = theta with the two tables made of what is trained, and rounded if round is set; and of its packed form. Unless all is set,
+// p lacks what is used in packed form only. numbers [count], ascending, are the rows of numbers, digits [count, 3] their digits' rows.
+void combine(const float *theta, float *p, void *packing, const i64 *at, int vocab, const i64 *numbers, const i64 *digits, int count, int round, int all, int rank, int procs) {
   used = 0;
   Layer layers[LAYERS];
   Matrix table = locate(layers, packing, p, at, vocab);
@@ -1038,16 +1040,20 @@ void combine(const float *theta, float *p, void *packing, const i64 *at, int voc
   pack(table, p + at[HEAD], rows.begin, rows.end, HIDDEN);
   for (int i = EMBED_DIGITS; i < PARAMETERS; i++) {  // whole parameters: PER_LAYER is odd, so those of a layer go to others than those of the next
     if (i % procs != rank) continue;
-    memcpy(p + at[i], theta + at[i], (at[i + 1] - at[i]) * sizeof(float));
-    if (round) round_range(p, i, (Range){at[i], at[i + 1]});
-    int which = (i - FIRST) % PER_LAYER;
-    Layer *l = &layers[i < FIRST ? 0 : (i - FIRST) / PER_LAYER];
-    if (i < FIRST) continue;
-    if (which == QKV) pack(l->qkv, p + at[i], 0, QKV_ROWS, HIDDEN);
-    if (which == O) pack(l->o, p + at[i], 0, HIDDEN, HEADS * DIM);
+    int which = i < FIRST ? -1 : (i - FIRST) % PER_LAYER, matrix = which == QKV || which == O || which == W1 || which == W2;
+    const float *from = theta + at[i];
+    if (!TILES || round || all || !matrix) {
+      memcpy(p + at[i], from, (at[i + 1] - at[i]) * sizeof(float));
+      if (round) round_range(p, i, (Range){at[i], at[i + 1]});
+      from = p + at[i];
+    }
+    if (!matrix) continue;
+    Layer *l = &layers[(i - FIRST) / PER_LAYER];
+    if (which == QKV) pack(l->qkv, from, 0, QKV_ROWS, HIDDEN);
+    if (which == O) pack(l->o, from, 0, HIDDEN, HEADS * DIM);
     for (int e = 0; e < EXPERTS; e++) {
-      if (which == W1) pack(l->w1[e], p + at[i] + e * 2 * INTER * HIDDEN, 0, 2 * INTER, HIDDEN);
-      if (which == W2) pack(l->w2[e], p + at[i] + e * HIDDEN * INTER, 0, HIDDEN, INTER);
+      if (which == W1) pack(l->w1[e], from + e * 2 * INTER * HIDDEN, 0, 2 * INTER, HIDDEN);
+      if (which == W2) pack(l->w2[e], from + e * HIDDEN * INTER, 0, HIDDEN, INTER);
     }
   }
 }

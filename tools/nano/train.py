@@ -514,7 +514,7 @@ def compile_step(directory, tiles, pieces=None):
     pointer, integer, real, double = ctypes.c_void_p, ctypes.c_int, ctypes.c_float, ctypes.c_double
     library.block.argtypes = [pointer] * 4 + [integer] + [pointer] * 2 + [integer, pointer, integer, pointer, pointer, integer, pointer, pointer, real, integer]
     library.effective.argtypes = [pointer] * 2
-    library.combine.argtypes = [pointer] * 4 + [integer, pointer, pointer] + [integer] * 4
+    library.combine.argtypes = [pointer] * 4 + [integer, pointer, pointer] + [integer] * 5
     library.gather.argtypes = [pointer] * 3 + [integer, pointer, pointer] + [integer] * 3
     library.update.argtypes = [pointer] * 5 + [integer, pointer, double, double, double] + [integer] * 3
     library.multiply.argtypes = [integer] + [pointer] * 3 + [integer] * 4
@@ -539,15 +539,15 @@ class CStep(Step):
         self.numbers = self.number_rows.data_ptr(), self.digits.data_ptr(), len(self.number_rows)
 
     def begin(self, theta, rounded):
-        self.combine(theta, rounded, self.rank)
+        self.combine(theta, rounded, False, self.rank)
         self.first = True
 
     def all(self, theta, rounded):
         for rank in range(len(self.grads)):
-            self.combine(theta, rounded, rank)
+            self.combine(theta, rounded, True, rank)
 
-    def combine(self, theta, rounded, rank):
-        self.library.combine(theta.data_ptr(), self.flat.data_ptr(), self.packing.data_ptr(), self.at.ctypes.data, self.vocab, *self.numbers, rounded, rank, len(self.grads))
+    def combine(self, theta, rounded, all, rank):
+        self.library.combine(theta.data_ptr(), self.flat.data_ptr(), self.packing.data_ptr(), self.at.ctypes.data, self.vocab, *self.numbers, rounded, all, rank, len(self.grads))
 
     def block(self, tokens, positions, segments, rows, targets):
         first, self.first = self.first, False  # what the first does not write it makes zero
@@ -640,9 +640,10 @@ def check(a):
                 if min(specified.model.margins) > MARGIN:
                     break
                 parameters = parameters + torch.randn(theta.shape) * 1e-3
+            both[0].all(parameters, False)
+            compare("combine", specified.flat.detach(), flat, 1e-6)
             for engine in both:
                 engine.begin(parameters, False)
-            compare("combine", specified.flat.detach(), flat, 1e-6)
             if library is not tiles:
                 flat.copy_(specified.flat.detach())
             losses = [[s.block(*inputs) for s in steps] for steps in ([specified] * 3, [both[0], both[0], both[1]])]
