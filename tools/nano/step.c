@@ -55,7 +55,8 @@ static void *take(size_t elements, size_t size) {
 
 // ---- products of matrices ------------------------------------------------------------------------------------------------
 
-typedef void Gemm(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
+typedef void Gemm(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,
+                  float beta, float *c, int ldc);
 static Gemm *gemm;  // cblas_sgemm
 
 enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 };
@@ -77,6 +78,7 @@ typedef struct {
 } Matrix;
 
 #define TILE 512  // values of a tile
+#define ALWAYS static inline __attribute__((always_inline))
 
 static int width(int n) { return (n + 31) / 32 * 32; }  // columns of a matrix of operands with n columns; those past n are zero
 
@@ -108,10 +110,12 @@ static inline void turn(__m512i t[16]) {  // transposes 16 rows of 16 values of 
 
 // Pairs of rows of x, from 32 rows (those from there on are zero) and 32 columns: low has the first 16 columns, high the others.
 static inline void pair(__m512i low[16], __m512i high[16], const operand *x, int ld, int there) {
-  __m512i first = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+  __m512i first = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8,  // of a, where 32 and more are b's
+                                   39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
   __m512i second = _mm512_add_epi16(first, _mm512_set1_epi16(16));
   for (int r = 0; r < 16; r++) {
-    __m512i a = _mm512_maskz_loadu_epi16(2 * r < there ? -1 : 0, x + (size_t)2 * r * ld), b = _mm512_maskz_loadu_epi16(2 * r + 1 < there ? -1 : 0, x + (size_t)(2 * r + 1) * ld);
+    const operand *row = x + (size_t)2 * r * ld;
+    __m512i a = _mm512_maskz_loadu_epi16(2 * r < there ? -1 : 0, row), b = _mm512_maskz_loadu_epi16(2 * r + 1 < there ? -1 : 0, row + ld);
     low[r] = _mm512_permutex2var_epi16(a, first, b), high[r] = _mm512_permutex2var_epi16(a, second, b);
   }
 }
@@ -209,7 +213,7 @@ static void size_tiles(int rows) {
 }
 
 // c [rows, 16 or 32] = a b, or c += a b, of the size that is set
-static inline __attribute__((always_inline)) void tiles(float *c, int ldc, const operand *a, int lda, const operand *b, int ldb, int steps, int tall, int wide, int add) {
+ALWAYS void tiles(float *c, int ldc, const operand *a, int lda, const operand *b, int ldb, int steps, int tall, int wide, int add) {
   size_t row = ldc * sizeof(float), from = lda * sizeof(operand);
   const operand *a1 = a + (size_t)16 * lda, *b1 = b + (size_t)ldb * TILE;
   if (add) {
@@ -245,7 +249,7 @@ static inline __attribute__((always_inline)) void tiles(float *c, int ldc, const
 
 // c [m, n] = a [m, k] b [k, n], or c += a b; b is in tiles. n is a multiple of 16, k of 32. far: c is in no near cache, so it is fetched while the
 // block before is computed.
-static inline __attribute__((always_inline)) void product(float *c, int ldc, const operand *a, int lda, const operand *b, int ldb, int m, int n, int k, int add, int far) {
+ALWAYS void product(float *c, int ldc, const operand *a, int lda, const operand *b, int ldb, int m, int n, int k, int add, int far) {
   __asm__ volatile("" ::: "memory");  // compilers may not know that the tiles' instructions read and write memory
   for (int low = 0; low < 2; low++) {  // blocks of 32 rows, then the rest
     int i0 = low ? m / 32 * 32 : 0, i1 = low ? m : m / 32 * 32, rows = low ? m - i0 : 32;
@@ -255,7 +259,10 @@ static inline __attribute__((always_inline)) void product(float *c, int ldc, con
       for (int i = i0; i < i1; i += 32) {
         const operand *ai = a + (size_t)i * lda, *bj = b + (size_t)j / 16 * ldb * TILE;
         float *to = c + (size_t)i * ldc + j;
-        for (int r = i + 32; far && r < i + 64 && r < m; r++) __builtin_prefetch(c + (size_t)r * ldc + j, 1), __builtin_prefetch(c + (size_t)r * ldc + j + 16, 1);
+        for (int r = 32; far && r < 64 && i + r < m; r++) {
+          __builtin_prefetch(to + (size_t)r * ldc, 1);
+          __builtin_prefetch(to + (size_t)r * ldc + 16, 1);
+        }
         if (rows > 16 && n - j > 16) tiles(to, ldc, ai, lda, bj, ldb, k / 32, 1, 1, add);
         else if (rows > 16) tiles(to, ldc, ai, lda, bj, ldb, k / 32, 1, 0, add);
         else if (n - j > 16) tiles(to, ldc, ai, lda, bj, ldb, k / 32, 0, 1, add);
@@ -385,7 +392,8 @@ static inline float norm_forward(float *restrict t, const float *restrict x, con
 }
 
 // dx += the gradient of x that dt, the gradient of the norm's result, makes; [m, HIDDEN]
-static void norm_backward(float *restrict dx, float *restrict dw, const float *restrict dt, const float *restrict inverse, const float *restrict x, const float *restrict w, int m) {
+static void norm_backward(float *restrict dx, float *restrict dw, const float *restrict dt, const float *restrict inverse,
+                          const float *restrict x, const float *restrict w, int m) {
   float sum[HIDDEN] = {0};
   for (int i = 0; i < m; i++, x += HIDDEN, dx += HIDDEN, dt += HIDDEN) {
     float r = inverse[i], inner = 0;
@@ -417,7 +425,10 @@ typedef struct {
 } Layer;
 
 // A segment's queries and the keys they see, at positions from 0 on: those of the prefix, then its own
-typedef struct { int begin, end, prefix, first, keys; } Segment;  // rows of its tokens; rows of the prefix; the first query that is wanted; keys, rounded up to 32
+typedef struct {
+  int begin, end, prefix;  // rows of its tokens; rows of the prefix
+  int first, keys;         // the first query that is wanted; keys, rounded up to 32
+} Segment;
 
 static Segment segment(const i64 *cuts, int s, const char *wanted) {
   Segment x = {.begin = cuts[2 * s], .end = cuts[2 * s + 1]};
@@ -451,13 +462,15 @@ static Queries queries(Segment x, int row, int window) {
 #define SEEN(q, r, first, last) int last = q.position + (r) / GROUP - q.lo, first = window && last >= window ? last - window + 1 : 0
 
 // a [rows asked for, HEADS * DIM]; row_of [T] is a token's row in it, or -1
-static void attention_forward(Layer *l, operand *a, const float *sinks, const i64 *cuts, int count, int T, int window, const char *wanted, const int *row_of) {
+static void attention_forward(Layer *l, operand *a, const float *sinks, const i64 *cuts, int count, int T, int window, const char *wanted,
+                              const int *row_of) {
   for (int s = 0; s < count; s++)
     for (int kv = 0; kv < KV; kv++) {
       size_t before = used;
       Segment x = segment(cuts, s, wanted);
       if (x.first == x.end) continue;
-      Matrix k = matrix(gather_keys(l->k + (size_t)kv * T * DIM, x), x.keys, DIM, FORWARD), v = matrix(gather_keys(l->v + (size_t)kv * T * DIM, x), x.keys, DIM, BACKWARD);
+      Matrix k = matrix(gather_keys(l->k + (size_t)kv * T * DIM, x), x.keys, DIM, FORWARD);
+      Matrix v = matrix(gather_keys(l->v + (size_t)kv * T * DIM, x), x.keys, DIM, BACKWARD);
       float *scores = FLOATS(QUERIES * GROUP * x.keys), *out = FLOATS(QUERIES * GROUP * DIM);
       operand *p = OPERANDS(QUERIES * GROUP * x.keys);
       for (int row = x.first; row < x.end; row += QUERIES) {
@@ -494,13 +507,15 @@ static void attention_forward(Layer *l, operand *a, const float *sinks, const i6
 }
 
 // dq, dk and dv, shaped as q, k and v, are zero at first; dout [KV, T, GROUP, DIM]
-static void attention_backward(const Layer *l, float *dq, float *dk, float *dv, const float *sinks, float *dsinks, const operand *dout, const i64 *cuts, int count, int T, int window, const char *wanted) {
+static void attention_backward(const Layer *l, float *dq, float *dk, float *dv, const float *sinks, float *dsinks, const operand *dout,
+                               const i64 *cuts, int count, int T, int window, const char *wanted) {
   for (int s = 0; s < count; s++)
     for (int kv = 0; kv < KV; kv++) {
       size_t before = used;
       Segment x = segment(cuts, s, wanted);
       if (x.first == x.end) continue;
-      Matrix k = matrix(gather_keys(l->k + (size_t)kv * T * DIM, x), x.keys, DIM, FORWARD | BACKWARD), v = matrix(gather_keys(l->v + (size_t)kv * T * DIM, x), x.keys, DIM, FORWARD);
+      Matrix k = matrix(gather_keys(l->k + (size_t)kv * T * DIM, x), x.keys, DIM, FORWARD | BACKWARD);
+      Matrix v = matrix(gather_keys(l->v + (size_t)kv * T * DIM, x), x.keys, DIM, FORWARD);
       float *scores = FLOATS(QUERIES * GROUP * x.keys), *dp = FLOATS(QUERIES * GROUP * x.keys);
       float *dkk = FLOATS(DIM * x.keys), *dvv = FLOATS(DIM * x.keys);  // transposed
       operand *p = OPERANDS(QUERIES * GROUP * x.keys), *ds = OPERANDS(QUERIES * GROUP * x.keys);
@@ -547,7 +562,8 @@ static void attention_backward(const Layer *l, float *dq, float *dk, float *dv, 
 }
 
 // One token's heads x [DIM] plus bias, times scale, rotated by (c, s) [HALF]
-static inline void rotate(operand *to, const float *restrict x, const float *restrict bias, const float *restrict c, const float *restrict s, float scale) {
+static inline void rotate(operand *to, const float *restrict x, const float *restrict bias, const float *restrict c, const float *restrict s,
+                          float scale) {
   float y[DIM];
   for (int j = 0; j < HALF; j++) {
     float even = (x[j] + bias[j]) * scale, odd = (x[j + HALF] + bias[j + HALF]) * scale;
@@ -575,7 +591,8 @@ static void heads_forward(Layer *l, const float *bias, const float *c, const flo
     forward(qkv, l->t + (size_t)first * HIDDEN, l->qkv, count, QKV_ROWS, HIDDEN, 0);
     for (int i = first; i < first + count; i++) {
       const float *x = qkv + (size_t)(i - first) * QKV_ROWS, *ci = c + positions[i] * HALF, *si = s + positions[i] * HALF;
-      for (int h = 0; h < HEADS; h++) rotate(l->q + (((size_t)h / GROUP * T + i) * GROUP + h % GROUP) * DIM, x + h * DIM, bias + h * DIM, ci, si, 1 / sqrtf(DIM));
+      for (int h = 0; h < HEADS; h++)
+        rotate(l->q + (((size_t)h / GROUP * T + i) * GROUP + h % GROUP) * DIM, x + h * DIM, bias + h * DIM, ci, si, 1 / sqrtf(DIM));
       for (int h = 0; h < KV; h++) {
         int k = (HEADS + h) * DIM, v = (HEADS + KV + h) * DIM;
         float y[DIM];
@@ -588,15 +605,18 @@ static void heads_forward(Layer *l, const float *bias, const float *c, const flo
   used = before;
 }
 
-// dt [T, HIDDEN] = the gradient of t that those of queries, keys and values make; dw (add_dw: plus what it was) and dbias get the parameters'
-static void heads_backward(const Layer *l, float *dt, float *dw, float *dbias, int add_dw, const float *dq, const float *dk, const float *dv, const float *c, const float *s, const i64 *positions, int T) {
+// dt [T, HIDDEN] = the gradient of t that those of queries, keys and values make; dw and dbias get
+// the parameters'. more: dw is added to.
+static void heads_backward(const Layer *l, float *dt, float *dw, float *dbias, int more, const float *dq, const float *dk, const float *dv,
+                           const float *c, const float *s, const i64 *positions, int T) {
   size_t before = used;
   operand *dqkv = OPERANDS((size_t)T * QKV_ROWS);
   float sum[QKV_ROWS] = {0};
   for (int i = 0; i < T; i++) {
     float x[QKV_ROWS];
     const float *ci = c + positions[i] * HALF, *si = s + positions[i] * HALF;
-    for (int h = 0; h < HEADS; h++) rotate_back(x + h * DIM, dq + (((size_t)h / GROUP * T + i) * GROUP + h % GROUP) * DIM, ci, si, 1 / sqrtf(DIM));
+    for (int h = 0; h < HEADS; h++)
+      rotate_back(x + h * DIM, dq + (((size_t)h / GROUP * T + i) * GROUP + h % GROUP) * DIM, ci, si, 1 / sqrtf(DIM));
     for (int h = 0; h < KV; h++) {
       rotate_back(x + (HEADS + h) * DIM, dk + ((size_t)h * T + i) * DIM, ci, si, 1);
       memcpy(x + (HEADS + KV + h) * DIM, dv + ((size_t)h * T + i) * DIM, DIM * sizeof(float));
@@ -605,7 +625,7 @@ static void heads_backward(const Layer *l, float *dt, float *dw, float *dbias, i
     narrow(dqkv + (size_t)i * QKV_ROWS, x, QKV_ROWS);
   }
   add(dbias, sum, QKV_ROWS);
-  outer(dw, HIDDEN, dqkv, l->t, T, QKV_ROWS, HIDDEN, add_dw);
+  outer(dw, HIDDEN, dqkv, l->t, T, QKV_ROWS, HIDDEN, more);
   backward(dt, dqkv, l->qkv, T, QKV_ROWS, HIDDEN, 0);
   used = before;
 }
@@ -630,7 +650,7 @@ static void choose(int *chosen, float *weight, float *z) {
 static void gather_rows(operand *restrict to, const operand *restrict from, const int *order, int rows) {  // [rows, HIDDEN]
   for (int i = 0; i < rows; i++) {
     const char *row = (const char *)(from + order[i] / TOPK * HIDDEN);
-    for (size_t j = 0; j < HIDDEN * sizeof(operand); j += 64) memcpy((char *)(to + i * HIDDEN) + j, row + j, 64);  // of a size for which there is no call
+    for (size_t j = 0; j < HIDDEN * sizeof(operand); j += 64) memcpy((char *)(to + i * HIDDEN) + j, row + j, 64);  // so short that it is no call
   }
 }
 
@@ -696,7 +716,8 @@ static void experts_forward(Layer *l, int n, float *restrict out, const float *p
 }
 
 // dt [m, HIDDEN] = the gradient of the experts' and the router's input, of dout [m, HIDDEN]. more: the matrices' gradients are added to
-static void experts_backward(const Layer *l, int n, float *restrict dt, const operand *restrict dout, const float *p, float *g, const i64 *at, int m, int more) {
+static void experts_backward(const Layer *l, int n, float *restrict dt, const operand *restrict dout, const float *p, float *g, const i64 *at,
+                             int m, int more) {
   size_t before = used;
   float *dweight = FLOATS(m * TOPK);
   memset(dt, 0, (size_t)m * HIDDEN * sizeof(float));
@@ -728,7 +749,8 @@ static void experts_backward(const Layer *l, int n, float *restrict dt, const op
           forward_columns(gates, x + i * HIDDEN, l->w1[e], count, c, COLUMNS, HIDDEN);
           forward_columns(ups, x + i * HIDDEN, l->w1[e], count, INTER + c, COLUMNS, HIDDEN);
         }
-        backward_columns(da, d + i * HIDDEN, l->w2[e], count, HIDDEN, c, COLUMNS, INTER);  // of an output not yet weighted: its inner product with a is part of the weight's gradient
+        // Of an output not yet weighted: its inner product with a is part of the weight's gradient
+        backward_columns(da, d + i * HIDDEN, l->w2[e], count, HIDDEN, c, COLUMNS, INTER);
         for (int r = 0; r < count; r++) {
           float w = l->weight[order[i + r]], ai[COLUMNS], dgates[COLUMNS], dups[COLUMNS], sum = 0;
           const float *restrict g = gates + r * COLUMNS, *restrict u = ups + r * COLUMNS, *restrict dar = da + r * COLUMNS;
@@ -789,10 +811,12 @@ static void experts_backward(const Layer *l, int n, float *restrict dt, const op
 //
 // Probabilities are e^(logit - the row's largest in its strip of the vocabulary), as operands, times a factor of row and strip that is known
 // after all strips. So each strip of the table is read once for the logits and once for the gradients.
-static double head(Matrix w, const float *p, float *g, const i64 *at, int vocab, const float *x, float *dx, const i64 *targets, int m, float log_unused, int more) {
+static double head(Matrix w, const float *p, float *g, const i64 *at, int vocab, const float *x, float *dx, const i64 *targets, int m,
+                   float log_unused, int more) {
   size_t before = used;
   int wide = width(vocab), strip = wide < STRIP ? wide : STRIP, strips = (wide + strip - 1) / strip;
-  float *tf = FLOATS((size_t)m * HIDDEN), *dt = FLOATS((size_t)m * HIDDEN), *part = FLOATS((size_t)m * HIDDEN), *inverse = FLOATS(m), *z = FLOATS((size_t)LOGITS * strip);
+  float *tf = FLOATS((size_t)m * HIDDEN), *inverse = FLOATS(m), *z = FLOATS((size_t)LOGITS * strip);
+  float *dt = FLOATS((size_t)m * HIDDEN), *part = FLOATS((size_t)m * HIDDEN);
   operand *t = OPERANDS((size_t)m * HIDDEN), *powers = OPERANDS((size_t)m * wide);  // [strips, m, columns of the strip]
   float (*factor)[m] = (void *)FLOATS((size_t)strips * m), (*sum)[m] = (void *)FLOATS((size_t)strips * m);
   double loss = 0;
@@ -841,7 +865,8 @@ static double head(Matrix w, const float *p, float *g, const i64 *at, int vocab,
     // The targets' part: their probabilities less one. They are near one, so what the products had of them is taken back as they had it.
     for (int r = 0; r < m; r++) {
       if (targets[r] < from || targets[r] >= from + columns) continue;
-      float f = factor[s][r], power_r = widen(power[(size_t)r * columns + targets[r] - from]), *restrict to = dt + (size_t)r * HIDDEN, *restrict gt = g + at[HEAD] + targets[r] * HIDDEN;
+      float f = factor[s][r], power_r = widen(power[(size_t)r * columns + targets[r] - from]);
+      float *restrict to = dt + (size_t)r * HIDDEN, *restrict gt = g + at[HEAD] + targets[r] * HIDDEN;
       const float *restrict wt = p + at[HEAD] + targets[r] * HIDDEN, *restrict tr = tf + (size_t)r * HIDDEN;
       operand rounded[HIDDEN];
       narrow(rounded, wt, HIDDEN);
@@ -869,11 +894,11 @@ static Matrix locate(Layer *layers, void *packing, const float *p, const i64 *at
   return table;
 }
 
-// Returns the loss, summed over the rows whose target is known (not 0), and adds its gradient at parameters p, packed in packing, to g. tokens and positions [T];
-// cuts [count, 2]: (begin, end) of the prefix that the dialogues share, then of each dialogue's own tokens; rows (ascending) and
-// targets [asked]; c and s: rope's tables [positions, HALF]. The first block of a step sets g, the others add to it.
-double block(const float *p, void *packing, float *g, const i64 *at, int vocab, const i64 *tokens, const i64 *positions, int T, const i64 *cuts, int count,
-             const i64 *all_rows, const i64 *all_targets, int asked, const float *c, const float *s, float log_unused, int first) {
+// Returns the loss, summed over the rows whose target is known (not 0), and adds its gradient at parameters p, packed in packing, to g.
+// tokens and positions [T]; cuts [count, 2]: (begin, end) of the prefix that the dialogues share, then of each dialogue's own tokens; rows
+// (ascending) and targets [asked]; c and s: rope's tables [positions, HALF]. The first block of a step sets g, the others add to it.
+double block(const float *p, void *packing, float *g, const i64 *at, int vocab, const i64 *tokens, const i64 *positions, int T, const i64 *cuts,
+             int count, const i64 *all_rows, const i64 *all_targets, int asked, const float *c, const float *s, float log_unused, int first) {
   used = 0;
   Layer layers[LAYERS];
   Matrix table = locate(layers, packing, p, at, vocab);
@@ -896,7 +921,8 @@ double block(const float *p, void *packing, float *g, const i64 *at, int vocab, 
     Layer *l = &layers[n];
     int last = n == LAYERS - 1, mm = last ? m : T;
     l->x = x, l->t = OPERANDS((size_t)T * HIDDEN), l->norm1 = FLOATS(T);
-    l->q = OPERANDS((size_t)T * HEADS * DIM), l->k = OPERANDS((size_t)T * KV * DIM), l->v = OPERANDS((size_t)T * KV * DIM), l->top = FLOATS((size_t)T * HEADS), l->scale = FLOATS((size_t)T * HEADS);
+    l->q = OPERANDS((size_t)T * HEADS * DIM), l->k = OPERANDS((size_t)T * KV * DIM), l->v = OPERANDS((size_t)T * KV * DIM);
+    l->top = FLOATS((size_t)T * HEADS), l->scale = FLOATS((size_t)T * HEADS);
     l->a = OPERANDS((size_t)mm * HEADS * DIM), l->mid = FLOATS((size_t)mm * HIDDEN), l->t2 = OPERANDS((size_t)mm * HIDDEN), l->norm2 = FLOATS(mm);
     l->weight = FLOATS(mm * TOPK), l->chosen = INTS(mm * TOPK), l->order = INTS(mm * TOPK), l->bounds = INTS(EXPERTS + 1);
     l->h = PIECES ? 0 : FLOATS((size_t)mm * TOPK * 2 * INTER);
@@ -934,7 +960,8 @@ double block(const float *p, void *packing, float *g, const i64 *at, int vocab, 
     backward(da, dy, l->o, mm, HIDDEN, HEADS * DIM, 0);
     if (last) memset(dheads, 0, (size_t)T * HEADS * DIM * sizeof(operand));
     for (int i = 0; i < mm; i++)
-      for (int kv = 0; kv < KV; kv++) narrow(dheads + (size_t)(kv * T + (last ? rows[i] : i)) * GROUP * DIM, da + (size_t)(i * KV + kv) * GROUP * DIM, GROUP * DIM);
+      for (int kv = 0; kv < KV; kv++)
+        narrow(dheads + (size_t)(kv * T + (last ? rows[i] : i)) * GROUP * DIM, da + (size_t)(i * KV + kv) * GROUP * DIM, GROUP * DIM);
     memset(dq, 0, (size_t)T * HEADS * DIM * sizeof(float));
     memset(dk, 0, (size_t)T * KV * DIM * sizeof(float));
     memset(dv, 0, (size_t)T * KV * DIM * sizeof(float));
@@ -984,10 +1011,12 @@ static Range rows_of(int rank, int procs, int vocab) {  // whole tiles
 static Range range_of(int i, int rank, int procs, const i64 *at, int vocab) {  // in the flat buffer
   i64 size = at[i + 1] - at[i];
   Range rows = rows_of(rank, procs, vocab);
-  return i <= HEAD ? (Range){at[i] + rows.begin * HIDDEN, at[i] + rows.end * HIDDEN} : (Range){at[i] + size * rank / procs, at[i] + size * (rank + 1) / procs};
+  if (i <= HEAD) return (Range){at[i] + rows.begin * HIDDEN, at[i] + rows.end * HIDDEN};
+  return (Range){at[i] + size * rank / procs, at[i] + size * (rank + 1) / procs};
 }
 
-// Rounds what there is of parameter i in a range, in place, to what the exported checkpoint holds: the experts' matrices to MXFP4, all else to bfloat16.
+// Rounds what there is of parameter i in a range, in place, to what the exported checkpoint holds: the experts' matrices to MXFP4, all else
+// to bfloat16.
 static void round_range(float *p, int i, Range x) {
   int which = i < FIRST ? -1 : (i - FIRST) % PER_LAYER;
   union { float f; uint32_t u; } top;
@@ -1017,7 +1046,8 @@ void effective(float *p, const i64 *at) {
 
 // A process's part of p = theta with the two tables made of what is trained, and rounded if round is set; and of its packed form. Unless all is set,
 // p lacks what is used in packed form only. numbers [count], ascending, are the rows of numbers, digits [count, 3] their digits' rows.
-void combine(const float *theta, float *p, void *packing, const i64 *at, int vocab, const i64 *numbers, const i64 *digits, int count, int round, int all, int rank, int procs) {
+void combine(const float *theta, float *p, void *packing, const i64 *at, int vocab, const i64 *numbers, const i64 *digits, int count,
+             int round, int all, int rank, int procs) {
   used = 0;
   Layer layers[LAYERS];
   Matrix table = locate(layers, packing, p, at, vocab);
@@ -1032,22 +1062,23 @@ void combine(const float *theta, float *p, void *packing, const i64 *at, int voc
       for (int j = 0; j < HIDDEN; j++) to[j] += d[digits[3 * i] * HIDDEN + j] + d[digits[3 * i + 1] * HIDDEN + j] + d[digits[3 * i + 2] * HIDDEN + j];
     }
   }
-  i64 first = rows.begin * HIDDEN;
+  const float *embed = p + at[EMBED] + rows.begin * HIDDEN;
+  float *unembed = p + at[HEAD] + rows.begin * HIDDEN;
+  int n = rows.end - rows.begin;
   // In float32, as the export does it
-  if (rows.end > rows.begin)
-    gemm(ROW_MAJOR, PLAIN, PLAIN, rows.end - rows.begin, HIDDEN, HIDDEN, 1, p + at[EMBED] + first, HIDDEN, theta + at[COPY], HIDDEN, 1, p + at[HEAD] + first, HIDDEN);
+  if (n) gemm(ROW_MAJOR, PLAIN, PLAIN, n, HIDDEN, HIDDEN, 1, embed, HIDDEN, theta + at[COPY], HIDDEN, 1, unembed, HIDDEN);
   for (int t = EMBED; t <= HEAD && round; t++) round_range(p, t, range_of(t, rank, procs, at, vocab));
   pack(table, p + at[HEAD], rows.begin, rows.end, HIDDEN);
   for (int i = EMBED_DIGITS; i < PARAMETERS; i++) {  // whole parameters: PER_LAYER is odd, so those of a layer go to others than those of the next
     if (i % procs != rank) continue;
-    int which = i < FIRST ? -1 : (i - FIRST) % PER_LAYER, matrix = which == QKV || which == O || which == W1 || which == W2;
+    int which = i < FIRST ? -1 : (i - FIRST) % PER_LAYER, packs = which == QKV || which == O || which == W1 || which == W2;
     const float *from = theta + at[i];
-    if (!TILES || round || all || !matrix) {
+    if (!TILES || round || all || !packs) {
       memcpy(p + at[i], from, (at[i + 1] - at[i]) * sizeof(float));
       if (round) round_range(p, i, (Range){at[i], at[i + 1]});
       from = p + at[i];
     }
-    if (!matrix) continue;
+    if (!packs) continue;
     Layer *l = &layers[(i - FIRST) / PER_LAYER];
     if (which == QKV) pack(l->qkv, from, 0, QKV_ROWS, HIDDEN);
     if (which == O) pack(l->o, from, 0, HIDDEN, HEADS * DIM);
@@ -1104,8 +1135,10 @@ double gather(const float *p, float *const *grads, const i64 *at, int vocab, con
     sum += squares(g, e) + squares(g, h);
   }
   for (int t = EMBED; t <= HEAD; t++)
-    for (int i = 0; i < 3 * count; i++)
-      if (numbers[i / 3] >= rows.begin && numbers[i / 3] < rows.end) add(own + at[t + EMBED_DIGITS] + digits[i] * HIDDEN, g + at[t] + numbers[i / 3] * HIDDEN, HIDDEN);
+    for (int i = 0; i < 3 * count; i++) {
+      i64 row = numbers[i / 3];
+      if (row >= rows.begin && row < rows.end) add(own + at[t + EMBED_DIGITS] + digits[i] * HIDDEN, g + at[t] + row * HIDDEN, HIDDEN);
+    }
   for (int i = NORM; i < PARAMETERS; i++) {
     Range x = range_of(i, rank, procs, at, vocab);
     add_others(grads, procs, x);
@@ -1115,9 +1148,10 @@ double gather(const float *p, float *const *grads, const i64 *at, int vocab, con
   return sum;
 }
 
-// AdamW of the process's part of the parameters, with the gradient divided by n, and by its norm if that is above 1; sum is of all processes' gather. t
-// counts updates from 1, decay [PARAMETERS]. Returns the norm.
-double update(float *theta, float *m, float *v, float *const *grads, const i64 *at, int vocab, const float *decay, double n, double sum, double lr, int t, int rank, int procs) {
+// AdamW of the process's part of the parameters, with the gradient divided by n, and by its norm if that is above 1; sum is that of what gather
+// returned to all processes. t counts updates from 1, decay [PARAMETERS]. Returns the norm.
+double update(float *theta, float *m, float *v, float *const *grads, const i64 *at, int vocab, const float *decay, double n, double sum,
+              double lr, int t, int rank, int procs) {
   used = 0;
   i64 from = at[EMBED_DIGITS], count = at[NORM] - from;  // those of copy and the digits
   float *small = FLOATS(count);
