@@ -35,7 +35,7 @@ go build -o "$WORK/nano" ./tools/nano
 # Two schedules, the second with half the learning rate: what the first leaves half learned, as it did with functions after half as many
 # tokens, the second finishes.
 train() {
-  "$python" tools/nano/train.py train --data "$WORK/train.bin" --test "$WORK/test.bin" --out "$WORK" --eval-every 8000 "$@" | tee -a "$WORK/log.jsonl"
+  "$python" tools/nano/train.py train --data "$WORK/train.bin" --test "$WORK/test.bin" --out "$WORK" --eval-every 20000 "$@" | tee -a "$WORK/log.jsonl"
 }
 first=$((MINUTES * 84 / 100))
 train --minutes "$first"

@@ -422,12 +422,12 @@ def decays(vocab):
 
 
 class Step:
-    """A process's part in training: begin, then block for each block of dialogues, end, update. In PyTorch. grad, if given, is the buffer
-    for the gradient."""
+    """A process's part in training, in PyTorch: begin, then block for each block of dialogues, end, gather, update. After each but block
+    processes wait for each other. grads are the buffers for the gradient, one for each process."""
 
-    def __init__(self, vocab, texts, device, grad=None):
-        self.vocab, self.device = vocab, device
-        self.flat, self.grad = torch.zeros(count(vocab), device=device), torch.zeros(count(vocab), device=device) if grad is None else grad
+    def __init__(self, vocab, texts, device, grads, rank=0):
+        self.vocab, self.device, self.grads, self.rank = vocab, device, grads, rank
+        self.flat, self.grad = torch.zeros(count(vocab), device=device), grads[rank]
         self.p = views(self.flat, vocab)
         for name, g in views(self.grad, vocab).items():
             self.p[name].requires_grad_()
@@ -435,6 +435,7 @@ class Step:
         self.number_rows, self.digits = (t.to(device) for t in digit_rows(texts))
         self.model = Model(self.p, VOCAB - vocab + 1, device)
         self.decay = torch.cat([torch.full((math.prod(shape),), d) for d, (_, shape) in zip(decays(vocab), layout(vocab))]).to(device)
+        self.part = slice(len(self.flat) * rank // len(grads), len(self.flat) * (rank + 1) // len(grads))
 
     def begin(self, theta, rounded):
         """Takes the parameters for the gradient that follows, and makes that zero."""
@@ -445,6 +446,10 @@ class Step:
                 effective(self.flat, self.vocab)
         self.grad.zero_()
 
+    def all(self, theta, rounded):
+        """Takes all parameters, while the other processes wait."""
+        self.begin(theta, rounded)
+
     def block(self, tokens, positions, segments, rows, targets):
         """Returns the loss summed over known targets, and adds its gradient."""
         loss = F.cross_entropy(self.model.spread(self.model(tokens, positions, segments, rows)), targets, reduction="sum", ignore_index=0)
@@ -452,23 +457,34 @@ class Step:
         return loss.item()
 
     def end(self):
-        """Finishes the gradient."""
+        """Finishes the process's gradient."""
         with torch.no_grad():
             combine_gradient(self.p, self.number_rows, self.digits)
 
-    def update(self, grad, theta, m, v, scale, lr, t, part):
-        """AdamW with the gradient times scale, of the parameters from part[0] to part[1]; t counts updates from 1."""
+    def gather(self):
+        """Sums its part of the gradients of all processes in the first; returns the sum of the squares."""
+        mine = self.grads[0][self.part]
+        for g in self.grads[1:]:
+            mine.add_(g[self.part])
+        return float(mine.double().square().sum())
+
+    def update(self, theta, m, v, n, squares, lr, t):
+        """AdamW of its part of the parameters with the gradient divided by n, and by its norm if that is above 1; squares is the sum of what
+        gather returned in all processes, t counts updates from 1. Returns the norm."""
+        norm = math.sqrt(squares) / n
         with torch.no_grad():
-            grad, theta, m, v, decay = (x[part[0]:part[1]] for x in (grad, theta, m, v, self.decay))
-            grad = grad * scale
+            grad, theta, m, v, decay = (x[self.part] for x in (self.grads[0], theta, m, v, self.decay))
+            grad = grad / (n * max(1, norm))
             m.mul_(0.9).add_(grad, alpha=0.1)
             v.mul_(0.98).addcmul_(grad, grad, value=0.02)
             theta.addcmul_(theta, decay, value=-lr)
             theta.addcdiv_(m, (v / (1 - 0.98 ** t)).sqrt_().add_(1e-8), value=-lr / (1 - 0.9 ** t))
+        return norm
 
 
-def compile_step(directory):
-    """step.c as a library, compiled in directory unless it is there, or None without a C compiler or OpenBLAS."""
+def compile_step(directory, tiles, pieces=None):
+    """step.c as a library, compiled in directory unless it is there, or None without a C compiler or OpenBLAS. With tiles the processor's
+    tiles multiply matrices, of bfloat16; None where it has none. pieces: see there; by default with tiles."""
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "step.c")
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     blas = None
@@ -478,12 +494,12 @@ def compile_step(directory):
             break
         except (OSError, AttributeError):
             pass
-    if not compiler or not blas:
+    if not compiler or not blas or tiles and not {"amx_tile", "amx_bf16", "avx512_bf16", "avx512bw"} <= set(CPU):
         return None
     sizes = {"HIDDEN": HIDDEN, "LAYERS": LAYERS, "HEADS": HEADS, "KV": KV, "DIM": DIM, "EXPERTS": EXPERTS, "TOPK": TOPK, "INTER": INTER, "WINDOW": WINDOW,
-             "ALPHA": f"{ALPHA}f", "LIMIT": f"{LIMIT}f", "EPS": f"{EPS}f"}
+             "TILES": int(tiles), "PIECES": int(tiles if pieces is None else pieces), "ALPHA": f"{ALPHA}f", "LIMIT": f"{LIMIT}f", "EPS": f"{EPS}f"}
     # -ffast-math without what makes gcc link code that flushes subnormal numbers to zero in the whole process
-    command = [compiler, "-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math", "-freciprocal-math", "-ffinite-math-only", "-shared", "-fPIC"]
+    command = [compiler, "-std=gnu11", "-O3", "-march=native", "-mprefer-vector-width=512", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math", "-freciprocal-math", "-ffinite-math-only", "-shared", "-fPIC"]
     command += [f"-D{k}={v}" for k, v in sizes.items()] + [source]
     with open(source, "rb") as f:
         digest = hashlib.sha256(f.read() + " ".join(command + CPU).encode()).hexdigest()[:16]
@@ -496,50 +512,77 @@ def compile_step(directory):
         os.replace(path + ".new", path)
     library = ctypes.CDLL(path)
     pointer, integer, real, double = ctypes.c_void_p, ctypes.c_int, ctypes.c_float, ctypes.c_double
-    library.block.argtypes = [pointer] * 3 + [integer] + [pointer] * 2 + [integer, pointer, integer, pointer, pointer, integer, pointer, pointer, real]
-    library.block.restype = double
+    library.block.argtypes = [pointer] * 4 + [integer] + [pointer] * 2 + [integer, pointer, integer, pointer, pointer, integer, pointer, pointer, real, integer]
     library.effective.argtypes = [pointer] * 2
-    library.combine.argtypes = [pointer] * 3 + [integer, pointer, pointer, integer, integer]
-    library.combine_gradient.argtypes = [pointer] * 3 + [integer, pointer, pointer, integer]
-    library.update.argtypes = [pointer] * 6 + [real, double, integer]
-    library.combine_gradient.restype = library.update.restype = None
-    library.setup(blas)
-    return library
+    library.combine.argtypes = [pointer] * 4 + [integer, pointer, pointer] + [integer] * 5
+    library.gather.argtypes = [pointer] * 3 + [integer, pointer, pointer] + [integer] * 3
+    library.update.argtypes = [pointer] * 5 + [integer, pointer, double, double, double] + [integer] * 3
+    library.multiply.argtypes = [integer] + [pointer] * 3 + [integer] * 4
+    library.block.restype = library.gather.restype = library.update.restype = double
+    library.effective.restype = library.combine.restype = library.multiply.restype = None
+    return library if library.setup(blas) else None
 
 
 class CStep(Step):
-    """Step in C; model remains PyTorch's, on the same parameters, for evaluation."""
+    """Step in C; model remains PyTorch's, on the same parameters, for evaluation. flat and packing are the buffers in which processes
+    share those: packing has room for twice as many values of 16 bits."""
 
-    def __init__(self, library, vocab, texts, grad=None):
-        super().__init__(vocab, texts, torch.device("cpu"), grad)
-        self.library = library
+    def __init__(self, library, vocab, texts, grads, flat, packing, rank=0):
+        super().__init__(vocab, texts, torch.device("cpu"), grads, rank)
+        self.library, self.packing, self.flat = library, packing, flat
+        for name, t in views(flat, vocab).items():
+            self.p[name].data = t
         self.at = np.cumsum([0] + [math.prod(shape) for _, shape in layout(vocab)]).astype(np.int64)
         self.decay = np.array(decays(vocab), np.float32)
         self.digits = self.digits.contiguous()
+        self.buffers = np.array([g.data_ptr() for g in grads], np.uintp)
+        self.numbers = self.number_rows.data_ptr(), self.digits.data_ptr(), len(self.number_rows)
 
     def begin(self, theta, rounded):
-        self.library.combine(theta.data_ptr(), self.flat.data_ptr(), self.at.ctypes.data, self.vocab, self.number_rows.data_ptr(), self.digits.data_ptr(), len(self.number_rows), rounded)
-        self.grad.zero_()
+        self.combine(theta, rounded, False, self.rank)
+        self.first = True
+
+    def all(self, theta, rounded):
+        for rank in range(len(self.grads)):
+            self.combine(theta, rounded, True, rank)
+
+    def combine(self, theta, rounded, all, rank):
+        self.library.combine(theta.data_ptr(), self.flat.data_ptr(), self.packing.data_ptr(), self.at.ctypes.data, self.vocab, *self.numbers, rounded, all, rank, len(self.grads))
 
     def block(self, tokens, positions, segments, rows, targets):
+        first, self.first = self.first, False  # what the first does not write it makes zero
         model, cuts = self.model, np.array(segments, np.int64)
-        return self.library.block(self.flat.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.vocab, tokens.data_ptr(), positions.data_ptr(), len(tokens), cuts.ctypes.data, len(cuts),
-                                  rows.data_ptr(), targets.data_ptr(), len(rows), model.cos.data_ptr(), model.sin.data_ptr(), model.log_unused)
+        return self.library.block(self.flat.data_ptr(), self.packing.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.vocab, tokens.data_ptr(), positions.data_ptr(), len(tokens),
+                                  cuts.ctypes.data, len(cuts), rows.data_ptr(), targets.data_ptr(), len(rows), model.cos.data_ptr(), model.sin.data_ptr(), model.log_unused, first)
 
     def end(self):
-        self.library.combine_gradient(self.flat.data_ptr(), self.grad.data_ptr(), self.at.ctypes.data, self.vocab, self.number_rows.data_ptr(), self.digits.data_ptr(), len(self.number_rows))
+        pass  # gather does it
 
-    def update(self, grad, theta, m, v, scale, lr, t, part):
-        at = self.at.clip(*part)
-        self.library.update(theta.data_ptr(), m.data_ptr(), v.data_ptr(), grad.data_ptr(), at.ctypes.data, self.decay.ctypes.data, scale, lr, t)
+    def gather(self):
+        return self.library.gather(self.flat.data_ptr(), self.buffers.ctypes.data, self.at.ctypes.data, self.vocab, *self.numbers, self.rank, len(self.grads))
+
+    def update(self, theta, m, v, n, squares, lr, t):
+        return self.library.update(theta.data_ptr(), m.data_ptr(), v.data_ptr(), self.buffers.ctypes.data, self.at.ctypes.data, self.vocab, self.decay.ctypes.data, n, squares, lr, t,
+                                   self.rank, len(self.grads))
+
+
+def buffers(vocab, procs):
+    """What processes share in a step: their gradients, the parameters, those packed."""
+    n = count(vocab)
+    return [torch.zeros(n) for _ in range(procs)], torch.zeros(n), torch.zeros(2 * (n + 32 * HIDDEN), dtype=torch.int16)
 
 
 TOLERANCE = 1e-4  # of the largest value of a tensor: the sums are of float32, in another order
 MARGIN = 1e-5  # of the largest of the router's logits: nearer ones may be chosen by the order of sums
+PRODUCT = 2e-6  # the same for one product in tiles, whose operands are rounded to bfloat16 for the comparison, too
+TILES = 0.2, 5e-3  # of a tensor's norm, and of the loss: each operand has an error of up to 1/256, which changes experts of some tokens; 0.08 was seen.
+# Gradients of four and eight values, sinks' and the router's bias, nearly cancel (0.26 was seen), so only their size is compared. What a
+# mistake in step.c would do shows in the other comparisons, which are of the same code with other products, and of the products.
 
 
 def check(a):
-    """Compares a step of CStep with one of Step: rounding exactly, all else within TOLERANCE."""
+    """Compares a step of CStep with one of Step: rounding exactly, all else within TOLERANCE. That twice: in the
+    pieces that tiles are used with, too. Where the processor has tiles, their products, and with them a step, within TILES."""
     torch.manual_seed(1)
     data = Data(a.data)
     data.bind(data.ids)
@@ -549,66 +592,97 @@ def check(a):
     for name, t in views(theta, vocab).items():  # nothing trivial, and experts whose inputs reach the limits
         t.mul_(3 if name.endswith((".w1", "head")) else 1).add_(torch.randn(t.shape) * (0.3 if t.dim() == 1 or name.endswith(("b1", "b2")) else 0.02))
     with tempfile.TemporaryDirectory() as directory:
-        library = compile_step(directory)
-    if not library:
+        exact, pieces, tiles = compile_step(directory, False), compile_step(directory, False, True), compile_step(directory, True)
+    if not exact:
         print("nothing to check: without a C compiler and OpenBLAS PyTorch computes the step")
         return
-    steps = Step(vocab, texts, torch.device("cpu")), CStep(library, vocab, texts)
+    specified = Step(vocab, texts, torch.device("cpu"), [torch.zeros(count(vocab))])
     failed = False
 
-    def compare(what, x, y, tolerance=TOLERANCE):
+    def compare(what, x, y, tolerance=TOLERANCE, norm=torch.Tensor.amax):
         nonlocal failed
-        error = float((x - y).abs().max() / x.abs().max().clamp(min=1e-30))
+        error = float(norm((x - y).abs()) / norm(x.abs()).clamp(min=1e-30))
         wrong = not error <= tolerance
         failed |= wrong
         print(f"{what:28} {error:.2e}" + (f"  above {tolerance:.0e}" if wrong else ""))
 
+    at = np.cumsum([0] + [math.prod(shape) for _, shape in layout(vocab)]).astype(np.int64)
     for wide in (0, 20, 60):  # rounding: powers of two of many sizes, ties, zeros
         x = theta * torch.exp2(torch.randint(-wide, wide + 1, theta.shape).float())
         x[::3] = x[::3].mul(8).round().div(8)
         x[:4096] = 0
         y = x.clone()
         effective(x, vocab)
-        library.effective(y.data_ptr(), steps[1].at.ctypes.data)
+        exact.effective(y.data_ptr(), at.ctypes.data)
         compare(f"rounding, 2^+-{wide}", x, y, 0)
 
     long = np.concatenate([data.get(i)[2] for i in range(0, 400, 20)])  # artificial dialogues: positions beyond the window, a prefix longer than it
     cases = [(f"block {b}", [data.get(b * BLOCK + j) for j in range(BLOCK)]) for b in range(3)]
     cases += [("one long dialogue", [(0, 0, long[:500], 60)]), ("a long prefix", [(0, 0, np.concatenate((long[:200], long[k:k + 190])), 230) for k in (300, 500, 700)])]
-    for what, dialogues in cases:
-        inputs = batch(dialogues, torch.device("cpu"))[:5]
-        inputs[4][::17] = 0  # some unknown targets
-        print(f"{what}: {len(inputs[0])} tokens, {len(inputs[3])} targets, segments of up to {max(e - b for b, e in inputs[2])} tokens, prefix {inputs[2][0][1]}")
-        losses, parameters = [], theta
-        while True:  # until no token is undecided between two experts
-            steps[0].begin(parameters, False)
-            steps[0].model.margins = []
-            steps[0].model(*inputs[:4])
-            if min(steps[0].model.margins) > MARGIN:
-                break
-            parameters = parameters + torch.randn(theta.shape) * 1e-3
-        steps[1].begin(parameters, False)
-        compare("combine", steps[0].flat.detach(), steps[1].flat.detach(), 1e-6)
-        for s in steps:
-            s.flat.data.copy_(steps[0].flat.data)
-            losses.append(s.block(*inputs))
-            s.end()
-        compare("loss", torch.tensor(losses[0]), torch.tensor(losses[1]), 1e-6)
-        for (name, x), y in zip(views(steps[0].grad, vocab).items(), views(steps[1].grad, vocab).values()):
-            compare(name, x, y)
-
-    grad, results, half = steps[0].grad / steps[0].grad.norm(), [], len(theta) // 2
-    m, v = torch.randn_like(theta) * 1e-3, torch.rand_like(theta) * 1e-6
-    for s in steps:
-        state = theta.clone(), m.clone(), v.clone()
-        for part in ((0, half), (half, len(theta))):
-            s.update(grad, *state, 0.5, 1e-2, 7, part)
-        results.append(state)
-    compare("update: theta", results[0][0] - theta, results[1][0] - theta)
-    compare("update: m", results[0][1], results[1][1], 1e-6)
-    compare("update: v", results[0][2], results[1][2], 1e-6)
-    print("FAILED" if failed else f"ok: all within {TOLERANCE:.0e}, rounding exact")
+    for kind, library in {"": exact, "pieces: ": pieces, "tiles: ": tiles}.items():
+        if not library:
+            continue
+        grads, flat, packing = buffers(vocab, 2)
+        both = [CStep(library, vocab, texts, grads, flat, packing, rank) for rank in range(2)]  # what two processes do, one after the other
+        limits = {"tolerance": TILES[0], "norm": torch.linalg.vector_norm} if library is tiles else {}
+        if library is tiles:
+            print("tiles: products")
+            for m, n, k in [(1, 32, 32), (16, 32, 128), (17, 64, 32), (31, 96, 64), (33, 224, 128), (390, 256, 128), (130, 128, 256), (70, vocab, 128), (5, 39, 32)]:
+                products(compare, library, m, n, k)
+        for what, dialogues in cases:
+            inputs = batch(dialogues, torch.device("cpu"))[:5]
+            inputs[4][::17] = 0  # some unknown targets
+            print(f"{kind}{what}: {len(inputs[0])} tokens, {len(inputs[3])} targets, segments of up to {max(e - b for b, e in inputs[2])} tokens, prefix {inputs[2][0][1]}")
+            parameters = theta
+            while True:  # until no token is undecided between two experts
+                specified.begin(parameters, False)
+                specified.model.margins = []
+                specified.model(*inputs[:4])
+                if min(specified.model.margins) > MARGIN:
+                    break
+                parameters = parameters + torch.randn(theta.shape) * 1e-3
+            both[0].all(parameters, False)
+            compare("combine", specified.flat.detach(), flat, 1e-6)
+            for engine in both:
+                engine.begin(parameters, False)
+            if library is not tiles:
+                flat.copy_(specified.flat.detach())
+            losses = [[s.block(*inputs) for s in steps] for steps in ([specified] * 3, [both[0], both[0], both[1]])]
+            specified.end()
+            squares = sum(s.gather() for s in both)
+            compare("loss", torch.tensor(losses[0]), torch.tensor(losses[1]), TILES[1] if library is tiles else 1e-6)
+            small = slice(*at[[2, 5]])  # copy's and the digits' gradients are summed by update
+            grads[0][small] += grads[1][small]
+            for (name, x), y in zip(views(specified.grad, vocab).items(), views(grads[0], vocab).values()):
+                compare(name, x, y, **(limits if x.numel() >= HIDDEN or not limits else dict(limits, tolerance=1)))
+            grads[1][small] = 0
+            n, m, v = 0.3 * float(specified.grad.norm()), torch.randn_like(theta) * 1e-3, torch.rand_like(theta) * 1e-6
+            results = []
+            for steps in ([specified], both):
+                state = theta.clone(), m.clone(), v.clone()
+                square = squares if steps is both else specified.gather()
+                results.append(state + (torch.tensor([s.update(*state, n, square, 1e-2, 7) for s in steps[:1]]),))
+                for s in steps[1:]:
+                    s.update(*state, n, square, 1e-2, 7)
+            for i, name in enumerate(("theta", "m", "v", "norm")):
+                x, y = (r[i] - theta * (i == 0) if i < 3 else r[i] for r in results)
+                compare(f"update: {name}", x, y, **limits)
+    print("FAILED" if failed else f"ok: all within {TOLERANCE:.0e}, rounding exact" + (f"; with tiles products within {PRODUCT:.0e}, a step within {TILES[0]}" if tiles else ""))
     sys.exit(failed)
+
+
+def products(compare, library, m, n, k):
+    """Compares products in tiles with those of the same operands, rounded to bfloat16, in float64."""
+    wide = (n + 31) // 32 * 32
+    for which, name in enumerate(("forward", "backward", "outer")):
+        for add in (0, 1):
+            x, y, w = torch.randn(m, k), torch.randn(m, wide), torch.randn(n, k)
+            y[:, n:] = 0
+            xd, yd, wd = (t.bfloat16().double() for t in (x, y[:, :n], w))
+            result = (y[:, :n], x, w)[which]
+            want = (xd @ wd.t(), yd @ wd, yd.t() @ xd)[which] + add * result.double()
+            library.multiply(which, x.data_ptr(), y.data_ptr(), w.data_ptr(), m, n, k, add)
+            compare(f"{name} {m} {n} {k}" + " added" * add, want, result.double(), PRODUCT)
 
 
 # ---- training --------------------------------------------------------------------------------------------------------
@@ -636,8 +710,7 @@ def worker(rank, a, shared, barrier):
     data, test = shared["data"], shared["test"]
     vocab = len(shared["ids"]) + 1
     theta, m, v, grads, sums = shared["theta"], shared["m"], shared["v"], shared["grads"], shared["sums"]
-    part = len(theta) * rank // procs, len(theta) * (rank + 1) // procs
-    engine = CStep(shared["library"], vocab, shared["texts"], grads[rank]) if shared["library"] else Step(vocab, shared["texts"], device, grads[rank])
+    engine = CStep(shared["library"], vocab, shared["texts"], grads, shared["flat"], shared["packing"], rank) if shared["library"] else Step(vocab, shared["texts"], device, grads, rank)
     blocks = len(data) // BLOCK
     step, seen = shared["step"], shared["seen"]
     began = time.time() - 60 * shared["minutes"]
@@ -649,16 +722,19 @@ def worker(rank, a, shared, barrier):
         minutes = float(shared["clock"][0])
         done = step / a.steps if a.steps else (minutes - a.since) / (a.minutes - a.since)
         if rank == 0 and step > shared["step"]:
-            if step % 100 == 0 or done >= 1:
+            if step % 500 == 0 or done >= 1:
                 save(a, shared, step, minutes, seen)
             if step % a.eval_every == 0:
-                engine.begin(theta, True)
+                engine.all(theta, True)
                 print(summary(test.skills, evaluate(engine.model, test, device, a.eval_cell)[0], step), flush=True)
         if done >= 1:
             return
+        if step % a.eval_every == 0:
+            barrier.wait()  # the parameters that are evaluated are shared
         rounded = done >= a.round_from
         engine.begin(theta, rounded)
         sums[rank] = 0
+        barrier.wait()  # all have their parts of the parameters
         for i in range(a.accumulate):
             b = (step * a.accumulate + i) % blocks
             ids, positions, segments, rows, targets, _ = batch(share([data.get(b * BLOCK + j) for j in range(BLOCK)], rank, procs), device)
@@ -667,18 +743,14 @@ def worker(rank, a, shared, barrier):
             sums[rank, 2] += len(ids)
         engine.end()
         barrier.wait()  # all gradients are there
-        mine = grads[0][part[0]:part[1]]
-        for g in grads[1:]:
-            mine.add_(g[part[0]:part[1]])
-        sums[rank, 3] = float(mine.norm()) ** 2
+        sums[rank, 3] = engine.gather()
         barrier.wait()
         loss, n, tokens, square = sums.sum(0).tolist()
-        norm = math.sqrt(square) / n
         lr = a.lr * schedule(done) * min(1, (step - shared["first_step"] + 1) / a.warmup)
-        engine.update(grads[0], theta, m, v, 1 / n / max(1, norm), lr, step - shared["first_step"] + 1, part)
+        norm = engine.update(theta, m, v, n, square, lr, step - shared["first_step"] + 1)
         step, seen = step + 1, seen + int(tokens)
         logged += torch.tensor([loss, n], dtype=torch.float64)
-        if rank == 0 and step % 50 == 0:
+        if rank == 0 and step % 100 == 0:
             now = time.time()
             print(json.dumps({"step": step, "minutes": round(minutes, 2), "tokens": seen, "loss": round(float(logged[0] / logged[1]), 5), "lr": round(lr, 6), "norm": round(norm, 3), "rounded": rounded,
                               "tokens_per_second": round((seen - logged_seen) / (now - logged_at))}), flush=True)
@@ -780,26 +852,31 @@ def train(a):
     test = Data(a.test)
     test.bind(state["ids"])
     procs = min(a.procs, BLOCK) if a.device == "cpu" else 1
-    library = compile_step(a.out) if a.device == "cpu" and a.engine != "torch" else None
-    if a.engine == "c" and not library:
-        sys.exit("train.py: --engine c needs a CPU, a C compiler and OpenBLAS")
+    library = None
+    for engine in ("tiles", "c") if a.device == "cpu" else ():
+        if not library and a.engine in (engine, None):
+            library = compile_step(a.out, engine == "tiles")
+            name = engine
+    if a.engine in ("tiles", "c") and not library:
+        sys.exit(f"train.py: --engine {a.engine} needs a CPU, a C compiler and OpenBLAS" + (", and a CPU and a kernel with AMX" if a.engine == "tiles" else ""))
     a.since = state["minutes"] if a.restart else a.since
     if not a.steps and a.minutes <= a.since:
         sys.exit(f"train.py: --minutes counts from the beginning of the training: want more than the {a.since:.0f} at which the schedule begins")
-    print(json.dumps({"dialogues": len(data), "ids": len(state["ids"]), "parameters": len(state["theta"]), "procs": procs, "device": a.device, "torch": torch.__version__, "engine": "c" if library else "torch", "step": state["step"],
+    print(json.dumps({"dialogues": len(data), "ids": len(state["ids"]), "parameters": len(state["theta"]), "procs": procs, "device": a.device, "torch": torch.__version__, "engine": name if library else "torch", "step": state["step"],
                       "arguments": {k: v for k, v in vars(a).items() if k != "run"}}), flush=True)
     shared = dict(state, data=data, test=test, procs=procs, library=library)
     for key in ("theta", "m", "v"):
         shared[key] = shared[key].to(a.device)
     shared["seen"] = int(state["seen"])
-    shared["grads"] = [torch.zeros_like(shared["theta"]) for _ in range(procs)]
+    shared["grads"], shared["flat"], shared["packing"] = buffers(len(state["ids"]) + 1, procs)
+    shared["grads"] = [g.to(a.device) for g in shared["grads"]]
     shared["sums"] = torch.zeros(procs, 4, dtype=torch.float64)  # of a step, by process: loss, known targets, tokens, and the gradient's part squared
     shared["clock"] = torch.zeros(1, dtype=torch.float64)  # minutes
     context = mp.get_context("fork")
     barrier = context.Barrier(procs)
     if procs == 1:
         return worker(0, a, shared, barrier)
-    for t in [shared[key] for key in ("theta", "m", "v", "sums", "clock")] + shared["grads"]:
+    for t in [shared[key] for key in ("theta", "m", "v", "sums", "clock", "flat", "packing")] + shared["grads"]:
         t.share_memory_()
     workers = [context.Process(target=worker, args=(r, a, shared, barrier), daemon=True) for r in range(procs)]
     for w in workers:
@@ -977,7 +1054,7 @@ def main():
     t.add_argument("--round-from", type=float, default=0.72, help="share of the schedule after which parameters are rounded in the forward pass")
     t.add_argument("--lr", type=float, default=2.5e-3)
     t.add_argument("--warmup", type=int, default=200)
-    t.add_argument("--engine", choices=("c", "torch"), help="what computes the training step; c (CPU only) is the default where it can be compiled")
+    t.add_argument("--engine", choices=("tiles", "c", "torch"), help="what computes the training step: step.c with the processor's tiles, step.c, PyTorch; by default the first that there is")
     t.add_argument("--accumulate", type=int, default=1, help="blocks of 12 dialogues per step")
     t.add_argument("--procs", type=int, default=min(2, CORES), help="processes that share the work of each step, on CPU; by default one for each core, two at most")
     t.add_argument("--threads", type=int, default=1)
