@@ -8,10 +8,8 @@
 //   grid        (rows, 1, 1)
 //   host        runtime/kernel/sample.go
 //
-//const TILES  candidates of a row
-//const RING   draws that are kept for the host
 //const WG     workgroup size, power of two
-//use step best
+//use draw
 
 @group(0) @binding(0) var<storage, read> candidates: array<vec2u>;     // [rows][TILES]
 @group(0) @binding(1) var<storage, read_write> step: array<u32>;
@@ -19,18 +17,6 @@
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = workgroup.x;
-  var best = vec2u(0u, 0xffffffffu);
-  for (var i = lane; i < TILES; i += WG) { best = better(best, candidates[(row * TILES) + i]); }
-  best = bestOf(lane, best);
-  let flags = rowFlags(row);
-  if (lane == 0u && (flags & ROW_UNUSED) == 0u) {
-    step[(row * ROW_WORDS) + 4u] = (flags & ~ROW_GIVEN) + ROW_DRAW;
-    if ((flags & ROW_GIVEN) == 0u) {
-      let token = select(0xffffffffu, best.y, best.x > 0u);
-      step[row * ROW_WORDS] = token;
-      step[(row * ROW_WORDS) + 1u] = rowPosition(row) + 1u;
-      tokens[(((flags / ROW_DRAW) % RING) * grid.x) + row] = token;
-    }
-  }
+  let best = bestOfTiles(workgroup.x, lane);
+  if (lane == 0u) { _ = endDraw(workgroup.x, grid.x, best); }
 }

@@ -281,37 +281,3 @@ func TestRepliesDoNotDependOnCallers(t *testing.T) {
 		})
 	}
 }
-
-// Many wait for a long prompt that all have in common: they do not keep the loop from its steps.
-func TestFollowersCostNothing(t *testing.T) {
-	const prompt = 50_000
-	e := newEngine(t, &hashing{vocab: 40, context: 2 * prompt, limits: engine.Limits{Chunk: 512}}, engine.Options{MaxSequences: 2})
-	ctx, cancel := context.WithCancel(t.Context())
-	var calls sync.WaitGroup
-	begin := make(chan bool)
-	r := engine.Request{Tokens: make([]int32, prompt), MaxTokens: 1}
-	first := r
-	first.Progress = func(int, int) { <-begin }
-	took := func(followers int) time.Duration {
-		for range followers {
-			calls.Go(func() { e.Generate(ctx, r, all) })
-		}
-		for e.Load().Waiting < followers {
-			time.Sleep(time.Millisecond)
-		}
-		begin <- true
-		start := time.Now()
-		for range 20 {
-			begin <- true
-		}
-		return time.Since(start)
-	}
-	calls.Go(func() { e.Generate(ctx, first, all) })
-	alone := took(0)
-	if with := took(500); with > 4*alone+time.Second {
-		t.Errorf("20 steps take %v with 500 followers, %v alone", with, alone)
-	}
-	cancel()
-	close(begin)
-	calls.Wait()
-}

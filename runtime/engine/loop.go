@@ -210,6 +210,7 @@ func (l *loop) deaf(j *job) bool {
 func (l *loop) putAside(j *job) {
 	l.note(l.park(j, len(j.tokens)))
 	l.waiting = append(l.waiting, j)
+	l.inLine(j, true)
 }
 
 // leaveLine takes a job out of the line, to give it a text or an end.
