@@ -176,7 +176,11 @@ func (t *exprs) search(e expr) (length int32, exact bool) {
 				best = min(best, add(depth, t.shortest(x)))
 				continue
 			}
+			first := t.first(x, 0)
 			for _, b := range t.reps {
+				if !first.has(b) {
+					continue
+				}
 				if d := t.after(x, b); d != none && !seen[d] {
 					seen[d] = true
 					next = append(next, d)
@@ -190,6 +194,46 @@ func (t *exprs) search(e expr) (length int32, exact bool) {
 		level = next
 	}
 	return best, !t.full
+}
+
+// first is a set of bytes that has all with which texts of e begin.
+func (t *exprs) first(e expr, depth int) byteSet {
+	n := &t.nodes[e]
+	if depth > 8 {
+		return span(0, 255)
+	}
+	switch n.kind {
+	case kindNone, kindEmpty:
+		return byteSet{}
+	case kindSet:
+		return t.sets[n.a]
+	case kindConcat:
+		s := t.first(n.a, depth+1)
+		if t.nullable(n.a) {
+			more := t.first(n.kids[0], depth+1)
+			union(&s, &more)
+		}
+		return s
+	case kindRepeat:
+		return t.first(n.a, depth+1)
+	case kindAlt:
+		var s byteSet
+		for _, k := range n.kids {
+			more := t.first(k, depth+1)
+			union(&s, &more)
+		}
+		return s
+	case kindAnd:
+		s := span(0, 255)
+		for _, k := range n.kids {
+			also := t.first(k, depth+1)
+			for i := range s {
+				s[i] &= also[i]
+			}
+		}
+		return s
+	}
+	return span(0, 255)
 }
 
 // maxSearch bounds the expressions that one search visits.

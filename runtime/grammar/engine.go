@@ -58,8 +58,11 @@ type engine struct {
 	index      map[string]int32
 	steps      []int32 // [configs][width]
 	start      int32
-	covers     map[int64]cover // by expression, and by the complement of a configuration
+	covers     map[expr]cover
+	taking     map[expr]bool // see takesChars
+	runs       []run         // of configurations
 	masks      maskMemo
+	effort     effort
 
 	// Scratch of a step.
 	items   []item
@@ -70,9 +73,18 @@ type engine struct {
 	key     []byte
 }
 
+// effort counts what has been done, for measurements and bounds.
+type effort struct {
+	nodes       int // of tries, visited
+	steps       int // entries of the table of steps made
+	derivatives int // expressions whose derivatives were asked for
+	tokens      int // allowed with a subtree as a whole
+}
+
 // newEngine makes an engine for a sealed grammar, of which it makes a copy.
 func newEngine(base *rules, root term) *engine {
-	e := &engine{rules: base.clone(), stackIndex: map[string]int32{}, index: map[string]int32{}, popped: map[int32]bool{}, covers: map[int64]cover{}}
+	e := &engine{rules: base.clone(), stackIndex: map[string]int32{}, index: map[string]int32{}, popped: map[int32]bool{},
+		covers: map[expr]cover{}, taking: map[expr]bool{}}
 	e.limit += e.cells
 	e.full = false
 	e.refine()
@@ -296,6 +308,8 @@ func (e *engine) step(c int32, b byte) int32 {
 	accepting := false
 	b = e.reps[e.class[b]]
 	items, before := e.configs[c].items, e.configs[c].shortest
+	e.effort.steps++
+	e.effort.derivatives += len(items)
 	for _, x := range items {
 		d := e.after(x.e, b)
 		if d == none || e.exprs.shortest(d) >= never {

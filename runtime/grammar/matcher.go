@@ -173,32 +173,42 @@ func (m *Matcher) compute(bound int32) *memoEntry {
 	e, v := m.e, m.g.vocab
 	entry := &memoEntry{mask: sample.Mask{Key: maskKeys.Add(1), Bits: make([]uint32, (v.ids+31)/32)}}
 	bits := entry.mask.Bits
+	allow := func(more []uint32, far int32) {
+		for w, b := range more {
+			bits[w] |= b
+		}
+		entry.far = max(entry.far, far)
+	}
+	// The item that takes most plain text.
+	var best cover
+	for _, x := range e.configs[m.at].items {
+		c := e.cover(x.e)
+		c.far = add(c.far, e.stacks[x.stack].shortest)
+		if c.far <= bound && c.chars > best.chars && e.stacks[x.stack].depth <= maxDepth {
+			best = c
+		}
+	}
+	if best.chars >= never {
+		allow(v.plain, best.far)
+	}
 	for i := range v.parts {
 		p := &v.parts[i]
-		if i < len(sliceChars) && len(p.trie) > 0 {
-			covered := slices.IndexFunc(e.configs[m.at].items, func(x item) bool {
-				c := e.cover(x.e)
-				far := add(c.far[i], e.stacks[x.stack].shortest)
-				if c.chars < sliceChars[i] || far > bound || e.stacks[x.stack].depth > maxDepth {
-					return false
-				}
-				entry.far = max(entry.far, far)
-				return true
-			})
-			if covered < 0 && len(e.configs[m.at].items) > 1 {
-				if c := e.together(m.at); c.chars >= sliceChars[i] && c.far[i] <= bound {
-					entry.far = max(entry.far, c.far[i])
-					covered = 0
-				}
+		if i != otherPart && len(p.order) > 0 {
+			if best.chars >= never {
+				continue
 			}
-			if covered >= 0 {
-				for w, b := range p.bits {
-					bits[w] |= b
-				}
+			if best.chars >= p.whole.most {
+				allow(p.bits, best.far)
+				continue
+			}
+			if near, far, ok := e.along(m.at, &p.whole.chars, p.whole.most); ok && near > bound {
+				continue
+			} else if ok && far <= bound {
+				allow(p.bits, far)
 				continue
 			}
 		}
-		entry.far = max(entry.far, m.walkTrie(p.trie, bits, bound))
+		entry.far = max(entry.far, m.walkTrie(p, bits, bound))
 	}
 	for _, s := range v.same {
 		bits[s[1]/32] |= bits[s[0]/32] >> (s[0] % 32) & 1 << (s[1] % 32)
@@ -215,32 +225,57 @@ func (m *Matcher) keep(bound int32) *memoEntry {
 	return entry
 }
 
-// walkTrie sets the bits of the allowed tokens of a trie and returns the largest distance after one of them.
-func (m *Matcher) walkTrie(trie []trieNode, bits []uint32, bound int32) (far int32) {
-	e := m.e
+// walkTrie sets the bits of the allowed tokens of a part and returns the largest distance after one of them.
+func (m *Matcher) walkTrie(p *part, bits []uint32, bound int32) (far int32) {
+	e, trie := m.e, p.trie
 	stack := &m.tries
 	depth := 0
 	stack[0] = walkStep{uint32(len(trie)), m.at}
 	steps, class, width := e.steps, &e.class, e.width
-	for i := uint32(0); i < uint32(len(trie)); {
+	visited := 0
+	for i := uint32(0); i < uint32(len(trie)); visited++ {
 		for i >= stack[depth].end {
 			depth--
 		}
 		n := trie[i]
 		end := n.next & (1<<24 - 1)
-		c := steps[int(stack[depth].c)*width+int(class[n.next>>24])]
+		before := stack[depth].c
+		c := steps[int(before)*width+int(class[n.next>>24])]
 		if c == unknown {
-			c = e.step(stack[depth].c, byte(n.next>>24))
+			c = e.step(before, byte(n.next>>24))
 			steps = e.steps // it may have grown
 		}
 		if c == dead {
 			i = end
 			continue
 		}
-		if n.id >= 0 {
+		id := n.id
+		var sub *subtree
+		if id < -1 {
+			sub = &p.subs[-2-id]
+			id = sub.id
+		}
+		if id >= 0 {
 			if d := e.configs[c].shortest; d <= bound {
-				bits[n.id/32] |= 1 << (n.id % 32)
+				bits[id/32] |= 1 << (id % 32)
 				far = max(far, d)
+			}
+		}
+		if sub != nil {
+			near, most, ok := m.below(sub, before, c)
+			steps = e.steps
+			if ok && near > bound {
+				i = end
+				continue
+			}
+			if ok && most <= bound {
+				for _, id := range p.order[sub.lo:sub.hi] {
+					bits[id/32] |= 1 << (id % 32)
+				}
+				e.effort.tokens += int(sub.hi - sub.lo)
+				far = max(far, most)
+				i = end
+				continue
 			}
 		}
 		i++
@@ -251,7 +286,25 @@ func (m *Matcher) walkTrie(trie []trieNode, bits []uint32, bound int32) (far int
 			i = end
 		}
 	}
+	e.effort.nodes += visited
 	return far
+}
+
+// below says what along says of the texts of a subtree, by the configurations before and after its node.
+func (m *Matcher) below(s *subtree, before, after int32) (near, far int32, ok bool) {
+	if !s.lead {
+		return m.e.along(after, &s.chars, s.most)
+	}
+	r := m.e.run(before)
+	if r.next == dead || !r.chars.others {
+		return 0, 0, false
+	}
+	first := m.e.configs[r.next].shortest
+	if s.most == 0 {
+		return first, first, true
+	}
+	near, far, ok = m.e.along(r.next, &s.chars, s.most)
+	return min(near, first), max(far, first), ok
 }
 
 // Forced appends the tokens that must follow, as the tokenizer would write them after the last ones. What is left to the model: the end of

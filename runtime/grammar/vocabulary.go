@@ -9,33 +9,83 @@ import (
 
 // Vocabulary is the bytes of all text tokens, in tries. It is made once and shared.
 //
-// Most tokens are plain text: whole characters without quotes, backslashes and control characters. Those are in slices by length, with
-// a mask each: where a lexeme takes every text of such characters, a slice is allowed as a whole, and only the other tokens are walked.
+// Most tokens are plain text: whole characters without quotes, backslashes and control characters. They are in parts by kind and by length,
+// with a mask each: where a grammar takes every text of such characters, a part is allowed as a whole, and only the others are walked. In
+// a walk the same holds for subtrees.
 type Vocabulary struct {
 	ids    int
 	text   func(id int32) []byte
 	encode func(text string) []int32
-	parts  [len(sliceChars) + 1]part // the last one: the other tokens
-	same   [][2]int32                // a token of a trie, and another one of the same bytes
+	parts  [otherPart + 1]part
+	plain  []uint32   // [(ids+31)/32], the tokens of all parts but the last
+	same   [][2]int32 // a token of a trie, and another one of the same bytes
 }
 
-// sliceChars are the most characters of the tokens of each slice.
-var sliceChars = [...]int{8, 16, 1 << 30}
+// The parts: words, words after a space, and other plain text, each of at most 8 characters and of at most 16; longer plain text; the other
+// tokens.
+const (
+	shortChars = 8
+	longChars  = 16
+	wordPart   = 0
+	spacedPart = 2
+	mixedPart  = 4
+	longPart   = 6
+	otherPart  = 7
+)
 
 type part struct {
-	trie []trieNode
-	bits []uint32 // [(ids+31)/32]
+	trie  []trieNode
+	subs  []subtree
+	order []int32  // tokens as the trie has them
+	whole subtree  // all of them
+	bits  []uint32 // [(ids+31)/32]
 }
 
 // trieNode is a byte of tokens. The node after it is its first child, if it has any.
 type trieNode struct {
 	next uint32 // byte<<24 | index of the node after this one's subtree
-	id   int32  // token that ends here, or -1
+	id   int32  // token that ends here, or -1, or -2-i for the entry i of subs
+}
+
+// subtree is what stands below a node of plain text.
+type subtree struct {
+	chars  charSet // of the texts below
+	most   int32   // characters of the longest of them
+	lo, hi int32   // tokens below, in order
+	id     int32   // token of the node itself, or -1
+	lead   bool    // the node is the first byte of a character, after which the texts begin
+}
+
+// minSubtree is the fewest tokens for which a subtree is described.
+const minSubtree = 8
+
+// charSet is a set of characters: of ASCII, and all others together.
+type charSet struct {
+	ascii  [2]uint64
+	others bool
+}
+
+func (s *charSet) add(b byte) {
+	if b < 0x80 {
+		s.ascii[b>>6] |= 1 << (b & 63)
+	} else {
+		s.others = true
+	}
+}
+
+func (s *charSet) union(o *charSet) {
+	s.ascii[0] |= o.ascii[0]
+	s.ascii[1] |= o.ascii[1]
+	s.others = s.others || o.others
+}
+
+func (s *charSet) within(o *charSet) bool {
+	return s.ascii[0]&^o.ascii[0] == 0 && s.ascii[1]&^o.ascii[1] == 0 && (!s.others || o.others)
 }
 
 // NewVocabulary reads the text of ids tokens: nil for those that are no text. text must not change what it returned.
 func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
-	v := &Vocabulary{ids: ids, text: text}
+	v := &Vocabulary{ids: ids, text: text, plain: make([]uint32, (ids+31)/32)}
 	type token struct {
 		bytes []byte
 		id    int32
@@ -43,7 +93,7 @@ func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 	var parts [len(v.parts)][]token
 	for id := range int32(ids) {
 		if b := text(id); len(b) > 0 {
-			i := slice(b)
+			i := partOf(b)
 			parts[i] = append(parts[i], token{b, id})
 		}
 	}
@@ -74,13 +124,67 @@ func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 				p.trie = append(p.trie, trieNode{next: uint32(b) << 24, id: -1})
 			}
 			p.trie[len(p.trie)-1].id = t.id
+			p.order = append(p.order, t.id)
 			last = t
 		}
 		for _, n := range path {
 			p.trie[n].next |= uint32(len(p.trie))
 		}
+		if i != otherPart {
+			p.describe(i != longPart)
+			for w, b := range p.bits {
+				v.plain[w] |= b
+			}
+		}
 	}
 	return v
+}
+
+// describe finds the whole, and the subtrees if they are wanted: of long texts, of which there are few, they are not.
+func (p *part) describe(subtrees bool) {
+	all := make([]subtree, len(p.trie))
+	below := int32(len(p.order))
+	add := func(to *subtree, child uint32) {
+		c, b := &all[child], byte(p.trie[child].next>>24)
+		more := int32(0)
+		if b&0xc0 != 0x80 { // not inside of a character
+			to.chars.add(b)
+			more = 1
+		}
+		to.chars.union(&c.chars)
+		to.most = max(to.most, c.most+more)
+	}
+	children := func(to *subtree, from, end uint32) {
+		for j := from; j < end; j = p.trie[j].next & (1<<24 - 1) {
+			add(to, j)
+		}
+	}
+	for i := len(p.trie) - 1; i >= 0; i-- {
+		n, s := &p.trie[i], &all[i]
+		end := n.next & (1<<24 - 1)
+		children(s, uint32(i)+1, end)
+		s.id, s.lo, s.hi = n.id, below, int32(len(p.order))
+		if int(end) < len(p.trie) {
+			s.hi = all[end].lo
+			if all[end].id >= 0 {
+				s.hi--
+			}
+		}
+		if n.id >= 0 {
+			below--
+		}
+		first := byte(n.next >> 24)
+		s.lead = first >= 0xc0
+		// Inside of a character and at its end nothing is described but at the end of ASCII and of whole characters: where one ends is
+		// where the next byte begins one.
+		boundary := first < 0x80 || i+1 < len(p.trie) && uint32(i)+1 < end && byte(p.trie[i+1].next>>24)&0xc0 != 0x80
+		if subtrees && s.hi-s.lo >= minSubtree && (s.lead || boundary) {
+			n.id = int32(-2 - len(p.subs))
+			p.subs = append(p.subs, *s)
+		}
+	}
+	children(&p.whole, 0, uint32(len(p.trie)))
+	p.whole.hi = int32(len(p.order))
 }
 
 // WithEncoder returns the vocabulary with its tokenizer, for Matcher.Forced.
@@ -90,13 +194,29 @@ func (v *Vocabulary) WithEncoder(encode func(text string) []int32) *Vocabulary {
 	return &c
 }
 
-// slice returns the index of the slice that has a token, or that of the other tokens.
-func slice(b []byte) int {
+// partOf returns the index of the part that has a token.
+func partOf(b []byte) int {
 	if !utf8.Valid(b) || bytes.ContainsFunc(b, func(r rune) bool { return r < 0x20 || r == '"' || r == '\\' }) {
-		return len(sliceChars)
+		return otherPart
 	}
 	chars := utf8.RuneCount(b)
-	return slices.IndexFunc(sliceChars[:], func(most int) bool { return chars <= most })
+	if chars > longChars {
+		return longPart
+	}
+	part := mixedPart
+	isNoWord := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_')
+	}
+	if word, spaced := bytes.CutPrefix(b, []byte(" ")); len(word) > 0 && !bytes.ContainsFunc(word, isNoWord) {
+		part = wordPart
+		if spaced {
+			part = spacedPart
+		}
+	}
+	if chars > shortChars {
+		part++
+	}
+	return part
 }
 
 // utf8Step is a machine that reads the characters of slices: from a state by a range of bytes to a state. 0 is between characters.
@@ -119,108 +239,4 @@ func (t *exprs) declareChars() {
 	for _, s := range utf8Steps {
 		t.set(span(s.lo, s.hi))
 	}
-}
-
-// cover says of an expression, or of a configuration, how much plain text it takes.
-type cover struct {
-	chars int                    // every plain text of so many characters begins a text of the expression
-	far   [len(sliceChars)]int32 // the most bytes to the end after a text of a slice
-}
-
-// maxCover bounds the expressions that are examined for a cover.
-const maxCover = 1000
-
-// cover of an expression.
-func (e *engine) cover(x expr) cover {
-	c, ok := e.covers[int64(x)]
-	if !ok {
-		c = e.explore(int32(x), func(s int32, b byte) (int32, int32) {
-			d := e.after(expr(s), b)
-			return int32(d), e.exprs.shortest(d)
-		}, e.exprs.shortest(x))
-		if !e.full {
-			e.covers[int64(x)] = c
-		}
-	}
-	return c
-}
-
-// together is the cover of all items of a configuration: one may take what another does not.
-func (e *engine) together(at int32) cover {
-	c, ok := e.covers[^int64(at)]
-	if !ok {
-		c = e.explore(at, func(s int32, b byte) (int32, int32) {
-			d := e.step(s, b)
-			return d, e.configs[d].shortest
-		}, e.configs[at].shortest)
-		if !e.full {
-			e.covers[^int64(at)] = c
-		}
-	}
-	return c
-}
-
-// explore follows all plain texts from a state. step returns the state after a byte and its distance.
-func (e *engine) explore(from int32, step func(s int32, b byte) (next, shortest int32), far int32) cover {
-	type state struct {
-		x int32
-		u uint8
-	}
-	var c cover
-	seen := map[state]bool{{from, 0}: true}
-	level := []state{{from, 0}}
-	var scratch []state
-walk:
-	for c.chars < 1<<30 {
-		var next []state
-		scratch = append(scratch[:0], level...)
-		for len(scratch) > 0 {
-			s := scratch[len(scratch)-1]
-			scratch = scratch[:len(scratch)-1]
-			for _, st := range utf8Steps {
-				if st.from != s.u {
-					continue
-				}
-				done := [4]uint64{}
-				for b := int(st.lo); b <= int(st.hi); b++ {
-					class := e.class[b]
-					if done[class>>6]>>(class&63)&1 != 0 {
-						continue
-					}
-					done[class>>6] |= 1 << (class & 63)
-					d, short := step(s.x, e.reps[class])
-					if short >= never {
-						break walk
-					}
-					n := state{d, st.to}
-					if seen[n] {
-						continue
-					}
-					seen[n] = true
-					if len(seen) > maxCover {
-						break walk
-					}
-					if st.to == 0 {
-						far = max(far, short)
-						next = append(next, n)
-					} else {
-						scratch = append(scratch, n)
-					}
-				}
-			}
-		}
-		c.chars++
-		for i, most := range sliceChars {
-			if c.chars <= most {
-				c.far[i] = far
-			}
-		}
-		if len(next) == 0 {
-			c.chars = 1 << 30
-		} else if c.chars >= 16 {
-			break
-		}
-		level = next
-	}
-	return c
 }

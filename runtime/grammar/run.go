@@ -1,0 +1,215 @@
+package grammar
+
+// What plain text a place takes is found in two ways, so that masks need not look at every token. Of expressions, by their form: what
+// repeats a whole character takes any text of so many. Of configurations, by trying: characters after which all of them lead to one and
+// the same configuration are a run, and runs follow each other.
+
+// cover says of an expression that every plain text of 1 to chars characters begins a text of it.
+type cover struct {
+	chars int32 // never for any number
+	far   int32 // after such a text the expression ends within so many bytes
+}
+
+// maxCoverDepth bounds the expressions in expressions that cover looks into.
+const maxCoverDepth = 40
+
+// cover is a lower bound of what x takes: it looks at alternatives, sequences and repetitions.
+func (e *engine) cover(x expr) cover {
+	c, ok := e.covers[x]
+	if !ok {
+		c = e.coverOf(x, 0)
+		e.covers[x] = c
+	}
+	return c
+}
+
+func (e *engine) coverOf(x expr, depth int) (best cover) {
+	if depth > maxCoverDepth {
+		return cover{}
+	}
+	n := e.exprs.nodes[x] // a copy: the table grows
+	switch n.kind {
+	case kindAlt:
+		for _, k := range n.kids {
+			if c := e.coverOf(k, depth+1); c.chars > best.chars || c.chars == best.chars && c.far < best.far {
+				best = c
+			}
+		}
+	case kindConcat:
+		rest := n.kids[0]
+		best = e.coverOf(n.a, depth+1)
+		if best.chars == 1 && e.takesChars(n.a) {
+			then := e.coverOf(rest, depth+1)
+			best.chars = add(1, then.chars)
+			if best.far = e.exprs.shortest(rest); then.chars > 0 {
+				best.far = max(best.far, then.far)
+			}
+		} else {
+			best.far = add(best.far, e.exprs.shortest(rest))
+		}
+	case kindRepeat:
+		if !e.takesChars(n.a) {
+			break
+		}
+		best = cover{n.hi, times(max(n.lo-1, 0), e.exprs.shortest(n.a))}
+		if n.hi < 0 {
+			best.chars = never
+		}
+	default:
+		if e.takesChars(x) {
+			best.chars = 1
+		}
+	}
+	if best.far >= never {
+		return cover{}
+	}
+	return best
+}
+
+// takesChars says whether every plain character is a text of x.
+func (e *engine) takesChars(x expr) bool {
+	takes, ok := e.taking[x]
+	if ok {
+		return takes
+	}
+	type state struct {
+		x expr
+		u uint8
+	}
+	takes = true
+	seen := map[state]bool{{x, 0}: true}
+	for work := []state{{x, 0}}; len(work) > 0 && takes; {
+		s := work[len(work)-1]
+		work = work[:len(work)-1]
+		for _, st := range utf8Steps {
+			for b := int(st.lo); b <= int(st.hi) && st.from == s.u && takes; b++ {
+				d := e.after(s.x, e.reps[e.class[b]])
+				if n := (state{d, st.to}); d == none || st.to == 0 && !e.exprs.nullable(d) {
+					takes = false
+				} else if st.to != 0 && !seen[n] {
+					seen[n] = true
+					work = append(work, n)
+				}
+			}
+		}
+	}
+	if !e.exprs.full {
+		e.taking[x] = takes
+	}
+	return takes
+}
+
+// run is a set of plain characters each of which leads from a configuration to next; without any, next is dead.
+type run struct {
+	chars charSet
+	next  int32 // unknown: not made yet
+}
+
+// probes are letters that are in most runs. Where two of them lead apart, there is no run.
+const probes = "eat"
+
+// run of a configuration.
+func (e *engine) run(c int32) run {
+	for int(c) >= len(e.runs) {
+		e.runs = append(e.runs, run{})
+	}
+	if r := e.runs[c]; r.next != unknown {
+		return r
+	}
+	made := run{next: dead}
+	for i := range probes {
+		next := e.step(c, probes[i])
+		for j := range i {
+			if next != dead && next == e.step(c, probes[j]) {
+				made.next = next
+			}
+		}
+	}
+	if made.next != dead {
+		for b := byte(0x20); b < 0x80; b++ {
+			if b != '"' && b != '\\' && e.step(c, b) == made.next {
+				made.chars.add(b)
+			}
+		}
+		made.chars.others = e.leads(c, made.next)
+	}
+	if !e.full {
+		e.runs[c] = made
+	}
+	return made
+}
+
+// leads says whether all characters beyond ASCII lead from one configuration to another.
+func (e *engine) leads(from, to int32) bool {
+	type state struct {
+		c int32
+		u uint8
+	}
+	var seen, work [32]state
+	n, left := 0, 1
+	work[0] = state{from, 0}
+	for left > 0 {
+		left--
+		s := work[left]
+		for _, st := range utf8Steps {
+			if st.from != s.u || st.lo < 0x80 {
+				continue
+			}
+			last := -1
+			for b := int(st.lo); b <= int(st.hi); b++ {
+				class := int(e.class[b])
+				if class == last {
+					continue
+				}
+				last = class
+				d := e.step(s.c, byte(b))
+				if st.to == 0 {
+					if d != to {
+						return false
+					}
+					continue
+				}
+				next := state{d, st.to}
+				known := d == dead
+				if known {
+					return false
+				}
+				for _, x := range seen[:n] {
+					known = known || x == next
+				}
+				if known {
+					continue
+				}
+				if n == len(seen) || left == len(work) {
+					return false
+				}
+				seen[n], work[left] = next, next
+				n++
+				left++
+			}
+		}
+	}
+	return true
+}
+
+// along says whether all texts of 1 to most characters of a set follow runs from c; then it returns the least and the most bytes to the
+// end after one of them.
+func (e *engine) along(c int32, chars *charSet, most int32) (near, far int32, ok bool) {
+	near = never
+	for ; most > 0; most-- {
+		r := e.run(c)
+		if r.next == dead || !chars.within(&r.chars) {
+			return 0, 0, false
+		}
+		d := e.configs[r.next].shortest
+		near, far = min(near, d), max(far, d)
+		if r.next == c {
+			break
+		}
+		if most > longChars { // so far ahead only what stays where it is looks
+			return 0, 0, false
+		}
+		c = r.next
+	}
+	return near, far, true
+}
