@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -181,12 +182,70 @@ func (t *exprs) utf8Range(lo, hi uint32, n int, lead uint32) expr {
 	return t.alt(parts...)
 }
 
-// text matches one text.
-func (t *exprs) text(s string, in spelling) expr {
-	all := []rune(s)
-	e := empty
-	for _, r := range slices.Backward(all) {
-		e = t.concat(t.chars(runes{{r, r}}, in), e)
+// char matches one character. It is kept: texts are made of few.
+func (t *exprs) char(r rune, in spelling) expr {
+	key := charKey{r, in}
+	e, ok := t.singles[key]
+	if !ok {
+		e = t.chars(runes{{r, r}}, in)
+		if !t.full {
+			t.singles[key] = e
+		}
 	}
 	return e
+}
+
+type charKey struct {
+	char rune
+	in   spelling
+}
+
+// text matches one text.
+func (t *exprs) text(s string, in spelling) expr { return t.textThen(s, in, empty) }
+
+// textThen matches a text and then e.
+func (t *exprs) textThen(s string, in spelling, e expr) expr {
+	all := []rune(s)
+	for _, r := range slices.Backward(all) {
+		e = t.concat(t.char(r, in), e)
+	}
+	return e
+}
+
+// texts matches each text of a list. It is a tree of their characters, so that few are looked at where many begin.
+func (t *exprs) texts(list []string, in spelling) expr {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return t.tree(slices.Compact(list), 0, in)
+}
+
+// tree matches what follows the first at bytes of ordered texts, which share those.
+func (t *exprs) tree(list []string, at int, in spelling) expr {
+	if len(list) == 0 {
+		return none
+	}
+	first, last := list[0], list[len(list)-1]
+	common := at
+	for common < len(first) && first[common] == last[common] {
+		common++
+	}
+	for common > at && common < len(last) && !utf8.RuneStart(last[common]) { // not within a character
+		common--
+	}
+	var branches []expr
+	for rest := list; len(rest) > 0; {
+		if len(rest[0]) == common {
+			branches = append(branches, empty)
+			rest = rest[1:]
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(rest[0][common:])
+		same := 1
+		for same < len(rest) && strings.HasPrefix(rest[same][common:], rest[0][common:common+n]) {
+			same++
+		}
+		branches = append(branches, t.concat(t.char(r, in), t.tree(rest[:same], common+n, in)))
+		rest = rest[same:]
+	}
+	return t.textThen(first[at:common], in, t.alt(branches...))
 }

@@ -22,6 +22,12 @@ func (t *exprs) after(e expr, b byte) expr {
 		}
 		return none
 	}
+	if n.kind == kindConcat && t.nodes[n.a].kind == kindSet { // the next byte of a text
+		if t.sets[t.nodes[n.a].a].has(b) {
+			return n.kids[0]
+		}
+		return none
+	}
 	key := uint64(e)<<8 | uint64(b)
 	if d, ok := t.next[key]; ok {
 		return d

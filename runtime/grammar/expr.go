@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 )
 
@@ -69,11 +70,14 @@ type exprNode struct {
 type exprs struct {
 	nodes []exprNode
 	sets  []byteSet
+	bySet map[byteSet]expr // the expression of a set
 	index map[string]expr
 	next  map[uint64]expr // by expr<<8 | byte: what may follow that byte
 	cells int             // nodes and their kids
 	limit int             // of cells
 	full  bool            // something was left out
+
+	singles map[charKey]expr // see char
 
 	reps    []byte     // one byte of each class: bytes that no set tells apart
 	class   [256]uint8 // the class of each byte
@@ -83,7 +87,7 @@ type exprs struct {
 }
 
 func newExprs(limit int) *exprs {
-	t := &exprs{index: map[string]expr{}, next: map[uint64]expr{}, limit: limit, reps: []byte{0}}
+	t := &exprs{index: map[string]expr{}, next: map[uint64]expr{}, bySet: map[byteSet]expr{}, singles: map[charKey]expr{}, limit: limit, reps: []byte{0}}
 	t.intern(exprNode{kind: kindNone, shortest: never})
 	t.intern(exprNode{kind: kindEmpty, nullable: true})
 	return t
@@ -92,13 +96,7 @@ func newExprs(limit int) *exprs {
 func (t *exprs) clone() *exprs {
 	c := *t
 	c.nodes, c.sets, c.reps, c.key = slices.Clone(t.nodes), slices.Clone(t.sets), slices.Clone(t.reps), nil
-	c.index, c.next = make(map[string]expr, len(t.index)), make(map[uint64]expr, len(t.next))
-	for k, v := range t.index {
-		c.index[k] = v
-	}
-	for k, v := range t.next {
-		c.next[k] = v
-	}
+	c.index, c.next, c.bySet, c.singles = maps.Clone(t.index), maps.Clone(t.next), maps.Clone(t.bySet), nil
 	return &c
 }
 
@@ -132,12 +130,15 @@ func (t *exprs) set(s byteSet) expr {
 	if s == (byteSet{}) {
 		return none
 	}
-	i := slices.Index(t.sets, s)
-	if i < 0 {
-		i = len(t.sets)
-		t.sets = append(t.sets, s)
+	if e, ok := t.bySet[s]; ok {
+		return e
 	}
-	return t.intern(exprNode{kind: kindSet, a: expr(i), shortest: 1})
+	e := t.intern(exprNode{kind: kindSet, a: expr(len(t.sets)), shortest: 1})
+	if e != none {
+		t.sets = append(t.sets, s)
+		t.bySet[s] = e
+	}
+	return e
 }
 
 func (t *exprs) literal(text string) expr {

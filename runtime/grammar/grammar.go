@@ -156,11 +156,7 @@ func (v *Vocabulary) Compile(ctx context.Context, s Source, o Options) (*Grammar
 		e, err = r.regex(s.Regex, plainText, false)
 		g.root = r.lexeme(e)
 	case s.Choice != nil:
-		all := make([]expr, 0, len(s.Choice))
-		for _, c := range s.Choice {
-			all = append(all, r.literal(c))
-		}
-		g.root = r.lexeme(r.exprs.alt(all...))
+		g.root = r.lexeme(r.texts(s.Choice, plainText))
 	case s.JSONObject:
 		g.root = newJSON(r, o.Whitespace).object()
 	case s.EBNF != "":

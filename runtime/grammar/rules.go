@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 )
 
@@ -54,10 +55,7 @@ func (r *rules) clone() *rules {
 	c := *r
 	c.exprs = r.exprs.clone()
 	c.terms, c.key = slices.Clone(r.terms), nil
-	c.index = make(map[string]term, len(r.index))
-	for k, v := range r.index {
-		c.index[k] = v
-	}
+	c.index = maps.Clone(r.index)
 	return &c
 }
 

@@ -44,6 +44,8 @@ func parseValue(text []byte) (*value, error) {
 	return v, nil
 }
 
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
 func readValue(dec *json.Decoder, path string, depth int) (*value, error) {
 	if depth > maxNesting {
 		return nil, &LimitError{What: "nesting of a schema", Limit: maxNesting}
@@ -78,7 +80,7 @@ func readValue(dec *json.Decoder, path string, depth int) (*value, error) {
 				}
 				at = key.(string)
 			}
-			x, err := readValue(dec, path+"/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(at), depth+1)
+			x, err := readValue(dec, path+"/"+pointerEscapes.Replace(at), depth+1)
 			if err != nil {
 				return nil, err
 			}

@@ -83,12 +83,12 @@ func (c *schemaCompiler) without(s *value, k *kase, values []*value) *kase {
 		})
 		return k
 	}
-	var texts []expr
+	var texts []string
 	for _, x := range values {
 		switch t := typeOf(x); {
 		case k.types&t == 0 && t&(typeInteger|typeNumber) == 0, k.types&(typeInteger|typeNumber) == 0 && t&(typeInteger|typeNumber) != 0:
 		case t == typeString:
-			texts = append(texts, c.r.text(x.text, jsonAny))
+			texts = append(texts, x.text)
 		case t == typeNull:
 			k.types &^= typeNull
 		default:
@@ -96,7 +96,7 @@ func (c *schemaCompiler) without(s *value, k *kase, values []*value) *kase {
 		}
 	}
 	if len(texts) > 0 {
-		k.strings = append(k.strings, c.r.and(c.j.body(), c.r.not(c.r.exprs.alt(texts...))))
+		k.strings = append(k.strings, c.r.and(c.j.body(), c.r.not(c.r.texts(texts, jsonAny))))
 	}
 	return k
 }

@@ -221,18 +221,12 @@ func (c *schemaCompiler) others(k *kase, names, patterns []string) term {
 		}
 		exprs = append(exprs, e)
 	}
-	var declared []expr
-	for _, n := range names {
-		declared = append(declared, r.text(n, jsonAny))
-	}
+	declared := r.not(r.texts(names, jsonAny))
 	var terms []term
 	for which := range 1 << len(patterns) {
 		c.tick()
 		set := []*value{}
-		key := []expr{c.j.body()}
-		if len(declared) > 0 {
-			key = append(key, r.not(r.exprs.alt(declared...)))
-		}
+		key := []expr{c.j.body(), declared}
 		for i, e := range exprs {
 			if which>>i&1 != 0 {
 				key = append(key, e)
@@ -257,13 +251,13 @@ func (c *schemaCompiler) others(k *kase, names, patterns []string) term {
 				for _, kk := range c.flat([]*value{p}) {
 					e := c.contents(kk)
 					if kk.enum != nil {
-						var texts []expr
+						var texts []string
 						for _, x := range kk.enum {
 							if x.kind == valueString {
-								texts = append(texts, r.text(x.text, jsonMinimal))
+								texts = append(texts, x.text)
 							}
 						}
-						e = r.and(e, r.exprs.alt(texts...))
+						e = r.and(e, r.texts(texts, jsonMinimal))
 					}
 					fits = append(fits, e)
 				}

@@ -67,17 +67,14 @@ func (c *schemaCompiler) values(k *kase) term {
 	r := c.r
 	var scalars []expr
 	var terms []term
+	var texts []string
 	for _, v := range k.enum {
 		if typeOf(v)&k.types == 0 {
 			continue
 		}
 		switch v.kind {
 		case valueString:
-			e := r.text(v.text, jsonMinimal)
-			if len(k.strings) > 0 || k.minLength > 0 || k.maxLength >= 0 {
-				e = r.and(e, c.contents(k))
-			}
-			scalars = append(scalars, c.j.quoted(e))
+			texts = append(texts, v.text)
 		case valueNumber:
 			if d, ok := parseDecimal(v.text); ok {
 				scalars = append(scalars, r.and(r.literal(d.String()), c.numbers(&kase{types: typeInteger | typeNumber, lo: k.lo, hi: k.hi, multiple: k.multiple})))
@@ -90,6 +87,11 @@ func (c *schemaCompiler) values(k *kase) term {
 			scalars = append(scalars, r.literal(v.canonical()))
 		}
 	}
+	strings := r.texts(texts, jsonMinimal)
+	if len(k.strings) > 0 || k.minLength > 0 || k.maxLength >= 0 {
+		strings = r.and(strings, c.contents(k))
+	}
+	scalars = append(scalars, c.j.quoted(strings))
 	return r.choice(append(terms, r.lexeme(r.exprs.alt(scalars...)))...)
 }
 
