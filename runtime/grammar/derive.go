@@ -28,9 +28,13 @@ func (t *exprs) after(e expr, b byte) expr {
 		}
 		return none
 	}
+	// What is quickly found again is not kept.
+	keep := n.kind != kindRepeat && (n.kind != kindConcat || t.nullable(n.a))
 	key := uint64(e)<<8 | uint64(b)
-	if d, ok := t.next[key]; ok {
-		return d
+	if keep {
+		if d, ok := t.next[key]; ok {
+			return d
+		}
 	}
 	var d expr
 	switch n.kind {
@@ -75,7 +79,7 @@ func (t *exprs) after(e expr, b byte) expr {
 			d = t.mod(int32((int64(n.lo)*10+int64(b-'0'))%int64(n.hi)), n.hi)
 		}
 	}
-	if !t.full {
+	if keep && !t.full {
 		t.next[key] = d
 	}
 	return d
@@ -206,7 +210,7 @@ func (t *exprs) search(e expr) (length int32, exact bool) {
 func (t *exprs) first(e expr, depth int) byteSet {
 	n := &t.nodes[e]
 	if depth > 8 {
-		return span(0, 255)
+		return everyByte
 	}
 	switch n.kind {
 	case kindNone, kindEmpty:
@@ -230,7 +234,7 @@ func (t *exprs) first(e expr, depth int) byteSet {
 		}
 		return s
 	case kindAnd:
-		s := span(0, 255)
+		s := everyByte
 		for _, k := range n.kids {
 			also := t.first(k, depth+1)
 			for i := range s {
@@ -239,7 +243,7 @@ func (t *exprs) first(e expr, depth int) byteSet {
 		}
 		return s
 	}
-	return span(0, 255)
+	return everyByte
 }
 
 // maxSearch bounds the expressions that one search visits.

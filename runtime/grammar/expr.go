@@ -42,6 +42,8 @@ func span(lo, hi byte) (s byteSet) {
 	return s
 }
 
+var everyByte = span(0, 255)
+
 type exprKind uint8
 
 const (
@@ -240,7 +242,7 @@ func union(a, b *byteSet) {
 
 func (t *exprs) and(es ...expr) expr {
 	var kids []expr
-	set, sets := span(0, 255), false
+	set, sets := everyByte, false
 	for _, e := range es {
 		n := &t.nodes[e]
 		list := []expr{e}
