@@ -91,27 +91,24 @@ func workloads() []workload {
 type cost struct {
 	where string
 	effort
-	us int64
+	derived, sight int
+	us             int64
 }
 
 func (c cost) String() string {
-	return fmt.Sprintf("%6d us, %7d nodes, %6d steps, %6d derivatives, %s", c.us, c.nodes, c.steps, c.derivatives, c.where)
+	return fmt.Sprintf("%6d us, %7d nodes, %6d steps, %6d derivatives, %5d seen, %s", c.us, c.nodes, c.steps, c.derived, c.sight, c.where)
 }
 
-// goThrough makes the masks of a text of a workload with nothing made before, and then those of random texts: what a model of no use writes.
-func goThrough(t testing.TB, w workload, clock func() int64) (costs []cost) {
+// goThrough makes the masks of a text of a workload with nothing made before, and then those of random walks: what a model of no use writes.
+func goThrough(t testing.TB, w workload, walks int, clock func() int64) (costs []cost) {
 	v := o200k()
 	tok := tokenizertest.Vocabulary()
 	g := compile(t, v, Source{JSONSchema: json.RawMessage(w.schema)}, Options{})
 	one := func(m *Matcher, where string, left int) []uint32 {
-		before, start := m.e.effort, clock()
-		mask := m.Mask(left)
-		c := cost{where: where, us: clock() - start, effort: m.e.effort}
-		c.nodes -= before.nodes
-		c.steps -= before.steps
-		c.derivatives -= before.derivatives
+		bits, c := measure(m, left, clock)
+		c.where = where
 		costs = append(costs, c)
-		return mask.Bits
+		return bits
 	}
 	m := g.NewMatcher()
 	for i, id := range tok.Encode(w.text) {
@@ -122,7 +119,7 @@ func goThrough(t testing.TB, w workload, clock func() int64) (costs []cost) {
 	if !m.Accepting() {
 		t.Fatalf("%s: the text may not end", w.name)
 	}
-	for seed := range uint64(4) {
+	for seed := range uint64(walks) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		m := g.NewMatcher()
 		for i := range 100 {
@@ -156,6 +153,20 @@ func goThrough(t testing.TB, w workload, clock func() int64) (costs []cost) {
 		}
 	}
 	return costs
+}
+
+// measure makes a mask and counts what that takes.
+func measure(m *Matcher, left int, clock func() int64) ([]uint32, cost) {
+	e, before, derived, start := m.e, m.e.effort, m.e.derived, clock()
+	mask := m.Mask(left)
+	c := cost{us: clock() - start, effort: m.e.effort, derived: m.e.derived, sight: m.e.sight}
+	if m.e == e { // else the tables are new
+		c.nodes -= before.nodes
+		c.steps -= before.steps
+		c.tokens -= before.tokens
+		c.derived -= derived
+	}
+	return mask.Bits, c
 }
 
 func percentile(costs []cost, p float64, of func(cost) int64) int64 {

@@ -36,6 +36,7 @@ func (t *exprs) after(e expr, b byte) expr {
 			return d
 		}
 	}
+	t.derived++
 	var d expr
 	switch n.kind {
 	case kindConcat:
@@ -164,46 +165,137 @@ func (t *exprs) shortest(e expr) int32 {
 	return s
 }
 
-// search finds the shortest text of an intersection, complement or remainder. It is exact unless the table becomes full.
+// search finds the shortest text of an intersection, complement or remainder: the first of those that may be nearest, as a text of an
+// intersection is no shorter than those of its parts. Beyond maxExact expressions it takes the text that it finds first, going where the
+// parts together come nearer. Either way the length is that of a text, and what the text leads through is known from then on, so that
+// distances become less by one with each byte of some text. exact is false if the table becomes full.
 func (t *exprs) search(e expr) (length int32, exact bool) {
 	t.refine()
 	wasFull := t.full
 	t.full = false
 	defer func() { t.full = t.full || wasFull }()
-	best := int32(never)
-	seen := map[expr]bool{e: true}
-	level := []expr{e}
-	for depth := int32(0); len(level) > 0 && depth < best && !t.full; depth++ {
-		var next []expr
-		for _, x := range level {
-			switch n := &t.nodes[x]; {
-			case n.nullable:
-				return min(best, depth), true
-			case n.shortest >= 0:
-				best = min(best, add(depth, n.shortest))
-				continue
-			case n.kind != kindAnd && n.kind != kindNot && n.kind != kindMod:
-				best = min(best, add(depth, t.shortest(x)))
-				continue
-			}
-			first := t.first(x, 0)
-			for _, b := range t.reps {
-				if !first.has(b) {
-					continue
+	type way struct {
+		at   int32 // the fewest bytes on a way there
+		from expr
+	}
+	seen := map[expr]way{}
+	best, end := int32(never), none
+	var queue []ahead
+	greedy := false
+	push := func(x, from expr, at int32) {
+		if was, ok := seen[x]; ok && was.at <= at {
+			return
+		}
+		seen[x] = way{at, from}
+		least, sum := int32(1), int32(0)
+		n := &t.nodes[x]
+		rest := n.shortest
+		switch {
+		case n.nullable:
+			rest = 0
+		case rest >= 0:
+		case n.kind == kindAnd:
+			for _, k := range n.kids {
+				if kind := t.nodes[k].kind; kind != kindNot && kind != kindMod {
+					s := t.shortest(k)
+					least, sum = max(least, s), add(sum, s)
 				}
-				if d := t.after(x, b); d != none && !seen[d] {
-					seen[d] = true
-					next = append(next, d)
-				}
 			}
-			if len(seen) > maxSearch {
-				t.full = true
-				return best, false
+		case n.kind != kindNot && n.kind != kindMod:
+			rest = t.shortest(x)
+		}
+		if rest >= 0 {
+			if rest = add(at, rest); rest < best {
+				best, end = rest, x
+			}
+		} else if least = add(at, least); least < best {
+			a := ahead{x: x, at: at, least: least, sum: sum, first: least}
+			if greedy {
+				a.first = sum
+			}
+			queue = append(queue, a)
+			heapUp(queue)
+		}
+	}
+	push(e, none, 0)
+	for len(queue) > 0 && (!greedy && queue[0].least < best || greedy && best == never) {
+		s := queue[0]
+		queue[0] = queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		heapDown(queue)
+		if seen[s.x].at < s.at {
+			continue
+		}
+		first := t.first(s.x, 0)
+		for _, b := range t.reps {
+			if first.has(b) {
+				if d := t.after(s.x, b); d != none {
+					push(d, s.x, s.at+1)
+				}
 			}
 		}
-		level = next
+		if t.full || len(seen) > maxSearch {
+			t.full = true
+			return best, false
+		}
+		if !greedy && len(seen) > maxExact {
+			greedy = true
+			rest := queue
+			queue = nil
+			for _, a := range rest {
+				a.first = a.sum
+				queue = append(queue, a)
+				heapUp(queue)
+			}
+		}
+	}
+	for x := end; x != none; x = seen[x].from {
+		if n := &t.nodes[x]; n.shortest < 0 && !n.nullable {
+			n.shortest = best - seen[x].at
+		}
 	}
 	return best, !t.full
+}
+
+const (
+	maxExact  = 300  // expressions that are visited for the shortest text
+	maxSearch = 5000 // and for any text
+)
+
+// ahead is a place of a search.
+type ahead struct {
+	x     expr
+	at    int32 // bytes from the start
+	least int32 // the fewest bytes of a text by this way
+	sum   int32 // of the shortest texts of the parts
+	first int32 // least or sum: those with the least are looked at first
+}
+
+// before says which place is looked at first.
+func (a *ahead) before(b *ahead) bool { return a.first < b.first || a.first == b.first && a.at > b.at }
+
+// heapUp moves the last element of a heap to its place.
+func heapUp(q []ahead) {
+	for i := len(q) - 1; i > 0 && q[i].before(&q[(i-1)/2]); i = (i - 1) / 2 {
+		q[i], q[(i-1)/2] = q[(i-1)/2], q[i]
+	}
+}
+
+// heapDown moves the first element of a heap to its place.
+func heapDown(q []ahead) {
+	for i := 0; ; {
+		first := i
+		for _, j := range [2]int{2*i + 1, 2*i + 2} {
+			if j < len(q) && q[j].before(&q[first]) {
+				first = j
+			}
+		}
+		if first == i {
+			return
+		}
+		q[i], q[first] = q[first], q[i]
+		i = first
+	}
 }
 
 // first is a set of bytes that has all with which texts of e begin.
@@ -245,6 +337,3 @@ func (t *exprs) first(e expr, depth int) byteSet {
 	}
 	return everyByte
 }
-
-// maxSearch bounds the expressions that one search visits.
-const maxSearch = 20000

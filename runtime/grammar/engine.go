@@ -61,6 +61,10 @@ type engine struct {
 	covers     map[expr]cover
 	taking     map[expr]bool // see takesChars
 	runs       []run         // of configurations
+	seen       []uint32      // by configuration: the mask for which it was last looked at
+	mask       uint32        // number of the mask that is made
+	sight      int           // what was looked at for it
+	maxWork    int           // derivatives that it may have made at its end
 	masks      maskMemo
 	effort     effort
 
@@ -75,10 +79,9 @@ type engine struct {
 
 // effort counts what has been done, for measurements and bounds.
 type effort struct {
-	nodes       int // of tries, visited
-	steps       int // entries of the table of steps made
-	derivatives int // expressions whose derivatives were asked for
-	tokens      int // allowed with a subtree as a whole
+	nodes  int // of tries, visited
+	steps  int // entries of the table of steps made
+	tokens int // allowed with a subtree as a whole
 }
 
 // newEngine makes an engine for a sealed grammar, of which it makes a copy.
@@ -309,7 +312,6 @@ func (e *engine) step(c int32, b byte) int32 {
 	b = e.reps[e.class[b]]
 	items, before := e.configs[c].items, e.configs[c].shortest
 	e.effort.steps++
-	e.effort.derivatives += len(items)
 	for _, x := range items {
 		d := e.after(x.e, b)
 		if d == none || e.exprs.shortest(d) >= never {

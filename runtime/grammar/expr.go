@@ -70,14 +70,15 @@ type exprNode struct {
 // exprs is the table. Derivatives are made as they are asked for and kept. A full table makes no more expressions: what would be new is
 // none, so that a text may be refused, never one accepted that the expression does not match.
 type exprs struct {
-	nodes []exprNode
-	sets  []byteSet
-	bySet map[byteSet]expr // the expression of a set
-	index map[string]expr
-	next  map[uint64]expr // by expr<<8 | byte: what may follow that byte
-	cells int             // nodes and their kids
-	limit int             // of cells
-	full  bool            // something was left out
+	nodes   []exprNode
+	sets    []byteSet
+	bySet   map[byteSet]expr // the expression of a set
+	index   map[string]expr
+	next    map[uint64]expr // by expr<<8 | byte: what may follow that byte
+	cells   int             // nodes and their kids
+	limit   int             // of cells
+	full    bool            // something was left out
+	derived int             // derivatives that were made
 
 	singles map[charKey]expr // see char
 
@@ -289,7 +290,14 @@ func (t *exprs) and(es ...expr) expr {
 		return none
 	}
 	for _, k := range kids {
-		if n := &t.nodes[k]; n.kind == kindNot && slices.Contains(kids, n.a) {
+		n := &t.nodes[k]
+		if n.kind != kindNot {
+			continue
+		}
+		if slices.Contains(kids, n.a) {
+			return none
+		}
+		if inner := &t.nodes[n.a]; inner.kind == kindAlt && slices.ContainsFunc(inner.kids, func(x expr) bool { return slices.Contains(kids, x) }) {
 			return none
 		}
 	}

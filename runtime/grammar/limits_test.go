@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"gossamer/runtime/testenv"
+	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
 // What a source may cost is bounded by counts, not by a clock: of cells at compile time, and of cells while texts are matched.
@@ -79,6 +80,42 @@ func TestLimits(t *testing.T) {
 				t.Error("a place without an end")
 			}
 		})
+	}
+}
+
+// The work of a mask is bounded where places are as many as the tokens, and it is small for what schemas usually have.
+func TestWorkOfMasks(t *testing.T) {
+	clock := func() int64 { return 0 }
+	for _, schema := range []string{
+		`{"type":"string","pattern":"a.{12}b","maxLength":200}`,
+		`{"allOf":[{"pattern":"a.{10}b"},{"pattern":"e.{10}d"}],"type":"string"}`,
+		`{"type":"string","not":{"pattern":"a.{12}b"}}`,
+		`{"type":"string","pattern":"^(([a-z]|[A-Z ]){2,7}e?){3,40}$","minLength":20,"maxLength":1000}`,
+	} {
+		m := compile(t, o200k(), Source{JSONSchema: json.RawMessage(schema)}, Options{}).NewMatcher()
+		for i, id := range tokenizertest.Vocabulary().Encode(`"An abracadabra of all that`) {
+			_, c := measure(m, 0, clock)
+			if c.derived > 4*maxWork || c.sight > 2*maxSight {
+				t.Errorf("%s, token %d: %v", schema, i, c)
+			}
+			if !m.Accept(id) {
+				t.Fatalf("%s, token %d is refused", schema, i)
+			}
+		}
+	}
+	for _, w := range workloads() {
+		costs := goThrough(t, w, 1, clock)
+		slices.SortFunc(costs, func(a, b cost) int { return a.derived - b.derived })
+		if c := costs[len(costs)-1]; c.derived > 30000 {
+			t.Errorf("%v", c)
+		}
+		if c := costs[len(costs)*9/10]; c.derived > 3000 {
+			t.Errorf("a mask of ten: %v", c)
+		}
+		slices.SortFunc(costs, func(a, b cost) int { return a.nodes - b.nodes })
+		if c := costs[len(costs)*9/10]; c.nodes > 60000 {
+			t.Errorf("a mask of ten: %v", c)
+		}
 	}
 }
 

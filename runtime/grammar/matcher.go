@@ -171,6 +171,8 @@ type walkStep struct {
 // compute makes the mask of tokens after which the text can end within bound bytes.
 func (m *Matcher) compute(bound int32) *memoEntry {
 	e, v := m.e, m.g.vocab
+	e.mask++
+	e.sight, e.maxWork = 0, e.derived+maxWork
 	entry := &memoEntry{mask: sample.Mask{Key: maskKeys.Add(1), Bits: make([]uint32, (v.ids+31)/32)}}
 	bits := entry.mask.Bits
 	allow := func(more []uint32, far int32) {
@@ -260,6 +262,10 @@ func (m *Matcher) walkTrie(p *part, bits []uint32, bound int32) (far int32) {
 				bits[id/32] |= 1 << (id % 32)
 				far = max(far, d)
 			}
+		}
+		if c != before && !e.look(c) {
+			i = end
+			continue
 		}
 		if sub != nil {
 			near, most, ok := m.below(sub, before, c)

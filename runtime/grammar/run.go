@@ -197,10 +197,14 @@ func (e *engine) leads(from, to int32) bool {
 func (e *engine) along(c int32, chars *charSet, most int32) (near, far int32, ok bool) {
 	near = never
 	for ; most > 0; most-- {
+		if e.full {
+			return 0, 0, false
+		}
 		r := e.run(c)
 		if r.next == dead || !chars.within(&r.chars) {
 			return 0, 0, false
 		}
+		e.look(r.next)
 		d := e.configs[r.next].shortest
 		near, far = min(near, d), max(far, d)
 		if r.next == c {
@@ -212,4 +216,42 @@ func (e *engine) along(c int32, chars *charSet, most int32) (near, far int32, ok
 		c = r.next
 	}
 	return near, far, true
+}
+
+// What is looked at for one mask is bounded: expressions in the configurations that its tokens lead to, and derivatives. A grammar for
+// which this is too little, which has a large configuration for almost every token, allows by masks fewer tokens than it accepts: beyond
+// the bounds those of one byte alone.
+const (
+	maxSight = 12000
+	maxWork  = 50000
+)
+
+// look notes that a configuration is looked at. It is false beyond the bounds, and if the tables are full.
+func (e *engine) look(c int32) bool {
+	for int(c) >= len(e.seen) {
+		e.seen = append(e.seen, 0)
+	}
+	if e.seen[c] != e.mask {
+		e.seen[c] = e.mask
+		for _, x := range e.configs[c].items {
+			e.sight += 1 + e.exprs.size(x.e)
+		}
+	}
+	return e.sight <= maxSight && e.derived <= e.maxWork && !e.full
+}
+
+// size is the number of the next two levels of expressions in e.
+func (t *exprs) size(e expr) int {
+	n := &t.nodes[e]
+	size := len(n.kids)
+	for _, k := range n.kids {
+		size += len(t.nodes[k].kids)
+	}
+	if n.kind == kindConcat || n.kind == kindNot {
+		size += len(t.nodes[n.a].kids)
+		for _, k := range t.nodes[n.a].kids {
+			size += len(t.nodes[k].kids)
+		}
+	}
+	return size
 }
