@@ -242,6 +242,13 @@ func (e *engine) expand() {
 		case termRepeat:
 			rest := e.rules.times(n.kids[0], max(n.lo-1, 0), n.hi-1)
 			e.follow(n.kids[0], e.push(rest, w.below))
+		case termDiffer:
+			for i, k := range n.kids {
+				rest := e.different(slices.Delete(slices.Clone(n.kids), i, i+1), max(n.lo-1, 0), n.hi-1)
+				if e.terms[rest].shortest < never {
+					e.follow(k, e.push(rest, w.below))
+				}
+			}
 		}
 	}
 }
@@ -396,6 +403,12 @@ func (m *mover) term(x term) term {
 			kids[i] = m.term(k)
 		}
 		return m.to.choice(kids...)
+	case termDiffer:
+		kids := make([]term, len(n.kids))
+		for i, k := range n.kids {
+			kids[i] = m.term(k)
+		}
+		return m.to.different(kids, n.lo, n.hi)
 	case termRepeat:
 		return m.to.times(m.term(n.kids[0]), n.lo, n.hi)
 	}

@@ -21,6 +21,7 @@ const (
 	termSeq             // kids in order, two of them
 	termAlt             // one of kids
 	termRepeat          // kids[0], lo to hi times; hi < 0: without bound
+	termDiffer          // lo to hi of kids, none twice, in any order
 )
 
 type termNode struct {
@@ -193,6 +194,22 @@ func (r *rules) times(t term, lo, hi int32) term {
 	return r.term(termNode{kind: termRepeat, kids: kids[:], lo: lo, hi: max(hi, -1)})
 }
 
+// different is lo to hi of some terms, none twice, in any order; hi < 0 for no bound. None of them matches the empty text.
+func (r *rules) different(kids []term, lo, hi int32) term {
+	kids = slices.DeleteFunc(slices.Clone(kids), r.isDead)
+	slices.Sort(kids)
+	if hi < 0 || int(hi) > len(kids) {
+		hi = int32(len(kids))
+	}
+	switch {
+	case lo > hi:
+		return r.dead()
+	case hi == 0:
+		return nothing
+	}
+	return r.term(termNode{kind: termDiffer, kids: kids, lo: lo, hi: hi})
+}
+
 func (r *rules) maybe(t term) term { return r.choice(nothing, t) }
 
 // measure computes of a term what depends on its kids and on the rules.
@@ -215,6 +232,16 @@ func (r *rules) measure(n *termNode) (nullable bool, shortest int32) {
 			shortest = min(shortest, r.terms[k].shortest)
 		}
 		return nullable, shortest
+	case termDiffer:
+		lengths := make([]int32, len(n.kids))
+		for i, k := range n.kids {
+			lengths[i] = r.terms[k].shortest
+		}
+		slices.Sort(lengths)
+		for _, l := range lengths[:n.lo] {
+			shortest = add(shortest, l)
+		}
+		return n.lo == 0, shortest
 	default:
 		k := &r.terms[n.kids[0]]
 		return n.lo == 0 || k.nullable, times(n.lo, k.shortest)
@@ -284,7 +311,7 @@ func (r *rules) left(t term, to []int32) []int32 {
 		if r.terms[n.kids[0]].nullable {
 			to = r.left(n.kids[1], to)
 		}
-	case termAlt, termRepeat:
+	case termAlt, termRepeat, termDiffer:
 		for _, k := range n.kids {
 			to = r.left(k, to)
 		}

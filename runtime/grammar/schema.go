@@ -16,17 +16,23 @@ import (
 
 // schemaCompiler makes the rules of one schema.
 type schemaCompiler struct {
-	ctx     context.Context
-	r       *rules
-	j       *jsonRules
-	lenient bool
-	root    *value
-	ids     map[string]*value // by $id and anchor
-	rules   map[string]term   // by the set of schemas
-	ignored []string
-	draft7  bool     // where what stands beside $ref names nothing
-	work    []func() // bodies of rules, still to be made
-	steps   int
+	ctx      context.Context
+	r        *rules
+	j        *jsonRules
+	lenient  bool
+	root     *value
+	ids      map[string]*value // by $id and anchor
+	rules    map[string]term   // by the set of schemas
+	ignored  []string
+	lost     bool              // something was left out of a negation
+	muted    int               // above 0, what is applied evaluates nothing
+	rough    int               // above 0, cases may be fewer and wider: what excludes values is left out
+	dynamic  map[string]int    // how often a $dynamicAnchor has a name
+	made     map[string]*value // schemas that are not in the source, see derived
+	patterns map[patternKey]expr
+	draft7   bool     // where what stands beside $ref names nothing
+	work     []func() // bodies of rules, still to be made
+	steps    int
 }
 
 // schemaStop carries an error up to schema.
@@ -37,7 +43,8 @@ func (r *rules) schema(ctx context.Context, text json.RawMessage, o Options) (ro
 	if err != nil {
 		return nothing, nil, err
 	}
-	c := &schemaCompiler{ctx: ctx, r: r, j: newJSON(r, o.Whitespace), lenient: o.Lenient, root: v, ids: map[string]*value{}, rules: map[string]term{}}
+	c := &schemaCompiler{ctx: ctx, r: r, j: newJSON(r, o.Whitespace), lenient: o.Lenient, root: v, ids: map[string]*value{}, rules: map[string]term{},
+		dynamic: map[string]int{}, made: map[string]*value{}, patterns: map[patternKey]expr{}}
 	defer func() {
 		if x := recover(); x != nil {
 			stop, ok := x.(schemaStop)
@@ -79,6 +86,10 @@ func (c *schemaCompiler) fail(path, reason string) {
 
 // refuse stops at what is not supported, or notes it where that is allowed.
 func (c *schemaCompiler) refuse(s *value, keyword, reason string) {
+	if c.rough > 0 {
+		return
+	}
+	c.lost = true
 	if !c.lenient {
 		panic(schemaStop{&UnsupportedError{Path: s.path, Keyword: keyword, Reason: reason}})
 	}
@@ -92,8 +103,13 @@ func (c *schemaCompiler) index(v *value, base string) {
 			base = resolve(base, id.text)
 			c.ids[strings.TrimSuffix(base, "#")] = v
 		}
-		if a := v.members["$anchor"]; a != nil && a.kind == valueString {
-			c.ids[strings.TrimSuffix(base, "#")+"#"+a.text] = v
+		for _, key := range []string{"$anchor", "$dynamicAnchor"} {
+			if a := v.members[key]; a != nil && a.kind == valueString {
+				c.ids[strings.TrimSuffix(base, "#")+"#"+a.text] = v
+				if key == "$dynamicAnchor" {
+					c.dynamic[a.text]++
+				}
+			}
 		}
 		c.ids["base:"+v.path] = &value{text: base}
 		for _, k := range v.keys {
@@ -164,6 +180,37 @@ func (c *schemaCompiler) find(s *value, ref string) *value {
 	return at
 }
 
+// derived returns a schema that follows from others, the same one each time: a keyword with given values.
+func (c *schemaCompiler) derived(keyword string, of ...*value) *value {
+	key := keyword
+	for _, v := range of {
+		key += fmt.Sprintf(" %p", v)
+	}
+	s := c.made[key]
+	if s == nil {
+		v := of[0]
+		if keyword == "anyOf" || keyword == "prefixItems" {
+			v = &value{kind: valueArray, path: v.path, items: of}
+		}
+		s = &value{kind: valueObject, path: of[0].path, keys: []string{keyword}, members: map[string]*value{keyword: v}}
+		c.made[key] = s
+	}
+	return s
+}
+
+// complement is the schema of the values that do not fit s.
+func (c *schemaCompiler) complement(s *value) *value {
+	switch s.kind {
+	case valueTrue:
+		return falseSchema
+	case valueFalse:
+		return trueSchema
+	}
+	return c.derived("not", s)
+}
+
+var trueSchema = &value{kind: valueTrue}
+
 var falseSchema = &value{kind: valueFalse}
 
 // all is the term of values that fit every schema of a set.
@@ -198,7 +245,7 @@ func (c *schemaCompiler) body(set []*value) term {
 		cases = c.apply(cases, s, nil)
 	}
 	var terms []term
-	for _, k := range cases {
+	for _, k := range c.settled(cases) {
 		terms = append(terms, c.emit(k))
 	}
 	return c.r.choice(terms...)

@@ -72,36 +72,36 @@ func (c *schemaCompiler) bounded(v *value, cases []*kase) []*kase {
 	return cases
 }
 
-// alternatives multiplies the cases. Those of oneOf must exclude each other.
+// alternatives multiplies the cases. With one of them, those of oneOf exclude the others that it might fit, too.
 func (c *schemaCompiler) alternatives(cases []*kase, s *value, key string, list []*value, path []*value) []*kase {
-	if key == "oneOf" {
-		var alone [][]*kase
-		for _, x := range list {
-			alone = append(alone, c.apply(c.start(), x, path))
-		}
-	pairs:
-		for i := range alone {
-			for _, other := range alone[:i] {
-				for _, a := range alone[i] {
-					for _, b := range other {
-						if c.tick(); !c.apart(a, b, 0) {
-							c.refuse(s, key, "alternatives that cannot be told apart")
-							break pairs
-						}
-					}
+	var all []*kase
+	for i, x := range list {
+		mine := c.settled(c.apply(clones(cases), x, path))
+		if key == "oneOf" && c.rough == 0 {
+			for j, other := range list {
+				if i != j && !c.exclude(x, other) {
+					mine = c.negation(mine, s, key, other, path)
 				}
 			}
 		}
-	}
-	var all []*kase
-	for _, x := range list {
-		var copies []*kase
-		for _, k := range cases {
-			copies = append(copies, k.clone())
-		}
-		all = c.bounded(s, append(all, c.apply(copies, x, path)...))
+		all = c.bounded(s, append(all, mine...))
 	}
 	return all
+}
+
+// exclude says whether no value can fit two schemas; false if that is not known.
+func (c *schemaCompiler) exclude(x, y *value) bool {
+	c.rough++
+	defer func() { c.rough-- }()
+	xs, ys := c.apply(c.start(), x, nil), c.apply(c.start(), y, nil)
+	for _, a := range xs {
+		for _, b := range ys {
+			if c.tick(); !c.apart(a, b, 0) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // apart says whether no value can fit both cases; false if that is not known.
@@ -127,7 +127,7 @@ func (c *schemaCompiler) apart(a, b *kase, depth int) bool {
 	if common == 0 {
 		return true
 	}
-	if common&^(typeInteger|typeNumber) == 0 {
+	if common&^typeNumbers == 0 {
 		return c.r.shortest(c.r.and(c.numbers(a), c.numbers(b))) >= never
 	}
 	if common == typeString {
@@ -149,9 +149,6 @@ func (c *schemaCompiler) apart(a, b *kase, depth int) bool {
 				continue
 			}
 			x, y := c.flat(mine), c.flat(theirs)
-			if x == nil || y == nil {
-				continue
-			}
 			all := true
 			for _, p := range x {
 				for _, q := range y {
@@ -166,13 +163,12 @@ func (c *schemaCompiler) apart(a, b *kase, depth int) bool {
 	return false
 }
 
-// flat takes a set of schemas apart, or returns nil for those with alternatives of their own.
+// flat takes a set of schemas apart, roughly: no value that fits them all is missing.
 func (c *schemaCompiler) flat(set []*value) []*kase {
+	c.rough++
+	defer func() { c.rough-- }()
 	cases := c.start()
 	for _, s := range set {
-		if s.kind == valueObject && s.members["oneOf"] != nil {
-			return nil
-		}
 		cases = c.apply(cases, s, nil)
 	}
 	return cases
@@ -182,8 +178,10 @@ func typeOf(v *value) types {
 	switch v.kind {
 	case valueNull:
 		return typeNull
-	case valueTrue, valueFalse:
-		return typeBoolean
+	case valueTrue:
+		return typeTrue
+	case valueFalse:
+		return typeFalse
 	case valueNumber:
 		if d, ok := parseDecimal(v.text); ok && d.integer() {
 			return typeInteger

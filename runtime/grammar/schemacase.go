@@ -11,13 +11,16 @@ type types uint8
 
 const (
 	typeNull types = 1 << iota
-	typeBoolean
+	typeTrue
+	typeFalse
 	typeInteger // numbers that are whole
 	typeNumber  // the other numbers
 	typeString
 	typeArray
 	typeObject
-	typeAll = typeNull | typeBoolean | typeInteger | typeNumber | typeString | typeArray | typeObject
+	typeBoolean = typeTrue | typeFalse
+	typeNumbers = typeInteger | typeNumber
+	typeAll     = typeNull | typeBoolean | typeNumbers | typeString | typeArray | typeObject
 )
 
 var typeNames = map[string]types{"null": typeNull, "boolean": typeBoolean, "integer": typeInteger, "number": typeInteger | typeNumber,
@@ -25,28 +28,88 @@ var typeNames = map[string]types{"null": typeNull, "boolean": typeBoolean, "inte
 
 // A kase is a conjunction of what a value must fit.
 type kase struct {
-	types    types
-	enum     []*value // nil: any value
-	lo, hi   *bound   // of numbers
-	multiple []decimal
-	strings  []expr // contents of strings
-	arrays   []*value
-	objects  []*value
-	members  map[string][]*value // more schemas of single properties
-	required []string
+	types       types
+	enum        []*value // nil: any value
+	lo, hi      *bound   // of numbers
+	multiple    []decimal
+	notMultiple []decimal
+	notNumbers  []decimal
+	strings     []expr // contents of strings
+	arrays      []clause
+	objects     []clause
+	contains    []contained
+	some        []property
+	members     map[string][]*value // more schemas of single properties
+	required    []string
+	another     *property // that is not declared
+	unique      *value    // the schema that wants items that differ, or nil
 	minItems, minProperties, minLength,
 	maxItems, maxProperties, maxLength int32 // maxima: -1 for none
+	marks []mark // of schemas that are being applied and ask what they have evaluated
 }
+
+// clause is what a schema says of all items or properties.
+type clause struct {
+	s *value
+	// rest is the schema of what the clauses within have not evaluated; nil: s is a schema as it stands.
+	rest   *value
+	within []clause
+	mute   bool // evaluates nothing: what comes of a negation
+}
+
+// contained says that lo to hi items from a place on fit a schema; hi < 0 for no bound.
+type contained struct {
+	s            *value // that has the keyword
+	of           *value
+	from, lo, hi int32
+}
+
+// mark is a place in the clauses of a case.
+type mark struct{ arrays, objects int }
 
 func (k *kase) clone() *kase {
 	n := *k
 	n.enum, n.multiple, n.strings = slices.Clone(k.enum), slices.Clone(k.multiple), slices.Clone(k.strings)
+	n.notMultiple, n.notNumbers = slices.Clone(k.notMultiple), slices.Clone(k.notNumbers)
 	n.arrays, n.objects, n.required = slices.Clone(k.arrays), slices.Clone(k.objects), slices.Clone(k.required)
+	n.contains, n.some, n.marks = slices.Clone(k.contains), slices.Clone(k.some), slices.Clone(k.marks)
 	n.members = map[string][]*value{}
 	for p, s := range k.members {
 		n.members[p] = slices.Clone(s)
 	}
 	return &n
+}
+
+func clones(cases []*kase) []*kase {
+	all := make([]*kase, len(cases))
+	for i, k := range cases {
+		all[i] = k.clone()
+	}
+	return all
+}
+
+// settle leaves out types of which no value is left, as far as that is seen at once; false if none is left.
+func (c *schemaCompiler) settle(k *kase) bool {
+	if k.maxItems >= 0 && k.minItems > k.maxItems {
+		k.types &^= typeArray
+	}
+	if k.maxProperties >= 0 && k.minProperties > k.maxProperties {
+		k.types &^= typeObject
+	}
+	if k.maxLength >= 0 && k.minLength > k.maxLength {
+		k.types &^= typeString
+	}
+	if k.types&typeObject != 0 && slices.ContainsFunc(k.required, func(name string) bool {
+		return slices.ContainsFunc(c.property(k, name), func(s *value) bool { return s.kind == valueFalse })
+	}) {
+		k.types &^= typeObject
+	}
+	return k.types != 0 && (k.enum == nil || slices.ContainsFunc(k.enum, func(v *value) bool { return typeOf(v)&k.types != 0 }))
+}
+
+// settled leaves out the cases without values.
+func (c *schemaCompiler) settled(cases []*kase) []*kase {
+	return slices.DeleteFunc(cases, func(k *kase) bool { return !c.settle(k) })
 }
 
 func (c *schemaCompiler) start() []*kase {
@@ -56,7 +119,7 @@ func (c *schemaCompiler) start() []*kase {
 // annotations change nothing that is valid.
 var annotations = map[string]bool{"$schema": true, "$id": true, "id": true, "$anchor": true, "$comment": true, "$defs": true, "definitions": true,
 	"title": true, "description": true, "default": true, "examples": true, "example": true, "deprecated": true, "readOnly": true, "writeOnly": true,
-	"contentEncoding": true, "contentMediaType": true, "contentSchema": true, "$vocabulary": true, "additionalItems": true, "then": true, "else": true,
+	"contentEncoding": true, "contentMediaType": true, "contentSchema": true, "$vocabulary": true, "then": true, "else": true,
 	"minContains": true, "maxContains": true, "$dynamicAnchor": true, "strict": true, "nullable": true}
 
 // apply adds a schema to every case. path are the $refs on the way.
@@ -75,21 +138,38 @@ func (c *schemaCompiler) apply(cases []*kase, s *value, path []*value) []*kase {
 		c.fail(s.path, "a schema that refers to itself alone")
 	}
 	path = append(slices.Clone(path), s)
+	restItems, restProperties := s.members["unevaluatedItems"], s.members["unevaluatedProperties"]
+	if restItems != nil || restProperties != nil {
+		for _, k := range cases {
+			k.marks = append(k.marks, mark{len(k.arrays), len(k.objects)})
+		}
+	}
 	for _, key := range s.keys {
 		if annotations[key] {
 			continue
 		}
 		cases = c.keyword(cases, s, key, s.members[key], path)
 	}
-	if s.members["items"] != nil || s.members["prefixItems"] != nil {
-		for _, k := range cases {
-			k.arrays = append(k.arrays, s)
-		}
+	has := func(keys ...string) bool {
+		return slices.ContainsFunc(keys, func(key string) bool { return s.members[key] != nil })
 	}
-	if s.members["properties"] != nil || s.members["patternProperties"] != nil || s.members["additionalProperties"] != nil ||
-		s.members["propertyNames"] != nil {
-		for _, k := range cases {
-			k.objects = append(k.objects, s)
+	for _, k := range cases {
+		if has("items", "prefixItems", "contains") {
+			k.arrays = append(k.arrays, clause{s: s, mute: c.muted > 0})
+		}
+		if has("properties", "patternProperties", "additionalProperties", "propertyNames") {
+			k.objects = append(k.objects, clause{s: s, mute: c.muted > 0})
+		}
+		if restItems == nil && restProperties == nil {
+			continue
+		}
+		at := k.marks[len(k.marks)-1]
+		k.marks = k.marks[:len(k.marks)-1]
+		if restItems != nil {
+			k.arrays = append(k.arrays, clause{s: s, rest: restItems, within: slices.Clone(k.arrays[at.arrays:]), mute: c.muted > 0})
+		}
+		if restProperties != nil {
+			k.objects = append(k.objects, clause{s: s, rest: restProperties, within: slices.Clone(k.objects[at.objects:]), mute: c.muted > 0})
 		}
 	}
 	return cases
@@ -147,7 +227,7 @@ func (c *schemaCompiler) keyword(cases []*kase, s *value, key string, v *value, 
 		if strings.HasPrefix(key, "depend") {
 			return c.dependent(cases, v, path)
 		}
-	case "additionalProperties", "items", "prefixItems", "propertyNames":
+	case "additionalProperties", "items", "prefixItems", "propertyNames", "unevaluatedItems", "unevaluatedProperties": // see clauses
 	case "required":
 		for _, n := range list() {
 			if n.kind != valueString {
@@ -159,16 +239,10 @@ func (c *schemaCompiler) keyword(cases []*kase, s *value, key string, v *value, 
 				}
 			})
 		}
-	case "$ref":
-		to := (*value)(nil)
-		if v.kind == valueString {
-			to = c.find(s, v.text)
+	case "$ref", "$dynamicRef":
+		if to := c.target(s, key, v); to != nil {
+			return c.apply(cases, to, path)
 		}
-		if to == nil {
-			c.refuse(s, key, fmt.Sprintf("%q is not in the schema", v.text))
-			return cases
-		}
-		return c.apply(cases, to, path)
 	case "allOf":
 		for _, x := range list() {
 			cases = c.apply(cases, x, path)
@@ -176,26 +250,68 @@ func (c *schemaCompiler) keyword(cases []*kase, s *value, key string, v *value, 
 	case "anyOf", "oneOf":
 		return c.alternatives(cases, s, key, list(), path)
 	case "uniqueItems":
-		if v.kind == valueFalse {
-			return cases
-		}
-		if n := s.members["maxItems"]; n == nil || c.count(n) > 1 {
-			c.refuse(s, key, "")
+		if v.kind == valueTrue {
+			return every(func(k *kase) { k.unique = s })
 		}
 	case "if":
-		if s.members["then"] != nil || s.members["else"] != nil {
-			c.refuse(s, key, "")
+		then, otherwise := s.members["then"], s.members["else"]
+		if c.rough > 0 || then == nil && otherwise == nil {
+			return cases
 		}
+		no := c.negation(clones(cases), s, key, v, path)
+		yes := c.apply(cases, v, path)
+		if then != nil {
+			yes = c.apply(yes, then, path)
+		}
+		if otherwise != nil {
+			no = c.apply(no, otherwise, path)
+		}
+		return c.bounded(s, c.settled(append(yes, no...)))
 	case "not":
-		return c.negation(cases, s, v)
-	case "contains", "unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef":
-		if v.kind != valueTrue || key == "contains" {
-			c.refuse(s, key, "")
+		return c.negation(cases, s, key, v, path)
+	case "contains":
+		lo, hi := c.containsBounds(s)
+		if lo == 0 && hi < 0 {
+			return cases
 		}
+		return every(func(k *kase) { k.contains = append(k.contains, contained{s: s, of: v, lo: lo, hi: hi}) })
+	case "$recursiveRef":
+		c.refuse(s, key, "")
 	default: // numbers and strings; unknown keywords are annotations
 		c.scalar(cases, s, key, v)
 	}
 	return cases
+}
+
+// target finds the schema that a reference names.
+func (c *schemaCompiler) target(s *value, key string, v *value) *value {
+	if v.kind == valueString {
+		to := c.find(s, v.text)
+		if to == nil {
+			c.refuse(s, key, fmt.Sprintf("%q is not in the schema", v.text))
+			return nil
+		}
+		// Which of several anchors of a name a dynamic reference means depends on the way to it.
+		if a := to.members["$dynamicAnchor"]; key == "$dynamicRef" && a != nil && c.dynamic[a.text] > 1 {
+			c.refuse(s, key, "more than one $dynamicAnchor of this name")
+			return nil
+		}
+		return to
+	}
+	c.fail(v.path, "want a string")
+	return nil
+}
+
+// containsBounds reads how many items must fit the keyword contains.
+func (c *schemaCompiler) containsBounds(s *value) (lo, hi int32) {
+	lo, hi = 1, -1
+	if n := s.members["minContains"]; n != nil && !c.draft7 {
+		lo = c.count(n)
+	}
+	if n := s.members["maxContains"]; n != nil && !c.draft7 {
+		hi = c.count(n)
+	}
+	return lo, hi
 }
 
 // allowed reads the keyword type.
@@ -294,9 +410,14 @@ func (c *schemaCompiler) scalar(cases []*kase, s *value, key string, v *value) {
 
 // pattern compiles a search.
 func (c *schemaCompiler) pattern(s *value, text string, in spelling) (expr, bool) {
+	key := patternKey{text, in}
+	if e, ok := c.patterns[key]; ok {
+		return e, true
+	}
 	e, err := c.r.regex(text, in, true)
 	switch err := err.(type) {
 	case nil:
+		c.patterns[key] = e
 		return e, true
 	case *UnsupportedError:
 		c.refuse(s, "pattern", err.Reason)
@@ -311,4 +432,9 @@ func (c *schemaCompiler) pattern(s *value, text string, in spelling) (expr, bool
 		panic(schemaStop{err})
 	}
 	return none, false
+}
+
+type patternKey struct {
+	text string
+	in   spelling
 }

@@ -5,68 +5,113 @@ import (
 	"slices"
 )
 
+// property says that a case has a property of a name and a value.
+type property struct {
+	s                     *value   // to name in errors
+	patterns              []string // the name matches all of them
+	notNames, notPatterns []string // and none of these
+	named, value          *value   // schemas of name and value; nil: any
+}
+
 // property returns the schemas that hold for a property of a case.
 func (c *schemaCompiler) property(k *kase, name string) []*value {
 	set := slices.Clone(k.members[name])
-	for _, s := range k.objects {
-		found := false
-		if p := s.members["properties"]; p != nil && p.members[name] != nil {
-			set, found = append(set, p.members[name]), true
-		}
-		if p := s.members["patternProperties"]; p != nil {
-			for _, pattern := range p.keys {
-				if e, ok := c.pattern(p, pattern, plainText); ok && c.r.matches(e, name) {
-					set, found = append(set, p.members[pattern]), true
-				}
-			}
-		}
-		if p := s.members["additionalProperties"]; p != nil && !found {
-			set = append(set, p)
-		}
-		if p := s.members["propertyNames"]; p != nil {
-			text := &value{kind: valueString, text: name}
-			fits := false
-			for _, kk := range c.flat([]*value{p}) {
-				fits = fits || len(c.enumOf(kk, text)) > 0
-			}
-			if !fits {
-				set = append(set, falseSchema)
-			}
+	for _, p := range k.objects {
+		if p.rest == nil {
+			more, _ := c.said(p.s, name)
+			set = append(set, more...)
+		} else if !slices.ContainsFunc(p.within, func(q clause) bool { return c.evaluates(q, name) }) {
+			set = append(set, p.rest)
 		}
 	}
 	return set
 }
 
-// enumOf returns v alone if it is a string that fits the case.
-func (c *schemaCompiler) enumOf(k *kase, v *value) []*value {
-	if k.types&typeString == 0 {
-		return nil
+// said is what a schema says of the properties of a name; found, if it says it of their values.
+func (c *schemaCompiler) said(s *value, name string) (set []*value, found bool) {
+	if p := s.members["properties"]; p != nil && p.members[name] != nil {
+		set, found = append(set, p.members[name]), true
 	}
-	if k.enum != nil && !slices.ContainsFunc(k.enum, func(x *value) bool { return sameValue(x, v) }) {
-		return nil
-	}
-	if len(k.strings) > 0 || k.minLength > 0 || k.maxLength >= 0 {
-		if c.r.shortest(c.r.and(c.contents(k), c.r.text(v.text, jsonMinimal))) >= never {
-			return nil
+	if p := s.members["patternProperties"]; p != nil {
+		for _, pattern := range p.keys {
+			if c.matches(p, pattern, name) {
+				set, found = append(set, p.members[pattern]), true
+			}
 		}
 	}
-	return []*value{v}
+	if p := s.members["additionalProperties"]; p != nil && !found {
+		set, found = append(set, p), true
+	}
+	if p := s.members["propertyNames"]; p != nil && !c.nameFits(p, name) {
+		set = append(set, falseSchema)
+	}
+	return set, found
+}
+
+func (c *schemaCompiler) matches(s *value, pattern, name string) bool {
+	e, ok := c.pattern(s, pattern, plainText)
+	return ok && c.r.matches(e, name)
+}
+
+// evaluates says whether a clause has a say in the value of a property.
+func (c *schemaCompiler) evaluates(p clause, name string) bool {
+	if p.mute || p.rest != nil {
+		return !p.mute
+	}
+	_, found := c.said(p.s, name)
+	return found
+}
+
+// nameFits says whether a name fits a schema.
+func (c *schemaCompiler) nameFits(s *value, name string) bool {
+	v := &value{kind: valueString, text: name}
+	return slices.ContainsFunc(c.apply(c.start(), s, nil), func(k *kase) bool {
+		if k.types&typeString == 0 || k.enum != nil && !slices.ContainsFunc(k.enum, func(x *value) bool { return sameValue(x, v) }) {
+			return false
+		}
+		return !k.constrained() || c.r.shortest(c.r.and(c.contents(k), c.r.text(name, jsonMinimal))) < never
+	})
+}
+
+// constrained says whether the strings of a case are not any.
+func (k *kase) constrained() bool { return len(k.strings) > 0 || k.minLength > 0 || k.maxLength >= 0 }
+
+// nameTexts is the names that fit a schema, as they may stand between quotes.
+func (c *schemaCompiler) nameTexts(s *value) expr {
+	var all []expr
+	for _, k := range c.apply(c.start(), s, nil) {
+		e := c.contents(k)
+		if k.enum != nil {
+			var texts []string
+			for _, x := range k.enum {
+				if x.kind == valueString {
+					texts = append(texts, x.text)
+				}
+			}
+			e = c.r.and(e, c.r.texts(texts, jsonMinimal))
+		}
+		all = append(all, e)
+	}
+	return c.r.exprs.alt(all...)
+}
+
+// may says whether a property of a name may be the wanted one.
+func (c *schemaCompiler) may(p *property, name string) bool {
+	return !slices.Contains(p.notNames, name) && (p.named == nil || c.nameFits(p.named, name)) &&
+		!slices.ContainsFunc(p.patterns, func(x string) bool { return !c.matches(p.s, x, name) }) &&
+		!slices.ContainsFunc(p.notPatterns, func(x string) bool { return c.matches(p.s, x, name) })
 }
 
 // names returns the declared names of the properties of a case, in order, and the patterns of names.
 func (c *schemaCompiler) names(k *kase) (names, patterns []string) {
-	for _, s := range k.objects {
-		if p := s.members["properties"]; p != nil {
-			names = append(names, p.keys...)
-		}
-		if p := s.members["patternProperties"]; p != nil {
-			if p.kind != valueObject {
-				c.fail(p.path, "want an object")
+	for _, p := range k.objects {
+		for key, to := range map[string]*[]string{"properties": &names, "patternProperties": &patterns} {
+			if m := p.s.members[key]; m != nil && p.rest == nil {
+				if m.kind != valueObject {
+					c.fail(m.path, "want an object")
+				}
+				*to = append(*to, m.keys...)
 			}
-			patterns = append(patterns, p.keys...)
-		}
-		if p := s.members["properties"]; p != nil && p.kind != valueObject {
-			c.fail(p.path, "want an object")
 		}
 	}
 	names = append(names, k.required...)
@@ -76,18 +121,57 @@ func (c *schemaCompiler) names(k *kase) (names, patterns []string) {
 	return names, patterns
 }
 
+// withSome is the objects of a case that have a certain property: one that is declared, or another one.
+func (c *schemaCompiler) withSome(k *kase) term {
+	p := &k.some[0]
+	rest := k.clone()
+	rest.some = rest.some[1:]
+	names, patterns := c.names(rest)
+	var terms []term
+	for _, name := range names {
+		if !c.may(p, name) {
+			continue
+		}
+		with := rest.clone()
+		with.types &= typeObject
+		with.require(name)
+		if p.value != nil {
+			with.members[name] = append(with.members[name], p.value)
+		}
+		if c.settle(with) {
+			terms = append(terms, c.object(with))
+		}
+	}
+	if !c.r.isDead(c.others(rest, names, patterns, p)) {
+		if rest.another != nil {
+			c.refuse(p.s, "not", "two properties that are not declared")
+		} else {
+			rest.another = p
+		}
+		terms = append(terms, c.object(rest))
+	}
+	return c.r.choice(terms...)
+}
+
 // maxChain bounds the rules of the properties of one object: properties times what is counted of them.
 const maxChain = 20000
 
 // object is the objects of a case: its properties in the order of the schema, then others.
 func (c *schemaCompiler) object(k *kase) term {
 	r := c.r
+	if len(k.some) > 0 {
+		return c.withSome(k)
+	}
 	names, patterns := c.names(k)
 	needed := map[string]bool{}
 	for _, n := range k.required {
 		needed[n] = true
 	}
-	others := c.others(k, names, patterns)
+	others := c.others(k, names, patterns, nil)
+	another := nothing
+	if k.another != nil {
+		another = c.others(k, names, patterns, k.another)
+	}
 
 	// Whether and how far properties are counted.
 	lo, hi := k.minProperties, k.maxProperties
@@ -107,7 +191,11 @@ func (c *schemaCompiler) object(k *kase) term {
 		limit, lo, hi = 0, 0, -1
 	}
 
-	at := c.ends(others, lo, hi, limit)
+	if k.another != nil && (lo > 0 || hi >= 0) {
+		c.refuse(where(k), "minProperties", "with properties that are not declared")
+		limit, lo, hi = 0, 0, -1
+	}
+	at := c.ends(others, another, lo, hi, limit)
 	for _, name := range slices.Backward(names) {
 		c.tick()
 		value := c.all(c.property(k, name))
@@ -145,8 +233,9 @@ func (c *schemaCompiler) object(k *kase) term {
 // follow is what follows in an object, without a property before it and with one.
 type follow [2]term
 
-// ends is what follows the declared properties, by how many there are so far, counted up to limit.
-func (c *schemaCompiler) ends(others term, lo, hi, limit int32) []follow {
+// ends is what follows the declared properties, by how many there are so far, counted up to limit. One of them is another, if that is not
+// nothing.
+func (c *schemaCompiler) ends(others, another term, lo, hi, limit int32) []follow {
 	r := c.r
 	at := make([]follow, limit+1)
 	for n := range at {
@@ -161,7 +250,11 @@ func (c *schemaCompiler) ends(others term, lo, hi, limit int32) []follow {
 			}
 			least := max(lo-count, 0)
 			t := nothing
-			switch {
+			switch more := r.times(r.sequence(c.j.comma, others), 0, -1); {
+			case another != nothing && started == 1:
+				t = r.sequence(more, c.j.comma, another, more, c.j.space)
+			case another != nothing:
+				t = r.choice(r.sequence(another, more, c.j.space), r.sequence(others, more, c.j.comma, another, more, c.j.space))
 			case r.isDead(others):
 				if least > 0 {
 					t = r.dead()
@@ -187,7 +280,7 @@ func (c *schemaCompiler) ends(others term, lo, hi, limit int32) []follow {
 // where is a schema to name in errors about the objects of a case.
 func where(k *kase) *value {
 	if len(k.objects) > 0 {
-		return k.objects[0]
+		return k.objects[0].s
 	}
 	return &value{}
 }
@@ -202,8 +295,8 @@ func (c *schemaCompiler) named(t term) term {
 	return c.r.rule(rule)
 }
 
-// others is a property that is not declared, by which patterns its name matches.
-func (c *schemaCompiler) others(k *kase, names, patterns []string) term {
+// others is a property that is not declared, by which patterns its name matches; with only, one of those.
+func (c *schemaCompiler) others(k *kase, names, patterns []string, only *property) term {
 	r := c.r
 	slices.Sort(patterns)
 	patterns = slices.Compact(patterns)
@@ -221,12 +314,36 @@ func (c *schemaCompiler) others(k *kase, names, patterns []string) term {
 		}
 		exprs = append(exprs, e)
 	}
-	declared := r.not(r.texts(names, jsonAny))
+	common := []expr{c.j.body(), r.not(r.texts(names, jsonAny))}
+	for _, p := range k.objects {
+		if n := p.s.members["propertyNames"]; n != nil && p.rest == nil {
+			common = append(common, c.nameTexts(n))
+		}
+	}
+	if only != nil {
+		common = append(common, r.not(r.texts(only.notNames, jsonAny)))
+		for _, x := range only.patterns {
+			if e, ok := c.pattern(only.s, x, jsonAny); ok {
+				common = append(common, e)
+			}
+		}
+		for _, x := range only.notPatterns {
+			if e, ok := c.pattern(only.s, x, jsonAny); ok {
+				common = append(common, r.not(e))
+			}
+		}
+		if only.named != nil {
+			common = append(common, c.nameTexts(only.named))
+		}
+	}
 	var terms []term
 	for which := range 1 << len(patterns) {
 		c.tick()
 		set := []*value{}
-		key := []expr{c.j.body(), declared}
+		if only != nil && only.value != nil {
+			set = append(set, only.value)
+		}
+		key := slices.Clone(common)
 		for i, e := range exprs {
 			if which>>i&1 != 0 {
 				key = append(key, e)
@@ -234,8 +351,8 @@ func (c *schemaCompiler) others(k *kase, names, patterns []string) term {
 				key = append(key, r.not(e))
 			}
 		}
-		for _, s := range k.objects {
-			found := false
+		// What a schema says of a name that matches these patterns and no others.
+		said := func(s *value) (set []*value, found bool) {
 			if p := s.members["patternProperties"]; p != nil {
 				for i, pattern := range patterns {
 					if which>>i&1 != 0 && p.members[pattern] != nil {
@@ -244,24 +361,19 @@ func (c *schemaCompiler) others(k *kase, names, patterns []string) term {
 				}
 			}
 			if p := s.members["additionalProperties"]; p != nil && !found {
-				set = append(set, p)
+				set, found = append(set, p), true
 			}
-			if p := s.members["propertyNames"]; p != nil {
-				var fits []expr
-				for _, kk := range c.flat([]*value{p}) {
-					e := c.contents(kk)
-					if kk.enum != nil {
-						var texts []string
-						for _, x := range kk.enum {
-							if x.kind == valueString {
-								texts = append(texts, x.text)
-							}
-						}
-						e = r.and(e, r.texts(texts, jsonMinimal))
-					}
-					fits = append(fits, e)
-				}
-				key = append(key, r.exprs.alt(fits...))
+			return set, found
+		}
+		for _, p := range k.objects {
+			if p.rest == nil {
+				more, _ := said(p.s)
+				set = append(set, more...)
+			} else if !slices.ContainsFunc(p.within, func(q clause) bool {
+				_, found := said(q.s)
+				return !q.mute && (found || q.rest != nil)
+			}) {
+				set = append(set, p.rest)
 			}
 		}
 		if slices.ContainsFunc(set, func(s *value) bool { return s.kind == valueFalse }) {

@@ -1,25 +1,43 @@
 package grammar
 
 import (
+	"fmt"
 	"slices"
 )
 
 // numbers is the numbers of a case.
 func (c *schemaCompiler) numbers(k *kase) expr {
 	r := c.r
-	if k.types&(typeInteger|typeNumber) == 0 {
+	if k.types&typeNumbers == 0 {
 		return none
 	}
-	if k.types&typeNumber != 0 && k.lo == nil && k.hi == nil && len(k.multiple) == 0 {
+	if k.types&typeNumbers == typeNumbers && k.lo == nil && k.hi == nil && len(k.multiple)+len(k.notMultiple)+len(k.notNumbers) == 0 {
 		return c.j.number()
 	}
 	all := []expr{r.numberRange(k.lo, k.hi)}
-	if k.types&typeNumber == 0 {
+	zeros := r.optional(r.concat(r.literal("."), r.repeat(r.literal("0"), 1, -1)))
+	switch {
+	case k.types&typeNumber == 0:
 		all = append(all, r.plainNumber(true))
+	case k.types&typeInteger == 0:
+		all = append(all, r.not(r.concat(r.plainNumber(true), zeros)))
 	}
 	for _, d := range k.multiple {
 		e, _ := r.multiples(d)
 		all = append(all, e)
+	}
+	for _, d := range k.notMultiple { // of which spellings with zeros at the end would seem to be none
+		e, _ := r.multiples(d)
+		digits := r.star(r.set(span('0', '9')))
+		fraction := r.seq(r.literal("."), digits, r.set(span('1', '9')))
+		all = append(all, r.not(e), r.seq(r.optional(r.literal("-")), r.natural(), r.optional(fraction)))
+	}
+	for _, d := range k.notNumbers {
+		more := zeros
+		if d.fraction != "" {
+			more = r.star(r.literal("0"))
+		}
+		all = append(all, r.not(r.concat(r.literal(d.String()), more)))
 	}
 	return r.and(all...)
 }
@@ -48,8 +66,11 @@ func (c *schemaCompiler) emit(k *kase) term {
 	if k.types&typeNull != 0 {
 		scalars = append(scalars, r.literal("null"))
 	}
-	if k.types&typeBoolean != 0 {
-		scalars = append(scalars, r.literal("true"), r.literal("false"))
+	if k.types&typeTrue != 0 {
+		scalars = append(scalars, r.literal("true"))
+	}
+	if k.types&typeFalse != 0 {
+		scalars = append(scalars, r.literal("false"))
 	}
 	scalars = append(scalars, c.numbers(k), c.j.quoted(c.contents(k)))
 	terms := []term{r.lexeme(r.exprs.alt(scalars...))}
@@ -68,6 +89,8 @@ func (c *schemaCompiler) values(k *kase) term {
 	var scalars []expr
 	var terms []term
 	var texts []string
+	plain := kase{types: typeNumbers, lo: k.lo, hi: k.hi, multiple: k.multiple, notMultiple: k.notMultiple, notNumbers: k.notNumbers}
+	numbers := c.numbers(&plain)
 	for _, v := range k.enum {
 		if typeOf(v)&k.types == 0 {
 			continue
@@ -77,118 +100,62 @@ func (c *schemaCompiler) values(k *kase) term {
 			texts = append(texts, v.text)
 		case valueNumber:
 			if d, ok := parseDecimal(v.text); ok {
-				scalars = append(scalars, r.and(r.literal(d.String()), c.numbers(&kase{types: typeInteger | typeNumber, lo: k.lo, hi: k.hi, multiple: k.multiple})))
+				scalars = append(scalars, r.and(r.literal(d.String()), numbers))
 			}
 		case valueArray, valueObject:
 			rest := k.clone()
 			rest.enum, rest.types = nil, typeOf(v)
-			terms = append(terms, c.emit(c.exactly(rest, v)))
+			for _, exact := range c.apply([]*kase{rest}, c.exact(v), nil) {
+				terms = append(terms, c.emit(exact))
+			}
 		default:
 			scalars = append(scalars, r.literal(v.canonical()))
 		}
 	}
 	strings := r.texts(texts, jsonMinimal)
-	if len(k.strings) > 0 || k.minLength > 0 || k.maxLength >= 0 {
+	if k.constrained() {
 		strings = r.and(strings, c.contents(k))
 	}
 	scalars = append(scalars, c.j.quoted(strings))
 	return r.choice(append(terms, r.lexeme(r.exprs.alt(scalars...)))...)
 }
 
-// exactly adds to a case that the value is v, an array or object.
-func (c *schemaCompiler) exactly(k *kase, v *value) *kase {
-	only := func(x *value) *value {
-		return &value{kind: valueObject, path: x.path, keys: []string{"const"}, members: map[string]*value{"const": x}}
+// exact is the schema of an array or object of certain items or properties.
+func (c *schemaCompiler) exact(v *value) *value {
+	key := fmt.Sprintf("exact %p", v)
+	if s := c.made[key]; s != nil {
+		return s
 	}
 	s := &value{kind: valueObject, path: v.path, members: map[string]*value{}}
+	c.made[key] = s
+	set := func(keyword string, x *value) {
+		s.keys = append(s.keys, keyword)
+		s.members[keyword] = x
+	}
+	set("type", &value{kind: valueString, text: "object"})
 	if v.kind == valueArray {
-		prefix := &value{kind: valueArray}
+		s.members["type"].text = "array"
+		items := &value{kind: valueArray, path: v.path}
 		for _, x := range v.items {
-			prefix.items = append(prefix.items, only(x))
+			items.items = append(items.items, c.derived("const", x))
 		}
-		s.members["prefixItems"] = prefix
-		k.arrays = append(k.arrays, s)
-		k.minItems, k.maxItems = max(k.minItems, int32(len(v.items))), smaller(k.maxItems, int32(len(v.items)))
-		return k
-	}
-	props := &value{kind: valueObject, keys: v.keys, members: map[string]*value{}}
-	for name, x := range v.members {
-		props.members[name] = only(x)
-	}
-	s.members["properties"], s.members["additionalProperties"] = props, falseSchema
-	k.objects = append(k.objects, s)
-	k.required = append(k.required, v.keys...)
-	return k
-}
-
-// array is the arrays of a case.
-func (c *schemaCompiler) array(k *kase) term {
-	r := c.r
-	prefix := 0
-	for _, s := range k.arrays {
-		prefix = max(prefix, len(tuple(s)))
-	}
-	if prefix > 4096 {
-		panic(schemaStop{&LimitError{What: "prefixItems", Limit: 4096}})
-	}
-	item := func(i int) term {
-		var set []*value
-		for _, s := range k.arrays {
-			t := tuple(s)
-			rest := s.members["items"]
-			if rest != nil && rest.kind == valueArray {
-				rest = s.members["additionalItems"]
-			}
-			switch {
-			case i < len(t):
-				set = append(set, t[i])
-			case rest != nil:
-				set = append(set, rest)
-			}
+		n := &value{kind: valueNumber, text: fmt.Sprint(len(v.items))}
+		if len(v.items) > 0 {
+			set("prefixItems", items)
 		}
-		return c.all(set)
+		set("minItems", n)
+		set("maxItems", n)
+		return s
 	}
-	lo, hi := k.minItems, k.maxItems
-	// From the last place of the prefix to the first: what follows if the array has come so far.
-	n := int32(prefix)
-	more := nothing
-	if hi < 0 || hi > n {
-		most := hi
-		if hi > 0 {
-			most -= n
-		}
-		more = r.times(r.sequence(c.j.comma, item(prefix)), max(lo-n, 0), most)
-	} else if lo > n {
-		return r.dead()
+	properties, required := &value{kind: valueObject, keys: v.keys, members: map[string]*value{}}, &value{kind: valueArray}
+	for _, name := range v.keys {
+		properties.members[name] = c.derived("const", v.members[name])
+		required.items = append(required.items, &value{kind: valueString, text: name})
 	}
-	more = r.sequence(more, c.j.space)
-	if prefix == 0 {
-		if hi == 0 {
-			return c.j.list("[", nothing, 0, 0, "]")
-		}
-		return c.j.list("[", item(0), lo, hi, "]")
-	}
-	for i := n - 1; i >= 0; i-- {
-		here := r.dead()
-		if hi < 0 || i < hi {
-			element := item(int(i))
-			if i > 0 {
-				element = r.sequence(c.j.comma, element)
-			}
-			here = r.sequence(element, more)
-		}
-		if i >= lo {
-			without := nothing
-			if i > 0 {
-				without = c.j.space
-			}
-			here = r.choice(without, here)
-		}
-		rule := r.declare()
-		r.bodies[rule] = here
-		more = r.rule(rule)
-	}
-	return r.sequence(r.word("["), c.j.space, more, r.word("]"))
+	set("properties", properties)
+	set("required", required)
+	set("additionalProperties", falseSchema)
+	return s
 }
 
 // tuple returns the schemas of the first items.
