@@ -43,6 +43,29 @@ func TestSchemas(t *testing.T) {
 			[]string{`"a"`, `1.5`, `{"k":[true]}`}, []string{`null`, `{"k":[]}`, `"b"`}},
 		{"dependency", `{"type":"object","properties":{"a":{},"b":{}},"dependentRequired":{"a":["b"]},"additionalProperties":false}`,
 			[]string{`{}`, `{"b":1}`, `{"a":1,"b":1}`}, []string{`{"a":1}`}},
+		{"if", `{"type":"object","properties":{"kind":{"enum":["a","b"]},"n":{"type":"integer"}},"required":["kind"],"additionalProperties":false,
+			"if":{"properties":{"kind":{"const":"a"}}},"then":{"required":["n"]},"else":{"properties":{"n":false}}}`,
+			[]string{`{"kind":"a","n":1}`, `{"kind":"b"}`}, []string{`{"kind":"a"}`, `{"kind":"b","n":1}`, `{}`}},
+		{"oneOf of what overlaps", `{"oneOf":[{"type":"integer","minimum":2},{"type":"integer","maximum":4}]}`,
+			[]string{`1`, `5`, `-7`}, []string{`2`, `3`, `4`}},
+		{"oneOf by required properties", `{"type":"object","properties":{"a":{},"b":{}},"additionalProperties":false,"oneOf":[{"required":["a"]},{"required":["b"]}]}`,
+			[]string{`{"a":1}`, `{"b":1}`}, []string{`{}`, `{"a":1,"b":1}`}},
+		{"oneOf of closed objects", `{"oneOf":[{"type":"object","properties":{"a":{}},"additionalProperties":false},{"type":"object","properties":{"b":{}},"additionalProperties":false}]}`,
+			[]string{`{"a":1}`, `{"b":1}`}, []string{`{}`, `{"a":1,"b":1}`}},
+		{"not", `{"type":["integer","string","boolean","array"],"not":{"enum":[1,"x",true,[1]]},"items":{"type":"integer"}}`,
+			[]string{`2`, `11`, `"y"`, `""`, `false`, `[]`, `[2]`, `[1,1]`}, []string{`1`, `"x"`, `"\u0078"`, `true`, `[1]`}},
+		{"not a multiple", `{"type":"number","not":{"multipleOf":0.5}}`, []string{`0.25`, `1.1`, `-3.75`}, []string{`0.5`, `1`, `1.0`, `1.50`, `0`}},
+		{"not whole", `{"type":"number","not":{"type":"integer"}}`, []string{`0.5`, `-1.25`}, []string{`1`, `1.0`, `0`}},
+		{"some property", `{"type":"object","not":{"additionalProperties":{"type":"integer"}}}`,
+			[]string{`{"a":"x"}`, `{"a":1,"b":null,"c":2}`}, []string{`{}`, `{"a":1}`, `{"a":1,"b":2}`}},
+		{"contains", `{"type":"array","items":{"type":["integer","string"]},"contains":{"type":"string"},"minContains":1,"maxContains":2}`,
+			[]string{`["a"]`, `[1,"a",2,"b",3]`}, []string{`[]`, `[1]`, `["a","b","c"]`}},
+		{"items that differ", `{"type":"array","items":{"enum":["a","b",3]},"uniqueItems":true,"minItems":1}`,
+			[]string{`["a"]`, `["b","a"]`, `[3,"a","b"]`}, []string{`[]`, `["a","a"]`, `["a","b","a"]`}},
+		{"properties that nothing evaluates", `{"type":"object","properties":{"a":{}},"allOf":[{"properties":{"b":{}}}],"unevaluatedProperties":false}`,
+			[]string{`{}`, `{"a":1,"b":2}`}, []string{`{"c":1}`, `{"a":1,"c":1}`}},
+		{"dynamic reference", `{"$dynamicAnchor":"n","type":"object","properties":{"l":{"$dynamicRef":"#n"}},"additionalProperties":false}`,
+			[]string{`{"l":{"l":{}}}`}, []string{`{"l":1}`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := compile(t, v, Source{JSONSchema: json.RawMessage(tt.schema)}, Options{})
@@ -88,8 +111,12 @@ func TestSchemaErrors(t *testing.T) {
 		schema string
 		want   error
 	}{
-		{`{"properties":{"a":{"contains":{}}},"type":"object"}`, &UnsupportedError{}},
-		{`{"oneOf":[{"minimum":1},{"maximum":3}]}`, &UnsupportedError{}},
+		{`{"properties":{"a":{"uniqueItems":true}},"type":"object"}`, &UnsupportedError{}},
+		{`{"not":{"unevaluatedProperties":false}}`, &UnsupportedError{}},
+		{`{"type":"object","minProperties":4}`, &UnsupportedError{}},
+		{`{"contains":{"type":"string"},"minContains":90,"maxItems":90}`, &UnsupportedError{}},
+		{`{"not":{}}`, &EmptyError{}},
+		{`{"oneOf":[true,{"type":"object"},{"not":{"type":"object"}}]}`, &EmptyError{}},
 		{`{"$ref":"https://example.org/x"}`, &UnsupportedError{}},
 		{`{"pattern":"(?=a)b"}`, &UnsupportedError{}},
 		{`{"type":"string","minLength":3,"maxLength":2}`, &EmptyError{}},
@@ -109,12 +136,12 @@ func TestSchemaErrors(t *testing.T) {
 		}
 	}
 	var unsupported *UnsupportedError
-	_, err := v.Compile(t.Context(), Source{JSONSchema: json.RawMessage(`{"properties":{"a/b":{"contains":{}}}}`)}, Options{})
-	if !errors.As(err, &unsupported) || unsupported.Path != "/properties/a~1b" || unsupported.Keyword != "contains" {
+	_, err := v.Compile(t.Context(), Source{JSONSchema: json.RawMessage(`{"properties":{"a/b":{"uniqueItems":true}}}`)}, Options{})
+	if !errors.As(err, &unsupported) || unsupported.Path != "/properties/a~1b" || unsupported.Keyword != "uniqueItems" {
 		t.Errorf("%v", err)
 	}
-	g := compile(t, v, Source{JSONSchema: json.RawMessage(`{"properties":{"a":{"contains":{},"format":"colour"}}}`)}, Options{Lenient: true})
-	if got := strings.Join(g.Ignored(), " "); got != "/properties/a/contains /properties/a/format" {
+	g := compile(t, v, Source{JSONSchema: json.RawMessage(`{"properties":{"a":{"uniqueItems":true,"format":"colour","not":{"uniqueItems":true}}}}`)}, Options{Lenient: true})
+	if got := strings.Join(g.Ignored(), " "); got != "/properties/a/format /properties/a/not/uniqueItems /properties/a/uniqueItems" {
 		t.Errorf("ignored: %s", got)
 	}
 	ended, cancel := context.WithCancel(t.Context())

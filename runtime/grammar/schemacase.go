@@ -144,22 +144,27 @@ func (c *schemaCompiler) apply(cases []*kase, s *value, path []*value) []*kase {
 			k.marks = append(k.marks, mark{len(k.arrays), len(k.objects)})
 		}
 	}
+	ofItems, ofProperties := false, false
 	for _, key := range s.keys {
 		if annotations[key] {
 			continue
 		}
+		// Where the first of these keywords stands is the place of the properties among those of other schemas.
+		switch key {
+		case "items", "prefixItems", "contains":
+			if !ofItems {
+				ofItems = true
+				each(cases, func(k *kase) { k.arrays = append(k.arrays, clause{s: s, mute: c.muted > 0}) })
+			}
+		case "properties", "patternProperties", "additionalProperties", "propertyNames":
+			if !ofProperties {
+				ofProperties = true
+				each(cases, func(k *kase) { k.objects = append(k.objects, clause{s: s, mute: c.muted > 0}) })
+			}
+		}
 		cases = c.keyword(cases, s, key, s.members[key], path)
 	}
-	has := func(keys ...string) bool {
-		return slices.ContainsFunc(keys, func(key string) bool { return s.members[key] != nil })
-	}
 	for _, k := range cases {
-		if has("items", "prefixItems", "contains") {
-			k.arrays = append(k.arrays, clause{s: s, mute: c.muted > 0})
-		}
-		if has("properties", "patternProperties", "additionalProperties", "propertyNames") {
-			k.objects = append(k.objects, clause{s: s, mute: c.muted > 0})
-		}
 		if restItems == nil && restProperties == nil {
 			continue
 		}
@@ -255,7 +260,8 @@ func (c *schemaCompiler) keyword(cases []*kase, s *value, key string, v *value, 
 		}
 	case "if":
 		then, otherwise := s.members["then"], s.members["else"]
-		if c.rough > 0 || then == nil && otherwise == nil {
+		asked := slices.ContainsFunc(cases, func(k *kase) bool { return len(k.marks) > 0 }) // what it evaluates
+		if c.rough > 0 || then == nil && otherwise == nil && !asked {
 			return cases
 		}
 		no := c.negation(clones(cases), s, key, v, path)
