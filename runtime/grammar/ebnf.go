@@ -11,7 +11,7 @@ import (
 //	"text" [a-z] [^\n] .        texts and characters; escapes as in regular expressions
 //	( ) | * + ? {2} {2,} {2,5}  groups, alternatives, repetitions
 //
-// A rule ends where the next one begins.
+// A rule ends where the next one begins. It may begin with itself, but not behind what may be empty.
 func (r *rules) ebnf(text string) (root term, err error) {
 	if !utf8.ValidString(text) {
 		return nothing, &SyntaxError{Text: text, Reason: "invalid UTF-8"}
@@ -26,7 +26,9 @@ func (r *rules) ebnf(text string) (root term, err error) {
 			root, err = nothing, stop.err
 		}
 	}()
+	r.source = text
 	for p.space(); p.at < len(p.text); p.space() {
+		at := p.at
 		name := p.name()
 		p.space()
 		if name == "" || !p.skip("::=") {
@@ -37,7 +39,7 @@ func (r *rules) ebnf(text string) (root term, err error) {
 		}
 		p.defined[name] = true
 		body := p.alternatives()
-		r.bodies[p.ruleNumber(name)] = body
+		r.bodies[p.ruleNumber(name)], r.places[p.ruleNumber(name)] = body, at
 	}
 	for name := range p.rules {
 		if !p.defined[name] {

@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -242,49 +243,98 @@ func TestRegexLanguage(t *testing.T) {
 // Rules are drawn so that none begins with itself: a rule has those after it at its left end, and any behind a letter.
 func TestEBNFLanguage(t *testing.T) {
 	v := bytesAnd(letterTokens...)
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(1, 3).Draw(t, "rules")
-		var text strings.Builder
-		fmt.Fprintf(&text, "root ::= ra\n")
-		var every []int
-		for i := range n {
-			every = append(every, i)
-		}
-		var bodies []drawn
-		for i := range n {
-			first := draw(t, 1, every[i+1:], true)
-			inner := draw(t, 1, every, true)
-			tail := draw(t, 1, every, true)
-			fmt.Fprintf(&text, "r%c ::= (%s) | [ab] (%s) (%s)\n", 'a'+i, first.text, inner.text, tail.text)
-			bodies = append(bodies, drawn{lang: func(r []language) language {
-				letters := language{"a": true, "b": true}
-				return first.lang(r).or(letters.then(inner.lang(r)).then(tail.lang(r)))
-			}})
-		}
-		langs := make([]language, n)
-		for size := -1; ; {
-			total := 0
-			for i := range langs {
-				langs[i] = bodies[i].lang(langs)
-				total += len(langs[i])
+	rapid.Check(t, func(t *rapid.T) { checkEBNF(t, v, false) })
+}
+
+// Rules may begin with themselves and with each other. Those that do so behind what may be empty are refused by name.
+func TestLeftRecursion(t *testing.T) {
+	v := bytesAnd(letterTokens...)
+	rapid.Check(t, func(t *rapid.T) { checkEBNF(t, v, true) })
+	for _, tt := range []struct{ ebnf, yes, no string }{
+		{`root ::= root "+" term | term
+			term ::= term "*" [0-9] | [0-9]`, "1 1+2*3+4 1*2*3", "+ 1+ 1**2 1+*2"},
+		{`root ::= a
+			a ::= b "x" | "y"
+			b ::= c "z" | a "w"
+			c ::= a "v" | b | "u"`, "y uzx ywx yvzx uzxvzx ywxwx", "x u yx uz yw"},
+		{`root ::= (root "a"){0,2} "b"`, "b bab babab bababab", "a ba ab"},
+	} {
+		g := compile(t, v, Source{EBNF: tt.ebnf}, Options{})
+		for _, text := range strings.Fields(tt.yes) {
+			if !accepts(g, text) {
+				t.Errorf("%s refuses %q", tt.ebnf, text)
 			}
-			if total == size {
-				break
-			}
-			size = total
 		}
-		g, err := v.Compile(t.Context(), Source{EBNF: text.String()}, Options{})
-		if empty := (*EmptyError)(nil); errors.As(err, &empty) {
-			if len(langs[0]) > 0 {
-				t.Fatalf("%s: %v", text.String(), err)
+		for _, text := range strings.Fields(tt.no) {
+			if accepts(g, text) {
+				t.Errorf("%s accepts %q", tt.ebnf, text)
 			}
-			return
 		}
-		if err != nil {
+	}
+	var syntax *SyntaxError
+	if _, err := v.Compile(t.Context(), Source{EBNF: "root ::= other\nother ::= \"a\"? other \"b\" | \"c\""}, Options{}); !errors.As(err, &syntax) ||
+		!strings.Contains(err.Error(), "the rule other begins with itself") || syntax.At != 15 {
+		t.Errorf("%v", err)
+	}
+	var empty *EmptyError
+	if _, err := v.Compile(t.Context(), Source{EBNF: `root ::= root | root "a"`}, Options{}); !errors.As(err, &empty) {
+		t.Errorf("%v", err)
+	}
+}
+
+// checkEBNF draws a grammar and compares it with its language; with recursive, its rules may begin with any.
+func checkEBNF(t *rapid.T, v *Vocabulary, recursive bool) {
+	n := rapid.IntRange(1, 3).Draw(t, "rules")
+	var text strings.Builder
+	fmt.Fprintf(&text, "root ::= ra\n")
+	var every []int
+	for i := range n {
+		every = append(every, i)
+	}
+	var bodies []drawn
+	for i := range n {
+		begin := every[i+1:]
+		if recursive {
+			begin = every
+		}
+		first := draw(t, 1, begin, true)
+		if recursive {
+			first = draw(t, 2, begin, true)
+		}
+		inner := draw(t, 1, every, true)
+		tail := draw(t, 1, every, true)
+		fmt.Fprintf(&text, "r%c ::= (%s) | [ab] (%s) (%s)\n", 'a'+i, first.text, inner.text, tail.text)
+		bodies = append(bodies, drawn{lang: func(r []language) language {
+			letters := language{"a": true, "b": true}
+			return first.lang(r).or(letters.then(inner.lang(r)).then(tail.lang(r)))
+		}})
+	}
+	langs := make([]language, n)
+	for size := -1; ; {
+		total := 0
+		for i := range langs {
+			langs[i] = bodies[i].lang(langs)
+			total += len(langs[i])
+		}
+		if total == size {
+			break
+		}
+		size = total
+	}
+	g, err := v.Compile(context.Background(), Source{EBNF: text.String()}, Options{})
+	if empty := (*EmptyError)(nil); errors.As(err, &empty) {
+		if len(langs[0]) > 0 {
 			t.Fatalf("%s: %v", text.String(), err)
 		}
-		check(t, g, langs[0])
-	})
+		return
+	}
+	if syntax := (*SyntaxError)(nil); recursive && errors.As(err, &syntax) {
+		return
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", text.String(), err)
+	}
+	check(t, g, langs[0])
 }
 
 func TestChoice(t *testing.T) {

@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"slices"
 )
@@ -33,7 +34,8 @@ type termNode struct {
 	kids     []term
 }
 
-// rules are a grammar: terms over lexemes and over rules, which may refer to each other and to themselves, but not at their left ends.
+// rules are a grammar: terms over lexemes and over rules, which may refer to each other and to themselves. Once sealed, none does so at its
+// left end: see unwind.
 type rules struct {
 	*exprs
 	terms  []termNode
@@ -43,10 +45,12 @@ type rules struct {
 	sealed bool             // all rules have bodies
 	key    []byte           // scratch
 	labels map[int32]string // what users call rules, for errors
+	source string           // they stand in
+	places map[int32]int    // bytes of source
 }
 
 func newRules(limit int) *rules {
-	r := &rules{exprs: newExprs(limit), index: map[string]term{}, labels: map[int32]string{}}
+	r := &rules{exprs: newExprs(limit), index: map[string]term{}, labels: map[int32]string{}, places: map[int32]int{}}
 	r.term(termNode{kind: termEmpty})
 	r.declareChars()
 	return r
@@ -248,14 +252,27 @@ func (r *rules) measure(n *termNode) (nullable bool, shortest int32) {
 	}
 }
 
-// seal measures all terms and ranks the rules once they have bodies. Terms come after their kids, so that a pass from the first to the
-// last misses only what comes through rules; passes are repeated for those.
+// seal measures all terms and ranks the rules once they have bodies.
 func (r *rules) seal() error {
+	r.measureAll()
+	if circles := r.circles(); len(circles) > 0 {
+		for _, c := range circles {
+			r.unwind(c)
+		}
+		r.measureAll()
+	}
+	r.sealed = true
+	return r.order()
+}
+
+// measureAll measures all terms. They come after their kids, so that a pass from the first to the last misses only what comes through
+// rules; passes are repeated for those.
+func (r *rules) measureAll() {
 	users := make([][]term, len(r.terms)) // of each term
 	byRule := make([]term, len(r.bodies)) // the term of each rule, or nothing
 	for t := range r.terms {
 		n := &r.terms[t]
-		n.shortest = never
+		n.nullable, n.shortest = false, never
 		for _, k := range n.kids {
 			users[k] = append(users[k], term(t))
 		}
@@ -297,8 +314,6 @@ func (r *rules) seal() error {
 			}
 		}
 	}
-	r.sealed = true
-	return r.order()
 }
 
 // left appends the rules at the left end of t.
@@ -349,7 +364,7 @@ func (r *rules) order() error {
 				state[next] = 1
 				path = append(path, frame{next, r.left(r.bodies[next], nil)})
 			case 1:
-				return &UnsupportedError{Path: r.labels[next], Reason: "a rule that begins with itself"}
+				return &SyntaxError{Text: r.source, At: r.places[next], Reason: fmt.Sprintf("the rule %s begins with itself, behind what may be empty", r.labels[next])}
 			}
 		}
 	}
