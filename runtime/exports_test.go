@@ -40,6 +40,7 @@ var unusedExports = map[string]string{
 
 	"runtime/playback.Model.Reset": server,
 
+	"runtime/grammar.Cache.Compile":          constraint,
 	"runtime/grammar.Compact":                constraint,
 	"runtime/grammar.EmptyError":             constraint,
 	"runtime/grammar.Grammar.Ignored":        constraint,
@@ -53,6 +54,7 @@ var unusedExports = map[string]string{
 	"runtime/grammar.Matcher.Forced":         constraint,
 	"runtime/grammar.Matcher.Mask":           constraint,
 	"runtime/grammar.Matcher.Rollback":       constraint,
+	"runtime/grammar.NewCache":               constraint,
 	"runtime/grammar.NewVocabulary":          constraint,
 	"runtime/grammar.SyntaxError":            constraint,
 	"runtime/grammar.UnsupportedError":       constraint,

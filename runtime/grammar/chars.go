@@ -188,7 +188,7 @@ func (t *exprs) char(r rune, in spelling) expr {
 	e, ok := t.singles[key]
 	if !ok {
 		e = t.chars(runes{{r, r}}, in)
-		if !t.full {
+		if !t.full && !t.live {
 			t.singles[key] = e
 		}
 	}

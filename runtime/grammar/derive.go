@@ -168,7 +168,8 @@ func (t *exprs) shortest(e expr) int32 {
 // search finds the shortest text of an intersection, complement or remainder: the first of those that may be nearest, as a text of an
 // intersection is no shorter than those of its parts. Beyond maxExact expressions it takes the text that it finds first, going where the
 // parts together come nearer. Either way the length is that of a text, and what the text leads through is known from then on, so that
-// distances become less by one with each byte of some text. exact is false if the table becomes full.
+// distances become less by one with each byte of some text. exact is false if the table becomes full, which while a grammar is compiled
+// it is taken to be where no text is found in maxSearch expressions.
 func (t *exprs) search(e expr) (length int32, exact bool) {
 	t.refine()
 	wasFull := t.full
@@ -233,6 +234,9 @@ func (t *exprs) search(e expr) (length int32, exact bool) {
 					push(d, s.x, s.at+1)
 				}
 			}
+		}
+		if len(seen) > maxSearch && t.live { // not known to have a text: taken to have none
+			return best, !t.full
 		}
 		if t.full || len(seen) > maxSearch {
 			t.full = true

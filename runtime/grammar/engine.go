@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // The recogniser is a machine that is made while it runs. Its states are configurations: what may follow a text. A configuration has
@@ -67,6 +68,7 @@ type engine struct {
 	maxWork    int           // derivatives that it may have made at its end
 	masks      maskMemo
 	effort     effort
+	bytes      atomic.Int64 // about what tables and masks take
 
 	// Scratch of a step.
 	items   []item
@@ -89,7 +91,7 @@ func newEngine(base *rules, root term) *engine {
 	e := &engine{rules: base.clone(), stackIndex: map[string]int32{}, index: map[string]int32{}, popped: map[int32]bool{},
 		covers: map[expr]cover{}, taking: map[expr]bool{}}
 	e.limit += e.cells
-	e.full = false
+	e.full, e.live = false, true
 	e.refine()
 	e.width = len(e.reps)
 	e.configs = make([]config, 2)
@@ -142,6 +144,9 @@ func (e *engine) stack(edges []edge, end bool) int32 {
 	e.stackIndex[string(k)] = s
 	return s
 }
+
+// note counts what tables and masks take.
+func (e *engine) note() { e.bytes.Store(int64(e.cells)*cellBytes + e.masks.bytes) }
 
 // count notes that the tables have grown.
 func (e *engine) count(cells int) {

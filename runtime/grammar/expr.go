@@ -78,6 +78,7 @@ type exprs struct {
 	cells   int             // nodes and their kids
 	limit   int             // of cells
 	full    bool            // something was left out
+	live    bool            // of an engine: nothing is compiled any more
 	derived int             // derivatives that were made
 
 	singles map[charKey]expr // see char

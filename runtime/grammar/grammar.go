@@ -5,10 +5,11 @@
 // Matcher says which tokens may come next (Mask), is told which one came (Accept), and knows how far away the nearest end is (Distance).
 //
 //	schema, regular expression, EBNF     schema*.go, number.go, regexp*.go, ebnf.go, json.go
-//	rules over lexemes                   rules.go
+//	rules over lexemes                   rules.go, leftrules.go
 //	lexemes: expressions over bytes      expr.go, derive.go, chars.go
 //	a machine made while it runs         engine.go
-//	masks over a trie of tokens          vocabulary.go, matcher.go
+//	masks over a trie of tokens          vocabulary.go, run.go, matcher.go
+//	compiled grammars, kept              cache.go
 package grammar
 
 import (
@@ -187,6 +188,17 @@ func (g *Grammar) Ignored() []string { return g.ignored }
 
 // Rules is the number of rules.
 func (g *Grammar) Rules() int { return len(g.base.bodies) }
+
+// bytes is about what the grammar takes: its rules, and the tables and masks of its engine.
+func (g *Grammar) bytes() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := int64(g.base.cells) * cellBytes
+	if g.shared != nil {
+		n += g.shared.bytes.Load()
+	}
+	return n
+}
 
 // engine returns the engine for new matchers; instead of old, if it is full.
 func (g *Grammar) engine(old *engine) *engine {

@@ -34,6 +34,7 @@ func (m *Matcher) do(f func()) {
 	m.e.mu.Lock()
 	f()
 	full := m.e.full
+	m.e.note()
 	m.e.mu.Unlock()
 	from, at, past, e := m.e, m.at, m.past, m.e
 	for full {
@@ -53,6 +54,7 @@ func (m *Matcher) do(f func()) {
 		if full = e.full && !fresh; e.full && fresh { // what does not fit even now is refused
 			e.full = e.cells > e.limit
 		}
+		e.note()
 		e.mu.Unlock()
 	}
 }
@@ -401,6 +403,7 @@ const maxMasks = 256
 // maskMemo keeps masks. Those in use outlive those that are not.
 type maskMemo struct {
 	masks map[memoKey]*memoEntry
+	bytes int64
 	ring  []memoKey
 	hand  int
 }
@@ -418,6 +421,7 @@ func (m *maskMemo) put(k memoKey, entry *memoEntry) {
 		m.masks = map[memoKey]*memoEntry{}
 	}
 	m.masks[k] = entry
+	m.bytes += int64(4 * len(entry.mask.Bits))
 	if len(m.ring) < maxMasks {
 		m.ring = append(m.ring, k)
 		return
@@ -426,6 +430,7 @@ func (m *maskMemo) put(k memoKey, entry *memoEntry) {
 		m.masks[m.ring[m.hand]].used = false
 		m.hand = (m.hand + 1) % maxMasks
 	}
+	m.bytes -= int64(4 * len(m.masks[m.ring[m.hand]].mask.Bits))
 	delete(m.masks, m.ring[m.hand])
 	m.ring[m.hand] = k
 	m.hand = (m.hand + 1) % maxMasks
