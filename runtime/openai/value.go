@@ -35,6 +35,7 @@ const (
 	codeJSON        = "invalid_json"
 	codeType        = "invalid_type"
 	codeValue       = "invalid_value"
+	codeSchema      = "unsupported_schema"
 	codeMissing     = "missing_required_parameter"
 	codeUnknown     = "unknown_parameter"
 	codeUnsupported = "unsupported_value"
