@@ -20,14 +20,9 @@ func (j *job) restrict(most int) int {
 	if c == nil || most == 0 {
 		return most
 	}
-	left := j.limit - len(j.tokens)
-	ids, steady := c.Mask(left)
+	ids, steady := c.Mask(j.limit - len(j.tokens))
 	j.allowed = ids
-	if !steady || most == 1 || j.penalized() { // accepted tokens are counted for good
-		return 1
-	}
-	most = min(most, left)
-	if last, _ := c.Mask(left - most + 1); !same(ids, last) { // the end is near
+	if !steady || j.penalized() { // what the sampler has counted can't be taken back
 		return 1
 	}
 	return most
