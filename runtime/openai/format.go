@@ -34,7 +34,7 @@ func decodeFormat(v value) (*chat.ResponseFormat, error) {
 					"name":        text(&f.Name),
 					"description": text(&f.Description),
 					"schema":      schema(&f.Schema),
-					"strict":      flag(&f.Strict),
+					"strict":      truth(&f.Strict),
 				}, "name", "schema")
 			},
 		}, "json_schema")
@@ -84,11 +84,11 @@ func decodeStructured(v value) (*chat.ResponseFormat, error) {
 			if on, err := v.boolean(); err != nil || !on {
 				return err
 			}
-			return one(flag(&f.JSONObject))(v)
+			return one(truth(&f.JSONObject))(v)
 		},
 		"structural_tag":         refused("use one of json, regex, choice and grammar"),
 		"whitespace_pattern":     refused("JSON is written without spaces between its symbols"),
-		"disable_any_whitespace": flag(new(bool)), // there is none
+		"disable_any_whitespace": truth(new(bool)), // there is none
 	}); err != nil {
 		return nil, err
 	}

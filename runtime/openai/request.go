@@ -150,7 +150,7 @@ func decodeRequest(body value) (*Request, error) {
 			c.ToolChoice, err = decodeToolChoice(v)
 			return err
 		},
-		"parallel_tool_calls": flag(new(bool)), // the model makes one call at a time, which either value allows
+		"parallel_tool_calls": truth(new(bool)), // the model makes one call at a time, which either value allows
 		"response_format": func(v value) (err error) {
 			c.Format, err = decodeFormat(v)
 			return err
@@ -203,17 +203,17 @@ func decodeRequest(body value) (*Request, error) {
 			return err
 		},
 
-		"logprobs": flag(&c.Logprobs),
+		"logprobs": truth(&c.Logprobs),
 		"top_logprobs": func(v value) error {
 			n, err := v.integer(0, 20)
 			c.TopLogprobs = int(n)
 			return err
 		},
-		"stream": flag(&r.Stream),
+		"stream": truth(&r.Stream),
 		"stream_options": func(v value) error {
 			return v.readObject(fields{
-				"include_usage":       flag(&r.IncludeUsage),
-				"include_obfuscation": flag(new(bool)), // chunks are never padded
+				"include_usage":       truth(&r.IncludeUsage),
+				"include_obfuscation": truth(new(bool)), // chunks are never padded
 			})
 		},
 
@@ -222,7 +222,7 @@ func decodeRequest(body value) (*Request, error) {
 			r.N = int(n)
 			return err
 		},
-		"store":      flag(new(bool)), // nothing is stored
+		"store":      truth(new(bool)), // nothing is stored
 		"background": never("the reply comes at once"),
 		"truncation": only("disabled", "shorten the messages"),
 		"modalities": func(v value) error {
@@ -342,7 +342,7 @@ func decodeTool(v value) (f chat.Function, known bool, err error) {
 				"name":          text(&f.Name),
 				"description":   text(&f.Description),
 				"parameters":    schema(&f.Parameters),
-				"strict":        flag(&f.Strict),
+				"strict":        truth(&f.Strict),
 				"cache_control": noEffect,
 			}, "name")
 		},
