@@ -79,25 +79,32 @@ func newGrammarReport() *grammarReport {
 }
 
 // check compiles the grammar and walks the documents. If it fails, because ctx ends, the report is of what was done.
-func (j *grammarJob) check(ctx context.Context, v *textVocabulary) (r *grammarReport, err error) {
-	r = newGrammarReport()
-	defer func() { // the other lines of a long list are checked all the same
+func (j *grammarJob) check(ctx context.Context, v *textVocabulary) (*grammarReport, error) {
+	r := newGrammarReport()
+	return r, r.guard(func() error {
+		start := time.Now()
+		g, err := v.grammars.Compile(ctx, j.source, j.options)
+		r.CompileMicros = micros(time.Since(start))
+		if err != nil {
+			if r.Refused = refusalOf(err); r.Refused != nil {
+				return nil
+			}
+			return err
+		}
+		r.Compiled, r.Rules = true, g.Rules()
+		r.Ignored = append(r.Ignored, g.Ignored()...)
+		return j.walk(ctx, v, r, func() matcher { return g.NewMatcher() })
+	})
+}
+
+// guard runs f; a panic is noted, so that the other lines of a long list are checked all the same.
+func (r *grammarReport) guard(f func() error) error {
+	defer func() {
 		if p := recover(); p != nil {
 			r.Differences = append(r.Differences, difference{What: fmt.Sprintf("panic: %v\n%s", p, debug.Stack())})
 		}
 	}()
-	start := time.Now()
-	g, err := v.grammars.Compile(ctx, j.source, j.options)
-	r.CompileMicros = micros(time.Since(start))
-	if err != nil {
-		if r.Refused = refusalOf(err); r.Refused != nil {
-			err = nil
-		}
-		return r, err
-	}
-	r.Compiled, r.Rules = true, g.Rules()
-	r.Ignored = append(r.Ignored, g.Ignored()...)
-	return r, j.walk(ctx, v, r, func() matcher { return g.NewMatcher() })
+	return f()
 }
 
 // walk fills in what becomes of the documents.

@@ -231,26 +231,31 @@ func (v *textVocabulary) walk(ctx context.Context, m matcher, tokens []int32, ve
 	return w, nil
 }
 
-// compare says in what the answers of a matcher differ, "" if they do not.
+// compare says in what the answers of a matcher differ, "" if they do not. mask is the one of its place.
 func (v *textVocabulary) compare(m matcher, mask sample.Mask, n int, random *rand.Rand) string {
 	distance := m.Distance()
 	if accepting := m.Accepting(); accepting != (distance == 0) {
 		return fmt.Sprintf("Accepting says %t, Distance %d", accepting, distance)
 	}
+	left := 1 + random.IntN(2*distance+16)
+	near := m.Mask(left)
 	for i := range n {
 		id := random.Int32N(int32(v.tok.Vocab()))
 		if of := drawn(mask, random); i%2 == 1 && of >= 0 {
 			id = of
 		}
 		in, allows, accepts := inMask(mask, id), m.Allows(id), m.Accept(id)
+		inTime := accepts && m.Distance() < max(left, distance)
 		if accepts {
 			m.Rollback(1)
 		}
-		if in != accepts || allows != accepts {
+		switch {
+		case in != accepts || allows != accepts:
 			return fmt.Sprintf("the mask says %t of %s, Allows says %t, Accept says %t", in, v.name(id), allows, accepts)
-		}
-		if after := m.Distance(); after != distance {
-			return fmt.Sprintf("after Accept of %s and Rollback, Distance says %d, before it %d", v.name(id), after, distance)
+		case inMask(near, id) != inTime:
+			return fmt.Sprintf("with %d tokens left the mask says %t of %s, Accept and Distance say %t", left, !inTime, v.name(id), inTime)
+		case m.Distance() != distance:
+			return fmt.Sprintf("after Accept of %s and Rollback, Distance says %d, before it %d", v.name(id), m.Distance(), distance)
 		}
 	}
 	return ""
@@ -314,7 +319,7 @@ func bytesInWords(may [256]bool, end bool) string {
 		}
 	}
 	// 0x80 to 0xbf go on with a character, 0xc2 to 0xf4 begin one.
-	class("character", span{' ', '!'}, span{'#', '['}, span{']', '~'}, span{0xc2, 0xf4})
+	class("character", span{' ', '!'}, span{'#', '['}, span{']', 0x7f}, span{0xc2, 0xf4})
 	class("digit", span{'0', '9'})
 	class("letter", span{'A', 'Z'}, span{'a', 'z'})
 	if slices.Contains(may[0xc0:], true) {
