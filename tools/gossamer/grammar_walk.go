@@ -237,7 +237,7 @@ func (v *textVocabulary) compare(m matcher, mask sample.Mask, n int, random *ran
 	if accepting := m.Accepting(); accepting != (distance == 0) {
 		return fmt.Sprintf("Accepting says %t, Distance %d", accepting, distance)
 	}
-	left := 1 + random.IntN(2*distance+16)
+	left := max(1, distance-2+1<<random.IntN(8))
 	near := m.Mask(left)
 	for i := range n {
 		id := random.Int32N(int32(v.tok.Vocab()))
