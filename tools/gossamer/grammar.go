@@ -28,7 +28,8 @@ With --jsonl reads lines
 and writes a line for each, in their order. A value is written as Python's json.dumps does with separators=(",", ":"), as it does by
 itself, or with indent=2; its properties keep their order. The verdicts must be the same for all tokenizations, and with
 verify so many bits of each mask, and of one for a text that must end soon, are compared with what the grammar accepts. The whitespace
-between JSON's symbols is compact (none), python (one space behind commas and colons), one (at most one space) or any.`,
+between JSON's symbols is compact (none), python (one space behind commas and colons), one (at most one space) or any. docs/grammar.md
+describes the lines.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 			var f grammarFlags
 			f.declare(fs)

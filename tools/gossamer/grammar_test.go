@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -25,7 +26,8 @@ func textFile(t testing.TB, dir, name, text string) string {
 }
 
 // smallSchema has a number with bounds and a string with a length.
-const smallSchema = `{"type": "object", "properties": {"a": {"type": "integer", "minimum": 3, "maximum": 99}, "b": {"type": "string", "maxLength": 5}},
+const smallSchema = `{"type": "object",
+"properties": {"a": {"type": "integer", "minimum": 3, "maximum": 99}, "b": {"type": "string", "maxLength": 5}},
 "required": ["a"], "additionalProperties": false}`
 
 func TestGrammarOfFiles(t *testing.T) {
@@ -154,9 +156,11 @@ func TestGrammarLines(t *testing.T) {
 				rejected(6, rejection{Byte: 5, Token: 3, ID: 220, Expected: "1-9"}),
 				rejected(4, rejection{Byte: 7, Token: 4, ID: -1, Expected: ", }"}),
 				rejected(0, rejection{ID: -1, Expected: "{"})}}},
-		{`{"of":["any","kind"]}`, `"schema":{"items":{"type":"integer"}},"whitespace":"python","documents":[{"value":[1,2],"style":"python"},{"value":[1,2]}]`,
+		{`{"of":["any","kind"]}`, `"schema":{"items":{"type":"integer"}},"whitespace":"python",
+			"documents":[{"value":[1,2],"style":"python"},{"value":[1,2]}]`,
 			grammarReport{Compiled: true, Documents: []documentReport{accepted(6), rejected(5, rejection{Byte: 3, Token: 3, ID: 17, Expected: "space"})}}},
-		{`"any"`, `"schema":true,"regex":null,"whitespace":"any","documents":[{"value":{"a":[{},1]},"style":"indent"},{"value":null}],"tokenization":["bytes"]`,
+		{`"any"`, `"schema":true,"regex":null,"whitespace":"any",
+			"documents":[{"value":{"a":[{},1]},"style":"indent"},{"value":null}],"tokenization":["bytes"]`,
 			grammarReport{Compiled: true, Documents: []documentReport{accepted(30), accepted(4)}}},
 		{``, `"regex":"[0-9]{2}","documents":[{"text":"123"}],"tokenization":["canonical","random:2"],"verify":10`,
 			grammarReport{Compiled: true, Documents: []documentReport{
@@ -199,7 +203,8 @@ func TestGrammarLines(t *testing.T) {
 		want = append(want, tt.want)
 	}
 	for _, bad := range [][2]string{
-		{`{"regex":`, "unexpected EOF"}, {"{\"regex\":\"\xff\"}", "the line is not UTF-8"}, {`[]`, "json: cannot unmarshal array into Go value of type main.grammarLine"},
+		{`{"regex":`, "unexpected EOF"}, {"{\"regex\":\"\xff\"}", "the line is not UTF-8"},
+		{`[]`, "json: cannot unmarshal array into Go value of type main.grammarLine"},
 	} {
 		lines = append(lines, bad[0])
 		want = append(want, grammarReport{Error: fmt.Sprintf("line %d: %s", len(lines), bad[1])})
@@ -225,6 +230,31 @@ func TestGrammarLines(t *testing.T) {
 	}
 	if several, _ := reports(t, text, "--jobs", "4"); !cmp.Equal(got, several, apartFromTimes) {
 		t.Errorf("four jobs come to something else:\n%s", cmp.Diff(got, several, apartFromTimes))
+	}
+}
+
+// TestGrammarDocument runs the example of the document.
+func TestGrammarDocument(t *testing.T) {
+	data, err := os.ReadFile("../../docs/grammar.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(data, -1)
+	if len(examples) != 2 {
+		t.Fatalf("%d examples, want a line and its answer", len(examples))
+	}
+	got, r := reports(t, strings.ReplaceAll(string(examples[0][1]), "\n", " "))
+	answer := json.NewDecoder(bytes.NewReader(examples[1][1]))
+	answer.DisallowUnknownFields()
+	var want grammarReport
+	if err := answer.Decode(&want); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]grammarReport{want}, got, apartFromTimes); diff != "" || r.code != exitFailure {
+		t.Errorf("exit status %d\n%s", r.code, diff)
+	}
+	if n := want.Masks.N; len(got) == 1 && (got[0].Masks.N != n || got[0].Memo.Hits+got[0].Memo.Misses != n) {
+		t.Errorf("%s: the document has %d masks", r.stdout, n)
 	}
 }
 

@@ -33,9 +33,11 @@ func TestVerdictsOfTokenizations(t *testing.T) {
 		grammar   string
 		documents []string
 	}{
-		{`"schema":{"type":"object","properties":{"name":{"type":"string","minLength":2,"maxLength":20},"größe":{"type":"number","minimum":-1.5,"maximum":1e3}},
-			"required":["name"],"additionalProperties":{"type":"array","items":{"enum":["a","ab",null,1.5]},"minItems":1}}`,
-			[]string{`{"name":"Жанна 👩‍🚀\n\u00e9"}`, `{"name":"xx","größe":-1.5,"further":["ab",null]}`, `!{"name":"x"}`, `!{"name":"xx","größe":1001}`,
+		{`"schema":{"type":"object","properties":{"name":{"type":"string","minLength":2,"maxLength":20},
+			"größe":{"type":"number","minimum":-1.5,"maximum":1e3}},"required":["name"],
+			"additionalProperties":{"type":"array","items":{"enum":["a","ab",null,1.5]},"minItems":1}}`,
+			[]string{`{"name":"Жанна 👩‍🚀\n\u00e9"}`, `{"name":"xx","größe":-1.5,"further":["ab",null]}`,
+				`!{"name":"x"}`, `!{"name":"xx","größe":1001}`,
 				`!{"name":"xx","name":"yy"}`, `!{"name":"xx","b":[]}`, `!{"name":"\ud83d"}`, `!{"größe":1,"name":"xx"}`}},
 		{`"schema":{"type":"string","pattern":"^[a-z]+(-[0-9]{2,4})*$","format":"hostname"}`, []string{`"some-31-2024"`, `!"some--host"`, `!"Some"`}},
 		{`"schema":{"$ref":"#/$defs/tree","$defs":{"tree":{"type":"object","properties":{"v":{"type":"integer"},"kids":{"type":"array",
@@ -143,7 +145,9 @@ func TestContradictionsAreFound(t *testing.T) {
 		{"masks with markers", 300, func(f *faulty) { f.mask = changed(199_998, int32(v.tok.Vocab()), true) }, "the mask says true of token"},
 		{"masks without most words", 300, func(f *faulty) { f.mask = changed(5_000, 199_998, false) }, "Accept says true"},
 		{"masks with a token too many", 300, func(f *faulty) { f.mask = changed(tokens[0], tokens[0]+1, true) }, "the mask says true of token"},
-		{"masks that forget the end", 300, func(f *faulty) { f.mask = func(x m, _ int) sample.Mask { return x.Mask(0) } }, "tokens left the mask says true"},
+		{"masks that forget the end", 300, func(f *faulty) {
+			f.mask = func(x m, _ int) sample.Mask { return x.Mask(0) }
+		}, "tokens left the mask says true"},
 		{"masks that end too soon", 300, func(f *faulty) {
 			f.mask = func(x m, left int) sample.Mask { return x.Mask(min(left, 1)) }
 		}, "tokens left the mask says false"},
