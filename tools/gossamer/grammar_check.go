@@ -148,7 +148,7 @@ func (j *grammarJob) walk(ctx context.Context, v *textVocabulary, r *grammarRepo
 	return nil
 }
 
-// differs notes a difference, if it is one; what it was found in is not accepted.
+// differs notes a difference, if it is one.
 func (r *grammarReport) differs(d *difference, document int, t tokenization) {
 	if d != nil {
 		d.Document, d.Tokenization = document, t.name

@@ -218,6 +218,11 @@ func (v *textVocabulary) walk(ctx context.Context, m matcher, tokens []int32, ve
 		}
 		return differs(i, "Accept refuses %s and takes its bytes one by one", v.name(id))
 	}
+	if verify > 0 {
+		if what := v.compare(m, m.Mask(0), verify, random); what != "" {
+			return differs(len(tokens), "%s", what)
+		}
+	}
 	w := walk{accepting: m.Accepting()}
 	if w.accepted = w.accepting; !w.accepted {
 		w.rejection = &rejection{Byte: at, Token: len(tokens), ID: -1, Expected: v.expected(m)}
@@ -241,8 +246,8 @@ func (v *textVocabulary) compare(m matcher, mask sample.Mask, n int, random *ran
 	near := m.Mask(left)
 	for i := range n {
 		id := random.Int32N(int32(v.tok.Vocab()))
-		if of := drawn(mask, random); i%2 == 1 && of >= 0 {
-			id = of
+		if i%2 == 1 {
+			id = drawn(mask, random, id)
 		}
 		in, allows, accepts := inMask(mask, id), m.Allows(id), m.Accept(id)
 		inTime := accepts && m.Distance() < max(left, distance)
@@ -265,8 +270,8 @@ func inMask(mask sample.Mask, id int32) bool {
 	return int(id/32) < len(mask.Bits) && mask.Bits[id/32]>>(id%32)&1 != 0
 }
 
-// drawn is an id of the mask, or -1 if it is empty.
-func drawn(mask sample.Mask, random *rand.Rand) int32 {
+// drawn is an id of the mask, or other if the mask is empty.
+func drawn(mask sample.Mask, random *rand.Rand, other int32) int32 {
 	first := random.IntN(max(1, len(mask.Bits)))
 	for i := range mask.Bits {
 		w := (first + i) % len(mask.Bits)
@@ -277,7 +282,7 @@ func drawn(mask sample.Mask, random *rand.Rand) int32 {
 			return int32(w*32 + bits.TrailingZeros32(word))
 		}
 	}
-	return -1
+	return other
 }
 
 // name is a token with its id.
