@@ -102,7 +102,7 @@ func onePrompt(ctx context.Context, env *env, args []string) (prompt string, onc
 		return "", false, usagef("the prompt is empty")
 	}
 	if !isTerminal(env.stdin) {
-		data, err := readAll(ctx, env, "standard input", func() (io.ReadCloser, error) { return io.NopCloser(env.stdin), nil })
+		data, err := readNamed(ctx, env, "-")
 		if err != nil {
 			return "", false, err
 		}
