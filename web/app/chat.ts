@@ -136,7 +136,7 @@ export class Chat {
   /** One reply of the model. What goes wrong is written into it. */
   private async reply(c: Conversation, firstOfTurn: boolean, signal: AbortSignal): Promise<Message> {
     const path = branch(c);
-    const message = append(c, { role: 'assistant', content: '' });
+    const message = append(c, { role: 'assistant', content: '', ...(c.options.schema && { schema: 'asked' }) });
     let schema = ''; // that goes with the request
     this.listener.changed(c, message);
     try {
@@ -224,7 +224,7 @@ export class Chat {
         if (choice.finish_reason) {
           message.finish = choice.finish_reason;
           if (followsSchema(message, params)) {
-            message.followsSchema = true;
+            message.schema = 'followed';
           }
         }
         this.listener.changed(c, message);
@@ -258,5 +258,8 @@ export class Chat {
 function refusalOf(error: unknown): string | undefined {
   const { message, details } = error as Partial<RuntimeError>;
   const field = 'response_format.json_schema.schema';
-  return details?.param === field ? `Answers cannot be made to follow this schema: ${message!.replace(`${field}: `, '').replace(/\.$/, '')}.` : undefined;
+  if (details?.param !== field) {
+    return undefined;
+  }
+  return `Answers cannot be made to follow this schema: ${message!.replace(`${field}: `, '').replace(/\.$/, '')}.`;
 }

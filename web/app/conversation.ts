@@ -66,8 +66,8 @@ export interface Message {
   error?: string;
   model?: string;
   stats?: Stats;
-  /** Of the assistant: the engine has made the answer follow a schema, to its end. Undefined: it has not, or nobody knows. */
-  followsSchema?: true;
+  /** Of the assistant: the answer was asked to follow a schema, and perhaps the engine has made it do so, to its end. */
+  schema?: 'asked' | 'followed';
 }
 
 export interface Conversation {

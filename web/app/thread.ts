@@ -243,9 +243,9 @@ class AssistantView implements View {
     }
     if (done && !this.finished) {
       this.finished = true;
-      void this.content.finish(m.content);
+      void this.content.finish(markdownOf(m));
     } else if (!done) {
-      this.content.update(m.content);
+      this.content.update(markdownOf(m));
     }
     this.renderCalls();
     this.renderRest();
@@ -307,7 +307,7 @@ class AssistantView implements View {
     } else if (m.finish === 'length') {
       add(h('p', { class: 'note' }, 'The reply is as long as the settings or the context allow.'));
     }
-    if (m.followsSchema) {
+    if (m.schema === 'followed') {
       add(h('p', { class: 'valid' }, icon('check'), 'The answer follows the schema.'));
     }
     if (turnGoesOn) {
@@ -320,6 +320,17 @@ class AssistantView implements View {
       `${s.tokens.toLocaleString()} tokens · ${s.tokensPerSecond.toFixed(1)}/s · first after ${duration(s.firstTokenMs)}`);
     add(h('div', { class: 'actions' }, alternatives(m, this.c, this.actions), m.content ? copy : undefined, again, stats));
   }
+}
+
+/** Characters of JSON that is divided into lines when it is complete. What is longer stays as it grew. */
+const longestPretty = 10_000;
+
+/** The answer as Markdown: JSON that was asked for as code, since its quotes, stars and backslashes are no markup. */
+function markdownOf(m: Message): string {
+  if (!m.schema || !/^\s*["[{]/.test(m.content)) {
+    return m.content;
+  }
+  return `\`\`\`json\n${m.finish && m.content.length <= longestPretty ? pretty(m.content) : m.content}`;
 }
 
 /** JSON in lines, if it is JSON. */

@@ -184,8 +184,8 @@ function readMessage(data: unknown): Message {
   if (m.finish !== undefined && ['stop', 'length', 'tool_calls', 'stopped', 'error'].includes(m.finish)) {
     message.finish = m.finish;
   }
-  if (m.followsSchema === true) {
-    message.followsSchema = true;
+  if (m.schema !== undefined) {
+    message.schema = m.schema === 'followed' ? 'followed' : 'asked'; // earlier versions wrote the schema itself
   }
   if (m.calls !== undefined) {
     message.calls = (Array.isArray(m.calls) ? m.calls : refuse('calls are not a list')).map((c) => ({

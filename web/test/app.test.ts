@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { calculate, formatNumber } from '../app/calculator.ts';
 import { Chat } from '../app/chat.ts';
 import {
-  append, branch, checkSchema, defaultOptions, fit, newConversation, openCalls, show, siblings, toParams, toRequest, type Conversation, type Options,
+  append, branch, checkSchema, defaultOptions, fit, newConversation, openCalls, show, siblings, toParams, toRequest, type Conversation, type Message, type Options,
 } from '../app/conversation.ts';
 import type { Engine } from '../app/engine.ts';
 import type { ModelHost } from '../app/model.ts';
@@ -168,27 +168,27 @@ describe('a schema of answers', () => {
     yield { ...head, choices: [{ index: 0, delta: {}, finish_reason }] };
   };
 
-  const answers: [string, string, FinishReason, Partial<Options>, true | undefined][] = [
-    ['that is whole follows it', '{"a":"b"}', 'stop', {}, true],
-    ['that is cut off does not', '{"a":"b"}', 'length', {}, undefined],
-    ['that a stop string may have ended does not', '1', 'stop', { sampling: { stop: ['2'] } }, undefined],
-    ['behind other text does not', 'Here it is.\n\n{"a":"b"}', 'stop', {}, undefined],
+  const answers: [string, string, FinishReason, Partial<Options>, Message['schema']][] = [
+    ['that is whole follows it', '{"a":"b"}', 'stop', {}, 'followed'],
+    ['that is cut off does not', '{"a":"b"}', 'length', {}, 'asked'],
+    ['that a stop string may have ended does not', '1', 'stop', { sampling: { stop: ['2'] } }, 'asked'],
+    ['behind other text does not', 'Here it is.\n\n{"a":"b"}', 'stop', {}, 'asked'],
     ['without one follows none', '{"a":"b"}', 'stop', { schema: '' }, undefined],
   ];
   for (const [name, content, finish, options, follows] of answers) {
     test(`an answer ${name}`, async () => {
       const { reply, c, requests } = await ask(says(content, finish), options);
       assert.equal(requests[0]!.response_format?.type, options.schema === '' ? undefined : 'json_schema');
-      assert.deepEqual([reply.content, reply.finish, reply.followsSchema], [content, finish, follows]);
-      assert.equal(read(toJSON([c]))[0]!.messages.at(-1)!.followsSchema, follows);
+      assert.deepEqual([reply.content, reply.finish, reply.schema], [content, finish, follows]);
+      assert.equal(read(toJSON([c]))[0]!.messages.at(-1)!.schema, follows);
     });
   }
 
   test('an imported answer that only says what it was to follow is not called valid', () => {
     const { messages, ...rest } = newConversation({ ...defaultOptions, schema: 'no JSON' });
-    const old = { ...rest, messages: [{ id: 'a', parent: null, role: 'assistant', content: '{}', created: 1, finish: 'stop', schema, followsSchema: 'yes' }] };
+    const old = { ...rest, messages: [{ id: 'a', parent: null, role: 'assistant', content: '{}', created: 1, finish: 'stop', schema }] };
     const [c] = read(JSON.stringify({ format: 'gossamer-conversations', version: 1, conversations: [old] }));
-    assert.ok(!('schema' in c!.messages[0]!) && !('followsSchema' in c!.messages[0]!));
+    assert.equal(c!.messages[0]!.schema, 'asked');
     assert.equal(c!.options.schema, '');
   });
 

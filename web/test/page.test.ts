@@ -387,9 +387,10 @@ describe('the page in Chromium', { skip }, () => {
       const [refused, answered] = (await asked(page)).slice(-2);
       assert.deepEqual([refused!.response_format!.json_schema.strict, answered!.response_format!.json_schema.strict], [true, true]);
       assert.deepEqual(answered!.response_format!.json_schema.schema, JSON.parse(schema));
-      const answer = JSON.parse(await lastAnswer(page).locator('.markdown').innerText()) as { name: string; age: number };
+      const answer = JSON.parse(await lastAnswer(page).locator('.markdown code').innerText()) as { name: string; age: number };
       assert.deepEqual(Object.keys(answer), ['name', 'age']);
       assert.ok(typeof answer.name === 'string' && Number.isInteger(answer.age) && answer.age <= 130, JSON.stringify(answer));
+      await lastAnswer(page).locator('.code-head', { hasText: 'json' }).waitFor();
       // The verdict comes and goes with files; an answer of which nobody knows how it came about has none.
       const { text } = await exportAs(page, 'JSON');
       await importFile(page, 'known.json', text);
