@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"gossamer/runtime/grammar"
 )
@@ -122,12 +123,8 @@ func (c *Completer) compile(ctx context.Context, s grammar.Source, lenient bool,
 	switch {
 	case err == nil:
 		return g, nil
-	case errors.As(err, &unsupported):
-		return nil, &FieldError{Field: field, Reason: unsupported.Error(), Unsupported: true}
-	case errors.As(err, &limit):
-		return nil, &FieldError{Field: field, Reason: limit.Error(), Unsupported: true}
-	case errors.As(err, &syntax), errors.As(err, &empty):
-		return nil, &FieldError{Field: field, Reason: err.Error()}
+	case errors.As(err, &unsupported), errors.As(err, &limit), errors.As(err, &syntax), errors.As(err, &empty):
+		return nil, &FieldError{field, strings.TrimPrefix(err.Error(), "grammar: "), unsupported != nil || limit != nil}
 	}
 	return nil, fmt.Errorf("chat: %s: %w", field, err) // ctx has ended
 }

@@ -20,7 +20,8 @@ import (
 //	type     = [ " " <|constrain|> "json" | " json" ]
 //	final    = <|channel|> "final" type <|message|> answer <|return|>
 //
-// Preambles and calls are there if functions may be called, final if none must be, its type if the answer is JSON.
+// Calls are there if functions may be called, preambles then too unless the answer has a format, final if no call is demanded, its type if the
+// answer is JSON.
 type protocol struct {
 	vocab *vocabulary
 	first *node    // where the reply begins, or
@@ -72,7 +73,7 @@ func (c *Completer) newProtocol(ctx context.Context, r *Request, p *prompt) (t *
 			h.typed(final, "", harmony.Final, "")
 		}
 	}
-	if len(r.Tools) > 0 && mode != ChoiceNone {
+	if len(r.Tools) > 0 && mode != ChoiceNone && r.Format == nil { // content is the answer alone where that has a format
 		h.add(preamble, "", harmony.Commentary, "")
 	}
 	for i, f := range r.Tools {

@@ -48,23 +48,16 @@ describes the lines.`,
 
 // grammarFlags are the command line of grammar.
 type grammarFlags struct {
-	schema, regex, ebnf, whitespace string
-	object, lenient, json, lines    bool
-	choice                          []string
-	jobs                            int
-	timeout                         time.Duration
-	seed                            uint64
+	sourceFlags
+	whitespace           string
+	lenient, json, lines bool
+	jobs                 int
+	timeout              time.Duration
+	seed                 uint64
 }
 
 func (f *grammarFlags) declare(fs *flag.FlagSet) {
-	fs.StringVar(&f.schema, "schema", "", "`file` with a JSON Schema; - for standard input")
-	fs.StringVar(&f.regex, "regex", "", "regular `expression` for the whole text")
-	fs.StringVar(&f.ebnf, "ebnf", "", "`file` with a grammar in EBNF that begins at its rule root; - for standard input")
-	fs.BoolVar(&f.object, "json-object", false, "any JSON object")
-	fs.Func("choice", "one of these `texts`, comma-separated; may be given several times", func(list string) error {
-		f.choice = append(f.choice, strings.Split(list, ",")...)
-		return nil
-	})
+	f.sourceFlags.declare(fs, "")
 	fs.StringVar(&f.whitespace, "whitespace", "compact", "`what` is between JSON's symbols: compact, python, one or any")
 	fs.BoolVar(&f.lenient, "lenient", false, "leave out what is not supported of a schema, and list it")
 	fs.BoolVar(&f.json, "json", false, "print a JSON object")
@@ -76,18 +69,16 @@ func (f *grammarFlags) declare(fs *flag.FlagSet) {
 
 // check refuses flags that do not go together.
 func (f *grammarFlags) check(fs *flag.FlagSet, args []string) error {
+	source, err := f.given(fs)
+	if err != nil {
+		return err
+	}
 	given := map[string]bool{}
 	fs.Visit(func(x *flag.Flag) { given[x.Name] = true })
-	var sources []string
-	for _, name := range []string{"schema", "regex", "ebnf", "json-object", "choice"} {
-		if given[name] {
-			sources = append(sources, "--"+name)
-		}
-	}
 	if f.lines {
 		switch {
-		case len(sources) > 0:
-			return usagef("%s is not for --jsonl, where each line has its grammar", sources[0])
+		case source != "":
+			return usagef("%s is not for --jsonl, where each line has its grammar", source)
 		case given["whitespace"] || given["lenient"]:
 			return usagef("--whitespace and --lenient are not for --jsonl, where each line says so")
 		case len(args) > 0:
@@ -104,14 +95,8 @@ func (f *grammarFlags) check(fs *flag.FlagSet, args []string) error {
 		}
 	}
 	switch {
-	case len(sources) == 0:
+	case source == "":
 		return usagef("give one of --schema, --regex, --ebnf, --json-object, --choice, or --jsonl")
-	case len(sources) > 1:
-		return usagef("give either %s or %s", sources[0], sources[1])
-	case given["json-object"] && !f.object:
-		return usagef("--json-object=false is no grammar")
-	case given["regex"] && f.regex == "", given["schema"] && f.schema == "", given["ebnf"] && f.ebnf == "":
-		return usagef("%s is empty", sources[0])
 	case given["jobs"] || given["timeout"] || given["seed"]:
 		return usagef("--jobs, --timeout and --seed are for --jsonl")
 	case stdin > 1:
@@ -140,24 +125,14 @@ func parseWhitespace(name string) (grammar.Whitespace, error) {
 
 // run checks one grammar with documents of files.
 func (f *grammarFlags) run(ctx context.Context, env *env, names []string) error {
-	job := grammarJob{source: grammar.Source{Regex: f.regex, JSONObject: f.object, Choice: f.choice}}
+	var job grammarJob
+	var err error
+	if job.source, err = f.read(ctx, env); err != nil {
+		return err
+	}
 	job.options.Lenient = f.lenient
 	job.options.Whitespace, _ = parseWhitespace(f.whitespace) // checked
 	job.tokenizations, _ = parseTokenizations(nil)
-	switch {
-	case f.schema != "":
-		data, err := readNamed(ctx, env, f.schema)
-		if err != nil {
-			return err
-		}
-		job.source.JSONSchema = data
-	case f.ebnf != "":
-		data, err := readNamed(ctx, env, f.ebnf)
-		if err != nil {
-			return err
-		}
-		job.source.EBNF = string(data)
-	}
 	for _, name := range names {
 		data, err := readNamed(ctx, env, name)
 		if err != nil {
