@@ -120,6 +120,14 @@ func (e *Engine) Prepare(ctx context.Context, r chat.Request) (ignored []string,
 	return e.chat.Prepare(ctx, r)
 }
 
+// Constraint returns what Chat restricts the reply to a request to; see chat.Completer.Constraint.
+func (e *Engine) Constraint(ctx context.Context, r chat.Request) (c engine.Constraint, ignored []string, err error) {
+	if e.chatErr != nil {
+		return nil, nil, e.chatErr
+	}
+	return e.chat.Constraint(ctx, r)
+}
+
 // Conversation begins a conversation that keeps its messages. r's other fields hold for each reply.
 func (e *Engine) Conversation(r chat.Request) *chat.Conversation {
 	return chat.NewConversation(e.Chat, r)

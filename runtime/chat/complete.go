@@ -55,12 +55,26 @@ func (c *Completer) Prompt(r Request) ([]int32, error) {
 // Prepare does what Stream begins with: it returns the error that Stream would, and names what is not enforced of schemas that are not
 // Strict, such as "Tools[0].Parameters/properties/a/format".
 func (c *Completer) Prepare(ctx context.Context, r Request) (ignored []string, err error) {
+	_, ignored, err = c.Constraint(ctx, r)
+	return ignored, err
+}
+
+// Constraint returns what Stream restricts the reply to a request to, nil if it may be anything, for replies that are asked of the engine
+// itself; and what Prepare returns.
+func (c *Completer) Constraint(ctx context.Context, r Request) (_ engine.Constraint, ignored []string, err error) {
 	p, _, _, err := c.conversation(&r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	_, ignored, err = c.newProtocol(ctx, &r, p)
-	return ignored, err
+	return c.constraint(ctx, &r, p)
+}
+
+func (c *Completer) constraint(ctx context.Context, r *Request, p *prompt) (engine.Constraint, []string, error) {
+	protocol, ignored, err := c.newProtocol(ctx, r, p)
+	if protocol == nil || err != nil {
+		return nil, nil, err
+	}
+	return newConstraint(protocol), ignored, nil
 }
 
 // Stream answers a request. The reply is generated while the events are read; to stop reading ends it. The last event is a Done,
@@ -74,13 +88,10 @@ func (c *Completer) Stream(ctx context.Context, r Request) iter.Seq2[Event, erro
 			return
 		}
 		request := c.request(&r, p)
-		protocol, _, err := c.newProtocol(ctx, &r, p)
+		request.Constraint, _, err = c.constraint(ctx, &r, p)
 		if err != nil && ctx.Err() == nil { // else the engine says so
 			yield(nil, err)
 			return
-		}
-		if protocol != nil {
-			request.Constraint = newConstraint(protocol)
 		}
 		var usage Usage
 		reader := c.newReader(&r, p, func(e Event) bool { return yield(e, nil) })
