@@ -235,6 +235,10 @@ func newJudge(schema []byte) (func(document string) error, error) {
 		if err != nil {
 			return fmt.Errorf("not JSON: %w", err)
 		}
+		var any any
+		if err := json.Unmarshal([]byte(document), &any); err != nil { // numbers have to be finite
+			return err
+		}
 		return s.Validate(value)
 	}, nil
 }
