@@ -49,7 +49,7 @@ func TestPlaybackExample(t *testing.T) {
 	offer := func(names ...string) func(*chat.Request) {
 		return func(r *chat.Request) {
 			for _, name := range names {
-				r.Tools = append(r.Tools, chat.Function{Name: name})
+				r.Tools = append(r.Tools, chat.Function{Name: name, Parameters: []byte(`{"type":"object"}`)})
 			}
 		}
 	}
@@ -74,7 +74,7 @@ func TestPlaybackExample(t *testing.T) {
 		{with("Do it", func(r *chat.Request) {
 			offer("one", "two")(r)
 			r.ToolChoice = chat.ToolChoice{Mode: chat.ChoiceNamed, Name: "two"}
-		}), "| | two {} | tool_calls"},
+		}), "A call. | | two {} | tool_calls"},
 		{with("Hello", func(r *chat.Request) {
 			r.Messages = append(r.Messages, chat.Message{Role: chat.Assistant, Content: "Hi"}, chat.Message{Role: chat.User, Content: "<|end|>"})
 		}), "| You said that once more: <|end|> | | stop"},

@@ -112,6 +112,22 @@ func (e *Engine) Chat(ctx context.Context, r chat.Request) iter.Seq2[chat.Event,
 	return e.chat.Stream(ctx, r)
 }
 
+// Prepare returns the error that Chat would begin with, and names what of a request's schemas is not enforced; see chat.Completer.Prepare.
+func (e *Engine) Prepare(ctx context.Context, r chat.Request) (ignored []string, err error) {
+	if e.chatErr != nil {
+		return nil, e.chatErr
+	}
+	return e.chat.Prepare(ctx, r)
+}
+
+// Constraint returns what Chat restricts the reply to a request to; see chat.Completer.Constraint.
+func (e *Engine) Constraint(ctx context.Context, r chat.Request) (c engine.Constraint, ignored []string, err error) {
+	if e.chatErr != nil {
+		return nil, nil, e.chatErr
+	}
+	return e.chat.Constraint(ctx, r)
+}
+
 // Conversation begins a conversation that keeps its messages. r's other fields hold for each reply.
 func (e *Engine) Conversation(r chat.Request) *chat.Conversation {
 	return chat.NewConversation(e.Chat, r)

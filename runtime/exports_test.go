@@ -40,26 +40,8 @@ var unusedExports = map[string]string{
 
 	"runtime/playback.Model.Reset": server,
 
-	"runtime/grammar.Cache.Compile":          constraint,
-	"runtime/grammar.Compact":                constraint,
-	"runtime/grammar.EmptyError":             constraint,
-	"runtime/grammar.Grammar.Ignored":        constraint,
-	"runtime/grammar.Grammar.NewMatcher":     constraint,
-	"runtime/grammar.Grammar.Rules":          constraint,
-	"runtime/grammar.LimitError":             constraint,
-	"runtime/grammar.Matcher.Accept":         constraint,
-	"runtime/grammar.Matcher.Accepting":      constraint,
-	"runtime/grammar.Matcher.Allows":         constraint,
-	"runtime/grammar.Matcher.Distance":       constraint,
-	"runtime/grammar.Matcher.Forced":         constraint,
-	"runtime/grammar.Matcher.Mask":           constraint,
-	"runtime/grammar.Matcher.Rollback":       constraint,
-	"runtime/grammar.NewCache":               constraint,
-	"runtime/grammar.NewVocabulary":          constraint,
-	"runtime/grammar.SyntaxError":            constraint,
-	"runtime/grammar.UnsupportedError":       constraint,
-	"runtime/grammar.Vocabulary.Compile":     constraint,
-	"runtime/grammar.Vocabulary.WithEncoder": constraint,
+	"runtime/grammar.Cache.Compile": constraint,
+	"runtime/grammar.NewCache":      constraint,
 
 	"runtime/sample.Noise":      tests,
 	"runtime/tensor.BF16ToF32":  tests,
@@ -71,7 +53,7 @@ var unusedExports = map[string]string{
 
 const (
 	server     = "of a server of the API; the rules of the page are tested against what it writes"
-	constraint = "of the constraint on replies in chat, and of the command that checks grammars"
+	constraint = "of the constraint on replies in chat"
 	counted    = "what a step reads, for tests"
 	tests      = "tests of other packages prepare data or check results with it"
 )

@@ -8,7 +8,7 @@
 //   keys        u32 [rows][VOCAB]; 0 for an id that isn't a candidate: not finite, before or after, or forbidden
 //   candidates  {key: u32, id: u32} [rows][tiles], the best key of a tile and its lowest id; the key is 0 where there is no candidate
 //   logits      f32 [rows][VOCAB]
-//   allowed     bit set [rows][(VOCAB+31)/32], of rows with the flag ROW_MASKED
+//   masks       bit sets [masks][(VOCAB+31)/32], which rows with the flag ROW_MASKED refer to
 //   counts      u16 [rows][VOCAB, made even], of rows with PARAM_COUNTED: times in the reply, at most 32767, + 32768 if in the prompt
 //   bias        {id: u32, bias: f32} [rows][MAX_BIASES], the first paramBiases of a row, each id once
 //   grid        (VOCAB/TILE rounded up, rows, 1)
@@ -27,7 +27,7 @@
 @group(0) @binding(0) var<storage, read> step: array<u32>;
 @group(0) @binding(1) var<storage, read> params: array<u32>;              // [rows][PARAM_WORDS]
 @group(0) @binding(2) var<storage, read> logits: array<f32>;              // [rows][VOCAB]
-@group(0) @binding(3) var<storage, read> allowed: array<u32>;             // [rows][MASK_WORDS]
+@group(0) @binding(3) var<storage, read> masks: array<u32>;               // [masks][MASK_WORDS]
 @group(0) @binding(4) var<storage, read> counts: array<u32>;              // [rows][COUNT_WORDS], the lower id in the low half
 @group(0) @binding(5) var<storage, read> bias: array<vec2u>;              // [rows][MAX_BIASES]
 @group(0) @binding(6) var<storage, read_write> keys: array<u32>;          // [rows][VOCAB]
@@ -62,7 +62,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
   for (var id = first + lane; id < min(first + TILE, VOCAB); id += WG) {
     var value = logits[(row * VOCAB) + id];
     var candidate = isFinite(value);
-    if (masked) { candidate = candidate && ((allowed[(row * MASK_WORDS) + (id / 32u)] >> (id % 32u)) & 1u) == 1u; }
+    if (masked) { candidate = candidate && ((masks[(rowMask(row) * MASK_WORDS) + (id / 32u)] >> (id % 32u)) & 1u) == 1u; }
     var key = 0u;
     if (candidate) {
       if (biases > 0u) { value = rounded(value + biasOf[id - first], zero); }

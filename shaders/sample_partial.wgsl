@@ -3,7 +3,7 @@
 //
 //   candidates  {key: u32, id: u32} [rows][tiles]: key orders like the sum (lib/order.wgsl), 0 where a tile has no candidate
 //   logits      f32 [rows][VOCAB]; those that aren't finite are never chosen
-//   allowed     bit set [rows][(VOCAB+31)/32], of rows with the flag ROW_MASKED
+//   masks       bit sets [masks][(VOCAB+31)/32], which rows with the flag ROW_MASKED refer to
 //   grid        (VOCAB/TILE rounded up, rows, 1)
 //   host        runtime/kernel/sample.go; noise as in runtime/sample/noise.go
 //
@@ -16,7 +16,7 @@
 
 @group(0) @binding(0) var<storage, read> step: array<u32>;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;              // [rows][VOCAB]
-@group(0) @binding(2) var<storage, read> allowed: array<u32>;             // [rows][MASK_WORDS]
+@group(0) @binding(2) var<storage, read> masks: array<u32>;               // [masks][MASK_WORDS]
 @group(0) @binding(3) var<storage, read_write> candidates: array<vec2u>;  // [rows][tiles]
 
 const MASK_WORDS: u32 = (VOCAB + 31u) / 32u;
@@ -34,7 +34,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
   for (var id = first + lane; id < min(first + TILE, VOCAB); id += WG) {
     var value = logits[(row * VOCAB) + id];
     var candidate = isFinite(value);
-    if (masked) { candidate = candidate && ((allowed[(row * MASK_WORDS) + (id / 32u)] >> (id % 32u)) & 1u) == 1u; }
+    if (masked) { candidate = candidate && ((masks[(rowMask(row) * MASK_WORDS) + (id / 32u)] >> (id % 32u)) & 1u) == 1u; }
     if (candidate) {
       if (temperature > 0.0) { value += temperature * noise(key, id); }
       best = better(best, vec2u(orderKey(value), id));

@@ -200,6 +200,11 @@ func (m *openModel) chat(ctx context.Context, body []byte, strict bool, emit fun
 	if err != nil {
 		return err
 	}
+	unenforced, err := m.engine.Prepare(ctx, r.Chat)
+	if err != nil {
+		return err
+	}
+	r.Unenforced(unenforced)
 	o := openai.Options{ID: fmt.Sprintf("chatcmpl-%016x", rand.Uint64()), Created: time.Now(), Model: m.name, IncludeUsage: r.IncludeUsage, Ignored: r.Ignored}
 	events := chat.Choices(ctx, m.engine.Chat, r.Chat, r.N)
 	if !r.Stream {

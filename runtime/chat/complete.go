@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"gossamer/runtime/engine"
-	"gossamer/runtime/harmony"
 	"gossamer/runtime/sample"
 	"gossamer/runtime/tokenizer"
 )
@@ -22,12 +20,11 @@ type Options struct {
 
 // Completer answers requests with an engine. It is safe for concurrent use.
 type Completer struct {
-	engine  *engine.Engine
-	tok     *tokenizer.Tokenizer
-	vocab   int      // logits of the model
-	allowed []uint32 // ids that a reply may have
-	clock   func() time.Time
-	callID  func() string
+	engine *engine.Engine
+	tok    *tokenizer.Tokenizer
+	vocab  *vocabulary
+	clock  func() time.Time
+	callID func() string
 }
 
 // New returns a Completer. The engine's model must have a row of logits for each id of the tokenizer.
@@ -36,7 +33,7 @@ func New(e *engine.Engine, tok *tokenizer.Tokenizer, o Options) (*Completer, err
 	if vocab < tok.Vocab() {
 		return nil, fmt.Errorf("chat: the model has %d ids, the tokenizer %d: this is no gpt-oss for conversations", vocab, tok.Vocab())
 	}
-	c := &Completer{engine: e, tok: tok, vocab: vocab, allowed: replyIDs(tok, vocab), clock: o.Clock, callID: o.CallID}
+	c := &Completer{engine: e, tok: tok, vocab: newVocabulary(tok, vocab), clock: o.Clock, callID: o.CallID}
 	if c.clock == nil {
 		c.clock = time.Now
 	}
@@ -46,31 +43,38 @@ func New(e *engine.Engine, tok *tokenizer.Tokenizer, o Options) (*Completer, err
 	return c, nil
 }
 
-// stopIDs end a reply. <|end|> is not among them: it ends a message, and another one follows.
-func stopIDs() []int32 { return []int32{tokenizer.Return, tokenizer.Call, tokenizer.EndOfText} }
-
-// replyIDs is the set of ids that may occur in a reply: text, the markers of messages, and what ends the reply. The model was not
-// trained to write any other.
-func replyIDs(tok *tokenizer.Tokenizer, vocab int) []uint32 {
-	set := make([]uint32, (vocab+31)/32)
-	allow := func(id int32) { set[id/32] |= 1 << (id % 32) }
-	for id := int32(0); tok.Bytes(id) != nil; id++ {
-		allow(id)
-	}
-	markers := []int32{tokenizer.Start, tokenizer.Channel, tokenizer.Constrain, tokenizer.Message, tokenizer.End}
-	for _, id := range append(markers, stopIDs()...) {
-		allow(id)
-	}
-	return set
-}
-
-// Prompt returns the tokens that a request becomes. If the model is to choose which function it calls, they end where it chooses.
+// Prompt returns the tokens that a request becomes.
 func (c *Completer) Prompt(r Request) ([]int32, error) {
 	p, err := c.render(&r)
 	if err != nil {
 		return nil, err
 	}
 	return p.tokens, nil
+}
+
+// Prepare does what Stream begins with: it returns the error that Stream would, and names what is not enforced of schemas that are not
+// Strict, such as "Tools[0].Parameters/properties/a/format".
+func (c *Completer) Prepare(ctx context.Context, r Request) (ignored []string, err error) {
+	_, ignored, err = c.Constraint(ctx, r)
+	return ignored, err
+}
+
+// Constraint returns what Stream restricts the reply to a request to, nil if it may be anything, for replies that are asked of the engine
+// itself; and what Prepare returns.
+func (c *Completer) Constraint(ctx context.Context, r Request) (_ engine.Constraint, ignored []string, err error) {
+	p, _, _, err := c.conversation(&r)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.constraint(ctx, &r, p)
+}
+
+func (c *Completer) constraint(ctx context.Context, r *Request, p *prompt) (engine.Constraint, []string, error) {
+	protocol, ignored, err := c.newProtocol(ctx, r, p)
+	if protocol == nil || err != nil {
+		return nil, nil, err
+	}
+	return newConstraint(protocol), ignored, nil
 }
 
 // Stream answers a request. The reply is generated while the events are read; to stop reading ends it. The last event is a Done,
@@ -84,19 +88,19 @@ func (c *Completer) Stream(ctx context.Context, r Request) iter.Seq2[Event, erro
 			return
 		}
 		request := c.request(&r, p)
-		var usage Usage
-		result, err := c.choose(ctx, p, &request)
-		choosing := result.Stats
-
-		reader := c.newReader(&r, p, func(e Event) bool { return yield(e, nil) })
-		if err == nil {
-			result, err = c.engine.Generate(ctx, request, func(t engine.Token) bool {
-				if usage.TimeToFirstToken == 0 {
-					usage.TimeToFirstToken = time.Since(start)
-				}
-				return reader.push(t)
-			})
+		request.Constraint, _, err = c.constraint(ctx, &r, p)
+		if err != nil && ctx.Err() == nil { // else the engine says so
+			yield(nil, err)
+			return
 		}
+		var usage Usage
+		reader := c.newReader(&r, p, func(e Event) bool { return yield(e, nil) })
+		result, err := c.engine.Generate(ctx, request, func(t engine.Token) bool {
+			if usage.TimeToFirstToken == 0 {
+				usage.TimeToFirstToken = time.Since(start)
+			}
+			return reader.push(t)
+		})
 		if err != nil && (ctx.Err() == nil || result.Finish != engine.FinishCancelled) {
 			if !reader.silent {
 				yield(nil, err)
@@ -109,9 +113,6 @@ func (c *Completer) Stream(ctx context.Context, r Request) iter.Seq2[Event, erro
 			return
 		}
 		stats := result.Stats
-		if choosing.PromptTokens > 0 {
-			stats.CachedTokens, stats.PrefilledTokens, stats.Prefill = choosing.CachedTokens, choosing.PrefilledTokens, choosing.Prefill
-		}
 		done.Usage.PromptTokens = stats.PromptTokens
 		done.Usage.CachedTokens = stats.CachedTokens
 		done.Usage.CompletionTokens = stats.GeneratedTokens
@@ -137,68 +138,10 @@ func (c *Completer) request(r *Request, p *prompt) engine.Request {
 		Sampling:     sampling,
 		MaxTokens:    r.MaxTokens,
 		Stop:         stopIDs(),
-		Allowed:      c.allowed,
+		Allowed:      c.vocab.reply,
 		Logprobs:     r.Logprobs,
 		TopLogprobs:  r.TopLogprobs,
 		Key:          r.Key,
 		Progress:     r.Progress,
 	}
-}
-
-// choose lets the model choose one of the calls that it may begin, and appends the beginning to the prompt: where the headers of
-// the calls differ, the model draws one of their tokens. The result is that of the first draw.
-func (c *Completer) choose(ctx context.Context, p *prompt, request *engine.Request) (first engine.Result, err error) {
-	if p.begins == nil {
-		return first, nil
-	}
-	start, err := harmony.Render(c.tok, nil, harmony.Options{})
-	if err != nil {
-		return first, err
-	}
-	headers := make([][]int32, len(p.begins)) // what follows <|start|>assistant
-	for i, h := range p.begins {
-		tokens, err := harmony.Render(c.tok, nil, harmony.Options{Begin: h})
-		if err != nil {
-			return first, err
-		}
-		headers[i] = tokens[len(start):]
-	}
-	open := make([]int, len(headers)) // headers that begin with what was drawn
-	for i := range open {
-		open[i] = i
-	}
-	draw := *request
-	draw.MaxTokens, draw.Stop, draw.Logprobs, draw.TopLogprobs = 1, nil, false, 0
-	for at := 0; len(open) > 1; at++ {
-		next := headers[open[0]][at]
-		draw.Allowed = make([]uint32, len(c.allowed))
-		same := true
-		for _, i := range open {
-			id := headers[i][at]
-			draw.Allowed[id/32] |= 1 << (id % 32)
-			same = same && id == next
-		}
-		if !same {
-			draw.Tokens = request.Tokens
-			result, err := c.engine.Generate(ctx, draw, func(t engine.Token) bool {
-				next = t.ID
-				return true
-			})
-			if first.Stats.PromptTokens == 0 {
-				first = result
-			}
-			if err != nil {
-				return result, err
-			}
-			draw.Progress = nil
-		}
-		open = slices.DeleteFunc(open, func(i int) bool { return headers[i][at] != next })
-		request.Tokens = append(slices.Clip(request.Tokens), next)
-		if len(open) == 1 {
-			request.Tokens = append(request.Tokens, headers[open[0]][at+1:]...)
-		}
-	}
-	p.begin = p.begins[open[0]]
-	request.Progress = nil
-	return first, nil
 }

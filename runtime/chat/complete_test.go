@@ -38,7 +38,7 @@ func TestStream(t *testing.T) {
 		},
 		{
 			"PreambleAndTwoCalls", "<|channel|>commentary<|message|>I'll look.<|end|><|start|>assistant to=functions.get_weather<|channel|>commentary json<|message|>{\"city\":\"A\"}<|end|><|start|>assistant to=functions.get_weather<|channel|>commentary json<|message|>[{\"city\":\"B\"}]<|call|>",
-			func(r *Request) { r.Tools = []Function{weather} },
+			func(r *Request) { r.Tools, r.Unconstrained = []Function{weather}, true },
 			[]Event{
 				ContentDelta{Text: "I'll look."},
 				ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{"city":"A"}`},
@@ -51,12 +51,12 @@ func TestStream(t *testing.T) {
 			[]Event{ToolCallStart{0, "call_1", "python"}, ToolCallDelta{0, "print(1)"}, Done{Reason: FinishToolCalls}},
 		},
 		{
-			"NamedCall", `{"city":"Rome"}<|call|>`,
+			"NamedCall", `<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{"city":"Rome"}<|call|>`,
 			func(r *Request) { r.Tools, r.ToolChoice = []Function{weather}, ToolChoice{ChoiceNamed, "get-weather"} },
 			[]Event{ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{"city":"Rome"}`}, Done{Reason: FinishToolCalls}},
 		},
 		{
-			"RequiredCallOfTheOnlyTool", `{}<|call|>`,
+			"RequiredCallOfTheOnlyTool", ` to=functions.get_weather<|channel|>commentary json<|message|>{}<|call|>`,
 			func(r *Request) { r.Tools, r.ToolChoice = []Function{weather}, ToolChoice{Mode: ChoiceRequired} },
 			[]Event{ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
 		},
@@ -117,7 +117,7 @@ func TestStream(t *testing.T) {
 		},
 		{
 			"CallWithoutArguments", "<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|><|call|>",
-			func(r *Request) { r.Tools = []Function{weather} },
+			func(r *Request) { r.Tools, r.Unconstrained = []Function{weather}, true },
 			[]Event{ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
 		},
 		{
@@ -129,7 +129,7 @@ func TestStream(t *testing.T) {
 		},
 		{
 			"CallOfAGarbledName", "<|channel|>commentary to=\"functions.get-weather\"()<|message|>{}<|call|>",
-			func(r *Request) { r.Tools = []Function{weather} },
+			func(r *Request) { r.Tools, r.Unconstrained = []Function{weather}, true },
 			[]Event{ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
 		},
 		{

@@ -15,17 +15,16 @@ import (
 // prompt is a rendered Request.
 type prompt struct {
 	tokens []int32
-	shared int               // length of the system and developer messages, which other conversations may begin with too
-	names  *toolNames        // of the tools
-	tools  []string          // recipients that exist
-	begin  *harmony.Header   // of the call that the model must make, if it is known
-	begins []*harmony.Header // of the calls among which the model must choose one
+	shared int             // length of the system and developer messages, which other conversations may begin with too
+	names  *toolNames      // of the tools
+	tools  []string        // recipients that exist
+	begin  *harmony.Header // of the answer, if the model does not reason
 }
 
 // conversation turns a request into messages, of which the first ones, system and developer, are counted. Their tokens are still
 // missing in the prompt.
 func (c *Completer) conversation(r *Request) (p *prompt, messages []harmony.Message, leading int, err error) {
-	if err := r.check(c.vocab); err != nil {
+	if err := r.check(c.vocab.ids); err != nil {
 		return nil, nil, 0, err
 	}
 	p = &prompt{names: newToolNames()}
@@ -35,24 +34,16 @@ func (c *Completer) conversation(r *Request) (p *prompt, messages []harmony.Mess
 	}
 	for _, f := range tools {
 		p.tools = append(p.tools, functionsPrefix+f.Name)
-		switch r.ToolChoice.Mode {
-		case ChoiceNamed:
-			if f.Name == p.names.show(r.ToolChoice.Name) {
-				p.begin = callHeader(f.Name)
-			}
-		case ChoiceRequired:
-			p.begins = append(p.begins, callHeader(f.Name))
-		}
-	}
-	if len(p.begins) == 1 {
-		p.begin, p.begins = p.begins[0], nil
 	}
 
 	date := cmp.Or(r.Date, c.clock().Format(time.DateOnly))
-	effort := harmony.Effort(cmp.Or(r.Effort, Medium))
+	effort := cmp.Or(r.Effort, Medium)
+	if effort == None {
+		effort, p.begin = Low, &harmony.Header{Author: harmony.Author{Role: harmony.Assistant}, Channel: harmony.Final}
+	}
 	messages = []harmony.Message{{
 		Header:  harmony.Header{Author: harmony.Author{Role: harmony.System}},
-		Content: []harmony.Content{harmony.DefaultSystem(effort, date)},
+		Content: []harmony.Content{harmony.DefaultSystem(harmony.Effort(effort), date)},
 	}}
 	if d := r.developer(tools); d != nil {
 		messages = append(messages, harmony.Message{
@@ -104,7 +95,9 @@ func (r *Request) developer(tools []harmony.Function) *harmony.DeveloperContent 
 		d.Tools = []harmony.Namespace{{Name: "functions", Functions: tools}}
 	}
 	if f := r.Format; f != nil {
-		d.ResponseFormats = []harmony.ResponseFormat{{Name: f.Name, Description: f.Description, Schema: f.Schema}}
+		if name, schema := f.shown(); schema != nil {
+			d.ResponseFormats = []harmony.ResponseFormat{{Name: name, Description: f.Description, Schema: schema}}
+		}
 	}
 	if d.Instructions == nil && d.Tools == nil && d.ResponseFormats == nil {
 		return nil

@@ -42,6 +42,7 @@ type Function struct {
 	Name        string // 1 to 64 letters, digits, "_", "-" or "."
 	Description string
 	Parameters  json.RawMessage // JSON schema of an object; nil if there are none. The order of properties is kept.
+	Strict      bool            // as ResponseFormat.Strict
 }
 
 // ToolChoice says whether the model calls a function: ChoiceAuto, ChoiceNone, ChoiceRequired, or the name of the one to call.
@@ -56,22 +57,15 @@ type ToolMode int
 const (
 	ChoiceAuto     ToolMode = iota // the model decides
 	ChoiceNone                     // the tools are not shown to the model
-	ChoiceRequired                 // it calls one of them, at once and without reasoning
+	ChoiceRequired                 // it calls one of them
 	ChoiceNamed                    // it calls this one
 )
-
-// ResponseFormat shows the model a JSON schema that its answer should follow. Nothing enforces it.
-type ResponseFormat struct {
-	Name        string
-	Description string
-	Schema      json.RawMessage
-	Strict      bool // refused: enforcing a schema needs a grammar, which this version does not have
-}
 
 // Effort is how long the model reasons.
 type Effort string
 
 const (
+	None   Effort = "none" // not at all: the answer is begun for the model. It can't call functions then.
 	Low    Effort = "low"
 	Medium Effort = "medium"
 	High   Effort = "high"
@@ -83,12 +77,15 @@ type Request struct {
 	Instructions string    // before those of System and Developer messages, which are gathered at the beginning
 	Tools        []Function
 	ToolChoice   ToolChoice
-	Format       *ResponseFormat // nil: free text
-	Effort       Effort          // "": Medium
-	Date         string          // that the model is told, YYYY-MM-DD; "": today
-	MaxTokens    int             // of the reply, reasoning included; 0: what the context holds
-	Sampling     *sample.Params  // nil: sample.Recommended
-	Stop         []string        // what is said to the user ends before the first of these; reasoning and calls are not searched
+	Format       *ResponseFormat // of the answer; nil: free text
+	// Unconstrained leaves the model free where it should follow the schemas of functions and the format of the answer: it is
+	// shown the former and the schema of the latter, and may disregard them.
+	Unconstrained bool
+	Effort        Effort         // "": Medium
+	Date          string         // that the model is told, YYYY-MM-DD; "": today
+	MaxTokens     int            // of the reply, reasoning included; 0: what the context holds
+	Sampling      *sample.Params // nil: sample.Recommended
+	Stop          []string       // what is said to the user ends before the first of these; reasoning and calls are not searched
 
 	// Logprobs asks for the log probability of each token of the answer, and of the TopLogprobs most likely ones, 0 to 20.
 	Logprobs    bool
@@ -102,14 +99,15 @@ type Request struct {
 
 // FieldError means that a field of a Request is wrong or cannot be honoured.
 type FieldError struct {
-	Field  string // such as "Messages[2].ToolCallID"
-	Reason string
+	Field       string // such as "Messages[2].ToolCallID"
+	Reason      string
+	Unsupported bool // it is in order, but not supported
 }
 
 func (e *FieldError) Error() string { return "chat: " + e.Field + ": " + e.Reason }
 
 func refuse(field, format string, args ...any) error {
-	return &FieldError{field, fmt.Sprintf(format, args...)}
+	return &FieldError{Field: field, Reason: fmt.Sprintf(format, args...)}
 }
 
 // maxTopLogprobs and maxStops are the bounds of OpenAI's API, the latter generously.
@@ -123,8 +121,12 @@ const (
 func (r *Request) check(vocab int) error {
 	switch r.Effort {
 	case "", Low, Medium, High:
+	case None:
+		if len(r.Tools) > 0 && r.ToolChoice.Mode != ChoiceNone {
+			return refuse("Effort", "is none, but the model has to reason before it calls one of the Tools: want low, medium or high")
+		}
 	default:
-		return refuse("Effort", "is %q, want low, medium or high", r.Effort)
+		return refuse("Effort", "is %q, want none, low, medium or high", r.Effort)
 	}
 	if r.Date != "" {
 		if _, err := time.Parse(time.DateOnly, r.Date); err != nil {
@@ -148,14 +150,12 @@ func (r *Request) check(vocab int) error {
 			return refuse(fmt.Sprintf("Stop[%d]", i), "is %q, want some text in UTF-8", s)
 		}
 	}
-	if f := r.Format; f != nil {
-		switch {
-		case f.Strict:
-			return refuse("Format.Strict", "a schema cannot be enforced, only shown to the model: leave it out and check the answer")
-		case f.Name == "":
-			return refuse("Format.Name", "is empty")
-		case !json.Valid(f.Schema):
-			return refuse("Format.Schema", "is not JSON")
+	if m := r.ToolChoice.Mode; r.Unconstrained && (m == ChoiceRequired || m == ChoiceNamed) {
+		return refuse("ToolChoice.Mode", "asks for a call, to which a model that is Unconstrained cannot be made")
+	}
+	if r.Format != nil {
+		if err := r.Format.check(); err != nil {
+			return err
 		}
 	}
 	if r.Sampling != nil {

@@ -31,10 +31,27 @@ func TestRefusedFields(t *testing.T) {
 		{"ToolChoice.Mode", func(r *Request) { r.ToolChoice.Mode = 9 }},
 		{"ToolChoice.Name", func(r *Request) { r.ToolChoice = ToolChoice{ChoiceNamed, "f"} }},
 		{"ToolChoice.Name", func(r *Request) { r.ToolChoice.Name = "f" }},
-		{"Format.Strict", func(r *Request) { r.Format = &ResponseFormat{Name: "a", Schema: []byte("{}"), Strict: true} }},
+		{"Tools[1].Parameters", func(r *Request) {
+			r.Tools = []Function{{Name: "a"}, {Name: "b", Strict: true, Parameters: []byte(`{"type":"object","properties":{"c":{"pattern":"(?=a)"}}}`)}}
+		}},
+		{"ToolChoice.Mode", func(r *Request) {
+			r.Tools, r.ToolChoice.Mode, r.Unconstrained = []Function{{Name: "a"}}, ChoiceRequired, true
+		}},
+		{"Format.Schema", func(r *Request) {
+			r.Format = &ResponseFormat{Name: "a", Schema: []byte(`{"pattern":"(?=a)"}`), Strict: true}
+		}},
+		{"Format.Schema", func(r *Request) { r.Format = &ResponseFormat{Name: "a", Schema: []byte(`{"type":1}`), Strict: true} }},
+		{"Format.Schema", func(r *Request) { r.Format = &ResponseFormat{Name: "a", Schema: []byte(`false`), Strict: true} }},
+		{"Format.Schema", func(r *Request) { r.Format = &ResponseFormat{Name: "a", Schema: []byte(`{`)} }},
 		{"Format.Name", func(r *Request) { r.Format = &ResponseFormat{Schema: []byte("{}")} }},
-		{"Format.Schema", func(r *Request) { r.Format = &ResponseFormat{Name: "a"} }},
+		{"Format.Regex", func(r *Request) { r.Format = &ResponseFormat{Regex: "("} }},
+		{"Format.EBNF", func(r *Request) { r.Format = &ResponseFormat{EBNF: "root ::= other"} }},
+		{"Format.Choice", func(r *Request) { r.Format = &ResponseFormat{Choice: []string{}} }},
+		{"Format", func(r *Request) { r.Format = &ResponseFormat{Name: "a"} }},
+		{"Format", func(r *Request) { r.Format = &ResponseFormat{Regex: "a", JSONObject: true} }},
+		{"Format", func(r *Request) { r.Format = &ResponseFormat{Regex: "a", Strict: true} }},
 		{"Effort", func(r *Request) { r.Effort = "huge" }},
+		{"Effort", func(r *Request) { r.Effort, r.Tools = None, []Function{{Name: "a"}} }},
 		{"Date", func(r *Request) { r.Date = "today" }},
 		{"MaxTokens", func(r *Request) { r.MaxTokens = -1 }},
 		{"Stop", func(r *Request) { r.Stop = make([]string, 17) }},

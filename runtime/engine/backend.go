@@ -58,7 +58,9 @@ type Row struct {
 	Seq     Sequence
 	Given   int32 // the first token of the step; Draw: it is drawn, for which Seq must be Ready
 	Sampler *sample.Sampler
-	Allowed []uint32 // bit set of ids that may be drawn, [(Vocab+31)/32], bit id%32 of word id/32; nil allows all
+	// Allowed is the bit set of the ids that may be drawn, [(Vocab+31)/32], bit id%32 of word id/32; nil allows all. It never changes: a
+	// backend may know it by the address of its first word.
+	Allowed []uint32
 	// Logprobs asks for the log probability of each token and of that many alternatives, 0 to 20; -1: none.
 	Logprobs int
 }

@@ -24,8 +24,10 @@ type Request struct {
 	MaxTokens int
 	// Stop are ids that end the reply. They are not part of it.
 	Stop []int32
-	// Allowed is the bit set of ids that may be drawn, [(Vocab+31)/32], bit id%32 of word id/32; nil allows all.
+	// Allowed is the bit set of the ids that may be drawn, [(Vocab+31)/32], bit id%32 of word id/32; nil allows all. It must never change.
 	Allowed []uint32
+	// Constraint says which ids may be drawn as the reply goes on, in place of Allowed; nil: none. It is used until Generate returns.
+	Constraint Constraint
 	// Logprobs asks for the log probability of each token, and of the TopLogprobs most likely ones, 0 to 20, under the model's
 	// own distribution: before sampling parameters and Allowed.
 	Logprobs    bool
@@ -132,7 +134,7 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) bool)
 
 // clone copies what the caller may change once Generate has returned, of which the loop hears later.
 func (r Request) clone() Request {
-	r.Tokens, r.ResumePoints, r.Stop, r.Allowed = slices.Clone(r.Tokens), slices.Clone(r.ResumePoints), slices.Clone(r.Stop), slices.Clone(r.Allowed)
+	r.Tokens, r.ResumePoints, r.Stop = slices.Clone(r.Tokens), slices.Clone(r.ResumePoints), slices.Clone(r.Stop)
 	return r
 }
 

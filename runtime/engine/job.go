@@ -22,12 +22,13 @@ type job struct {
 	queued  bool         // counted in Engine.waiting; Engine.mu
 
 	// The loop's own:
-	tokens    []int32 // the prompt and the reply so far
-	text      *text   // that holds the first of them; nil while the job waits
-	sent      int64   // events
-	limit     int     // tokens of the whole text at most
-	stops     []int   // lengths that become resume points, ascending; the last is all but the last token
-	age       int64   // number of the admission; 0: it never was
+	tokens    []int32  // the prompt and the reply so far
+	text      *text    // that holds the first of them; nil while the job waits
+	sent      int64    // events
+	limit     int      // tokens of the whole text at most
+	allowed   []uint32 // that the next draws are from; see Request.Allowed
+	stops     []int    // lengths that become resume points, ascending; the last is all but the last token
+	age       int64    // number of the admission; 0: it never was
 	begun     time.Time
 	prompted  bool  // the whole prompt is computed
 	announced int   // the last progress; -1: none
@@ -112,8 +113,16 @@ func (j *job) snapshot() Stats {
 	return j.box.stats
 }
 
-// behind is the number of events that the caller is not done with.
-func (j *job) behind() int { return int(j.sent - j.taken.Load()) }
+// heardOf reports whether the caller has taken enough of the events, of which it has taken that many, for the reply to go on.
+func (j *job) heardOf(taken int64) bool {
+	if j.prefilling() && !j.prompted {
+		return taken == j.sent
+	}
+	return j.sent-taken <= backtrack/2
+}
+
+// free reports whether the reply can go on, as far as its caller goes.
+func (j *job) free() bool { return j.heardOf(j.taken.Load()) }
 
 // held is the number of tokens that are computed.
 func (j *job) held() int {

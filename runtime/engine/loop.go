@@ -138,7 +138,7 @@ func (l *loop) arrive(j *job) {
 	if _, ok := l.served[j.Key]; !ok {
 		l.served[j.Key] = l.clock
 	}
-	j.limit = l.backend.Context()
+	j.limit, j.allowed = l.backend.Context(), j.Allowed
 	if n := j.limit - len(j.Request.Tokens); j.MaxTokens > 0 && j.MaxTokens < n { // their sum may be no number
 		j.limit -= n - j.MaxTokens
 	}
@@ -195,11 +195,8 @@ func (l *loop) admit() {
 
 // deaf reports whether a job is held up by its caller, who has taken nothing for long.
 func (l *loop) deaf(j *job) bool {
-	now, taken, most := time.Now(), j.taken.Load(), int64(backtrack/2)
-	if j.prefilling() {
-		most = 0
-	}
-	if j.sent-taken <= most || taken != j.heard || j.unheard.IsZero() {
+	now, taken := time.Now(), j.taken.Load()
+	if j.heardOf(taken) || taken != j.heard || j.unheard.IsZero() {
 		j.heard, j.unheard = taken, now
 	}
 	return now.Sub(j.unheard) >= patience
@@ -310,7 +307,6 @@ func (l *loop) stepFailed(jobs []*job, err error, unwanted bool) {
 
 // drew takes what a row got. It returns true if memory was short.
 func (l *loop) drew(j *job, d *Drawn, unwanted bool) (short bool) {
-	have := len(j.tokens)
 	held := j.tokens
 	for _, t := range d.Tokens {
 		held = append(held, t.ID)
@@ -325,19 +321,21 @@ func (l *loop) drew(j *job, d *Drawn, unwanted bool) (short bool) {
 		}
 	}
 	now := time.Now()
-	for _, t := range d.Tokens {
-		if slices.Contains(j.Stop, t.ID) {
-			l.finish(j, event{finish: FinishStop, stopID: t.ID})
+	for i, t := range d.Tokens {
+		if i > 0 && !j.holds() { // the others were drawn from a set that does not apply to them
+			l.cut(j)
 			return false
 		}
-		have++
-		j.tokens = held[:have]
-		j.turn++
-		l.count.GeneratedTokens++
-		l.serve(j.Key, drawWeight)
-		j.send(event{kind: eventToken, token: t, at: now})
-		if have == j.limit {
-			l.finish(j, event{finish: FinishLength})
+		if l.write(j, t, now) {
+			return false
+		}
+		if forced := j.forced(); len(forced) > 0 {
+			l.cut(j)
+			for _, id := range forced {
+				if j.text == nil || l.write(j, Token{ID: id}, now) {
+					break
+				}
+			}
 			return false
 		}
 	}
@@ -352,6 +350,37 @@ func (l *loop) drew(j *job, d *Drawn, unwanted bool) (short bool) {
 		l.fail(j, err)
 	}
 	return false
+}
+
+// write adds a token to a reply. It returns true if the reply has ended.
+func (l *loop) write(j *job, t Token, now time.Time) (ended bool) {
+	if slices.Contains(j.Stop, t.ID) {
+		l.finish(j, event{finish: FinishStop, stopID: t.ID})
+		return true
+	}
+	if err := j.accept(t.ID); err != nil {
+		l.finish(j, event{err: err})
+		return true
+	}
+	j.tokens = append(j.tokens, t.ID)
+	j.turn++
+	l.count.GeneratedTokens++
+	l.serve(j.Key, drawWeight)
+	j.send(event{kind: eventToken, token: t, at: now})
+	if len(j.tokens) == j.limit {
+		l.finish(j, event{finish: FinishLength})
+		return true
+	}
+	return false
+}
+
+// cut takes back what a job's text holds beyond its reply.
+func (l *loop) cut(j *job) {
+	if len(j.text.tokens) > len(j.tokens) {
+		if err := l.truncate(j.text, len(j.tokens)); err != nil {
+			l.fail(j, err)
+		}
+	}
 }
 
 // read takes what became of a piece of a prompt. It returns true if memory was short.

@@ -8,24 +8,29 @@ import (
 // plan decides on the next step: the jobs of its rows, and the one whose prompt goes on, or nil. Without a step there is nothing to do.
 func (l *loop) plan() (s *Step, rows []*job, reader *job) {
 	s = &Step{Draws: min(l.limits.Draws, backtrack/2)}
+	if slices.ContainsFunc(l.active, (*job).prefilling) {
+		s.Draws = 1 // they wait for the device
+	}
 	l.rows = l.seat()
 	for _, j := range slices.Clone(l.rows) {
+		if j.prefilling() {
+			continue
+		}
 		row, ok := l.row(j)
 		if !ok {
 			continue
 		}
-		rows, s.Rows = append(rows, j), append(s.Rows, row)
-		budget := j.limit - len(j.tokens)
+		given := 0
 		if row.Given != Draw {
-			budget, j.ramp = budget+1, max(j.ramp, min(2, l.limits.Draws))
+			given, j.ramp = 1, max(j.ramp, min(2, l.limits.Draws))
 		}
-		s.Draws = min(s.Draws, budget, j.ramp)
+		s.Draws = min(s.Draws, given+j.limit-len(j.tokens), j.ramp)
+		s.Draws = given + j.restrict(s.Draws-given)
+		row.Allowed = j.allowed
+		rows, s.Rows = append(rows, j), append(s.Rows, row)
 	}
-	if slices.ContainsFunc(l.active, (*job).prefilling) {
-		s.Draws = 1 // the others wait for the device
-		if reader = l.reader(); reader != nil {
-			s.Prefill = l.piece(reader, len(rows) > 0)
-		}
+	if reader = l.reader(); reader != nil {
+		s.Prefill = l.piece(reader, len(rows) > 0)
 	}
 	if len(rows) == 0 && reader == nil {
 		return nil, nil, nil
@@ -45,7 +50,7 @@ func (l *loop) row(j *job) (Row, bool) {
 			return Row{}, false
 		}
 	}
-	r := Row{Seq: t.seq, Given: Draw, Sampler: j.sampler, Allowed: j.Allowed, Logprobs: -1}
+	r := Row{Seq: t.seq, Given: Draw, Sampler: j.sampler, Logprobs: -1}
 	if len(t.tokens) < len(j.tokens) {
 		r.Given = j.tokens[len(t.tokens)]
 	}
@@ -58,10 +63,10 @@ func (l *loop) row(j *job) (Row, bool) {
 // seat chooses the jobs that get tokens. Those that have a row keep it for a turn; then others take it who wait for one: first who has
 // no token yet, then whose key got least. Before them comes who has waited for very long: there may be no end of new ones.
 func (l *loop) seat() []*job {
-	able := func(j *job) bool { return !j.prefilling() && j.behind() <= backtrack/2 }
+	able := func(j *job) bool { return !j.prefilling() && j.free() }
 	var rows []*job
 	for _, j := range l.rows {
-		if able(j) {
+		if able(j) || j.prompted && j.prefilling() { // it is back in a moment
 			rows = append(rows, j)
 		} else {
 			j.since = l.steps
@@ -124,12 +129,12 @@ func (l *loop) reader() *job {
 			j.announced = j.held()
 			j.send(event{kind: eventProgress, done: j.announced})
 		}
-		if j.behind() == 0 && (best == nil || left(j) < left(best)) {
+		if j.free() && (best == nil || left(j) < left(best)) {
 			best = j
 		}
 	}
 	for _, j := range l.active {
-		if best != nil && j != best && j.prefilling() && j.behind() == 0 {
+		if best != nil && j != best && j.prefilling() && j.free() {
 			j.passed++
 		}
 	}
@@ -143,9 +148,12 @@ func (l *loop) piece(j *job, busy bool) Piece {
 	if busy {
 		n = min(n, l.costs.piece(l.options.TokenInterval, leastPiece))
 	}
-	stop, _ := slices.BinarySearch(j.stops, held+1)
-	end := min(held+n, j.stops[stop])
-	if page := l.limits.PageTokens; page > 0 && end < j.stops[stop] && end-end%page > held {
+	last := len(j.tokens) - 1
+	if stop, _ := slices.BinarySearch(j.stops, held+1); stop < len(j.stops) { // else it is text that the reply was forced to
+		last = j.stops[stop]
+	}
+	end := min(held+n, last)
+	if page := l.limits.PageTokens; page > 0 && end < last && end-end%page > held {
 		end -= end % page
 	}
 	return Piece{Seq: j.text.seq, Tokens: j.tokens[held:end]}

@@ -41,12 +41,12 @@ func (j *jsonRules) string() expr {
 	return j.anyString
 }
 
-// number is every spelling of a number.
+// number is every spelling of a number; see finiteDigits.
 func (j *jsonRules) number() expr {
 	r := j.r
 	digit := r.set(span('0', '9'))
-	exponent := r.seq(r.exprs.alt(r.literal("e"), r.literal("E")), r.optional(r.exprs.alt(r.literal("+"), r.literal("-"))), r.repeat(digit, 1, -1))
-	return r.seq(r.optional(r.literal("-")), r.natural(), r.optional(r.seq(r.literal("."), r.repeat(digit, 1, -1))), r.optional(exponent))
+	exponent := r.seq(r.exprs.alt(r.literal("e"), r.literal("E")), r.optional(r.exprs.alt(r.literal("+"), r.literal("-"))), r.repeat(digit, 1, 2))
+	return r.seq(r.optional(r.literal("-")), r.natural(finiteDigits), r.optional(r.seq(r.literal("."), r.repeat(digit, 1, -1))), r.optional(exponent))
 }
 
 // value is any value.

@@ -79,9 +79,16 @@ func compareDecimals(a, b decimal) int {
 	return c
 }
 
-// natural is a whole number without a sign and leading zeros.
-func (t *exprs) natural() expr {
-	return t.alt(t.literal("0"), t.concat(t.set(span('1', '9')), t.star(t.set(span('0', '9')))))
+// Programs read numbers as float64, which end at 1.8e308 and hold whole numbers of 15 digits exactly. Texts have no more digits before the
+// point than leaves numbers finite, and where it must not be rounded.
+const (
+	finiteDigits = 200
+	exactDigits  = 15
+)
+
+// natural is a whole number of so many digits at most, without a sign and leading zeros.
+func (t *exprs) natural(digits int32) expr {
+	return t.alt(t.literal("0"), t.concat(t.set(span('1', '9')), t.repeat(t.set(span('0', '9')), 0, digits-1)))
 }
 
 // bound is an end of a range of numbers.
@@ -96,7 +103,7 @@ func (t *exprs) plainNumber(whole bool) expr {
 	if !whole {
 		frac = t.optional(t.concat(t.literal("."), t.repeat(t.set(span('0', '9')), 1, -1)))
 	}
-	magnitude := t.concat(t.natural(), frac)
+	magnitude := t.concat(t.natural(finiteDigits), frac)
 	return t.alt(magnitude, t.concat(t.literal("-"), t.and(magnitude, t.above("0", "", true))))
 }
 
@@ -120,7 +127,7 @@ func (t *exprs) numberRange(lo, hi *bound) expr {
 			positive = append(positive, t.below(hi.whole, hi.fraction, hi.open))
 		}
 	}
-	magnitude := t.concat(t.natural(), t.optional(t.concat(t.literal("."), t.repeat(t.set(span('0', '9')), 1, -1))))
+	magnitude := t.concat(t.natural(finiteDigits), t.optional(t.concat(t.literal("."), t.repeat(t.set(span('0', '9')), 1, -1))))
 	positive, negative = append(positive, magnitude), append(negative, magnitude)
 	return t.alt(t.and(positive...), t.concat(t.literal("-"), t.and(negative...)))
 }
@@ -204,7 +211,7 @@ func (t *exprs) multiples(d decimal) (e expr, ok bool) {
 				}
 			}
 		}
-		shape := t.natural()
+		shape := t.natural(exactDigits)
 		if places > 0 {
 			shape = t.seq(shape, t.literal("."), t.repeat(digit, int32(places), int32(places)))
 		}

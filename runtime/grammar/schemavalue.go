@@ -30,7 +30,7 @@ func (c *schemaCompiler) numbers(k *kase) expr {
 		e, _ := r.multiples(d)
 		digits := r.star(r.set(span('0', '9')))
 		fraction := r.seq(r.literal("."), digits, r.set(span('1', '9')))
-		all = append(all, r.not(e), r.seq(r.optional(r.literal("-")), r.natural(), r.optional(fraction)))
+		all = append(all, r.not(e), r.seq(r.optional(r.literal("-")), r.natural(finiteDigits), r.optional(fraction)))
 	}
 	for _, d := range k.notNumbers {
 		more := zeros

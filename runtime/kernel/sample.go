@@ -27,7 +27,7 @@ type Sample struct {
 type SampleArgs struct {
 	Step       *gpu.Buffer // in and out: token and position of each row
 	Logits     *gpu.Buffer // f32 [Rows][Vocab]
-	Allowed    *gpu.Buffer // bit set [Rows][(Vocab+31)/32]
+	Masks      *gpu.Buffer // bit sets [masks][(Vocab+31)/32], of which rows with StepMasked name theirs; see StepMask
 	Candidates *gpu.Buffer // scratch of CandidateWords words
 	Tokens     *gpu.Buffer // out: u32 [Ring][Rows], draw d since the host wrote Step at d % Ring; NoToken for an error; given ones are not there
 }
@@ -89,7 +89,7 @@ func (k *Sample) Release() {
 
 // Record appends the choice for all rows.
 func (k *Sample) Record(p *gpu.Program, a SampleArgs) error {
-	if err := k.partial.record(p, [3]int{k.c.tiles(), k.c.Rows, 1}, nil, a.Step, a.Logits, a.Allowed, a.Candidates); err != nil {
+	if err := k.partial.record(p, [3]int{k.c.tiles(), k.c.Rows, 1}, nil, a.Step, a.Logits, a.Masks, a.Candidates); err != nil {
 		return err
 	}
 	return k.final.record(p, [3]int{k.c.Rows, 1, 1}, nil, a.Candidates, a.Step, a.Tokens)

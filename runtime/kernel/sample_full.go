@@ -27,7 +27,7 @@ type SampleFullArgs struct {
 	Step       *gpu.Buffer // in and out: token and position of each row
 	Params     *gpu.Buffer // SampleParams [Rows]
 	Logits     *gpu.Buffer // f32 [Rows][Vocab]
-	Allowed    *gpu.Buffer // bit set [Rows][(Vocab+31)/32]
+	Masks      *gpu.Buffer // bit sets [masks][(Vocab+31)/32], of which rows with StepMasked name theirs; see StepMask
 	Counts     *gpu.Buffer // in and out: CountWords words, u16 [Rows][Vocab, made even]: times in the reply, + CountPrompt if in the prompt
 	Bias       *gpu.Buffer // BiasWords words, {id u32, bias f32} [Rows][MaxBiases]: the first Biases of a row, in any order, each id once
 	Keys       *gpu.Buffer // scratch of KeyWords words
@@ -134,7 +134,7 @@ func (k *SampleFull) Release() {
 // Record appends the choice for all rows.
 func (k *SampleFull) Record(p *gpu.Program, a SampleFullArgs) error {
 	tiles, rows := [3]int{k.c.tiles(), k.c.Rows, 1}, [3]int{k.c.Rows, 1, 1}
-	if err := k.adjust.record(p, tiles, nil, a.Step, a.Params, a.Logits, a.Allowed, a.Counts, a.Bias, a.Keys, a.Candidates); err != nil {
+	if err := k.adjust.record(p, tiles, nil, a.Step, a.Params, a.Logits, a.Masks, a.Counts, a.Bias, a.Keys, a.Candidates); err != nil {
 		return err
 	}
 	if err := k.filter.record(p, rows, nil, a.Step, a.Params, a.Keys, a.Candidates, a.List, a.Edges); err != nil {

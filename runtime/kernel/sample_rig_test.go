@@ -32,11 +32,11 @@ func newFullRig(r rig, c SampleConfig) *fullRig {
 	step := TablesWord(c.Rows)
 	f := &fullRig{r: r, c: c, full: full, simple: plain, a: SampleFullArgs{
 		Step: r.empty("step", step), Params: r.empty("params", c.Rows*SampleParamsBytes/4), Logits: r.empty("logits", c.Rows*c.Vocab),
-		Allowed: r.empty("allowed", c.Rows*ceilDiv(c.Vocab, 32)), Counts: r.empty("counts", c.CountWords()), Bias: r.empty("bias", c.BiasWords()),
+		Masks: r.empty("masks", c.Rows*ceilDiv(c.Vocab, 32)), Counts: r.empty("counts", c.CountWords()), Bias: r.empty("bias", c.BiasWords()),
 		Keys: r.empty("keys", c.KeyWords()), List: r.empty("list", c.ListWords()), Edges: r.empty("edges", c.EdgeWords()),
 		Candidates: r.empty("candidates", c.CandidateWords()), Tokens: r.empty("tokens", c.Rows*c.Ring),
 	}}
-	f.plain = SampleArgs{Step: r.empty("plain step", step), Logits: f.a.Logits, Allowed: f.a.Allowed,
+	f.plain = SampleArgs{Step: r.empty("plain step", step), Logits: f.a.Logits, Masks: f.a.Masks,
 		Candidates: r.empty("plain candidates", c.CandidateWords()), Tokens: r.empty("plain tokens", c.Rows*c.Ring)}
 	f.program = r.program(func(p *gpu.Program) error { return full.Record(p, f.a) })
 	f.sample = r.program(func(p *gpu.Program) error { return plain.Record(p, f.plain) })
@@ -61,7 +61,8 @@ func (f *fullRig) write(c fullCase) (logits []float32, step []uint32) {
 		for id, v := range row.logits {
 			logits[i*vocab+id] = v
 		}
-		copy(mask[i*ceilDiv(vocab, 32):], row.mask(vocab))
+		number := rows - 1 - i
+		copy(mask[number*ceilDiv(vocab, 32):], row.mask(vocab))
 		var ids []int32
 		for id := range row.params.LogitBias {
 			ids = append(ids, id)
@@ -74,6 +75,9 @@ func (f *fullRig) write(c fullCase) (logits []float32, step []uint32) {
 		words := row.kernelParams().words()
 		params = append(params, words[:]...)
 		dr := row.decodeRow
+		if dr.flags&StepMasked != 0 {
+			dr.flags |= StepMask(number)
+		}
 		dr.temperature, dr.seed = row.params.Temperature, row.params.Seed
 		decodeRows = append(decodeRows, dr)
 	}
@@ -83,7 +87,7 @@ func (f *fullRig) write(c fullCase) (logits []float32, step []uint32) {
 		f.r.fill(b)
 	}
 	f.r.set(f.a.Logits, logits)
-	f.r.setWords(f.a.Allowed, mask)
+	f.r.setWords(f.a.Masks, mask)
 	f.r.setWords(f.a.Bias, bias)
 	f.r.setWords(f.a.Counts, packCounts(counts))
 	f.r.setWords(f.a.Params, params)

@@ -87,16 +87,21 @@ func (c sampleCase) check(r rig) {
 	allowed := func(row, id int) bool { return c.rows[row].flags&StepMasked == 0 || c.allowed(id) }
 	maskWords := (c.vocab + 31) / 32
 	mask := make([]uint32, rows*maskWords)
-	for row, dr := range c.rows {
+	for row := range c.rows {
+		if c.rows[row].flags&StepMasked == 0 {
+			continue
+		}
+		number := rows - 1 - row
+		c.rows[row].flags |= StepMask(number)
 		for id := range c.vocab {
-			if dr.flags&StepMasked != 0 && c.allowed(id) {
-				mask[row*maskWords+id/32] |= 1 << (id % 32)
+			if c.allowed(id) {
+				mask[number*maskWords+id/32] |= 1 << (id % 32)
 			}
 		}
 	}
 	before := batch{rows: c.rows}.words()
 	a := SampleArgs{
-		Step: r.words("step", before), Logits: r.floats("logits", logits), Allowed: r.words("allowed", mask),
+		Step: r.words("step", before), Logits: r.floats("logits", logits), Masks: r.words("masks", mask),
 		Candidates: r.empty("candidates", cfg.CandidateWords()), Tokens: r.empty("tokens", rows*c.ring),
 	}
 	reset := func() {
@@ -184,7 +189,7 @@ func TestSampleDistribution(t *testing.T) {
 	}
 	cfg := SampleConfig{Rows: rows, Vocab: len(logits), Ring: 8}
 	a := SampleArgs{
-		Step: batch{rows: batchRows}.step(r), Logits: r.floats("logits", slices.Repeat(logits, rows)), Allowed: r.words("allowed", make([]uint32, rows)),
+		Step: batch{rows: batchRows}.step(r), Logits: r.floats("logits", slices.Repeat(logits, rows)), Masks: r.words("masks", make([]uint32, rows)),
 		Candidates: r.empty("candidates", cfg.CandidateWords()), Tokens: r.empty("tokens", rows*8),
 	}
 	p := r.program(func(p *gpu.Program) error { return k.Record(p, a) })

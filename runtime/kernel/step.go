@@ -19,9 +19,17 @@ type StepRow struct {
 const (
 	StepKeepFull uint32 = 1 << iota // don't write keys and values of full layers: they stand
 	StepUnused                      // the row holds no sequence
-	StepMasked                      // only ids of the allowed mask may be drawn
+	StepMasked                      // only ids of the mask that StepMask names may be drawn
 	StepGiven                       // the token is given, not sampled; the flag is cleared once it is computed
 )
+
+// MaxMasks is how many masks the flags of rows can tell apart.
+const MaxMasks = 1 << (stepDrawShift - stepMaskShift)
+
+const stepMaskShift = 4
+
+// StepMask are the flags of a row that draws with a mask: that with this number in the kernel's Masks.
+func StepMask(number int) uint32 { return StepMasked | uint32(number)<<stepMaskShift }
 
 // The bits of a StepRow's flags from here on count the times that Sample has run since the host wrote them.
 const stepDrawShift = 16

@@ -25,7 +25,7 @@ type batch struct {
 	steps    *steps
 	seats    []*state          // [rows]
 	samplers []*sample.Sampler // [rows] whose biases and counts the device has
-	allowed  [][]uint32        // [rows] the mask last uploaded
+	masks    *masks
 }
 
 // maxRun is the number of tokens that are chosen between two readbacks: few enough that a stop or a cancellation wastes little.
@@ -36,6 +36,7 @@ type decodeRow struct {
 	*engine.Row
 	seq  *state
 	seat int // that it has while the step is queued; it may lose it before the step is waited for
+	mask int // number of its mask on the device, if it has one
 }
 
 // run is a step whose draws are queued.
@@ -96,7 +97,7 @@ func samplingOf(row *decodeRow) sampling {
 
 // queue submits the program for all draws, and the readback of what they draw.
 func (b *batch) queue(ctx context.Context, r *run, p *gpu.Program) error {
-	if err := b.writeAllowed(r.rows); err != nil {
+	if err := b.masks.write(b.buf.decode.masks, r.rows); err != nil {
 		return err
 	}
 	if err := b.steps.rowsOf(&b.buf.decode, r); err != nil {
@@ -287,26 +288,6 @@ func (b *batch) seat(ctx context.Context, seqs []*state, width int) error {
 		return nil
 	}
 	return b.dev.Submit(ctx, p)
-}
-
-// writeAllowed uploads the masks that have changed.
-func (b *batch) writeAllowed(rows []decodeRow) error {
-	words := b.maskWords()
-	for i := range rows {
-		row := &rows[i]
-		if row.Allowed == nil || slices.Equal(row.Allowed, b.allowed[row.seat]) {
-			continue
-		}
-		raw := make([]byte, 0, words*4)
-		for _, w := range row.Allowed {
-			raw = binary.LittleEndian.AppendUint32(raw, w)
-		}
-		if err := b.dev.Write(b.buf.decode.allowed, int64(row.seat*words)*4, raw); err != nil {
-			return err
-		}
-		b.allowed[row.seat] = append(b.allowed[row.seat][:0], row.Allowed...)
-	}
-	return nil
 }
 
 // writeSampling tells the device what the rows ask of their sampling, and the biases and counts of those that are new to their seats.

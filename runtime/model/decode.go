@@ -126,14 +126,14 @@ func (r *decodeRecorder) groupedExperts() {
 // sample: the next token of each row, by the logits that the program before has left.
 func (r *decodeRecorder) sample() {
 	s := r.s
-	r.do(r.k.sample.Record(r.p, kernel.SampleArgs{Step: s.step, Logits: s.logits, Allowed: s.allowed, Candidates: s.candidates, Tokens: s.ring}))
+	r.do(r.k.sample.Record(r.p, kernel.SampleArgs{Step: s.step, Logits: s.logits, Masks: s.masks, Candidates: s.candidates, Tokens: s.ring}))
 }
 
 // sampleFull: the same with all that a request can ask for, then the log probabilities, if wanted.
 func (r *decodeRecorder) sampleFull(logprobs bool) {
 	s := r.s
 	r.do(r.k.sampleFull.Record(r.p, kernel.SampleFullArgs{
-		Step: s.step, Params: s.params, Logits: s.logits, Allowed: s.allowed, Counts: s.counts, Bias: s.biases,
+		Step: s.step, Params: s.params, Logits: s.logits, Masks: s.masks, Counts: s.counts, Bias: s.biases,
 		Keys: s.keys, List: s.list, Edges: s.edges, Candidates: s.candidates, Tokens: s.ring,
 	}))
 	if logprobs {

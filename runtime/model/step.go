@@ -52,7 +52,7 @@ func (w *steps) rowsOf(s *decodeScratch, r *run) error {
 			to.Token, to.Position = uint32(row.seq.tokens[n-1]), uint32(n-1)
 		}
 		if row.Allowed != nil {
-			to.Flags |= kernel.StepMasked
+			to.Flags |= kernel.StepMask(row.mask)
 		}
 		if err := w.tables(s.step, w.sizes.rows, seat, row.seq); err != nil {
 			return err

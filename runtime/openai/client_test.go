@@ -59,8 +59,14 @@ func serve(t *testing.T, b engine.Backend) (client.Client, <-chan error) {
 			fail(w, err)
 			return
 		}
+		unenforced, err := c.Prepare(req.Context(), r.Chat)
+		if err != nil {
+			fail(w, err)
+			return
+		}
+		r.Unenforced(unenforced)
 		options := reply
-		options.Model, options.IncludeUsage = r.Model, r.IncludeUsage
+		options.Model, options.IncludeUsage, options.Ignored = r.Model, r.IncludeUsage, r.Ignored
 		events := chat.Choices(req.Context(), c.Stream, r.Chat, r.N)
 		if !r.Stream {
 			responses, err := chat.CollectChoices(events, r.N)
@@ -101,7 +107,9 @@ func function(name string) client.ChatCompletionToolUnionParam {
 	return client.ChatCompletionFunctionTool(shared.FunctionDefinitionParam{
 		Name:        name,
 		Description: client.String("does it"),
-		Parameters:  shared.FunctionParameters{"type": "object", "properties": map[string]any{"city": map[string]any{"type": "string"}}},
+		Parameters: shared.FunctionParameters{
+			"type": "object", "properties": map[string]any{"city": map[string]any{"type": "string"}}, "required": []string{"city"}, "additionalProperties": false,
+		},
 	})
 }
 
@@ -138,7 +146,7 @@ func read(t *testing.T, s *ssestream.Stream[client.ChatCompletionChunk]) (_ clie
 }
 
 const (
-	callText   = "<|channel|>analysis<|message|>They ask for weather.<|end|><|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{\"city\": \"Rome\"}<|call|>"
+	callText   = "<|channel|>analysis<|message|>They ask for weather.<|end|><|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{\"city\":\"Rome\"}<|call|>"
 	answerText = "<|channel|>analysis<|message|>It is warm.<|end|><|start|>assistant<|channel|>final<|message|>Sunny, 25 °C 🌞"
 )
 
@@ -182,7 +190,7 @@ func TestClientToolLoop(t *testing.T) {
 				t.Fatalf("%q, reasoning %q, message %+v", choice.FinishReason, reasoning, choice.Message)
 			}
 			call := choice.Message.ToolCalls[0]
-			if !strings.HasPrefix(call.ID, "call_") || call.Type != "function" || call.Function.Name != "get-weather" || call.Function.Arguments != `{"city": "Rome"}` {
+			if !strings.HasPrefix(call.ID, "call_") || call.Type != "function" || call.Function.Name != "get-weather" || call.Function.Arguments != `{"city":"Rome"}` {
 				t.Errorf("call %+v", call)
 			}
 			// The reply is <|channel|> to <|call|>, without the latter; reasoning is one sentence of it.
@@ -318,7 +326,7 @@ func TestClientRandomModel(t *testing.T) {
 	p := ask("call something")
 	p.Tools = []client.ChatCompletionToolUnionParam{function("one"), function("two")}
 	p.ToolChoice = client.ChatCompletionToolChoiceOptionUnionParam{OfAuto: param.NewOpt("required")}
-	p.MaxCompletionTokens = client.Int(12)
+	p.MaxCompletionTokens = client.Int(20)
 
 	t.Run("whole and streamed are the same", func(t *testing.T) {
 		p := p
@@ -335,8 +343,12 @@ func TestClientRandomModel(t *testing.T) {
 			t.Error(err)
 		}
 		a, b := whole.Choices[0], streamed.Choices[0]
-		if a.FinishReason != "length" || whole.Usage.CompletionTokens != 12 || len(a.Message.ToolCalls) != 1 || !slices.Contains([]string{"one", "two"}, a.Message.ToolCalls[0].Function.Name) {
-			t.Errorf("%s", whole.RawJSON())
+		if a.FinishReason != "tool_calls" || whole.Usage.CompletionTokens > 20 || len(a.Message.ToolCalls) != 1 || !slices.Contains([]string{"one", "two"}, a.Message.ToolCalls[0].Function.Name) {
+			t.Fatalf("%s", whole.RawJSON())
+		}
+		var arguments struct{ City *string }
+		if err := json.Unmarshal([]byte(a.Message.ToolCalls[0].Function.Arguments), &arguments); err != nil {
+			t.Errorf("arguments %q: %v", a.Message.ToolCalls[0].Function.Arguments, err)
 		}
 		if diff := cmp.Diff(a.Message.ToolCalls[0].Function.Arguments, b.Message.ToolCalls[0].Function.Arguments); diff != "" || b.FinishReason != a.FinishReason {
 			t.Errorf("streamed %q (-whole +streamed)\n%s", b.FinishReason, diff)
@@ -346,18 +358,18 @@ func TestClientRandomModel(t *testing.T) {
 	t.Run("abort", func(t *testing.T) {
 		p := p
 		p.MaxCompletionTokens = param.Opt[int64]{}
-		open := strconv.Itoa(int(tokenizertest.Vocabulary().Encode("{")[0]))
-		p.LogitBias = map[string]int64{open: 100} // an object that never ends
+		letter := strconv.Itoa(int(tokenizertest.Vocabulary().Encode("a")[0]))
+		p.LogitBias = map[string]int64{letter: 100} // a thought or a text that never ends
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		s := c.Chat.Completions.NewStreaming(ctx, p)
-		for range 4 {
+		for range 12 {
 			if !s.Next() {
 				t.Fatalf("the stream ended: %v", s.Err())
 			}
 		}
-		if got := s.Current().Choices[0].Delta.ToolCalls; len(got) != 1 || got[0].Function.Arguments != "{" {
-			t.Errorf("delta %s", s.Current().RawJSON())
+		if got := s.Current().RawJSON(); !strings.Contains(got, `"a"`) {
+			t.Errorf("chunk %s", got)
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -365,9 +377,49 @@ func TestClientRandomModel(t *testing.T) {
 		if err := <-ended; err == nil {
 			t.Error("the server did not notice")
 		}
-		p.MaxCompletionTokens = client.Int(2)
-		if r, err := c.Chat.Completions.New(ctx, p); err != nil || r.Choices[0].Message.ToolCalls[0].Function.Arguments != "{{" {
+		p.MaxCompletionTokens = client.Int(20)
+		if r, err := c.Chat.Completions.New(ctx, p); err != nil || r.Choices[0].FinishReason != "tool_calls" {
 			t.Errorf("the next reply: %v, %v", r, err)
 		}
 	})
+}
+
+// The client's own way of structured output: a schema made of a type, with whose values the answer can be read.
+func TestClientStructuredOutput(t *testing.T) {
+	type event struct {
+		Name  string   `json:"name"`
+		Days  int      `json:"days"`
+		Where []string `json:"where"`
+	}
+	schema := map[string]any{
+		"type": "object", "required": []string{"name", "days", "where"}, "additionalProperties": false,
+		"properties": map[string]any{
+			"name": map[string]any{"type": "string"}, "days": map[string]any{"type": "integer", "minimum": 1, "maximum": 30},
+			"where": map[string]any{"type": "array", "items": map[string]any{"type": "string", "enum": []string{"Rome", "Oslo"}}, "minItems": 1, "maxItems": 2},
+		},
+	}
+	c, _ := serve(t, random(t))
+	p := ask("an event")
+	p.ResponseFormat = client.ChatCompletionNewParamsResponseFormatUnion{OfJSONSchema: &shared.ResponseFormatJSONSchemaParam{
+		JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{Name: "event", Schema: schema, Strict: client.Bool(true)},
+	}}
+	p.Temperature, p.MaxCompletionTokens = client.Float(1.5), client.Int(60)
+	for seed := range 8 {
+		p.Seed = client.Int(int64(seed))
+		r, err := c.Chat.Completions.New(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got event
+		d := json.NewDecoder(strings.NewReader(r.Choices[0].Message.Content))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&got); err != nil || r.Choices[0].FinishReason != "stop" || got.Days < 1 || got.Days > 30 || len(got.Where) < 1 || len(got.Where) > 2 {
+			t.Errorf("seed %d: %s: %v", seed, r.RawJSON(), err)
+		}
+		for _, where := range got.Where {
+			if where != "Rome" && where != "Oslo" {
+				t.Errorf("seed %d: where is %q", seed, where)
+			}
+		}
+	}
 }

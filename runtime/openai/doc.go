@@ -14,11 +14,14 @@
 //	messages[].reasoning           of the assistant, also as reasoning_content: send it back while calls are in progress
 //	messages[].tool_calls, .tool_call_id
 //	                               calls of any name; several calls of one id are answered in their order
-//	tools                          functions; strict is refused, arguments are not enforced; tools of other types are left out
+//	tools                          functions, whose arguments follow their schemas: where a schema cannot be enforced as a whole,
+//	                               strict refuses it, else what is left out is named; tools of other types are left out
 //	tool_choice                    none, auto, required, or a function
 //	parallel_tool_calls            either; the model makes one call at a time
-//	response_format                text; json_object and json_schema are shown to the model but not enforced, strict is refused
-//	reasoning_effort               low, medium, high; also as reasoning.effort
+//	response_format                text, json_object, json_schema: the answer follows it, strict as for functions
+//	structured_outputs             regex, choice, grammar (EBNF), json, json_object: one of them, which the answer follows
+//	reasoning_effort               low, medium, high; none, without tools; minimal is low, xhigh and max are high; also as
+//	                               reasoning.effort
 //	temperature, top_p             1 if absent, as OpenAI recommends for the model; top_p 0 keeps the most likely token alone
 //	top_k, min_p                   0, which is off, if absent; top_k -1 is off too
 //	presence_penalty, frequency_penalty, repetition_penalty
@@ -37,5 +40,5 @@
 // # Replies
 //
 // A reply has OpenAI's fields. In addition, messages and deltas have reasoning, usage has [Timings], and ignored names the fields of
-// the request that were left out, in the first chunk of a streamed reply.
+// the request that were left out, and the keywords of schemas that are not enforced, in the first chunk of a streamed reply.
 package openai

@@ -92,21 +92,50 @@ func wireError(e *chat.FieldError) *FieldError {
 	if e.Field == "Sampling" { // Decode has checked everything of it but the ids, for which it takes the vocabulary
 		return &FieldError{"logit_bias", codeValue, strings.TrimPrefix(e.Reason, "sample: LogitBias ")}
 	}
+	code := codeValue
+	if e.Unsupported {
+		code = codeSchema
+	}
+	return &FieldError{wireField(e.Field), code, e.Reason}
+}
+
+// wireField names a field of a chat.Request, such as "Tools[2].Parameters", as the API does.
+func wireField(field string) string {
 	var path []string
-	for segment := range strings.SplitSeq(e.Field, ".") {
+	for segment := range strings.SplitSeq(field, ".") {
 		name, index, indexed := strings.Cut(segment, "[")
 		if indexed {
 			index = "[" + index
 		}
-		if n := len(path); name == "Name" && n > 0 && inFunction(path[n-1]) {
+		n := len(path)
+		switch {
+		case n > 0 && inFunction(path[n-1]):
 			path = append(path, "function")
+		case n > 0 && path[n-1] == "format":
+			path[n-1], name = formatField(name)
 		}
 		path = append(path, wireName(name)+index)
 	}
-	return &FieldError{strings.Join(path, "."), codeValue, e.Reason}
+	if n := len(path); path[n-1] == "format" {
+		path[n-1] = "response_format"
+	}
+	return strings.Join(path, ".")
 }
 
-// inFunction reports whether the name of what a path ends with is inside its field function.
+// formatField names a field of a chat.ResponseFormat.
+func formatField(name string) (object, field string) {
+	switch name {
+	case "JSONObject":
+		return "response_format", "type"
+	case "EBNF":
+		return "structured_outputs", "grammar"
+	case "Regex", "Choice":
+		return "structured_outputs", name
+	}
+	return "response_format.json_schema", name
+}
+
+// inFunction reports whether the fields of what a path ends with are inside its field function.
 func inFunction(segment string) bool {
 	name, _, _ := strings.Cut(segment, "[")
 	return name == "tools" || name == "tool_calls"
@@ -118,8 +147,8 @@ func wireName(name string) string {
 		return "tool_call_id"
 	case "ToolCalls":
 		return "tool_calls"
-	case "Format":
-		return "response_format.json_schema"
+	case "Effort":
+		return "reasoning_effort"
 	}
 	return strings.ToLower(name)
 }

@@ -68,6 +68,44 @@ func TestError(t *testing.T) {
 	}
 }
 
+// A schema that cannot be enforced is refused where that was asked for, and else named.
+func TestErrorOfSchemas(t *testing.T) {
+	c := completer(t, played(t))
+	for _, tt := range []struct{ body, param, code string }{
+		{body(`,"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"properties":{"a":{"pattern":"(?=a)"}}}}}`), "response_format.json_schema.schema", "unsupported_schema"},
+		{body(`,"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":1}}}`), "response_format.json_schema.schema", "invalid_value"},
+		{body(`,"tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":{"properties":{"a":{"pattern":"(?=a)"}}}}}]`), "tools[0].function.parameters", "unsupported_schema"},
+		{body(`,"structured_outputs":{"regex":"("}`), "structured_outputs.regex", "invalid_value"},
+		{body(`,"structured_outputs":{"grammar":"a ::= b"}`), "structured_outputs.grammar", "invalid_value"},
+		{body(`,"structured_outputs":{"regex":"(?=a)"}`), "structured_outputs.regex", "unsupported_schema"},
+	} {
+		r, err := DecodeStrict([]byte(tt.body))
+		if err != nil {
+			t.Errorf("%s: %v", tt.body, err)
+			continue
+		}
+		_, err = c.Prepare(t.Context(), r.Chat)
+		got, status := Error(err)
+		if err == nil || status != 400 || got.Error.Param == nil || *got.Error.Param != tt.param || *got.Error.Code != tt.code {
+			t.Errorf("%s: %d %+v, %v", tt.body, status, got, err)
+		}
+	}
+	r, err := Decode([]byte(body(`,"other":1,"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"properties":{"a":{"pattern":"(?=a)"}}}}},
+		"tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{"b c":{"pattern":"(?=a)"}}}}}]`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := c.Prepare(t.Context(), r.Chat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Unenforced(left)
+	want := []string{"other", "response_format.json_schema.schema/properties/a/pattern", `"tools[].function.parameters/properties/b c/pattern"`}
+	if d := cmp.Diff(want, r.Ignored); d != "" {
+		t.Error(d)
+	}
+}
+
 // What Decode leaves to package chat is named as the API names it.
 func TestErrorOfChat(t *testing.T) {
 	c := completer(t, played(t))
@@ -88,6 +126,8 @@ func TestErrorOfChat(t *testing.T) {
 			body(`,"response_format":{"type":"json_schema","json_schema":{"name":"","schema":{}}}`),
 			"response_format.json_schema.name", "is empty",
 		},
+		{body(`,"reasoning_effort":"none","tools":[{"type":"function","function":{"name":"f"}}]`), "reasoning_effort",
+			"is none, but the model has to reason before it calls one of the Tools: want low, medium or high"},
 		{body(`,"stop":[` + strings.Repeat(`"a",`, 16) + `"a"]`), "stop", "has 17 strings, want at most 16"},
 		{body(`,"logit_bias":{"201088":1}`), "logit_bias", "has token 201088, the vocabulary ends at 201087"},
 	} {

@@ -96,6 +96,7 @@ func decodeRequest(body value) (*Request, error) {
 			return err
 		}
 	}
+	var structured *chat.ResponseFormat
 	maxTokens := func(v value) error {
 		if v.isNone() {
 			return nil
@@ -112,10 +113,10 @@ func decodeRequest(body value) (*Request, error) {
 		if err != nil {
 			return err
 		}
-		e := chat.Effort(s)
+		e, ok := efforts[s]
 		switch {
-		case e != chat.Low && e != chat.Medium && e != chat.High:
-			return v.refuse(codeUnsupported, "is %q, want low, medium or high", s)
+		case !ok:
+			return v.refuse(codeUnsupported, "is %q, want none, minimal, low, medium, high, xhigh or max", s)
 		case c.Effort != "" && c.Effort != e:
 			return v.refuse(codeValue, "reasoning_effort and reasoning.effort differ: one of them is enough")
 		}
@@ -149,9 +150,13 @@ func decodeRequest(body value) (*Request, error) {
 			c.ToolChoice, err = decodeToolChoice(v)
 			return err
 		},
-		"parallel_tool_calls": flag(new(bool)), // the model makes one call at a time, which either value allows
+		"parallel_tool_calls": truth(new(bool)), // the model makes one call at a time, which either value allows
 		"response_format": func(v value) (err error) {
 			c.Format, err = decodeFormat(v)
+			return err
+		},
+		"structured_outputs": func(v value) (err error) {
+			structured, err = decodeStructured(v)
 			return err
 		},
 		"reasoning_effort":      effort,
@@ -198,17 +203,17 @@ func decodeRequest(body value) (*Request, error) {
 			return err
 		},
 
-		"logprobs": flag(&c.Logprobs),
+		"logprobs": truth(&c.Logprobs),
 		"top_logprobs": func(v value) error {
 			n, err := v.integer(0, 20)
 			c.TopLogprobs = int(n)
 			return err
 		},
-		"stream": flag(&r.Stream),
+		"stream": truth(&r.Stream),
 		"stream_options": func(v value) error {
 			return v.readObject(fields{
-				"include_usage":       flag(&r.IncludeUsage),
-				"include_obfuscation": flag(new(bool)), // chunks are never padded
+				"include_usage":       truth(&r.IncludeUsage),
+				"include_obfuscation": truth(new(bool)), // chunks are never padded
 			})
 		},
 
@@ -217,7 +222,7 @@ func decodeRequest(body value) (*Request, error) {
 			r.N = int(n)
 			return err
 		},
-		"store":      flag(new(bool)), // nothing is stored
+		"store":      truth(new(bool)), // nothing is stored
 		"background": never("the reply comes at once"),
 		"truncation": only("disabled", "shorten the messages"),
 		"modalities": func(v value) error {
@@ -254,6 +259,12 @@ func decodeRequest(body value) (*Request, error) {
 	if c.TopLogprobs > 0 && !c.Logprobs {
 		return nil, o.field("top_logprobs").refuse(codeValue, "needs logprobs to be true")
 	}
+	if structured != nil {
+		if c.Format != nil {
+			return nil, o.field("structured_outputs").refuse(codeValue, "says what the answer has to be, as response_format does: one of them is enough")
+		}
+		c.Format = structured
+	}
 	choice := o.field("tool_choice")
 	switch name := c.ToolChoice.Name; {
 	case c.ToolChoice.Mode == chat.ChoiceRequired && len(c.Tools) == 0:
@@ -262,6 +273,11 @@ func decodeRequest(body value) (*Request, error) {
 		return nil, choice.field("function.name").refuse(codeValue, "is %q, which is not among tools", name)
 	}
 	return r, nil
+}
+
+// efforts are the names of efforts, and of others that mean the nearest.
+var efforts = map[string]chat.Effort{
+	"none": chat.None, "minimal": chat.Low, "low": chat.Low, "medium": chat.Medium, "high": chat.High, "xhigh": chat.High, "max": chat.High,
 }
 
 // decodeStop reads a string or a list of strings.
@@ -326,7 +342,7 @@ func decodeTool(v value) (f chat.Function, known bool, err error) {
 				"name":          text(&f.Name),
 				"description":   text(&f.Description),
 				"parameters":    schema(&f.Parameters),
-				"strict":        never("arguments cannot be enforced: leave it out and check them"),
+				"strict":        truth(&f.Strict),
 				"cache_control": noEffect,
 			}, "name")
 		},
@@ -366,41 +382,4 @@ func decodeToolChoice(v value) (chat.ToolChoice, error) {
 		return chat.ToolChoice{Mode: chat.ChoiceRequired}, nil
 	}
 	return chat.ToolChoice{}, v.refuse(codeValue, "is %q, want auto, none, required or a function", mode)
-}
-
-// decodeFormat reads response_format; nil is free text.
-func decodeFormat(v value) (*chat.ResponseFormat, error) {
-	o, err := v.object()
-	if err != nil {
-		return nil, err
-	}
-	kind, ok := o.get("type")
-	if !ok {
-		return nil, o.field("type").refuse(codeMissing, "is missing")
-	}
-	name, err := kind.text()
-	if err != nil {
-		return nil, err
-	}
-	switch name {
-	case "text":
-		return nil, o.read(fields{"type": noEffect})
-	case "json_object":
-		f := &chat.ResponseFormat{Name: "json_object", Schema: json.RawMessage(`{"type":"object"}`)}
-		return f, o.read(fields{"type": noEffect})
-	case "json_schema":
-		f := &chat.ResponseFormat{}
-		return f, o.read(fields{
-			"type": noEffect,
-			"json_schema": func(v value) error {
-				return v.readObject(fields{
-					"name":        text(&f.Name),
-					"description": text(&f.Description),
-					"schema":      schema(&f.Schema),
-					"strict":      never("a schema cannot be enforced, only shown to the model: leave it out and check the answer"),
-				}, "name", "schema")
-			},
-		}, "json_schema")
-	}
-	return nil, kind.refuse(codeUnsupported, "is %q, want text, json_object or json_schema", name)
 }

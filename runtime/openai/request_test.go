@@ -84,8 +84,28 @@ func TestDecode(t *testing.T) {
 		})},
 		{"format text", body(`,"response_format":{"type":"text"}`), hi(nil)},
 		{"format json_object", body(`,"response_format":{"type":"json_object"}`), hi(func(r *Request) {
-			r.Chat.Format = &chat.ResponseFormat{Name: "json_object", Schema: json.RawMessage(`{"type":"object"}`)}
+			r.Chat.Format = &chat.ResponseFormat{JSONObject: true}
 		})},
+		{"strict schema", body(`,"response_format":{"json_schema":{"schema":{},"name":"any","strict":true},"type":"json_schema"}`), hi(func(r *Request) {
+			r.Chat.Format = &chat.ResponseFormat{Name: "any", Schema: json.RawMessage(`{}`), Strict: true}
+		})},
+		{"strict function", body(`,"tools":[{"type":"function","function":{"name":"f","strict":true}},{"type":"function","function":{"name":"g","strict":null}}]`), hi(func(r *Request) {
+			r.Chat.Tools = []chat.Function{{Name: "f", Strict: true}, {Name: "g"}}
+		})},
+		{"regex", body(`,"structured_outputs":{"regex":"a+"}`), hi(func(r *Request) { r.Chat.Format = &chat.ResponseFormat{Regex: "a+"} })},
+		{"grammar", body(`,"structured_outputs":{"grammar":"root ::= \"a\"","disable_any_whitespace":true},"response_format":{"type":"text"}`), hi(func(r *Request) {
+			r.Chat.Format = &chat.ResponseFormat{EBNF: `root ::= "a"`}
+		})},
+		{"choice", body(`,"structured_outputs":{"choice":["a","b"],"json_object":false}`), hi(func(r *Request) {
+			r.Chat.Format = &chat.ResponseFormat{Choice: []string{"a", "b"}}
+		})},
+		{"structured schema", body(`,"structured_outputs":{"json":{"type":"string"}}`), hi(func(r *Request) {
+			r.Chat.Format = &chat.ResponseFormat{Name: "json", Schema: json.RawMessage(`{"type":"string"}`)}
+		})},
+		{"structured object", body(`,"structured_outputs":{"json_object":true}`), hi(func(r *Request) { r.Chat.Format = &chat.ResponseFormat{JSONObject: true} })},
+		{"no effort", body(`,"reasoning_effort":"none"`), hi(func(r *Request) { r.Chat.Effort = chat.None })},
+		{"least effort", body(`,"reasoning":{"effort":"minimal"}`), hi(func(r *Request) { r.Chat.Effort = chat.Low })},
+		{"most effort", body(`,"reasoning_effort":"max","reasoning":{"effort":"xhigh"}`), hi(func(r *Request) { r.Chat.Effort = chat.High })},
 		{
 			"format json_schema",
 			body(`,"response_format":{"json_schema":{"schema":` + parameters + `,"name":"place","description":"a place","strict":false},"type":"json_schema"}`),
@@ -251,10 +271,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{body(`,"tools":[{"type":"function"}]`), FieldError{"tools[0].function", "missing_required_parameter", "is missing"}},
 		{tool(`{}`), FieldError{"tools[0].function.name", "missing_required_parameter", "is missing"}},
 		{tool(`{"name":"f","parameters":[]}`), FieldError{"tools[0].function.parameters", "invalid_type", "want a JSON schema, an object"}},
-		{
-			tool(`{"name":"f","strict":true}`),
-			FieldError{"tools[0].function.strict", "unsupported_value", "is not supported: arguments cannot be enforced: leave it out and check them"},
-		},
+		{tool(`{"name":"f","strict":1}`), FieldError{"tools[0].function.strict", "invalid_type", "want true or false"}},
 		{body(`,"tool_choice":"any"`), FieldError{"tool_choice", "invalid_value", `is "any", want auto, none, required or a function`}},
 		{body(`,"tool_choice":"required"`), FieldError{"tool_choice", "invalid_value", "asks for a call, but there are no tools"}},
 		{
@@ -278,12 +295,25 @@ func TestDecodeRefuses(t *testing.T) {
 			FieldError{"response_format.json_schema.schema", "missing_required_parameter", "is missing"},
 		},
 		{
-			body(`,"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{},"strict":true}}`),
-			FieldError{"response_format.json_schema.strict", "unsupported_value", "is not supported: a schema cannot be enforced, only shown to the model: leave it out and check the answer"},
+			body(`,"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{},"strict":"yes"}}`),
+			FieldError{"response_format.json_schema.strict", "invalid_type", "want true or false"},
+		},
+		{
+			body(`,"response_format":{"type":"json_object"},"structured_outputs":{"regex":"a"}`),
+			FieldError{"structured_outputs", "invalid_value", "says what the answer has to be, as response_format does: one of them is enough"},
+		},
+		{body(`,"structured_outputs":{}`), FieldError{"structured_outputs", "invalid_value", "has none of json, json_object, regex, choice and grammar"}},
+		{body(`,"structured_outputs":{"json_object":false}`), FieldError{"structured_outputs", "invalid_value", "has none of json, json_object, regex, choice and grammar"}},
+		{body(`,"structured_outputs":{"regex":""}`), FieldError{"structured_outputs.regex", "invalid_value", "is empty"}},
+		{body(`,"structured_outputs":{"choice":[]}`), FieldError{"structured_outputs.choice", "invalid_value", "is empty"}},
+		{body(`,"structured_outputs":{"choice":[1]}`), FieldError{"structured_outputs.choice[0]", "invalid_type", "want a string"}},
+		{body(`,"structured_outputs":{"choice":["a"],"regex":"a"}`), FieldError{"structured_outputs.regex", "invalid_value", "is one of several forms: want one"}},
+		{
+			body(`,"structured_outputs":{"structural_tag":{}}`),
+			FieldError{"structured_outputs.structural_tag", "unsupported_value", "is not supported: use one of json, regex, choice and grammar"},
 		},
 		{body(`,"reasoning_effort":1`), FieldError{"reasoning_effort", "invalid_type", "want a string"}},
-		{body(`,"reasoning_effort":"minimal"`), FieldError{"reasoning_effort", "unsupported_value", `is "minimal", want low, medium or high`}},
-		{body(`,"reasoning":{"effort":"none"}`), FieldError{"reasoning.effort", "unsupported_value", `is "none", want low, medium or high`}},
+		{body(`,"reasoning_effort":"huge"`), FieldError{"reasoning_effort", "unsupported_value", `is "huge", want none, minimal, low, medium, high, xhigh or max`}},
 		{
 			body(`,"reasoning_effort":"low","reasoning":{"effort":"high"}`),
 			FieldError{"reasoning.effort", "invalid_value", "reasoning_effort and reasoning.effort differ: one of them is enough"},

@@ -35,6 +35,7 @@ const (
 	codeJSON        = "invalid_json"
 	codeType        = "invalid_type"
 	codeValue       = "invalid_value"
+	codeSchema      = "unsupported_schema"
 	codeMissing     = "missing_required_parameter"
 	codeUnknown     = "unknown_parameter"
 	codeUnsupported = "unsupported_value"
@@ -225,8 +226,8 @@ func text(dst *string) func(value) error {
 	}
 }
 
-// flag stores a truth value.
-func flag(dst *bool) func(value) error {
+// truth stores a truth value.
+func truth(dst *bool) func(value) error {
 	return func(v value) (err error) {
 		*dst, err = v.boolean()
 		return err

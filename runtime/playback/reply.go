@@ -106,12 +106,18 @@ func (r *reply) next(p place) op {
 	return op{kind: opToken, id: tokenizer.Return}
 }
 
-// follow moves to the place behind the tokens that the reply has.
-func (r *reply) follow(tokens []int32) {
+// follow moves to the place behind the tokens that the reply has. It sets err if one that a constraint forced is not the play's, which may not
+// differ.
+func (m *Model) follow(r *reply, tokens []int32) {
 	if !hasPrefix(tokens, r.tokens) {
 		r.tokens, r.place = r.tokens[:0], place{}
 	}
 	for _, id := range tokens[len(r.tokens):] {
+		if o := r.next(r.place); r.play.mask == maskError && o.kind == opToken && o.id != id {
+			r.err = fmt.Errorf("playback: play %q: token %d of the reply has to be %q (id %d), but the play has %q (id %d)",
+				r.play.name, len(r.tokens), m.tok.Decode([]int32{id}), id, m.tok.Decode([]int32{o.id}), o.id)
+			return
+		}
 		r.place = r.after(r.place, id)
 		r.tokens = append(r.tokens, id)
 	}

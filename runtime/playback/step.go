@@ -124,7 +124,10 @@ func (m *Model) drawRow(d *drawn, row *engine.Row, n int, now time.Time) (until 
 	if d.Err = r.err; d.Err != nil {
 		return until, nil
 	}
-	r.follow(text[r.prompt:])
+	m.follow(r, text[r.prompt:])
+	if d.Err = r.err; d.Err != nil {
+		return until, nil
+	}
 	n = min(n, m.atOnce(len(text)))
 	for at := r.place; len(d.Tokens) < n; {
 		switch o := r.next(at); o.kind {
@@ -262,7 +265,7 @@ func (p *pending) commit(rows []drawn) *engine.Outcome {
 			p.s.Rows[i].Sampler.Accept(t.ID)
 		}
 		if d.reply != nil && d.reply.err == nil {
-			d.reply.follow(d.seq.tokens[d.reply.prompt:])
+			m.follow(d.reply, d.seq.tokens[d.reply.prompt:])
 		}
 		if len(d.given)+len(d.Tokens) > 0 {
 			delete(m.short, d.seq)

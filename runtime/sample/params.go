@@ -93,6 +93,9 @@ func (p *Params) TemperatureOnly() bool {
 	return len(p.LogitBias) == 0 && !p.repetition() && !p.additive() && (p.Greedy() || !filters)
 }
 
+// Penalized reports whether what is drawn depends on how often tokens have occurred.
+func (p *Params) Penalized() bool { return p.repetition() || p.additive() }
+
 func (p *Params) repetition() bool { return p.RepetitionPenalty != 0 && p.RepetitionPenalty != 1 }
 func (p *Params) additive() bool   { return p.PresencePenalty != 0 || p.FrequencyPenalty != 0 }
 

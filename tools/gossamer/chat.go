@@ -24,16 +24,21 @@ func chatCommand() command {
 below it: gossamer chat "Summarise this." < notes.txt. A PROMPT that begins with a dash goes behind two: gossamer chat -- "-5 + 3".
 
 Else converses: Ctrl-C ends a reply or clears the line, Ctrl-D or Ctrl-C on an empty line ends the conversation; what is pasted is one
-prompt, which Enter sends; /new forgets the conversation, /effort low|medium|high changes how long the model reasons, /help lists this.
+prompt, which Enter sends; /new forgets the conversation, /effort none|low|medium|high changes how long the model reasons, /help lists this.
+
+With --schema, --regex, --ebnf, --json-object or --choice answers are what that says: tokens that would break it are never drawn, and
+with --max-tokens they end in time. The model is shown a schema, but not the others: tell it what you want.
 
 The model's reasoning is shown dimmed on a terminal and left out elsewhere.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 			var m modelFlags
 			var s samplingFlags
+			var format sourceFlags
 			m.declare(fs)
 			m.declarePlayback(fs)
 			s.declare(fs, 1)
-			effort := fs.String("effort", "medium", "how long the model reasons: low, `medium` or high")
+			format.declare(fs, " that answers have to follow")
+			effort := fs.String("effort", "medium", "how long the model reasons: none, low, `medium` or high")
 			instructions := fs.String("instructions", "", "`text` that the model should follow")
 			maxTokens := fs.Int("max-tokens", 0, "end a reply after `n` tokens, reasoning included; 0: at a full context")
 			stats := fs.Bool("stats", false, "tell tokens and rates after each reply")
@@ -56,6 +61,17 @@ The model's reasoning is shown dimmed on a terminal and left out elsewhere.`,
 				if err := m.check(); err != nil {
 					return err
 				}
+				r := chat.Request{Instructions: *instructions, Effort: level, MaxTokens: *maxTokens, Sampling: &params}
+				if source, err := format.given(fs); err != nil {
+					return err
+				} else if source != "" {
+					if format.schema == "-" || format.ebnf == "-" {
+						return usagef("%s wants a file: standard input is for the prompt", source)
+					}
+					if r.Format, err = format.format(ctx, env); err != nil {
+						return err
+					}
+				}
 				prompt, once, err := onePrompt(ctx, env, args)
 				if err != nil {
 					return err
@@ -75,9 +91,14 @@ The model's reasoning is shown dimmed on a terminal and left out elsewhere.`,
 					return err
 				}
 				defer e.Close()
+				first := r
+				first.Messages = []chat.Message{{Role: chat.User}}
+				if _, err := e.Prepare(ctx, first); err != nil { // now, not at each answer
+					return err
+				}
 				t := &talk{
 					env: env, dim: colours(env.stdout), stats: *stats, json: *asJSON,
-					c: e.Conversation(chat.Request{Instructions: *instructions, Effort: level, MaxTokens: *maxTokens, Sampling: &params}),
+					c: e.Conversation(r),
 				}
 				if once {
 					return t.answer(ctx, prompt)
@@ -90,10 +111,10 @@ The model's reasoning is shown dimmed on a terminal and left out elsewhere.`,
 
 func parseEffort(s string) (chat.Effort, error) {
 	switch e := chat.Effort(s); e {
-	case chat.Low, chat.Medium, chat.High:
+	case chat.None, chat.Low, chat.Medium, chat.High:
 		return e, nil
 	}
-	return "", usagef("effort %q, want low, medium or high", s)
+	return "", usagef("effort %q, want none, low, medium or high", s)
 }
 
 // onePrompt finds out whether there is a single prompt, and which.
@@ -102,7 +123,7 @@ func onePrompt(ctx context.Context, env *env, args []string) (prompt string, onc
 		return "", false, usagef("the prompt is empty")
 	}
 	if !isTerminal(env.stdin) {
-		data, err := readAll(ctx, env, "standard input", func() (io.ReadCloser, error) { return io.NopCloser(env.stdin), nil })
+		data, err := readNamed(ctx, env, "-")
 		if err != nil {
 			return "", false, err
 		}
@@ -223,7 +244,7 @@ func (t *talk) slash(line string) (quit bool) {
 		t.c.Request.Effort = level
 		fmt.Fprintf(t.env.stderr, "Reasoning effort: %s.\n", level)
 	case "/help":
-		fmt.Fprintln(t.env.stderr, "/new forgets the conversation, /effort low|medium|high changes how long the model reasons, /quit ends.")
+		fmt.Fprintln(t.env.stderr, "/new forgets the conversation, /effort none|low|medium|high changes how long the model reasons, /quit ends.")
 	default:
 		fmt.Fprintf(t.env.stderr, "%s is not a command; /help lists them.\n", word)
 	}

@@ -1,14 +1,26 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 )
 
 // maxInput is above any prompt that fits a context.
 const maxInput = 64 << 20
+
+// readNamed reads a file, or standard input for "-".
+func readNamed(ctx context.Context, env *env, name string) ([]byte, error) {
+	if name == "-" {
+		return readAll(ctx, env, "standard input", func() (io.ReadCloser, error) { return io.NopCloser(env.stdin), nil })
+	}
+	return readAll(ctx, env, name, func() (io.ReadCloser, error) { return os.Open(name) })
+}
 
 // readAll reads what name stands for to its end, which may be long in coming: ctx ends the wait, and where nothing comes for a while
 // the user is told what is waited for.
@@ -41,6 +53,43 @@ func readAll(ctx context.Context, env *env, name string, open func() (io.ReadClo
 			fmt.Fprintf(env.stderr, "gossamer: waiting for the end of %s\n", name)
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		}
+	}
+}
+
+// readLines calls f with each line of standard input that is not empty, numbered from 1 and with its line feed; without its text if it
+// is longer than most bytes.
+func readLines(ctx context.Context, env *env, most int, f func(n int, line []byte, tooLong bool) error) error {
+	in := bufio.NewReaderSize(env.reader(ctx), 1<<16)
+	for n := 1; ; n++ {
+		var line []byte
+		tooLong := false
+		var err error
+		for {
+			var piece []byte
+			piece, err = in.ReadSlice('\n')
+			if tooLong = tooLong || len(line)+len(piece) > most; tooLong {
+				line = nil
+			} else {
+				line = append(line, piece...)
+			}
+			if !errors.Is(err, bufio.ErrBufferFull) {
+				break
+			}
+		}
+		if tooLong || len(bytes.TrimSpace(line)) > 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := f(n, line, tooLong); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

@@ -20,6 +20,7 @@ const (
 	exitOK          = 0
 	exitFailure     = 1
 	exitUsage       = 2
+	exitDifference  = 3   // of grammar: it contradicts itself
 	exitInterrupted = 130 // as a shell reports SIGINT
 )
 
@@ -83,6 +84,14 @@ func (e usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 
+// statusError ends a command with an exit status of its own.
+type statusError struct {
+	status int
+	text   string
+}
+
+func (e statusError) Error() string { return e.text }
+
 func main() {
 	env := newEnv(os.Stdin, os.Stdout, os.Stderr)
 	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe is an error instead, which is told
@@ -106,7 +115,7 @@ func main() {
 func commands() []command {
 	return []command{
 		chatCommand(), modelsCommand(), packCommand(), generateCommand(), logitsCommand(), benchCommand(), doctorCommand(),
-		tokenizeCommand(), renderCommand(), parseCommand(), playbackCommand(),
+		tokenizeCommand(), renderCommand(), parseCommand(), playbackCommand(), grammarCommand(),
 	}
 }
 
@@ -131,6 +140,10 @@ func run(ctx context.Context, args []string, env *env) int {
 		return exitInterrupted
 	}
 	fmt.Fprintf(env.stderr, "%s: %v\n", strings.TrimSpace("gossamer "+name), err)
+	var own statusError
+	if errors.As(err, &own) {
+		return own.status
+	}
 	return exitFailure
 }
 

@@ -244,11 +244,7 @@ func (t *tokenFlags) readOr(ctx context.Context, env *env, several *[][]int32) (
 			ids = append(ids, int32(id))
 		}
 	default:
-		name, open := t.file, func() (io.ReadCloser, error) { return os.Open(t.file) }
-		if t.file == "-" {
-			name, open = "standard input", func() (io.ReadCloser, error) { return io.NopCloser(env.stdin), nil }
-		}
-		data, err := readAll(ctx, env, name, open)
+		data, err := readNamed(ctx, env, t.file)
 		if err != nil {
 			return nil, err
 		}

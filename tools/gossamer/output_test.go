@@ -106,14 +106,14 @@ func TestLostOutputIsAnError(t *testing.T) {
 		{"generate", "--model", golden, "--backend", "cpu", "--tokens", "1", "--max-tokens", "5"},
 		{"logits", "--model", golden, "--backend", "cpu", "--tokens", "1", "--out", "-"},
 		{"bench", "--model", golden, "--backend", "cpu", "--depths", "0", "--prompt", "2", "--tokens", "2", "--runs", "1"},
-		{"doctor"}, {"tokenize"}, {"render"}, {"parse"},
+		{"doctor"}, {"tokenize"}, {"render"}, {"parse"}, {"grammar", "--json-object"}, {"grammar", "--jsonl"},
 	}
 	for _, c := range commands() {
 		lines = append(lines, []string{c.name, "--help"})
 	}
 	for name, stream := range lossy(t) {
 		for _, args := range lines {
-			stdin := map[string]string{"tokenize": `{"text":"a"}`, "render": `{"messages":[]}`, "parse": `{"tokens":[]}`}[args[0]]
+			stdin := map[string]string{"tokenize": `{"text":"a"}`, "render": `{"messages":[]}`, "parse": `{"tokens":[]}`, "grammar": `{}`}[args[0]]
 			cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 			cmd.Env = append(append(os.Environ(), asCommand+"=1"), noDriver(t)...)
 			cmd.Stdin = strings.NewReader(stdin)
@@ -157,7 +157,7 @@ func (e endless) Read([]byte) (int, error) {
 func TestInterruptEndsTheWaitForInput(t *testing.T) {
 	for _, args := range [][]string{
 		{"chat"}, {"chat", "a question"}, {"generate", "--tokens-file", "-"}, {"logits", "--tokens-file", "-", "--out", "-"},
-		{"tokenize"}, {"render"}, {"parse"},
+		{"tokenize"}, {"render"}, {"parse"}, {"grammar", "--jsonl"}, {"grammar", "--json-object", "-"}, {"grammar", "--schema", "-"},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		var out, errs bytes.Buffer

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 
 	"gossamer/runtime/tokenizer"
 	"gossamer/runtime/tokenizer/o200k"
@@ -75,26 +72,14 @@ func detokenize(tok *tokenizer.Tokenizer, line []byte) (any, error) {
 
 // eachLine answers every non-empty line of standard input with one line of JSON, at once. Lines may be long.
 func eachLine(ctx context.Context, env *env, answer func(line []byte) (any, error)) error {
-	in := bufio.NewReaderSize(env.reader(ctx), 1<<16)
-	for n := 1; ; n++ {
-		line, readErr := in.ReadBytes('\n')
-		if len(bytes.TrimSpace(line)) > 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			out, err := answer(line)
-			if err != nil {
-				return fmt.Errorf("line %d: %w", n, err)
-			}
-			if err := writeJSON(env.stdout, out); err != nil {
-				return err
-			}
+	return readLines(ctx, env, maxInput, func(n int, line []byte, tooLong bool) error {
+		if tooLong {
+			return fmt.Errorf("line %d is longer than %d MiB: give less", n, maxInput>>20)
 		}
-		if errors.Is(readErr, io.EOF) {
-			return nil
+		out, err := answer(line)
+		if err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
 		}
-		if readErr != nil {
-			return readErr
-		}
-	}
+		return writeJSON(env.stdout, out)
+	})
 }

@@ -1,7 +1,7 @@
 // Turns of a conversation: replies as they stream in, the calls of tools in between, and what the model is shown.
 
-import type { Usage } from '../src/index.ts';
-import { append, branch, fit, openCalls, toParams, toRequest, type Conversation, type Fill, type Message } from './conversation.ts';
+import type { RuntimeError, Usage } from '../src/index.ts';
+import { append, branch, fit, followsSchema, openCalls, toParams, toRequest, type Conversation, type Fill, type Message } from './conversation.ts';
 import type { Engine } from './engine.ts';
 import { errorText } from './dom.ts';
 import type { ModelHost } from './model.ts';
@@ -32,6 +32,8 @@ export class Chat {
   /** Turns in progress by their conversation. */
   private readonly running = new Map<string, AbortController>();
   private readonly counts = new Map<string, number>();
+  /** What the engine had against schemas, by their text. */
+  private readonly refusals = new Map<string, string>();
 
   constructor(host: ModelHost, settings: Settings, listener: Listener) {
     this.host = host;
@@ -41,6 +43,11 @@ export class Chat {
 
   isRunning(c: Conversation): boolean {
     return this.running.has(c.id);
+  }
+
+  /** Why the engine has refused a schema of answers; undefined: it has not. */
+  refusal(schema: string): string | undefined {
+    return this.refusals.get(schema);
   }
 
   /** Ends the reply; what there is of it stays. */
@@ -129,7 +136,8 @@ export class Chat {
   /** One reply of the model. What goes wrong is written into it. */
   private async reply(c: Conversation, firstOfTurn: boolean, signal: AbortSignal): Promise<Message> {
     const path = branch(c);
-    const message = append(c, { role: 'assistant', content: '', ...(c.options.schema && { schema: c.options.schema }) });
+    const message = append(c, { role: 'assistant', content: '', ...(c.options.schema && { schema: 'asked' }) });
+    let schema = ''; // that goes with the request
     this.listener.changed(c, message);
     try {
       const engine = await this.host.ready(signal);
@@ -139,6 +147,7 @@ export class Chat {
       const shown = path.slice(fill.from);
       for (;;) {
         try {
+          schema = c.options.schema;
           await this.stream(c, message, shown, engine, firstOfTurn, signal);
           break;
         } catch (error) {
@@ -156,8 +165,12 @@ export class Chat {
         message.finish = 'stopped';
         delete message.calls; // perhaps not complete
       } else {
+        const refusal = refusalOf(error);
+        if (refusal) {
+          this.refusals.set(schema, refusal);
+        }
         message.finish = 'error';
-        message.error = errorText(error);
+        message.error = refusal ? `${refusal} Change the schema in the settings, under Format.` : errorText(error);
       }
     }
     c.updated = Date.now();
@@ -210,6 +223,9 @@ export class Chat {
         }
         if (choice.finish_reason) {
           message.finish = choice.finish_reason;
+          if (followsSchema(message, params)) {
+            message.schema = 'followed';
+          }
         }
         this.listener.changed(c, message);
       }
@@ -236,4 +252,14 @@ export class Chat {
       this.listener.filled(c, fill);
     }
   }
+}
+
+/** What the engine says against the schema of answers, a sentence; undefined: the error is another one. */
+function refusalOf(error: unknown): string | undefined {
+  const { message, details } = error as Partial<RuntimeError>;
+  const field = 'response_format.json_schema.schema';
+  if (details?.param !== field) {
+    return undefined;
+  }
+  return `Answers cannot be made to follow this schema: ${message!.replace(`${field}: `, '').replace(/\.$/, '')}.`;
 }

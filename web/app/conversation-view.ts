@@ -5,7 +5,6 @@ import type { Chat } from './chat.ts';
 import { branch, show, type Conversation, type Message } from './conversation.ts';
 import { byId, h } from './dom.ts';
 import type { ModelHost } from './model.ts';
-import { checkAnswer, checkSchema } from './schema.ts';
 import type { AppState } from './state.ts';
 import { Thread } from './thread.ts';
 import { explain } from './unsupported.ts';
@@ -33,7 +32,6 @@ export class ConversationView {
       answer: (callID, result) => void chat.answer(state.current, callID, result),
       isRunning: () => chat.isRunning(state.current),
       waitingFor: () => (host.state.phase === 'ready' ? 'Reading' : 'Waiting for the model'),
-      validate: (answer, schema) => (checkSchema(schema) ? ['the schema itself is wrong'] : checkAnswer(answer, schema)),
     });
   }
 

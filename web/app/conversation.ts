@@ -66,8 +66,8 @@ export interface Message {
   error?: string;
   model?: string;
   stats?: Stats;
-  /** The schema that the answer was to follow. */
-  schema?: string;
+  /** Of the assistant: the answer was asked to follow a schema, and perhaps the engine has made it do so, to its end. */
+  schema?: 'asked' | 'followed';
 }
 
 export interface Conversation {
@@ -184,9 +184,34 @@ export function toParams(o: Options, tools: FunctionTool[], firstOfTurn: boolean
   }
   if (o.schema) {
     const schema = JSON.parse(o.schema) as Record<string, unknown>;
-    params.response_format = { type: 'json_schema', json_schema: { name: formatName(schema['title']), schema } };
+    params.response_format = { type: 'json_schema', json_schema: { name: formatName(schema['title']), strict: true, schema } };
   }
   return params;
+}
+
+/** What is wrong with the text of a schema; empty: nothing. What the schema says is for the engine to judge. */
+export function checkSchema(text: string): string {
+  const { value, error } = parse(text);
+  if (error) {
+    return `This is not JSON: ${error}.`;
+  }
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? '' : 'A JSON schema is an object, such as {"type": "object", "properties": {…}}.';
+}
+
+/**
+ * Whether the answer of a reply that has ended follows the schema that went with the request: the engine makes it so. But a stop string
+ * may have ended it, and where functions are offered the model may say something before it.
+ */
+export function followsSchema(m: Message, { response_format: format, stop }: Omit<ChatParams, 'messages'>): boolean {
+  return format?.type === 'json_schema' && stop === undefined && m.finish === 'stop' && parse(m.content).error === '';
+}
+
+function parse(text: string): { value?: unknown; error: string } {
+  try {
+    return { value: JSON.parse(text), error: '' };
+  } catch (error) {
+    return { error: (error as Error).message };
+  }
 }
 
 /** A name for a schema, as requests allow one: the schema's title, or 'answer'. */

@@ -61,6 +61,7 @@ class App {
   private readonly panel = new Panel(byId<HTMLDialogElement>('panel'), this.state.settings, {
     conversation: () => this.state.current,
     changed: () => this.optionsChanged(),
+    refusal: (schema) => this.chat.refusal(schema),
     exportAll: () => exportAll(this.state.conversations),
     deleteAll: () => this.removeAll(),
   });

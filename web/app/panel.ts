@@ -1,9 +1,8 @@
 // The settings of a conversation and of the app, in a sheet at the side.
 
 import { makeTabs } from './tabs.ts';
-import { defaultOptions, type Conversation, type Effort, type Sampling } from './conversation.ts';
+import { checkSchema, defaultOptions, type Conversation, type Effort, type Sampling } from './conversation.ts';
 import { h, icon, iconButton, toast } from './dom.ts';
-import { checkSchema } from './schema.ts';
 import { saveSettings, type Settings, type UserFunction } from './store.ts';
 import { builtIns, checkFunction } from './tools.ts';
 
@@ -11,6 +10,8 @@ export interface PanelActions {
   conversation(): Conversation;
   /** Options of the conversation have changed. */
   changed(): void;
+  /** Why the engine has refused a schema of answers; undefined: it has not. */
+  refusal(schema: string): string | undefined;
   exportAll(): void;
   deleteAll(): void;
 }
@@ -172,24 +173,27 @@ export class Panel {
     const o = this.options;
     const box = h('textarea', { id: 'schema', class: 'code', rows: '14', spellcheck: 'false', value: o.schema, placeholder: exampleSchema });
     const status = h('p', { role: 'status' });
-    const check = () => {
-      const wrong = box.value.trim() ? checkSchema(box.value) : '';
-      o.schema = wrong ? '' : box.value.trim();
+    const show = (wrong: string) => {
       status.className = wrong ? 'error' : o.schema ? 'valid' : 'muted';
-      status.textContent = wrong || (o.schema ? 'Answers are to follow this schema.' : 'Answers are free text.');
+      status.textContent = wrong || (o.schema ? 'Answers follow this schema.' : 'Answers are free text.');
+    };
+    const check = () => {
+      const schema = box.value.trim();
+      const wrong = schema && checkSchema(schema);
+      o.schema = wrong ? '' : schema;
+      show(wrong || (this.actions.refusal(schema) ?? ''));
       this.actions.changed();
     };
     box.addEventListener('input', check);
     this.pages.format.replaceChildren(
-      h('p', { class: 'muted' }, 'Paste a JSON schema to get JSON. The model is shown the schema, and its answer is checked; nothing forces it.'),
+      h('p', { class: 'muted' },
+        'Paste a JSON schema to get JSON. The model is shown the schema and can write nothing else. A schema that cannot be enforced as a whole is refused when you ask.'),
       h('div', { class: 'field' }, h('label', { for: 'schema' }, 'JSON schema of answers'), box),
       status,
       h('div', { class: 'row' },
         h('button', { type: 'button', onclick: () => { box.value = exampleSchema; check(); } }, 'Example'),
         h('button', { type: 'button', onclick: () => { box.value = ''; check(); } }, 'Free text')));
-    const wrong = o.schema ? checkSchema(o.schema) : '';
-    status.className = wrong ? 'error' : o.schema ? 'valid' : 'muted';
-    status.textContent = wrong || (o.schema ? 'Answers are to follow this schema.' : 'Answers are free text.');
+    show(this.actions.refusal(o.schema) ?? '');
   }
 
   private renderApp(): void {

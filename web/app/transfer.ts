@@ -1,6 +1,6 @@
 // Conversations as files: JSON with all branches, Markdown with the one that is shown. Both can be read again.
 
-import { append, branch, defaultOptions, newConversation, titleOf, type Conversation, type Effort, type Message, type Options } from './conversation.ts';
+import { append, branch, checkSchema, defaultOptions, newConversation, titleOf, type Conversation, type Effort, type Message, type Options } from './conversation.ts';
 
 const format = 'gossamer-conversations';
 
@@ -171,7 +171,7 @@ function readMessage(data: unknown): Message {
     id: string(m.id, 'the id of a message'), parent: m.parent === null ? null : string(m.parent, 'the parent of a message'),
     role: m.role, content: string(m.content, 'a message'), created: number(m.created, 0),
   };
-  for (const key of ['reasoning', 'callID', 'error', 'model', 'schema'] as const) {
+  for (const key of ['reasoning', 'callID', 'error', 'model'] as const) {
     if (m[key] !== undefined) {
       message[key] = string(m[key], key);
     }
@@ -183,6 +183,9 @@ function readMessage(data: unknown): Message {
   }
   if (m.finish !== undefined && ['stop', 'length', 'tool_calls', 'stopped', 'error'].includes(m.finish)) {
     message.finish = m.finish;
+  }
+  if (m.schema !== undefined) {
+    message.schema = m.schema === 'followed' ? 'followed' : 'asked'; // earlier versions wrote the schema itself
   }
   if (m.calls !== undefined) {
     message.calls = (Array.isArray(m.calls) ? m.calls : refuse('calls are not a list')).map((c) => ({
@@ -208,7 +211,7 @@ function readOptions(data: unknown): Options {
   }
   return {
     effort: (['low', 'medium', 'high'] as Effort[]).find((e) => e === o.effort) ?? 'medium',
-    instructions: text(o.instructions), sampling, schema: text(o.schema),
+    instructions: text(o.instructions), sampling, schema: checkSchema(text(o.schema)) ? '' : text(o.schema),
     tools: Array.isArray(o.tools) ? o.tools.filter((t) => typeof t === 'string') : [], toolChoice: text(o.toolChoice) || 'auto',
   };
 }

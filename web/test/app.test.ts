@@ -7,10 +7,16 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { calculate, formatNumber } from '../app/calculator.ts';
-import { append, branch, defaultOptions, fit, newConversation, openCalls, show, siblings, toParams, toRequest, type Conversation } from '../app/conversation.ts';
-import { checkAnswer, checkSchema, validate } from '../app/schema.ts';
+import { Chat } from '../app/chat.ts';
+import {
+  append, branch, checkSchema, defaultOptions, fit, newConversation, openCalls, show, siblings, toParams, toRequest, type Conversation, type Message, type Options,
+} from '../app/conversation.ts';
+import type { Engine } from '../app/engine.ts';
+import type { ModelHost } from '../app/model.ts';
+import type { Settings } from '../app/store.ts';
 import { builtIns, checkFunction, runCall, toolsFor } from '../app/tools.ts';
 import { read, toJSON, toMarkdown } from '../app/transfer.ts';
+import { RuntimeError, type ChatCompletionChunk, type ChatParams, type FinishReason } from '../src/index.ts';
 
 describe('the calculator', () => {
   const right: [string, number][] = [
@@ -78,10 +84,10 @@ describe('a conversation', () => {
     assert.ok(!('seed' in first));
     assert.deepEqual(first.tool_choice, { type: 'function', function: { name: 'calculator' } });
     assert.equal(toParams(o, tools, false).tool_choice, undefined);
-    assert.deepEqual(first.response_format, { type: 'json_schema', json_schema: { name: 'answer', schema: { type: 'object' } } });
+    assert.deepEqual(first.response_format, { type: 'json_schema', json_schema: { name: 'answer', strict: true, schema: { type: 'object' } } });
     for (const [title, name] of [['', 'answer'], ['A place!', 'A_place_'], ['x'.repeat(99), 'x'.repeat(64)]]) {
       const format = toParams({ ...o, schema: JSON.stringify({ title }) }, tools, false).response_format;
-      assert.deepEqual(format, { type: 'json_schema', json_schema: { name, schema: { title } } });
+      assert.deepEqual(format, { type: 'json_schema', json_schema: { name, strict: true, schema: { title } } });
     }
   });
 
@@ -132,31 +138,76 @@ describe('files of conversations', () => {
   }
 });
 
-describe('schemas', () => {
-  const person = { type: 'object', properties: { name: { type: 'string', minLength: 1 }, age: { type: 'integer', minimum: 0 }, tags: { type: 'array', items: { enum: ['a', 'b'] }, uniqueItems: true } }, required: ['name', 'age'], additionalProperties: false };
-  const cases: [string, unknown, unknown, number][] = [
-    ['right', person, { name: 'Ada', age: 36, tags: ['a'] }, 0], ['missing', person, { name: 'Ada' }, 1], ['wrong type', person, { name: 'Ada', age: 1.5 }, 1],
-    ['too small', person, { name: '', age: -1 }, 2], ['unknown property', person, { name: 'A', age: 1, x: 1 }, 1], ['item', person, { name: 'A', age: 1, tags: ['c'] }, 1],
-    ['twice', person, { name: 'A', age: 1, tags: ['a', 'a'] }, 1], ['not an object', person, [], 1],
-    ['anyOf', { anyOf: [{ type: 'string' }, { type: 'null' }] }, null, 0], ['anyOf not', { anyOf: [{ type: 'string' }, { type: 'null' }] }, 1, 1],
-    ['oneOf both', { oneOf: [{ type: 'number' }, { minimum: 1 }] }, 2, 1], ['not', { not: { type: 'string' } }, 'x', 1], ['allOf', { allOf: [{ minimum: 1 }, { maximum: 2 }] }, 3, 1],
-    ['const', { const: { a: [1] } }, { a: [1] }, 0], ['pattern', { pattern: '^a+$' }, 'ab', 1], ['number or text', { type: ['number', 'string'] }, true, 1],
-    ['reference', { $ref: '#/$defs/n', $defs: { n: { type: 'number' } } }, 'x', 1], ['itself', { $ref: '#' }, 1, 1],
-    ['prefix', { prefixItems: [{ type: 'string' }], items: { type: 'number' } }, ['a', 'b'], 1], ['multiple', { multipleOf: 0.1 }, 0.3, 0], ['false', false, 1, 1],
-    ['inherited names', { required: ['toString'] }, {}, 1],
-  ];
-  for (const [name, schema, value, errors] of cases) {
-    test(name, () => assert.equal(validate(value, schema as Parameters<typeof validate>[1]).length, errors, validate(value, schema as Parameters<typeof validate>[1]).join('; ')));
-  }
+describe('a schema of answers', () => {
+  const schema = '{"type":"object","properties":{"a":{"type":"string"}}}';
   const refused: [string, string, RegExp][] = [
-    ['no JSON', '{', /not JSON/], ['no object', '[]', /object/], ['unknown keyword', '{"if": {}}', /"if" is not supported/], ['deep', '{"properties": {"a": {"contains": {}}}}', /properties\/a/],
-    ['unknown type', '{"type": "text"}', /no type/], ['lost reference', '{"$ref": "#/$defs/x"}', /not found/], ['remote reference', '{"$ref": "https://x"}', /not found/], ['pattern', '{"pattern": "("}', /regular expression/],
+    ['no JSON', '{', /not JSON/], ['a list', '[]', /is an object/], ['null', 'null', /is an object/], ['a boolean', 'true', /is an object/], ['a text', '"x"', /is an object/],
   ];
-  for (const [name, source, message] of refused) {
-    test(`refuses: ${name}`, () => assert.match(checkSchema(source), message));
+  for (const [name, text, message] of refused) {
+    test(`is not ${name}`, () => assert.match(checkSchema(text), message));
   }
-  test('accepts what it checks', () => assert.equal(checkSchema(JSON.stringify(person)), ''));
-  test('an answer that is no JSON is wrong', () => assert.deepEqual(checkAnswer('hello', '{}'), ['the answer is not JSON']));
+  test('says what the engine judges', () => assert.equal(checkSchema('{"type": "no such type"}'), ''));
+
+  /** Asks a question about which the engine says this. */
+  const ask = async (create: () => AsyncGenerator<ChatCompletionChunk>, options: Partial<Options> = {}) => {
+    const requests: ChatParams[] = [];
+    const engine = {
+      info: { model: 'test', context: 4096 }, tokenize: async () => [],
+      chat: { completions: { create: (params: ChatParams) => (requests.push(params), create()) } },
+    };
+    const nothing = () => {};
+    const chat = new Chat({ ready: async () => engine as unknown as Engine } as unknown as ModelHost, { functions: [] } as unknown as Settings,
+      { began: nothing, changed: nothing, ended: nothing, filled: nothing, idle: nothing });
+    const c = newConversation({ ...defaultOptions, schema, ...options });
+    await chat.ask(c, 'x');
+    return { chat, requests, reply: branch(c).at(-1)!, c };
+  };
+  const says = (content: string, finish_reason: FinishReason) => async function* () {
+    const head = { id: 'x', object: 'chat.completion.chunk' as const, created: 1, model: 'test' };
+    yield { ...head, choices: [{ index: 0, delta: { role: 'assistant' as const, content }, finish_reason: null }] };
+    yield { ...head, choices: [{ index: 0, delta: {}, finish_reason }] };
+  };
+
+  const answers: [string, string, FinishReason, Partial<Options>, Message['schema']][] = [
+    ['that is whole follows it', '{"a":"b"}', 'stop', {}, 'followed'],
+    ['that is cut off does not', '{"a":"b"}', 'length', {}, 'asked'],
+    ['that a stop string may have ended does not', '1', 'stop', { sampling: { stop: ['2'] } }, 'asked'],
+    ['behind other text does not', 'Here it is.\n\n{"a":"b"}', 'stop', {}, 'asked'],
+    ['without one follows none', '{"a":"b"}', 'stop', { schema: '' }, undefined],
+  ];
+  for (const [name, content, finish, options, follows] of answers) {
+    test(`an answer ${name}`, async () => {
+      const { reply, c, requests } = await ask(says(content, finish), options);
+      assert.equal(requests[0]!.response_format?.type, options.schema === '' ? undefined : 'json_schema');
+      assert.deepEqual([reply.content, reply.finish, reply.schema], [content, finish, follows]);
+      assert.equal(read(toJSON([c]))[0]!.messages.at(-1)!.schema, follows);
+    });
+  }
+
+  test('an imported answer that only says what it was to follow is not called valid', () => {
+    const { messages, ...rest } = newConversation({ ...defaultOptions, schema: 'no JSON' });
+    const old = { ...rest, messages: [{ id: 'a', parent: null, role: 'assistant', content: '{}', created: 1, finish: 'stop', schema }] };
+    const [c] = read(JSON.stringify({ format: 'gossamer-conversations', version: 1, conversations: [old] }));
+    assert.equal(c!.messages[0]!.schema, 'asked');
+    assert.equal(c!.options.schema, '');
+  });
+
+  test('that the engine refuses is told in the conversation and for the settings', async () => {
+    const param = 'response_format.json_schema.schema';
+    const reason = 'grammar: /properties/a/pattern: keyword "pattern" is not supported here: (?=';
+    const { chat, reply } = await ask(async function* () {
+      throw new RuntimeError('bad-request', `${param}: ${reason}`, { param });
+    });
+    assert.equal(reply.finish, 'error');
+    assert.ok(reply.error!.startsWith(chat.refusal(schema)!), reply.error);
+    assert.ok(reply.error!.includes(reason) && !reply.error!.includes(param) && /Format/.test(reply.error!), reply.error);
+    assert.equal(chat.refusal('{}'), undefined);
+    const other = await ask(async function* () {
+      throw new RuntimeError('bad-request', 'temperature: is 9', { param: 'temperature' });
+    });
+    assert.match(other.reply.error!, /^Temperature: is 9/);
+    assert.equal(other.chat.refusal(schema), undefined);
+  });
 });
 
 describe('tools', () => {

@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { build } from 'esbuild';
 import type OpenAI from 'openai';
+import type { zodFunction, zodResponseFormat } from 'openai/helpers/zod';
 import type { CDPSession, Page } from 'playwright-core';
+import type { z } from 'zod';
 import { serveNano, skip, sourceOf, timeout, visit, type Gossamer, type Visit } from './browser.ts';
+import type { ChatCompletion, ChatParams, StructuredOutputs } from '../src/index.ts';
 import type { Server } from './server.ts';
 
 /** What the tests keep in a page. */
@@ -14,8 +17,9 @@ interface Globals {
   openai: OpenAI;
   /** The same, without the service worker. */
   direct: OpenAI;
+  zod: { z: typeof z; zodFunction: typeof zodFunction; zodResponseFormat: typeof zodResponseFormat };
   ai: Awaited<ReturnType<Gossamer['create']>>;
-  reply: Promise<{ text: string; finish: string; error?: string; after: number }>;
+  reply: Promise<{ text: string; content: string; finish: string; error?: string; after: number }>;
   said: string;
   OpenAI: typeof OpenAI;
   abort: AbortController;
@@ -28,12 +32,19 @@ const endless = { '200002': -100, '200007': -100, '200012': -100 };
 const ask = (tokens: number) =>
   ({ model: 'nano', messages: [{ role: 'user' as const, content: 'What is 17 + 25?' }], seed: 1, logit_bias: endless, max_completion_tokens: tokens });
 
-/** A page that uses OpenAI's library. */
+/** A schema of answers as it is in a request. */
+const format = (schema: object, strict: boolean) => ({ type: 'json_schema', json_schema: { name: 'answer', schema, strict } });
+/** A schema that cannot be enforced. */
+const lookahead = { type: 'object', properties: { a: { type: 'string', pattern: '(?=b)' } }, required: ['a'], additionalProperties: false };
+
+/** A page that uses OpenAI's library, with schemas of zod. */
 const app = `
   import OpenAI from 'openai';
+  import { zodFunction, zodResponseFormat } from 'openai/helpers/zod';
+  import { z } from 'zod';
   import { localFetch } from 'gossamer';
   const options = { baseURL: new URL('v1', document.baseURI).href, apiKey: 'none', dangerouslyAllowBrowser: true };
-  Object.assign(globalThis, { openai: new OpenAI(options), direct: new OpenAI({ ...options, fetch: localFetch }), OpenAI });`;
+  Object.assign(globalThis, { openai: new OpenAI(options), direct: new OpenAI({ ...options, fetch: localFetch }), OpenAI, zod: { z, zodFunction, zodResponseFormat } });`;
 
 /** A service worker of a site that has other things to do as well. */
 const worker = `
@@ -175,7 +186,8 @@ describe('the API of a service worker', { skip }, () => {
     assert.equal(call.type, 'function');
     assert.equal(call.type === 'function' && call.function.name, 'get_time');
     assert.ok(call.id);
-    assert.ok(['tool_calls', 'length'].includes(first.finish_reason));
+    assert.equal(first.finish_reason, 'tool_calls');
+    assert.equal(typeof JSON.parse(call.type === 'function' ? call.function.arguments : '').zone, 'string');
     assert.equal(second.message.role, 'assistant');
     assert.ok(['stop', 'length'].includes(second.finish_reason));
   });
@@ -194,8 +206,9 @@ describe('the API of a service worker', { skip }, () => {
       ['twice', `{"messages":${hello},"messages":${hello}}`, 400, 'messages'],
       ['range', `{"messages":${hello},"temperature":9}`, 400, 'temperature'],
       ['unsupported', `{"messages":${hello},"n":30,"stream":true}`, 400, 'n'],
-      ['strict', `{"messages":${hello},"tools":[{"type":"function","function":{"name":"f","strict":true}}]}`, 400, 'tools[0].function.strict'],
-      ['strict schema', `{"messages":${hello},"response_format":{"type":"json_schema","json_schema":{"name":"x","strict":true,"schema":{}}}}`, 400, 'response_format.json_schema.strict'],
+      ['no schema', `{"messages":${hello},"response_format":{"type":"json_schema","json_schema":{"name":"x","strict":true}}}`, 400, 'response_format.json_schema.schema'],
+      ['two formats', `{"messages":${hello},"response_format":{"type":"json_object"},"structured_outputs":{"regex":"a"}}`, 400, 'structured_outputs'],
+      ['effort', `{"messages":${hello},"reasoning_effort":"none","tools":[{"type":"function","function":{"name":"f"}}]}`, 400, 'reasoning_effort'],
       ['deep', `{"messages":${'['.repeat(5000)}${']'.repeat(5000)}}`, 400, null],
       ['too long', JSON.stringify({ messages: [{ role: 'user', content: 'word '.repeat(4000) }] }), 400, 'messages'],
       ['large', `{"messages":${hello},"temperature":9,"user":"${'x'.repeat(12 << 20)}"}`, 400, 'temperature'],
@@ -216,6 +229,105 @@ describe('the API of a service worker', { skip }, () => {
     const thrown = await page.evaluate(() =>
       globalThis.openai.chat.completions.create({ model: 'nano', messages: [], temperature: 9 }).then(() => undefined, (e) => ({ kind: e instanceof globalThis.OpenAI.BadRequestError, param: e.param })));
     assert.equal(thrown!.kind, true);
+  });
+
+  test('refuses a schema that cannot be enforced, before a reply begins, or names what is not enforced', { timeout }, async () => {
+    const requests = (strict: boolean) => [
+      { response_format: format(lookahead, strict) },
+      { tools: [{ type: 'function', function: { name: 'f', parameters: lookahead, strict } }] },
+    ];
+    const fields = ['response_format.json_schema.schema', 'tools[0].function.parameters'];
+    for (const stream of [false, true]) {
+      for (const [i, more] of requests(true).entries()) {
+        const { status, json } = await post(JSON.stringify({ ...ask(40), ...more, stream }));
+        assert.equal(status, 400);
+        const { message, ...error } = json.error;
+        assert.deepEqual(error, { type: 'invalid_request_error', param: fields[i], code: 'unsupported_schema' });
+        assert.match(message, /\/properties\/a\b.*pattern/);
+      }
+      for (const [i, more] of requests(false).entries()) {
+        const { status, text } = await post(JSON.stringify({ ...ask(40), ...more, stream }));
+        assert.equal(status, 200, text);
+        const first = JSON.parse(stream ? text.slice('data: '.length, text.indexOf('\n')) : text);
+        assert.deepEqual(first.ignored, [`${fields[i]!.replace('[0]', '[]')}/properties/a/pattern`]);
+      }
+    }
+    const thrown = await page.evaluate((more) =>
+      globalThis.openai.chat.completions.create({ model: 'nano', messages: [{ role: 'user', content: 'Hello' }], ...more } as OpenAI.ChatCompletionCreateParamsNonStreaming)
+        .then(() => undefined, (e) => [e instanceof globalThis.OpenAI.BadRequestError, e.code, e.param]), requests(true)[0]!);
+    assert.deepEqual(thrown, [true, 'unsupported_schema', fields[0]]);
+  });
+
+  test('OpenAI\'s library parses answers by a zod schema, whatever is drawn and however few tokens there are', { timeout }, async () => {
+    const replies = await page.evaluate(async () => {
+      const { z, zodResponseFormat } = globalThis.zod;
+      const trip = z.object({ kind: z.literal('trip'), days: z.int().min(1).max(30), towns: z.array(z.enum(['Rome', 'Oslo'])).min(1).max(3) });
+      const talk = z.object({ kind: z.literal('talk'), room: z.string().regex(/^[A-Z]-\d{3}$/), mail: z.email().nullable() });
+      const Event = z.object({ title: z.string().min(1).max(40), date: z.iso.date(), what: z.discriminatedUnion('kind', [trip, talk]) });
+      const ask = {
+        model: 'nano', messages: [{ role: 'user' as const, content: 'Plan something for Anna.' }], response_format: zodResponseFormat(Event, 'event'),
+        temperature: 1.5, max_completion_tokens: 100,
+      };
+      const whole = await globalThis.openai.chat.completions.parse({ ...ask, seed: 1, n: 4 });
+      const short = await globalThis.openai.chat.completions.parse({ ...ask, seed: 2, reasoning_effort: 'none', max_completion_tokens: 60 });
+      const streamed = await globalThis.openai.chat.completions.stream({ ...ask, seed: 3 }).finalChatCompletion();
+      return [whole, short, streamed].flatMap(({ choices, usage }) => choices.map(({ message: { content, parsed }, finish_reason }) => ({
+        content, parsed, finish_reason, tokens: usage?.completion_tokens, valid: Event.safeParse(JSON.parse(content ?? '')).success,
+      })));
+    });
+    assert.equal(replies.length, 6);
+    for (const { content, parsed, finish_reason, valid } of replies) {
+      assert.equal(finish_reason, 'stop', content!);
+      assert.ok(valid && parsed !== null, content!);
+      assert.deepEqual(parsed, JSON.parse(content!));
+    }
+    assert.ok(replies[4]!.tokens! <= 60);
+    assert.ok(new Set(replies.map((r) => r.content)).size > 1, 'they are drawn');
+  });
+
+  test('OpenAI\'s library parses the arguments of a zod function', { timeout }, async () => {
+    const replies = await page.evaluate(async () => {
+      const { z, zodFunction } = globalThis.zod;
+      const Query = z.object({ city: z.string().max(20), unit: z.enum(['celsius', 'kelvin']).nullable(), days: z.int().min(1).max(7) });
+      const ask = {
+        model: 'nano', messages: [{ role: 'user' as const, content: 'What is the weather in Paris?' }], temperature: 1.5, max_completion_tokens: 70,
+        tools: [zodFunction({ name: 'get_weather', description: 'Get the weather of a city.', parameters: Query }), zodFunction({ name: 'get_time', parameters: z.object({}) })],
+      };
+      const named = await globalThis.openai.chat.completions.parse({ ...ask, seed: 1, n: 4, tool_choice: { type: 'function', function: { name: 'get_weather' } } });
+      const required = await globalThis.openai.chat.completions.stream({ ...ask, seed: 2, tool_choice: 'required' }).finalChatCompletion();
+      return [named, required].flatMap(({ choices }) => choices.map(({ message, finish_reason }) => {
+        const [call] = message.tool_calls!;
+        const { name, arguments: text, parsed_arguments: parsed } = (call as OpenAI.Chat.ParsedFunctionToolCall).function;
+        return { name, text, parsed, finish_reason, calls: message.tool_calls!.length, valid: name === 'get_time' || Query.safeParse(JSON.parse(text)).success };
+      }));
+    });
+    assert.equal(replies.length, 5);
+    for (const [i, { name, text, parsed, finish_reason, calls, valid }] of replies.entries()) {
+      assert.deepEqual([finish_reason, calls], ['tool_calls', 1], text);
+      assert.ok(i < 4 ? name === 'get_weather' : ['get_weather', 'get_time'].includes(name), name);
+      assert.ok(valid, text);
+      assert.deepEqual(parsed, JSON.parse(text));
+    }
+  });
+
+  test('other forms of answers are enforced too', { timeout }, async () => {
+    const forms: [StructuredOutputs, (answer: string) => boolean][] = [
+      [{ choice: ['yes', 'no', 'perhaps'] }, (answer) => ['yes', 'no', 'perhaps'].includes(answer)],
+      [{ regex: '[A-Z]{2}-\\d{3}' }, (answer) => /^[A-Z]{2}-\d{3}$/.test(answer)],
+      [{ grammar: 'root ::= sum ("+" sum)*\nsum ::= [0-9]+ | "(" root ")"' }, (answer) => /^[0-9()+]+$/.test(answer)],
+      [{ json: { type: 'array', items: { type: 'boolean' }, maxItems: 3 } }, (answer) => (JSON.parse(answer) as unknown[]).every((v) => typeof v === 'boolean')],
+      [{ json_object: true }, (answer) => answer.startsWith('{') && typeof JSON.parse(answer) === 'object'],
+    ];
+    for (const [structured_outputs, follows] of forms) {
+      for (const reasoning_effort of ['none', 'low'] as const) {
+        const params: ChatParams = { messages: [{ role: 'user', content: 'Say something.' }], structured_outputs, reasoning_effort, temperature: 1.5, seed: 4, max_completion_tokens: 32 };
+        const { json, text } = await post(JSON.stringify(params));
+        const [choice] = (json as ChatCompletion).choices;
+        assert.equal(choice?.finish_reason, 'stop', text);
+        assert.ok(follows(choice.message.content!), `${JSON.stringify(structured_outputs)}: ${choice.message.content}`);
+        assert.equal(reasoning_effort === 'none', !choice.message.reasoning, text);
+      }
+    }
   });
 
   const submits = () => owner.evaluate(async () => (await globalThis.ai.stats()).submits);
@@ -256,25 +368,27 @@ describe('the API of a service worker', { skip }, () => {
   });
 
   /** Begins a streamed reply, and waits until it has said something. */
-  const begin = async (by: 'openai' | 'direct', tokens: number) => {
+  const begin = async (by: 'openai' | 'direct', tokens: number, more: object = {}) => {
     await page.evaluate(({ ask, by }) => {
       globalThis.said = '';
       const reply = async () => {
         let finish = '';
+        let content = '';
         let error: string | undefined;
         const stream = await globalThis[by].chat.completions.create({ ...ask, stream: true });
         try {
           for await (const chunk of stream) {
             globalThis.said += (chunk.choices[0]?.delta as { reasoning?: string })?.reasoning ?? '';
+            content += chunk.choices[0]?.delta.content ?? '';
             finish = chunk.choices[0]?.finish_reason ?? finish;
           }
         } catch (e) {
           error = String(e);
         }
-        return { text: globalThis.said, finish, error, after: performance.now() };
+        return { text: globalThis.said, content, finish, error, after: performance.now() };
       };
       globalThis.reply = reply() as typeof globalThis.reply;
-    }, { ask: ask(tokens), by });
+    }, { ask: { ...ask(tokens), ...more }, by });
     await page.waitForFunction(() => globalThis.said.length > 5, undefined, { timeout });
   };
 
@@ -301,11 +415,12 @@ describe('the API of a service worker', { skip }, () => {
       const { create } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;
       globalThis.ai = await create({ model: '/nano/', context: 1024, share: true, onNotice() {} });
     });
-    await begin('openai', 20);
+    await begin('openai', 60, { response_format: format({ type: 'object', properties: { a: { enum: [1, 2] } }, required: ['a'], additionalProperties: false }, true) });
     await owner.close();
     owner = heir;
-    const { finish, error } = await page.evaluate(() => globalThis.reply);
-    assert.deepEqual([finish, error], ['length', undefined]);
+    const { finish, content, error } = await page.evaluate(() => globalThis.reply);
+    assert.deepEqual([finish, error], ['stop', undefined]);
+    assert.match(content, /^\{"a":[12]\}$/);
   });
 
   test('tells of the end where no tab takes over', { timeout }, async () => {

@@ -6,8 +6,9 @@ export interface FunctionTool {
   function: {
     name: string;
     description?: string;
-    /** JSON schema of an object. */
+    /** JSON schema of an object, which the arguments follow. */
     parameters?: Record<string, unknown>;
+    /** Refuse a schema that cannot be enforced as a whole. Default: false; what is not enforced of it is named in `ignored`. */
     strict?: boolean | null;
   };
 }
@@ -17,7 +18,10 @@ export interface ToolCall {
   type: 'function';
   function: {
     name: string;
-    /** JSON as the model wrote it: check it. */
+    /**
+     * JSON that follows the function's schema. If that is not strict, check what `ignored` names. A reply with finish_reason 'length' may end
+     * within it.
+     */
     arguments: string;
   };
 }
@@ -40,14 +44,42 @@ export type ChatMessage =
     }
   | { role: 'tool'; content: string | TextPart[]; tool_call_id: string };
 
+/** What an answer has to be. The model is shown a schema; JSON has no spaces between its symbols. */
+export type ResponseFormat =
+  | { type: 'text' }
+  /** Any object. */
+  | { type: 'json_object' }
+  | {
+      type: 'json_schema';
+      json_schema: {
+        name: string;
+        description?: string;
+        /** The answer follows it. */
+        schema: Record<string, unknown>;
+        /** Refuse a schema that cannot be enforced as a whole. Default: false; what is not enforced of it is named in `ignored`. */
+        strict?: boolean | null;
+      };
+    };
+
+/** Other forms of an answer, as vLLM's clients ask for them: one of these. */
+export type StructuredOutputs =
+  /** Of the whole answer, in the syntax of JavaScript. */
+  | { regex: string }
+  | { choice: string[] }
+  /** EBNF, which begins at its rule `root`. */
+  | { grammar: string }
+  /** As a json_schema that is not strict. */
+  | { json: Record<string, unknown> }
+  | { json_object: true };
+
 /** Fields of a request. Defaults are the model's own. */
 export interface ChatParams {
   messages: ChatMessage[];
   /** Any; the open model answers. */
   model?: string;
-  /** Default: medium. */
-  reasoning_effort?: 'low' | 'medium' | 'high' | null;
-  /** Of the reply, reasoning included. */
+  /** Default: medium. none: without reasoning, and without tools; minimal is low, xhigh and max are high. */
+  reasoning_effort?: 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max' | null;
+  /** Of the reply, reasoning included. An answer with a format, or a call that is demanded, is complete before they run out. */
   max_completion_tokens?: number | null;
   /** The older name of max_completion_tokens. */
   max_tokens?: number | null;
@@ -70,12 +102,11 @@ export interface ChatParams {
   tools?: FunctionTool[];
   /** Either: the model makes one call at a time. */
   parallel_tool_calls?: boolean;
+  /** A call that is demanded comes behind the reasoning. */
   tool_choice?: 'none' | 'auto' | 'required' | { type: 'function'; function: { name: string } };
-  /** Schemas are shown to the model, but not enforced. */
-  response_format?:
-    | { type: 'text' }
-    | { type: 'json_object' }
-    | { type: 'json_schema'; json_schema: { name: string; description?: string; schema?: Record<string, unknown>; strict?: boolean | null } };
+  response_format?: ResponseFormat;
+  /** In place of response_format. */
+  structured_outputs?: StructuredOutputs;
   stream?: boolean | null;
   stream_options?: { include_usage?: boolean } | null;
 }
@@ -126,7 +157,10 @@ export interface ChatCompletion {
     finish_reason: FinishReason;
   }[];
   usage?: Usage;
-  /** Unknown fields of the request, which were left out, such as "messages[].foo". */
+  /**
+   * Unknown fields of the request, which were left out, such as "messages[].foo", and what is not enforced of schemas, such as
+   * "response_format.json_schema.schema/properties/a/pattern".
+   */
   ignored?: string[];
 }
 
@@ -151,7 +185,7 @@ export interface ChatCompletionChunk {
   }[];
   /** In the last chunk, if stream_options.include_usage says so. */
   usage?: Usage | null;
-  /** In the first chunk: unknown fields of the request, which were left out, such as "messages[].foo". */
+  /** In the first chunk; as in ChatCompletion. */
   ignored?: string[];
 }
 

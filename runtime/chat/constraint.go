@@ -1,0 +1,122 @@
+package chat
+
+import (
+	"errors"
+
+	"gossamer/runtime/grammar"
+)
+
+// constraint is the place of a reply in its protocol: an engine.Constraint.
+//
+// A reply that has to come to an end does so before its tokens run out: near that, the masks hold only what leaves room for the rest.
+type constraint struct {
+	vocab   *vocabulary
+	header  *node            // where content is nil
+	content *content         // of the message
+	matcher *grammar.Matcher // of the content; nil if it is free
+	endable map[*uint32][]uint32
+}
+
+// newConstraint returns the place before the first token of a reply.
+func newConstraint(t *protocol) *constraint {
+	c := &constraint{vocab: t.vocab, header: t.first}
+	if t.begun != nil {
+		c.open(t.begun)
+	}
+	return c
+}
+
+// Mask returns the tokens that may come next; see engine.Constraint.
+func (c *constraint) Mask(left int) (ids []uint32, steady bool) {
+	v, k := c.vocab, c.content
+	if k == nil {
+		return c.header.mask(v, left-1), false
+	}
+	rest := 1 // tokens behind the content: its end and what follows
+	if k.next != nil {
+		rest += k.next.cost
+	}
+	if c.matcher == nil {
+		if k.cost > 0 && left <= rest {
+			return v.only(k.end), false
+		}
+		return v.textAnd(k.end), true
+	}
+	accepting := c.matcher.Accepting()
+	if accepting && left <= rest {
+		return v.only(k.end), false
+	}
+	mask := c.matcher.Mask(max(left-rest, 1)).Bits
+	if accepting {
+		mask = c.withEnd(mask)
+	}
+	return mask, false
+}
+
+// withEnd is a mask of the matcher with the end of the content, always the same for the same one.
+func (c *constraint) withEnd(mask []uint32) []uint32 {
+	with := c.endable[&mask[0]]
+	if with == nil {
+		if c.endable == nil || len(c.endable) == maxEndable {
+			c.endable = map[*uint32][]uint32{}
+		}
+		with = c.vocab.with(mask, c.content.end)
+		c.endable[&mask[0]] = with
+	}
+	return with
+}
+
+// maxEndable is the number of masks that are kept with an end.
+const maxEndable = 64
+
+var errNotAllowed = errors.New("chat: the token is not allowed here, the device is faulty")
+
+// Accept goes on by a token.
+func (c *constraint) Accept(id int32) error {
+	switch {
+	case c.content == nil:
+		next := c.header.child(id)
+		if next == nil {
+			return errNotAllowed
+		}
+		c.enter(next)
+	case id == c.content.end && c.content.next != nil && (c.matcher == nil || c.matcher.Accepting()):
+		c.enter(c.content.next)
+	case c.matcher != nil && !c.matcher.Accept(id), c.matcher == nil && c.vocab.tok.Bytes(id) == nil:
+		return errNotAllowed
+	}
+	return nil
+}
+
+// enter goes to a node, and into the content that it opens.
+func (c *constraint) enter(n *node) {
+	c.header, c.content, c.matcher = n, nil, nil
+	if n.opens != nil {
+		c.open(n.opens)
+	}
+}
+
+func (c *constraint) open(k *content) {
+	c.content, c.endable = k, nil
+	if k.grammar != nil {
+		c.matcher = k.grammar.NewMatcher()
+	}
+}
+
+// Forced appends the tokens that must follow.
+func (c *constraint) Forced(to []int32) []int32 {
+	n, m := c.header, c.matcher
+	if c.content == nil {
+		for len(n.next) == 1 {
+			n = n.next[0]
+			to = append(to, n.token)
+		}
+		if n.opens != nil && n.opens.grammar != nil {
+			m = n.opens.grammar.NewMatcher()
+		}
+	}
+	if m == nil {
+		return to
+	}
+	return m.Forced(to)
+}

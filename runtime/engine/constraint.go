@@ -1,0 +1,66 @@
+package engine
+
+import "fmt"
+
+// Constraint restricts a reply token by token. One goroutine uses it at a time.
+type Constraint interface {
+	// Mask returns the ids that may come next, a bit set as Request.Allowed is, where at most left tokens follow, these and the one that
+	// stops the reply included. Equal sets should be the same slice. If steady, the same set is likely after the next tokens: several are
+	// drawn at a time, and those that it turns out not to hold for are taken back.
+	Mask(left int) (ids []uint32, steady bool)
+	// Accept goes on by a token that Mask allows, other than one that stops the reply.
+	Accept(id int32) error
+	// Forced appends the tokens that must follow, if it is known.
+	Forced(to []int32) []int32
+}
+
+// restrict sets the ids that a job's next tokens may be, and returns how many of them can be drawn at a time: at most most.
+func (j *job) restrict(most int) int {
+	c := j.Constraint
+	if c == nil || most == 0 {
+		return most
+	}
+	ids, steady := c.Mask(j.limit - len(j.tokens))
+	j.allowed = ids
+	if !steady || j.penalized() { // what the sampler has counted can't be taken back
+		return 1
+	}
+	return most
+}
+
+// holds reports whether the ids that a run of draws is restricted to are still those that may come next.
+func (j *job) holds() bool {
+	if j.Constraint == nil {
+		return true
+	}
+	ids, _ := j.Constraint.Mask(j.limit - len(j.tokens))
+	return same(ids, j.allowed)
+}
+
+// same reports whether two sets are one slice.
+func same(a, b []uint32) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
+
+// accept goes on by a token that was drawn.
+func (j *job) accept(id int32) error {
+	if j.Constraint == nil {
+		return nil
+	}
+	if err := j.Constraint.Accept(id); err != nil {
+		return fmt.Errorf("engine: token %d of the reply is %d: %w", len(j.tokens)-len(j.Request.Tokens), id, err)
+	}
+	return nil
+}
+
+func (j *job) penalized() bool {
+	p := j.sampler.Params()
+	return p.Penalized()
+}
+
+// forced returns the tokens that must follow. Where log probabilities are asked for, or the device counts tokens, they are drawn like all
+// others.
+func (j *job) forced() []int32 {
+	if j.Constraint == nil || j.Logprobs || j.penalized() {
+		return nil
+	}
+	return j.Constraint.Forced(nil)
+}

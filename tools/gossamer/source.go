@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"strings"
+
+	"gossamer/runtime/chat"
+	"gossamer/runtime/grammar"
+)
+
+// sourceFlags are the flags that say what a text has to be.
+type sourceFlags struct {
+	schema, regex, ebnf string
+	object              bool
+	choice              []string
+}
+
+func (f *sourceFlags) declare(fs *flag.FlagSet, what string) {
+	fs.StringVar(&f.schema, "schema", "", "`file` with a JSON Schema"+what+"; - for standard input")
+	fs.StringVar(&f.regex, "regex", "", "regular `expression` for the whole text")
+	fs.StringVar(&f.ebnf, "ebnf", "", "`file` with a grammar in EBNF that begins at its rule root; - for standard input")
+	fs.BoolVar(&f.object, "json-object", false, "any JSON object")
+	fs.Func("choice", "one of these `texts`, comma-separated; may be given several times", func(list string) error {
+		f.choice = append(f.choice, strings.Split(list, ",")...)
+		return nil
+	})
+}
+
+// given returns the flag that is there, "" if there is none, and refuses several.
+func (f *sourceFlags) given(fs *flag.FlagSet) (string, error) {
+	var given string
+	for _, name := range []string{"schema", "regex", "ebnf", "json-object", "choice"} {
+		if !isGiven(fs, name) {
+			continue
+		}
+		if given != "" {
+			return "", usagef("give either %s or %s", given, "--"+name)
+		}
+		given = "--" + name
+	}
+	switch {
+	case given == "--json-object" && !f.object:
+		return "", usagef("--json-object=false is no grammar")
+	case given != "" && f.schema+f.regex+f.ebnf == "" && !f.object && f.choice == nil:
+		return "", usagef("%s is empty", given)
+	}
+	return given, nil
+}
+
+// isGiven reports whether a flag is on the command line.
+func isGiven(fs *flag.FlagSet, name string) (yes bool) {
+	fs.Visit(func(f *flag.Flag) { yes = yes || f.Name == name })
+	return yes
+}
+
+// read returns the grammar's source, of which the files are read.
+func (f *sourceFlags) read(ctx context.Context, env *env) (grammar.Source, error) {
+	s := grammar.Source{Regex: f.regex, JSONObject: f.object, Choice: f.choice}
+	switch {
+	case f.schema != "":
+		data, err := readNamed(ctx, env, f.schema)
+		s.JSONSchema = data
+		return s, err
+	case f.ebnf != "":
+		data, err := readNamed(ctx, env, f.ebnf)
+		s.EBNF = string(data)
+		return s, err
+	}
+	return s, nil
+}
+
+// format returns what the answer of a model has to be. A schema is enforced as a whole or refused.
+func (f *sourceFlags) format(ctx context.Context, env *env) (*chat.ResponseFormat, error) {
+	s, err := f.read(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	format := &chat.ResponseFormat{Schema: s.JSONSchema, JSONObject: s.JSONObject, Regex: s.Regex, EBNF: s.EBNF, Choice: s.Choice}
+	if format.Schema != nil {
+		format.Name, format.Strict = "answer", true
+	}
+	return format, nil
+}
