@@ -40,9 +40,6 @@ var unusedExports = map[string]string{
 
 	"runtime/playback.Model.Reset": server,
 
-	"runtime/grammar.Cache.Compile": constraint,
-	"runtime/grammar.NewCache":      constraint,
-
 	"runtime/sample.Noise":      tests,
 	"runtime/tensor.BF16ToF32":  tests,
 	"runtime/tensor.F16ToF32":   tests,
@@ -52,10 +49,9 @@ var unusedExports = map[string]string{
 }
 
 const (
-	server     = "of a server of the API; the rules of the page are tested against what it writes"
-	constraint = "of the constraint on replies in chat"
-	counted    = "what a step reads, for tests"
-	tests      = "tests of other packages prepare data or check results with it"
+	server  = "of a server of the API; the rules of the page are tested against what it writes"
+	counted = "what a step reads, for tests"
+	tests   = "tests of other packages prepare data or check results with it"
 )
 
 // TestArchitectureExports fails for exported names of runtime/... and shaders that nothing outside the package and outside tests

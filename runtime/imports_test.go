@@ -40,7 +40,7 @@ var imports = map[string][]string{
 	"runtime/tokenizer/o200k": {"runtime/tokenizer"},
 	"runtime/harmony":         {"runtime/tokenizer"},
 	"runtime/engine":          {"runtime/gptoss", "runtime/sample"},
-	"runtime/chat":            {"runtime/engine", "runtime/harmony", "runtime/sample", "runtime/tokenizer"},
+	"runtime/chat":            {"runtime/engine", "runtime/grammar", "runtime/harmony", "runtime/sample", "runtime/tokenizer"},
 	"runtime/openai":          {"runtime/chat", "runtime/engine", "runtime/sample"},
 	"runtime/playback":        {"runtime/engine", "runtime/gptoss", "runtime/harmony", "runtime/sample", "runtime/tokenizer"},
 	"runtime/gpu":             {"runtime/promise", "shaders"},

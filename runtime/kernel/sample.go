@@ -27,7 +27,7 @@ type Sample struct {
 type SampleArgs struct {
 	Step       *gpu.Buffer // in and out: token and position of each row
 	Logits     *gpu.Buffer // f32 [Rows][Vocab]
-	Masks      *gpu.Buffer // bit sets [masks][(Vocab+31)/32], of which rows with StepMasked name theirs; see StepMask
+	Masks      *gpu.Buffer // bit sets [masks][(Vocab+31)/32], of which rows with stepMasked name theirs; see StepMask
 	Candidates *gpu.Buffer // scratch of CandidateWords words
 	Tokens     *gpu.Buffer // out: u32 [Ring][Rows], draw d since the host wrote Step at d % Ring; NoToken for an error; given ones are not there
 }

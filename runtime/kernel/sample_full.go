@@ -27,7 +27,7 @@ type SampleFullArgs struct {
 	Step       *gpu.Buffer // in and out: token and position of each row
 	Params     *gpu.Buffer // SampleParams [Rows]
 	Logits     *gpu.Buffer // f32 [Rows][Vocab]
-	Masks      *gpu.Buffer // bit sets [masks][(Vocab+31)/32], of which rows with StepMasked name theirs; see StepMask
+	Masks      *gpu.Buffer // bit sets [masks][(Vocab+31)/32], of which rows with stepMasked name theirs; see StepMask
 	Counts     *gpu.Buffer // in and out: CountWords words, u16 [Rows][Vocab, made even]: times in the reply, + CountPrompt if in the prompt
 	Bias       *gpu.Buffer // BiasWords words, {id u32, bias f32} [Rows][MaxBiases]: the first Biases of a row, in any order, each id once
 	Keys       *gpu.Buffer // scratch of KeyWords words

@@ -17,7 +17,7 @@ type fullRow struct {
 	decodeRow
 	params        sample.Params
 	prompt, reply []int32         // for the penalties
-	allowed       func(int) bool  // with the flag StepMasked
+	allowed       func(int) bool  // with the flag stepMasked
 	logits        map[int]float32 // set to these instead of the case's
 	logprobs      bool
 }
@@ -46,7 +46,7 @@ func (f fullRow) after(prompt, reply []int32) fullRow {
 }
 
 func (f fullRow) masked(allowed func(int) bool) fullRow {
-	f.flags |= StepMasked
+	f.flags |= stepMasked
 	f.allowed = allowed
 	return f
 }

@@ -75,7 +75,7 @@ func (f *fullRig) write(c fullCase) (logits []float32, step []uint32) {
 		words := row.kernelParams().words()
 		params = append(params, words[:]...)
 		dr := row.decodeRow
-		if dr.flags&StepMasked != 0 {
+		if dr.flags&stepMasked != 0 {
 			dr.flags |= StepMask(number)
 		}
 		dr.temperature, dr.seed = row.params.Temperature, row.params.Seed
@@ -98,7 +98,7 @@ func (f *fullRig) write(c fullCase) (logits []float32, step []uint32) {
 
 // mask is the bit set of the allowed ids, nil where the row has none.
 func (f fullRow) mask(vocab int) []uint32 {
-	if f.flags&StepMasked == 0 {
+	if f.flags&stepMasked == 0 {
 		return nil
 	}
 	mask := make([]uint32, ceilDiv(vocab, 32))

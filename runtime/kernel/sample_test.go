@@ -17,7 +17,7 @@ type sampleCase struct {
 	ring    int
 	scale   float64           // of the logits
 	logits  map[int]float32   // set to these instead
-	allowed func(id int) bool // of rows with the flag StepMasked
+	allowed func(id int) bool // of rows with the flag stepMasked
 	want    map[int]uint32    // tokens of rows; checked beside the law
 }
 
@@ -46,14 +46,14 @@ func TestSample(t *testing.T) {
 		{"NaNIsNeverChosen", sampleCase{rows: rowsAt(0), vocab: 4, ring: 1, logits: map[int]float32{0: nan, 1: -5, 2: -4, 3: nan}, want: map[int]uint32{0: 2}}},
 		{"InfinityIsNeverChosen", sampleCase{rows: rowsAt(0), vocab: 4, ring: 1, logits: map[int]float32{0: -inf, 1: -5, 2: -4, 3: inf}, want: map[int]uint32{0: 2}}},
 		{"NothingFinite", sampleCase{rows: rowsAt(0), vocab: 4, ring: 1, logits: map[int]float32{0: -inf, 1: nan, 2: inf, 3: nan}, want: map[int]uint32{0: NoToken}}},
-		{"Mask", sampleCase{rows: []decodeRow{{flags: StepMasked}, {}}, vocab: 100, ring: 1, scale: 1, logits: map[int]float32{40: 9, 97: 8}, allowed: func(id int) bool { return id > 64 }, want: map[int]uint32{0: 97, 1: 40}}},
-		{"MaskOfOne", sampleCase{rows: []decodeRow{{flags: StepMasked, temperature: 1}}, vocab: 2001, ring: 1, scale: 1, allowed: func(id int) bool { return id == 2000 }, want: map[int]uint32{0: 2000}}},
-		{"MaskOfNone", sampleCase{rows: []decodeRow{{flags: StepMasked}}, vocab: 70, ring: 1, scale: 1, allowed: func(int) bool { return false }, want: map[int]uint32{0: NoToken}}},
+		{"Mask", sampleCase{rows: []decodeRow{{flags: stepMasked}, {}}, vocab: 100, ring: 1, scale: 1, logits: map[int]float32{40: 9, 97: 8}, allowed: func(id int) bool { return id > 64 }, want: map[int]uint32{0: 97, 1: 40}}},
+		{"MaskOfOne", sampleCase{rows: []decodeRow{{flags: stepMasked, temperature: 1}}, vocab: 2001, ring: 1, scale: 1, allowed: func(id int) bool { return id == 2000 }, want: map[int]uint32{0: 2000}}},
+		{"MaskOfNone", sampleCase{rows: []decodeRow{{flags: stepMasked}}, vocab: 70, ring: 1, scale: 1, allowed: func(int) bool { return false }, want: map[int]uint32{0: NoToken}}},
 		{"Temperature", sampleCase{rows: hot(0.7, 1<<63+12345), vocab: 5000, ring: 16, scale: 3}},
 		{"TemperatureOfEqualLogits", sampleCase{rows: hot(1, 3), vocab: 5000, ring: 16}},
 		{"TinyTemperature", sampleCase{rows: hot(1e-30, 3), vocab: 5000, ring: 16, scale: 3}},
 		{"LargeTemperature", sampleCase{rows: hot(100, 3), vocab: 5000, ring: 16, scale: 3}},
-		{"Given", sampleCase{rows: []decodeRow{{position: 3, token: 8, flags: StepGiven}, {position: 3}, {flags: StepGiven | StepMasked | 3<<stepDrawShift}}, vocab: 30, ring: 8, scale: 1, allowed: func(int) bool { return true }}},
+		{"Given", sampleCase{rows: []decodeRow{{position: 3, token: 8, flags: StepGiven}, {position: 3}, {flags: StepGiven | stepMasked | 3<<stepDrawShift}}, vocab: 30, ring: 8, scale: 1, allowed: func(int) bool { return true }}},
 		{"Unused", sampleCase{rows: []decodeRow{{position: 3, token: 8, flags: StepUnused}, {position: 3}}, vocab: 30, ring: 8, scale: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.check(newRig(t)) })
@@ -84,11 +84,11 @@ func (c sampleCase) check(r rig) {
 			logits[row*c.vocab+id] = f
 		}
 	}
-	allowed := func(row, id int) bool { return c.rows[row].flags&StepMasked == 0 || c.allowed(id) }
+	allowed := func(row, id int) bool { return c.rows[row].flags&stepMasked == 0 || c.allowed(id) }
 	maskWords := (c.vocab + 31) / 32
 	mask := make([]uint32, rows*maskWords)
 	for row := range c.rows {
-		if c.rows[row].flags&StepMasked == 0 {
+		if c.rows[row].flags&stepMasked == 0 {
 			continue
 		}
 		number := rows - 1 - row

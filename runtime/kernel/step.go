@@ -19,7 +19,7 @@ type StepRow struct {
 const (
 	StepKeepFull uint32 = 1 << iota // don't write keys and values of full layers: they stand
 	StepUnused                      // the row holds no sequence
-	StepMasked                      // only ids of the mask that StepMask names may be drawn
+	stepMasked                      // only ids of the mask that StepMask names may be drawn
 	StepGiven                       // the token is given, not sampled; the flag is cleared once it is computed
 )
 
@@ -29,7 +29,7 @@ const MaxMasks = 1 << (stepDrawShift - stepMaskShift)
 const stepMaskShift = 4
 
 // StepMask are the flags of a row that draws with a mask: that with this number in the kernel's Masks.
-func StepMask(number int) uint32 { return StepMasked | uint32(number)<<stepMaskShift }
+func StepMask(number int) uint32 { return stepMasked | uint32(number)<<stepMaskShift }
 
 // The bits of a StepRow's flags from here on count the times that Sample has run since the host wrote them.
 const stepDrawShift = 16

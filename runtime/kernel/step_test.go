@@ -35,7 +35,7 @@ func TestStepRowIsWhatShadersRead(t *testing.T) {
 	sample := source(samplePartialConfig{Rows: 1, Vocab: 3, Ring: 1})
 	attn := source(AttnConfig{Rows: 1, Heads: 1, KVHeads: 1, HeadDim: 8, Splits: 1, Window: 1})
 	for name, want := range map[string]uint32{
-		"ROW_WORDS": StepRowBytes / 4, "ROW_KEEP_FULL": StepKeepFull, "ROW_UNUSED": StepUnused, "ROW_MASKED": StepMasked, "ROW_GIVEN": StepGiven,
+		"ROW_WORDS": StepRowBytes / 4, "ROW_KEEP_FULL": StepKeepFull, "ROW_UNUSED": StepUnused, "ROW_MASKED": stepMasked, "ROW_GIVEN": StepGiven,
 		"ROW_DRAW": 1 << stepDrawShift, "ROW_MASK_SHIFT": stepMaskShift, "ROW_MASK_BITS": MaxMasks - 1,
 	} {
 		if got := number(sample, `const `+name+`: u32 = (\d+)u;`); got != want {

@@ -31,82 +31,103 @@ with --max-tokens they end in time. The model is shown a schema, but not the oth
 
 The model's reasoning is shown dimmed on a terminal and left out elsewhere.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
-			var m modelFlags
-			var s samplingFlags
-			var format sourceFlags
-			m.declare(fs)
-			m.declarePlayback(fs)
-			s.declare(fs, 1)
-			format.declare(fs, " that answers have to follow")
-			effort := fs.String("effort", "medium", "how long the model reasons: none, low, `medium` or high")
-			instructions := fs.String("instructions", "", "`text` that the model should follow")
-			maxTokens := fs.Int("max-tokens", 0, "end a reply after `n` tokens, reasoning included; 0: at a full context")
-			stats := fs.Bool("stats", false, "tell tokens and rates after each reply")
-			asJSON := fs.Bool("json", false, "print one answer as a JSON object")
-			return func(ctx context.Context, env *env, args []string) error {
-				if len(args) > 1 {
-					return usagef("one PROMPT, in quotes, not %d arguments", len(args))
-				}
-				if *maxTokens < 0 {
-					return usagef("--max-tokens %d, want 0 or more", *maxTokens)
-				}
-				level, err := parseEffort(*effort)
-				if err != nil {
-					return err
-				}
-				params, err := s.params()
-				if err != nil {
-					return err
-				}
-				if err := m.check(); err != nil {
-					return err
-				}
-				r := chat.Request{Instructions: *instructions, Effort: level, MaxTokens: *maxTokens, Sampling: &params}
-				if source, err := format.given(fs); err != nil {
-					return err
-				} else if source != "" {
-					if format.schema == "-" || format.ebnf == "-" {
-						return usagef("%s wants a file: standard input is for the prompt", source)
-					}
-					if r.Format, err = format.format(ctx, env); err != nil {
-						return err
-					}
-				}
-				prompt, once, err := onePrompt(ctx, env, args)
-				if err != nil {
-					return err
-				}
-				var lines prompter
-				if !once {
-					if *asJSON {
-						return usagef("--json wants a PROMPT")
-					}
-					if lines, err = openPrompter(env); err != nil {
-						return err
-					}
-					defer lines.close()
-				}
-				e, err := m.open(ctx, env)
-				if err != nil {
-					return err
-				}
-				defer e.Close()
-				first := r
-				first.Messages = []chat.Message{{Role: chat.User}}
-				if _, err := e.Prepare(ctx, first); err != nil { // now, not at each answer
-					return err
-				}
-				t := &talk{
-					env: env, dim: colours(env.stdout), stats: *stats, json: *asJSON,
-					c: e.Conversation(r),
-				}
-				if once {
-					return t.answer(ctx, prompt)
-				}
-				return t.converse(ctx, e, lines)
-			}
+			f := &chatFlags{set: fs}
+			f.declare()
+			return f.run
 		},
 	}
+}
+
+// chatFlags are the command line of chat.
+type chatFlags struct {
+	set          *flag.FlagSet
+	model        modelFlags
+	sampling     samplingFlags
+	format       sourceFlags
+	effort       string
+	instructions string
+	maxTokens    int
+	stats, json  bool
+}
+
+func (f *chatFlags) declare() {
+	fs := f.set
+	f.model.declare(fs)
+	f.model.declarePlayback(fs)
+	f.sampling.declare(fs, 1)
+	f.format.declare(fs)
+	fs.StringVar(&f.effort, "effort", "medium", "how long the model reasons: none, low, `medium` or high")
+	fs.StringVar(&f.instructions, "instructions", "", "`text` that the model should follow")
+	fs.IntVar(&f.maxTokens, "max-tokens", 0, "end a reply after `n` tokens, reasoning included; 0: at a full context")
+	fs.BoolVar(&f.stats, "stats", false, "tell tokens and rates after each reply")
+	fs.BoolVar(&f.json, "json", false, "print one answer as a JSON object")
+}
+
+// request is what replies are asked for, without messages.
+func (f *chatFlags) request(ctx context.Context, env *env) (r chat.Request, err error) {
+	r = chat.Request{Instructions: f.instructions, MaxTokens: f.maxTokens}
+	if f.maxTokens < 0 {
+		return r, usagef("--max-tokens %d, want 0 or more", f.maxTokens)
+	}
+	if r.Effort, err = parseEffort(f.effort); err != nil {
+		return r, err
+	}
+	params, err := f.sampling.params()
+	if err != nil {
+		return r, err
+	}
+	r.Sampling = &params
+	if err := f.model.check(); err != nil {
+		return r, err
+	}
+	source, err := f.format.given(f.set)
+	switch {
+	case err != nil || source == "":
+		return r, err
+	case f.format.schema == "-" || f.format.ebnf == "-":
+		return r, usagef("%s wants a file: standard input is for the prompt", source)
+	}
+	r.Format, err = f.format.format(ctx, env)
+	return r, err
+}
+
+func (f *chatFlags) run(ctx context.Context, env *env, args []string) error {
+	if len(args) > 1 {
+		return usagef("one PROMPT, in quotes, not %d arguments", len(args))
+	}
+	r, err := f.request(ctx, env)
+	if err != nil {
+		return err
+	}
+	prompt, once, err := onePrompt(ctx, env, args)
+	if err != nil {
+		return err
+	}
+	var lines prompter
+	if !once {
+		if f.json {
+			return usagef("--json wants a PROMPT")
+		}
+		if lines, err = openPrompter(env); err != nil {
+			return err
+		}
+		defer lines.close()
+	}
+	e, err := f.model.open(ctx, env)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	first := r
+	first.Messages = []chat.Message{{Role: chat.User}}
+	if _, err := e.Prepare(ctx, first); err != nil { // now, not at each answer
+		return err
+	}
+	t := &talk{env: env, dim: colours(env.stdout), stats: f.stats, json: f.json, c: e.Conversation(r)}
+	if once {
+		return t.answer(ctx, prompt)
+	}
+	return t.converse(ctx, e, lines)
 }
 
 func parseEffort(s string) (chat.Effort, error) {

@@ -16,8 +16,8 @@ func grammarCommand() command {
 		name:  "grammar",
 		args:  "[DOCUMENT...]",
 		short: "check a JSON Schema or another grammar, and which documents it accepts, token by token",
-		long: `Compiles a grammar and feeds documents to it as a reply would be, in tokens of gpt-oss. A DOCUMENT is a file, - standard input; one
-line feed at its end is not part of it. Without documents the grammar alone is checked. A document is accepted if each of its tokens is in
+		long: `Compiles a grammar and feeds documents to it as a reply would be, in tokens of gpt-oss. A DOCUMENT is a file, as are --schema and
+--ebnf, and - standard input; one line feed at its end is not part of it. Without documents the grammar alone is checked. A document is accepted if each of its tokens is in
 the mask that is computed before it, and it may end where it ends. Exit status: 0 all accepted, 1 something is refused or
 rejected, 2 usage, 3 the grammar contradicts itself, which is an error of this program.
 
@@ -57,7 +57,7 @@ type grammarFlags struct {
 }
 
 func (f *grammarFlags) declare(fs *flag.FlagSet) {
-	f.sourceFlags.declare(fs, "")
+	f.sourceFlags.declare(fs)
 	fs.StringVar(&f.whitespace, "whitespace", "compact", "`what` is between JSON's symbols: compact, python, one or any")
 	fs.BoolVar(&f.lenient, "lenient", false, "leave out what is not supported of a schema, and list it")
 	fs.BoolVar(&f.json, "json", false, "print a JSON object")

@@ -16,10 +16,10 @@ type sourceFlags struct {
 	choice              []string
 }
 
-func (f *sourceFlags) declare(fs *flag.FlagSet, what string) {
-	fs.StringVar(&f.schema, "schema", "", "`file` with a JSON Schema"+what+"; - for standard input")
+func (f *sourceFlags) declare(fs *flag.FlagSet) {
+	fs.StringVar(&f.schema, "schema", "", "`file` with a JSON Schema")
 	fs.StringVar(&f.regex, "regex", "", "regular `expression` for the whole text")
-	fs.StringVar(&f.ebnf, "ebnf", "", "`file` with a grammar in EBNF that begins at its rule root; - for standard input")
+	fs.StringVar(&f.ebnf, "ebnf", "", "`file` with a grammar in EBNF that begins at its rule root")
 	fs.BoolVar(&f.object, "json-object", false, "any JSON object")
 	fs.Func("choice", "one of these `texts`, comma-separated; may be given several times", func(list string) error {
 		f.choice = append(f.choice, strings.Split(list, ",")...)
