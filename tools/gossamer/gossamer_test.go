@@ -393,7 +393,10 @@ func TestMisuse(t *testing.T) {
 		{[]string{"generate", "--model", golden, "--tokens", "256", "--backend", "cpu"}, exitFailure, "256"},
 		{[]string{"generate", "--model", golden, "--tokens", "1,2,3", "--ctx", "2", "--backend", "cpu"}, exitFailure, "2"},
 		{[]string{"generate", "--model", golden, "--tokens-file", filepath.Join(empty, "none")}, exitFailure, "no such file"},
+		{[]string{"generate", "--model", golden, "--tokens-file", textFile(t, t.TempDir(), "prompts", `[[1],["x"]]`)}, exitFailure, "prompt 1 of 2"},
 		{[]string{"chat", "--model", golden, "--backend", "cpu", "hello"}, exitFailure, "the model has 256 ids"},
+		{[]string{"chat", "--model", golden, "--schema", "-", "hello"}, exitUsage, "standard input is for the prompt"},
+		{[]string{"chat", "--model", golden, "--schema", "a", "--regex", "b", "hello"}, exitUsage, "either --schema or --regex"},
 	} {
 		r := gossamerCommand(t, "", k.args...)
 		if r.code != k.code || !strings.Contains(r.stderr, k.says) {

@@ -248,14 +248,18 @@ func (t *tokenFlags) readOr(ctx context.Context, env *env, several *[][]int32) (
 		if err != nil {
 			return nil, err
 		}
-		if several != nil && json.Unmarshal(data, several) == nil && len(*several) > 0 {
+		var list []json.RawMessage
+		if several != nil && json.Unmarshal(data, &list) == nil && len(list) > 0 && list[0][0] == '[' {
+			*several = make([][]int32, len(list))
+			for i, raw := range list {
+				if err := json.Unmarshal(raw, &(*several)[i]); err != nil {
+					return nil, fmt.Errorf("%s: prompt %d of %d: want a JSON array of token ids: %w", t.file, i, len(list), err)
+				}
+			}
 			return nil, nil
 		}
 		if err := json.Unmarshal(data, &ids); err != nil {
 			return nil, fmt.Errorf("%s: want a JSON array of token ids: %w", t.file, err)
-		}
-		if several != nil {
-			*several = nil
 		}
 	}
 	return ids, nil
