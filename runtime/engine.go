@@ -50,7 +50,7 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 	}
 	e := &Engine{info: loaded.info, backend: loaded.backend, tok: tok}
 	e.info.Model, e.info.Config, e.info.Context = model, e.backend.Config(), e.backend.Context()
-	if e.engine, err = engine.New(e.backend, engine.Options{MaxSequences: o.MaxSequences, Free: loaded.close}); err != nil {
+	if e.engine, err = engine.New(e.backend, engine.Options{MaxSequences: o.MaxSequences, MaxQueue: o.MaxQueue, Free: loaded.close}); err != nil {
 		return nil, errors.Join(err, loaded.close())
 	}
 	// A model with another vocabulary can still be compared token by token.

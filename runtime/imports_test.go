@@ -42,6 +42,7 @@ var imports = map[string][]string{
 	"runtime/engine":          {"runtime/gptoss", "runtime/sample"},
 	"runtime/chat":            {"runtime/engine", "runtime/grammar", "runtime/harmony", "runtime/sample", "runtime/tokenizer"},
 	"runtime/openai":          {"runtime/chat", "runtime/engine", "runtime/sample"},
+	"runtime/server":          {"runtime/chat", "runtime/engine", "runtime/openai", "runtime/tokenizer"},
 	"runtime/playback":        {"runtime/engine", "runtime/gptoss", "runtime/harmony", "runtime/sample", "runtime/tokenizer"},
 	"runtime/gpu":             {"runtime/promise", "shaders"},
 	"runtime/kernel":          {"shaders", "runtime/gpu"},
@@ -61,7 +62,7 @@ var testOnly = map[string][]string{
 
 // only lists packages outside this module that belong to few of ours.
 var only = map[string][]string{
-	"net/http":                              {"runtime/checkpoint/remote"},                                                               // natively
+	"net/http":                              {"runtime/checkpoint/remote", "runtime/server"},                                             // natively
 	"syscall/js":                            {"wasm", "runtime/gpu", "runtime/promise", "runtime/checkpoint", "runtime/checkpoint/page"}, // in files for GOOS=js
 	"log":                                   {},
 	"github.com/cogentcore/webgpu/wgpu":     {"runtime/gpu"},

@@ -43,6 +43,8 @@ type Options struct {
 	KV Precision
 	// MaxSequences is the number of conversations that are kept in memory and served at a time. 0: 4, or Rows if that is more.
 	MaxSequences int
+	// MaxQueue is how many replies may wait; more are refused with an engine.BusyError. 0: any number.
+	MaxQueue int
 	// Rows is the number of replies that a GPU computes together, a power of two up to 32. More take turns. 0: 8, in a browser 1, at most
 	// MaxSequences.
 	Rows int
@@ -124,8 +126,8 @@ func (o *Options) checkCounts() error {
 	if o.Context < 0 {
 		return fmt.Errorf("runtime: Context is %d, want 0 or more", o.Context)
 	}
-	if o.MaxSequences < 0 {
-		return fmt.Errorf("runtime: MaxSequences is %d, want 0 or more", o.MaxSequences)
+	if o.MaxSequences < 0 || o.MaxQueue < 0 {
+		return fmt.Errorf("runtime: MaxSequences is %d and MaxQueue %d, want 0 or more", o.MaxSequences, o.MaxQueue)
 	}
 	if o.Rows < 0 {
 		return fmt.Errorf("runtime: Rows is %d, want 0 or more", o.Rows)

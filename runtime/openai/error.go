@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"gossamer/runtime/chat"
@@ -27,6 +28,7 @@ type ErrorObject struct {
 const (
 	statusBadRequest          = 400
 	statusContentTooLarge     = 413
+	statusTooManyRequests     = 429
 	statusClientClosedRequest = 499
 	statusInternalServerError = 500
 	statusServiceUnavailable  = 503
@@ -46,6 +48,7 @@ func Error(err error) (ErrorResponse, int) {
 		field  *FieldError
 		inChat *chat.FieldError
 		prompt *engine.PromptError
+		busy   *engine.BusyError
 		device interface{ DeviceLost() bool }
 	)
 	switch {
@@ -61,6 +64,9 @@ func Error(err error) (ErrorResponse, int) {
 	case errors.As(err, &prompt):
 		message := fmt.Sprintf("the messages are %d tokens, the context holds %d and the reply needs room too: shorten them", prompt.Tokens, prompt.Context)
 		return newError(message, typeRequest, "messages", "context_length_exceeded"), statusBadRequest
+	case errors.As(err, &busy):
+		message := fmt.Sprintf("%d requests are waiting, which is as many as may: try again in %d s", busy.Waiting, int(math.Ceil(busy.RetryAfter.Seconds())))
+		return newError(message, "rate_limit_error", "", "rate_limit_exceeded"), statusTooManyRequests
 	case errors.Is(err, context.DeadlineExceeded):
 		return newError("the reply took too long", typeServer, "", "timeout"), statusGatewayTimeout
 	case errors.Is(err, context.Canceled), errors.Is(err, ErrCancelled):

@@ -31,6 +31,11 @@ func WriteSSE(w io.Writer, flush func() error, chunks iter.Seq2[Chunk, error]) (
 	return true, writeFrame(w, flush, []byte("data: [DONE]\n\n"))
 }
 
+// WriteError writes an error as the last event of a stream of which nothing but comments was written.
+func WriteError(w io.Writer, flush func() error, e ErrorResponse) error {
+	return writeEvent(w, flush, e)
+}
+
 func writeEvent(w io.Writer, flush func() error, data any) error {
 	b := bytes.NewBufferString("data: ")
 	enc := json.NewEncoder(b)

@@ -33,6 +33,7 @@ type modelFlags struct {
 	maxBinding    int64
 	rows          int // 0: as many as are usual
 	sequences     int // 0: as many as are usual
+	queue         int // requests that may wait; 0: any number
 	verbose       bool
 	deterministic bool
 	checkpoint    *checkpoint.Checkpoint // in place of what model names, if not nil
@@ -115,6 +116,7 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 		MaxBindingBytes: m.maxBinding,
 		Rows:            m.rows,
 		MaxSequences:    m.sequences,
+		MaxQueue:        m.queue,
 		Deterministic:   m.deterministic,
 		Checkpoint:      m.checkpoint,
 		CacheDir:        m.cacheDir,
@@ -136,6 +138,7 @@ func (m *modelFlags) openPlayback(ctx context.Context, env *env) (*gossamer.Engi
 	return gossamer.Open(ctx, m.playback, gossamer.Options{
 		Context:      m.context,
 		MaxSequences: m.sequences,
+		MaxQueue:     m.queue,
 		Logger:       newLogger(env.stderr, m.verbose),
 		Playback: func(tok *tokenizer.Tokenizer, context int) (engine.Backend, error) {
 			return loadPlayback(m.playback, tok, context)
