@@ -27,16 +27,12 @@ var unusedExports = map[string]string{
 	"runtime/kernel.DownRowsConfig.WeightBytes":   counted,
 	"runtime/kernel.GateUpRowsConfig.WeightBytes": counted,
 
-	"runtime/engine.BusyError":   server,
 	"runtime/engine.Engine.Load": server,
 
 	"runtime/openai.ErrCancelled": server,
 	"runtime/openai.FieldError":   server,
-	"runtime/openai.MaxBytes":     server,
 	"runtime/openai.MaxChoices":   server,
-	"runtime/openai.NewModel":     server,
 	"runtime/openai.NewModelList": server,
-	"runtime/openai.WriteSSE":     server,
 
 	"runtime/playback.Model.Reset": server,
 

@@ -16,9 +16,9 @@ const (
 	maxHeaderBytes    = 64 << 10
 )
 
-// Serve answers what comes to l with h, until ctx ends. Then no more requests are let in, and replies that have begun have the time drain to
+// Serve answers what comes to l with h, until ctx ends. Then no more requests are let in, and replies that have begun have the time patience to
 // end. It returns nil then.
-func Serve(ctx context.Context, l net.Listener, h *Handler, drain time.Duration) error {
+func Serve(ctx context.Context, l net.Listener, h *Handler, patience time.Duration) error {
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -32,9 +32,9 @@ func Serve(ctx context.Context, l net.Listener, h *Handler, drain time.Duration)
 		return err
 	case <-ctx.Done():
 	}
-	wait, cancel := context.WithTimeout(context.Background(), drain)
+	wait, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	h.Drain(wait) // what it cancels has been told
+	h.drain(wait) // what it cancels has been told
 	err := s.Shutdown(wait)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = s.Close()

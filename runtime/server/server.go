@@ -209,7 +209,7 @@ func (h *Handler) ready(w http.ResponseWriter, _ *http.Request) {
 	send(w, http.StatusOK, status{"ok"})
 }
 
-// begin counts a request for a reply. Its context ends when Drain gives up waiting. False: no more are let in.
+// begin counts a request for a reply. Its context ends when drain gives up waiting. False: no more are let in.
 func (h *Handler) begin(r *http.Request) (ctx context.Context, end func(), ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -230,8 +230,8 @@ func (h *Handler) begin(r *http.Request) (ctx context.Context, end func(), ok bo
 	}, true
 }
 
-// Drain lets no more requests in and waits for the replies that have begun. When ctx ends, they are cancelled.
-func (h *Handler) Drain(ctx context.Context) error {
+// drain lets no more requests in and waits for the replies that have begun. When ctx ends, they are cancelled.
+func (h *Handler) drain(ctx context.Context) error {
 	h.mu.Lock()
 	if !h.draining {
 		h.draining = true

@@ -72,6 +72,15 @@ func (f *serveFlags) declare(fs *flag.FlagSet) {
 	fs.DurationVar(&f.drain, "drain-timeout", 2*time.Minute, "`time` that replies have to end in")
 }
 
+// reachable is an address as clients on this machine write it.
+func reachable(a net.Addr) string {
+	at, err := netip.ParseAddrPort(a.String())
+	if err != nil || !at.Addr().IsUnspecified() {
+		return a.String()
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()).String()
+}
+
 // check refuses what is out of range or not safe.
 func (f *serveFlags) check(keys []server.Key) error {
 	switch {
@@ -154,7 +163,7 @@ func (f *serveFlags) run(ctx context.Context, env *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(env.stdout, "http://%s/v1\n", l.Addr())
+	fmt.Fprintf(env.stdout, "http://%s/v1\n", reachable(l.Addr()))
 	fmt.Fprintf(env.stderr, "%s\nServing %s. Ctrl-C ends.\n", describe(e), strings.Join(append([]string{name}, f.aliases...), ", "))
 	err = server.Serve(ctx, l, h, f.drain)
 	if errors.Is(err, net.ErrClosed) {
