@@ -150,9 +150,13 @@ func TestMaskAllocatesNothing(t *testing.T) {
 func TestTriesOfAnyTexts(t *testing.T) {
 	letters := []string{"a", " ", "b", "_", "9", "\"", "\x00", "é", "\xc3", "\xa9", "日", "😀", "\x7f", "\ufffd"}
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.Map(rapid.SliceOfN(rapid.SampledFrom(letters[:rapid.IntRange(1, len(letters)).Draw(t, "letters")]), 0, 22),
-			func(parts []string) []byte { return []byte(strings.Join(parts, "")) })
-		texts := rapid.SliceOfN(text, 1, 200).Draw(t, "texts")
+		some := letters[:rapid.IntRange(1, len(letters)).Draw(t, "letters")]
+		var texts [][]byte
+		for _, parts := range rapid.SliceOfN(rapid.SliceOfN(rapid.SampledFrom(some), 0, 20), 1, 40).Draw(t, "texts") {
+			for i := range some { // many below one node
+				texts = append(texts, []byte(strings.Join(parts, "")), []byte(strings.Join(append(parts, some[i:min(i+3, len(some))]...), "")))
+			}
+		}
 		v := NewVocabulary(len(texts), func(id int32) []byte { return texts[id] })
 		lowest := map[string]int32{}
 		var same [][2]int32
