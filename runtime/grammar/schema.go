@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -168,8 +169,8 @@ func (c *schemaCompiler) find(s *value, ref string) *value {
 		case at.kind == valueObject && at.members[part] != nil:
 			at = at.members[part]
 		case at.kind == valueArray:
-			var i int
-			if _, err := fmt.Sscanf(part, "%d", &i); err != nil || i < 0 || i >= len(at.items) {
+			i, err := strconv.ParseUint(part, 10, 31)
+			if err != nil || int(i) >= len(at.items) {
 				return nil
 			}
 			at = at.items[i]

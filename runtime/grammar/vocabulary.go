@@ -3,6 +3,7 @@ package grammar
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"slices"
 	"unicode/utf8"
 )
@@ -86,50 +87,22 @@ func (s *charSet) within(o *charSet) bool {
 // NewVocabulary reads the text of ids tokens: nil for those that are no text. text must not change what it returned.
 func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 	v := &Vocabulary{ids: ids, text: text, plain: make([]uint32, (ids+31)/32)}
-	type token struct {
-		bytes []byte
-		id    int32
+	var builders [len(v.parts)]trieBuilder
+	for i := range builders {
+		v.parts[i].bits = make([]uint32, (ids+31)/32)
+		builders[i].part = &v.parts[i]
 	}
-	var parts [len(v.parts)][]token
-	for id := range int32(ids) {
-		if b := text(id); len(b) > 0 {
-			i := partOf(b)
-			parts[i] = append(parts[i], token{b, id})
+	for _, id := range byText(ids, text) {
+		b := text(id)
+		i := partOf(b)
+		v.parts[i].bits[id/32] |= 1 << (id % 32)
+		if other, ok := builders[i].add(b, id); !ok {
+			v.same = append(v.same, [2]int32{other, id})
 		}
 	}
-	for i, tokens := range parts {
+	for i := range v.parts {
 		p := &v.parts[i]
-		p.bits = make([]uint32, (ids+31)/32)
-		slices.SortFunc(tokens, func(a, b token) int {
-			return cmp.Or(bytes.Compare(a.bytes, b.bytes), cmp.Compare(a.id, b.id))
-		})
-		var path []int // nodes from the root
-		var last token
-		for j, t := range tokens {
-			p.bits[t.id/32] |= 1 << (t.id % 32)
-			if j > 0 && bytes.Equal(last.bytes, t.bytes) {
-				v.same = append(v.same, [2]int32{last.id, t.id})
-				continue
-			}
-			common := 0
-			for common < min(len(last.bytes), len(t.bytes)) && last.bytes[common] == t.bytes[common] {
-				common++
-			}
-			for _, n := range path[common:] {
-				p.trie[n].next |= uint32(len(p.trie))
-			}
-			path = path[:common]
-			for _, b := range t.bytes[common:] {
-				path = append(path, len(p.trie))
-				p.trie = append(p.trie, trieNode{next: uint32(b) << 24, id: -1})
-			}
-			p.trie[len(p.trie)-1].id = t.id
-			p.order = append(p.order, t.id)
-			last = t
-		}
-		for _, n := range path {
-			p.trie[n].next |= uint32(len(p.trie))
-		}
+		builders[i].leave(0)
 		if i != otherPart {
 			p.describe(i != longPart)
 			for w, b := range p.bits {
@@ -140,50 +113,138 @@ func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 	return v
 }
 
+// byText returns the tokens that have a text in the order of their texts, those of the same text in the order of their ids.
+//
+// Texts are compared by their first eight bytes, as numbers, digit by digit; few have more of them in common. Comparing the texts
+// themselves would take most of the time in which a vocabulary is made.
+func byText(ids int, text func(id int32) []byte) []int32 {
+	type token struct {
+		start uint64 // of the text, its first byte the highest, zeros behind a shorter one
+		id    int32
+	}
+	tokens := make([]token, 0, ids)
+	var counts [8][256]int32 // of the values of each byte of start, the lowest first
+	for id := range int32(ids) {
+		b := text(id)
+		if len(b) == 0 {
+			continue
+		}
+		var start [8]byte
+		copy(start[:], b)
+		t := token{binary.BigEndian.Uint64(start[:]), id}
+		for d := range counts {
+			counts[d][byte(t.start>>(8*d))]++
+		}
+		tokens = append(tokens, t)
+	}
+	sorted := make([]token, len(tokens))
+	for d := range counts {
+		at, next := &counts[d], int32(0)
+		for i, n := range at {
+			at[i] = next
+			next += n
+		}
+		for _, t := range tokens {
+			to := &at[byte(t.start>>(8*d))]
+			sorted[*to] = t
+			*to++
+		}
+		tokens, sorted = sorted, tokens
+	}
+	order := make([]int32, len(tokens))
+	for i, t := range tokens {
+		order[i] = t.id
+	}
+	for from := 0; from < len(tokens); {
+		to := from + 1
+		for to < len(tokens) && tokens[to].start == tokens[from].start {
+			to++
+		}
+		if to > from+1 {
+			slices.SortFunc(order[from:to], func(a, b int32) int { return cmp.Or(bytes.Compare(text(a), text(b)), cmp.Compare(a, b)) })
+		}
+		from = to
+	}
+	return order
+}
+
+// trieBuilder makes the trie of a part, whose tokens come in the order of their texts.
+type trieBuilder struct {
+	*part
+	last []byte   // the text that came last
+	path []uint32 // its nodes
+}
+
+// add adds a token, unless there is another one of the same text, which it returns.
+func (p *trieBuilder) add(text []byte, id int32) (other int32, ok bool) {
+	common, most := 0, min(len(p.last), len(text))
+	for common < most && p.last[common] == text[common] {
+		common++
+	}
+	if common == len(text) { // the one before is as long: it is not longer, since it came first
+		return p.order[len(p.order)-1], false
+	}
+	p.leave(common)
+	for _, b := range text[common:] {
+		p.path = append(p.path, uint32(len(p.trie)))
+		p.trie = append(p.trie, trieNode{next: uint32(b) << 24, id: -1})
+	}
+	p.trie[len(p.trie)-1].id = id
+	p.order = append(p.order, id)
+	p.last = text
+	return 0, true
+}
+
+// leave ends the subtrees of all nodes of the path but the first so many.
+func (p *trieBuilder) leave(keep int) {
+	for _, n := range p.path[keep:] {
+		p.trie[n].next |= uint32(len(p.trie))
+	}
+	p.path = p.path[:keep]
+}
+
 // describe finds the whole, and the subtrees if they are wanted: of long texts, of which there are few, they are not.
 func (p *part) describe(subtrees bool) {
-	all := make([]subtree, len(p.trie))
-	below := int32(len(p.order))
-	add := func(to *subtree, child uint32) {
-		c, b := &all[child], byte(p.trie[child].next>>24)
-		more := int32(0)
-		if b&0xc0 != 0x80 { // not inside of a character
-			to.chars.add(b)
-			more = 1
-		}
-		to.chars.union(&c.chars)
-		to.most = max(to.most, c.most+more)
+	type described struct {
+		subtree
+		at uint32
 	}
-	children := func(to *subtree, from, end uint32) {
-		for j := from; j < end; j = p.trie[j].next & (1<<24 - 1) {
-			add(to, j)
+	// From the end, so that what stands below a node is known before it: the nodes that have no node above them yet, the first one last.
+	var loose []described
+	below := int32(len(p.order))
+	take := func(to *subtree, end uint32) {
+		for len(loose) > 0 && loose[len(loose)-1].at < end {
+			c := &loose[len(loose)-1]
+			b := byte(p.trie[c.at].next >> 24)
+			more := int32(0)
+			if b&0xc0 != 0x80 { // not inside of a character
+				to.chars.add(b)
+				more = 1
+			}
+			to.chars.union(&c.chars)
+			to.most = max(to.most, c.most+more)
+			to.hi = max(to.hi, c.hi)
+			loose = loose[:len(loose)-1]
 		}
 	}
 	for i := len(p.trie) - 1; i >= 0; i-- {
-		n, s := &p.trie[i], &all[i]
-		end := n.next & (1<<24 - 1)
-		children(s, uint32(i)+1, end)
-		s.id, s.lo, s.hi = n.id, below, int32(len(p.order))
-		if int(end) < len(p.trie) {
-			s.hi = all[end].lo
-			if all[end].id >= 0 {
-				s.hi--
-			}
-		}
+		n := &p.trie[i]
+		end, first := n.next&(1<<24-1), byte(n.next>>24)
+		s := subtree{id: n.id, lead: first >= 0xc0, lo: below, hi: below}
+		take(&s, end)
 		if n.id >= 0 {
 			below--
 		}
-		first := byte(n.next >> 24)
-		s.lead = first >= 0xc0
 		// Inside of a character and at its end nothing is described but at the end of ASCII and of whole characters: where one ends is
 		// where the next byte begins one.
-		boundary := first < 0x80 || i+1 < len(p.trie) && uint32(i)+1 < end && byte(p.trie[i+1].next>>24)&0xc0 != 0x80
+		boundary := first < 0x80 || uint32(i)+1 < end && byte(p.trie[i+1].next>>24)&0xc0 != 0x80
 		if subtrees && s.hi-s.lo >= minSubtree && (s.lead || boundary) {
 			n.id = int32(-2 - len(p.subs))
-			p.subs = append(p.subs, *s)
+			p.subs = append(p.subs, s)
 		}
+		loose = append(loose, described{s, uint32(i)})
 	}
-	children(&p.whole, 0, uint32(len(p.trie)))
+	take(&p.whole, uint32(len(p.trie)))
 	p.whole.hi = int32(len(p.order))
 }
 
@@ -195,23 +256,35 @@ func (v *Vocabulary) WithEncoder(encode func(text string) []int32) *Vocabulary {
 }
 
 // partOf returns the index of the part that has a token.
-func partOf(b []byte) int {
-	if !utf8.Valid(b) || bytes.ContainsFunc(b, func(r rune) bool { return r < 0x20 || r == '"' || r == '\\' }) {
-		return otherPart
-	}
-	chars := utf8.RuneCount(b)
-	if chars > longChars {
-		return longPart
+func partOf(text []byte) int {
+	chars, word := 0, true
+	for i := 0; i < len(text); chars++ {
+		c := text[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRune(text[i:])
+			if r == utf8.RuneError && n == 1 {
+				return otherPart
+			}
+			word = false
+			i += n
+			continue
+		case c < 0x20 || c == '"' || c == '\\':
+			return otherPart
+		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_':
+		case c != ' ' || i > 0:
+			word = false
+		}
+		i++
 	}
 	part := mixedPart
-	isNoWord := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_')
-	}
-	if word, spaced := bytes.CutPrefix(b, []byte(" ")); len(word) > 0 && !bytes.ContainsFunc(word, isNoWord) {
+	switch spaced := text[0] == ' '; {
+	case chars > longChars:
+		return longPart
+	case word && !spaced:
 		part = wordPart
-		if spaced {
-			part = spacedPart
-		}
+	case word && chars > 1:
+		part = spacedPart
 	}
 	if chars > shortChars {
 		part++

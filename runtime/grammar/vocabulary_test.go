@@ -1,9 +1,15 @@
 package grammar
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"gossamer/runtime/tokenizer/tokenizertest"
 )
@@ -137,6 +143,106 @@ func TestMaskAllocatesNothing(t *testing.T) {
 	})
 	if n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// Tries have each text once, in order, and say of subtrees what stands there: by the texts themselves.
+func TestTriesOfAnyTexts(t *testing.T) {
+	letters := []string{"a", " ", "b", "_", "9", "\"", "\x00", "é", "\xc3", "\xa9", "日", "😀", "\x7f", "\ufffd"}
+	rapid.Check(t, func(t *rapid.T) {
+		some := letters[:rapid.IntRange(1, len(letters)).Draw(t, "letters")]
+		var texts [][]byte
+		for _, parts := range rapid.SliceOfN(rapid.SliceOfN(rapid.SampledFrom(some), 0, 20), 1, 40).Draw(t, "texts") {
+			for i := range some { // many below one node
+				texts = append(texts, []byte(strings.Join(parts, "")), []byte(strings.Join(append(parts, some[i:min(i+3, len(some))]...), "")))
+			}
+		}
+		v := NewVocabulary(len(texts), func(id int32) []byte { return texts[id] })
+		lowest := map[string]int32{}
+		var same [][2]int32
+		for id, b := range texts {
+			if first, ok := lowest[string(b)]; ok && len(b) > 0 {
+				same = append(same, [2]int32{first, int32(id)})
+			} else if len(b) > 0 {
+				lowest[string(b)] = int32(id)
+			}
+		}
+		slices.SortFunc(v.same, func(a, b [2]int32) int { return cmp.Compare(a[1], b[1]) })
+		if !slices.Equal(v.same, same) {
+			t.Fatalf("other tokens of the same text: %v, want %v", v.same, same)
+		}
+		for i := range v.parts {
+			checkTrie(t, v, i, lowest)
+		}
+		if len(lowest) > 0 {
+			t.Fatalf("%d texts are in no trie", len(lowest))
+		}
+	})
+}
+
+// checkTrie takes the texts of a part from those that there are.
+func checkTrie(t *rapid.T, v *Vocabulary, i int, texts map[string]int32) {
+	p := &v.parts[i]
+	var path []byte
+	var ends []uint32 // of the subtrees of the nodes of path
+	var order []int32
+	for n, node := range p.trie {
+		for len(ends) > 0 && ends[len(ends)-1] <= uint32(n) {
+			path, ends = path[:len(path)-1], ends[:len(ends)-1]
+		}
+		path, ends = append(path, byte(node.next>>24)), append(ends, node.next&(1<<24-1))
+		id := node.id
+		if id < -1 {
+			sub := p.subs[-2-id]
+			id = sub.id
+			least := len(order)
+			if id >= 0 {
+				least++
+			}
+			if int(sub.lo) != least || sub.hi-sub.lo < minSubtree {
+				t.Fatalf("below %q are tokens %d to %d, before are %d", path, sub.lo, sub.hi, least)
+			}
+			checkSubtree(t, v, path, sub, p.order)
+		}
+		if id < 0 {
+			continue
+		}
+		if want, ok := texts[string(path)]; !ok || want != id || partOf(path) != i {
+			t.Fatalf("part %d has %q as token %d: it is %d, %v, of part %d", i, path, id, want, ok, partOf(path))
+		}
+		delete(texts, string(path))
+		order = append(order, id)
+	}
+	if !slices.Equal(order, p.order) {
+		t.Fatalf("part %d has tokens %v, its trie %v", i, p.order, order)
+	}
+	if !slices.IsSortedFunc(order, func(a, b int32) int { return bytes.Compare(v.text(a), v.text(b)) }) {
+		t.Fatalf("part %d is not in order", i)
+	}
+}
+
+func checkSubtree(t *rapid.T, v *Vocabulary, path []byte, sub subtree, order []int32) {
+	var chars charSet
+	most := 0
+	for k, id := range order {
+		rest, below := bytes.CutPrefix(v.text(id), path)
+		if below = below && len(rest) > 0; below != (k >= int(sub.lo) && k < int(sub.hi)) {
+			t.Fatalf("below %q are tokens %d to %d, and %d: %v", path, sub.lo, sub.hi, k, below)
+		}
+		if !below {
+			continue
+		}
+		n := 0
+		for _, b := range rest {
+			if b&0xc0 != 0x80 {
+				chars.add(b)
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	if chars != sub.chars || most != int(sub.most) {
+		t.Fatalf("below %q are texts of %v, at most %d characters: the subtree says %v, %d", path, chars, most, sub.chars, sub.most)
 	}
 }
 

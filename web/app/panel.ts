@@ -174,6 +174,7 @@ export class Panel {
     const box = h('textarea', { id: 'schema', class: 'code', rows: '14', spellcheck: 'false', value: o.schema, placeholder: exampleSchema });
     const status = h('p', { role: 'status' });
     const show = (wrong: string) => {
+      box.setAttribute('aria-invalid', String(wrong !== ''));
       status.className = wrong ? 'error' : o.schema ? 'valid' : 'muted';
       status.textContent = wrong || (o.schema ? 'Answers follow this schema.' : 'Answers are free text.');
     };

@@ -377,6 +377,7 @@ describe('the page in Chromium', { skip }, () => {
       await lastAnswer(page).locator('.error').filter({ hasText: refusal }).filter({ hasText: 'Format' }).waitFor({ timeout });
       await settings(page, 'Format');
       await page.locator('#panel .error').filter({ hasText: refusal }).waitFor();
+      assert.equal(await field.getAttribute('aria-invalid'), 'true');
       const schema = person({ type: 'string', maxLength: 20 });
       await field.fill(schema);
       await page.getByText('Answers follow this schema.').waitFor();

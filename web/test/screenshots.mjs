@@ -155,6 +155,36 @@ const scenes = {
     await shot(page, 'readme');
     await context.close();
   },
+  /** An answer by a schema, and a schema that is refused. */
+  async format() {
+    for (const [name, options] of [['light', {}], ['dark', { dark: true }]]) {
+      const { page, context } = await visit(options);
+      const field = page.getByLabel('JSON schema of answers');
+      const schema = (name) => JSON.stringify({ type: 'object', properties: { name, age: { type: 'integer', minimum: 0 } }, required: ['name', 'age'], additionalProperties: false }, null, 2);
+      const set = async (text) => {
+        await page.getByRole('button', { name: 'Settings' }).click();
+        await page.getByRole('tab', { name: 'Format' }).click();
+        await field.fill(text);
+      };
+      const ask = async (seen) => {
+        await page.getByRole('button', { name: 'Close' }).click();
+        await page.getByLabel('Message', { exact: true }).fill('Anna is 30 years old.');
+        await page.keyboard.press('Enter');
+        await page.locator('.assistant').last().locator(seen).waitFor({ timeout: 300_000 });
+      };
+      await set(schema({ type: 'string', maxLength: 20 }));
+      await shot(page, `panel-format-${name}`);
+      await ask('.valid');
+      await shot(page, `format-${name}`);
+      await set(schema({ type: 'string', pattern: '(?=A)' }));
+      await ask('.error');
+      await shot(page, `refused-${name}`);
+      await page.getByRole('button', { name: 'Settings' }).click();
+      await page.getByRole('tab', { name: 'Format' }).click();
+      await shot(page, `panel-refused-${name}`);
+      await context.close();
+    }
+  },
   async bench() {
     const { page, context } = await visit({ path: 'bench.html?depths=64,128,256,512&runs=1' });
     await page.getByRole('button', { name: 'Measure' }).click();

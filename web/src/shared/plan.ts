@@ -48,6 +48,7 @@ const sequences = 4;
 const checkpoints = 16;
 const prefillClasses = [16, 32, 128, 512, 2048];
 const splitClasses = [{ upTo: 256, splits: 1 }, { upTo: 2048, splits: 16 }, { upTo: 16384, splits: 32 }, { upTo: Infinity, splits: 64 }];
+const keptMasks = 256;
 const maxRun = 8, maxBiases = 1024, topLogprobs = 20, listLanes = 256;
 const sampleTile = 1024;
 const vectorAlign = 8;
@@ -111,9 +112,14 @@ function scratchBytes(c: Config, context: number, chunk: number, pageBytes: numb
   const lists = Math.max(...prefillClasses.map((rows) => listBytes(Math.min(rows, chunk), topK, experts)));
   const row = 4 * (2 * h + 3 * q + 2 * kvDim(c) + experts + topK * (2 + c.intermediate_size + h));
   const prefill = 16 + stepRowBytes * chunk + tables + chunk * row + lists;
-  const words = 2 * h + 2 * q + experts + topK * (2 + c.intermediate_size) + c.vocab_size + Math.ceil(c.vocab_size / 32) +
+  const words = 2 * h + 2 * q + experts + topK * (2 + c.intermediate_size) + c.vocab_size + maskWords(c) +
     2 * Math.ceil(c.vocab_size / sampleTile) + maxRun + samplingWords(c.vocab_size) + partialWords(c, context);
   return shared + prefill + stepRowBytes + tables + 4 * words;
+}
+
+/** The sets of tokens that formats allow. */
+function maskWords(c: Config): number {
+  return keptMasks * Math.ceil(c.vocab_size / 32);
 }
 
 /** What sampling keeps beside the logits (kernel.SampleFull, kernel.Logprobs): parameters, counts, biases, keys, a list, edges, log probabilities. */
@@ -191,6 +197,7 @@ export function needs(c: Config, o: BillOptions = {}): Limits {
     oneToken.runningPages * pageBytes, // of a sliding layer
     context * c.head_dim * 4, // the rotary table
     c.vocab_size * 4, // logits
+    maskWords(c) * 4,
     partialWords(c, context) * 4, widest,
   );
   return { ...leastLimits, maxStorageBufferBindingSize: binding, maxBufferSize: binding };
