@@ -30,8 +30,9 @@ type schemaCompiler struct {
 	dynamic  map[string]int    // how often a $dynamicAnchor has a name
 	made     map[string]*value // schemas that are not in the source, see derived
 	patterns map[patternKey]expr
-	draft7   bool     // where what stands beside $ref names nothing
-	work     []func() // bodies of rules, still to be made
+	forms    map[string]expr // by format
+	draft7   bool            // where what stands beside $ref names nothing
+	work     []func()        // bodies of rules, still to be made
 	steps    int
 }
 
@@ -44,7 +45,7 @@ func (r *rules) schema(ctx context.Context, text json.RawMessage, o Options) (ro
 		return nothing, nil, err
 	}
 	c := &schemaCompiler{ctx: ctx, r: r, j: newJSON(r, o.Whitespace), lenient: o.Lenient, root: v, ids: map[string]*value{}, rules: map[string]term{},
-		dynamic: map[string]int{}, made: map[string]*value{}, patterns: map[patternKey]expr{}}
+		dynamic: map[string]int{}, made: map[string]*value{}, patterns: map[patternKey]expr{}, forms: map[string]expr{}}
 	defer func() {
 		if x := recover(); x != nil {
 			stop, ok := x.(schemaStop)

@@ -64,6 +64,15 @@ func TestSchemas(t *testing.T) {
 			[]string{`["a"]`, `["b","a"]`, `[3,"a","b"]`}, []string{`[]`, `["a","a"]`, `["a","b","a"]`}},
 		{"properties that nothing evaluates", `{"type":"object","properties":{"a":{}},"allOf":[{"properties":{"b":{}}}],"unevaluatedProperties":false}`,
 			[]string{`{}`, `{"a":1,"b":2}`}, []string{`{"c":1}`, `{"a":1,"c":1}`}},
+		{"dates", `{"format":"date","type":"string"}`, []string{`"2024-02-29"`, `"2000-02-29"`, `"0001-12-31"`},
+			[]string{`"2023-02-29"`, `"1900-02-29"`, `"0000-01-01"`, `"2024-04-31"`}},
+		{"mailboxes", `{"format":"email","type":"string"}`, []string{`"a@b.c"`, `"o'x.y+z@mail.example.org"`}, []string{`"a@b"`, `"a@-b.c"`, `"a..b@c.d"`, `"@b.c"`}},
+		{"host names", `{"format":"hostname","type":"string"}`, []string{`"a"`, `"a--b.c-d"`, `"3.example"`}, []string{`"xn--X"`, `"ab--c"`, `"a."`, `"-a"`, `"a-"`}},
+		{"addresses", `{"format":"uri","type":"string"}`, []string{`"file:///path"`, `"http://u:p@example.com:80/a?b#c"`, `"http://[::1]/"`, `"urn:a:b"`},
+			[]string{`"http://example.com:abc/path"`, `"http://a b"`, `"/a"`, `"http://[::1::]"`, `"http://é"`}},
+		{"addresses in letters", `{"format":"iri","type":"string"}`, []string{`"http://é/ü"`}, []string{`"not-an-iri"`}},
+		{"references", `{"format":"uri-reference","type":"string"}`, []string{`""`, `"a/b:c"`, `"//h/p"`, `"#f"`, `"?q"`, `"a:b"`}, []string{`"1:b"`, `"a b"`}},
+		{"durations", `{"format":"duration","type":"string"}`, []string{`"P1Y2M3DT4H5M6S"`, `"PT0S"`, `"P4W"`}, []string{`"P"`, `"P1DT"`, `"P1Y2D"`, `"P1W1D"`}},
 		{"dynamic reference", `{"$dynamicAnchor":"n","type":"object","properties":{"l":{"$dynamicRef":"#n"}},"additionalProperties":false}`,
 			[]string{`{"l":{"l":{}}}`}, []string{`{"l":1}`}},
 	} {
@@ -115,6 +124,7 @@ func TestSchemaErrors(t *testing.T) {
 		{`{"not":{"unevaluatedProperties":false}}`, &UnsupportedError{}},
 		{`{"type":"object","minProperties":4}`, &UnsupportedError{}},
 		{`{"contains":{"type":"string"},"minContains":90,"maxItems":90}`, &UnsupportedError{}},
+		{`{"type":"string","format":"regex"}`, &UnsupportedError{}},
 		{`{"not":{}}`, &EmptyError{}},
 		{`{"oneOf":[true,{"type":"object"},{"not":{"type":"object"}}]}`, &EmptyError{}},
 		{`{"$ref":"https://example.org/x"}`, &UnsupportedError{}},
@@ -140,8 +150,8 @@ func TestSchemaErrors(t *testing.T) {
 	if !errors.As(err, &unsupported) || unsupported.Path != "/properties/a~1b" || unsupported.Keyword != "uniqueItems" {
 		t.Errorf("%v", err)
 	}
-	g := compile(t, v, Source{JSONSchema: json.RawMessage(`{"properties":{"a":{"uniqueItems":true,"format":"colour","not":{"uniqueItems":true}}}}`)}, Options{Lenient: true})
-	if got := strings.Join(g.Ignored(), " "); got != "/properties/a/format /properties/a/not/uniqueItems /properties/a/uniqueItems" {
+	g := compile(t, v, Source{JSONSchema: json.RawMessage(`{"properties":{"a":{"uniqueItems":true,"format":"colour","items":{"format":"regex"},"not":{"uniqueItems":true}}}}`)}, Options{Lenient: true})
+	if got := strings.Join(g.Ignored(), " "); got != "/properties/a/format /properties/a/items/format /properties/a/not/uniqueItems /properties/a/uniqueItems" {
 		t.Errorf("ignored: %s", got)
 	}
 	ended, cancel := context.WithCancel(t.Context())

@@ -406,11 +406,7 @@ func (c *schemaCompiler) scalar(cases []*kase, s *value, key string, v *value) {
 			every(func(k *kase) { k.strings = append(k.strings, e) })
 		}
 	case "format":
-		if e, ok := c.format(v.text); ok {
-			every(func(k *kase) { k.strings = append(k.strings, e) })
-		} else {
-			c.ignored = append(c.ignored, v.path)
-		}
+		c.format(cases, s, v)
 	}
 }
 

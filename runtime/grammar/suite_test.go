@@ -67,13 +67,18 @@ type ratchet struct {
 	Refused                   int // valid instances of compiled schemas
 }
 
-func TestJSONSchemaSuite(t *testing.T) {
+func TestJSONSchemaSuite(t *testing.T) { checkSuite(t, "*.json", schemaRatchet) }
+
+// The tests of formats take them for assertions, as we do, but for those of the file that says that formats are notes.
+func TestFormatSuite(t *testing.T) { checkSuite(t, "optional/format/*.json", formatRatchet) }
+
+func checkSuite(t *testing.T, pattern string, ratchets map[string]ratchet) {
 	dir := suite(t, "json-schema/tests")
 	v := bytesAnd()
-	for draft, want := range schemaRatchet {
+	for draft, want := range ratchets {
 		t.Run(draft, func(t *testing.T) {
 			var got ratchet
-			files, err := filepath.Glob(filepath.Join(dir, draft, "*.json"))
+			files, err := filepath.Glob(filepath.Join(dir, draft, pattern))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,9 +146,15 @@ func TestJSONSchemaSuite(t *testing.T) {
 	}
 }
 
+// Formats are notes in these, so that some of the refused are of formats.
 var schemaRatchet = map[string]ratchet{
-	"draft2020-12": {Tests: 1185, Accepted: 683, Rejected: 477, Schemas: 383, Unsupported: 37, Refused: 25},
-	"draft7":       {Tests: 856, Accepted: 499, Rejected: 344, Schemas: 257, Unsupported: 17, Refused: 13},
+	"draft2020-12": {Tests: 1178, Accepted: 666, Rejected: 477, Schemas: 383, Unsupported: 38, Refused: 35},
+	"draft7":       {Tests: 850, Accepted: 493, Rejected: 344, Schemas: 257, Unsupported: 18, Refused: 13},
+}
+
+var formatRatchet = map[string]ratchet{
+	"draft2020-12": {Tests: 744, Accepted: 299, Rejected: 381, Schemas: 28, Unsupported: 7, Refused: 64},
+	"draft7":       {Tests: 656, Accepted: 256, Rejected: 341, Schemas: 26, Unsupported: 7, Refused: 59},
 }
 
 // instance writes data compactly, its keys in the order of their first properties in the schema.
