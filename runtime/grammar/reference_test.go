@@ -351,7 +351,7 @@ func instances() [][]string {
 }
 
 // checkSchema compares a schema with the reference: nothing is accepted that is invalid. If complete, what is valid is accepted in some order
-// of its properties.
+// of its properties, and in every one where any is allowed.
 func checkSchema(t interface {
 	Fatalf(string, ...any)
 	Fatal(...any)
@@ -364,6 +364,10 @@ func checkSchema(t interface {
 	empty := (*EmptyError)(nil)
 	if err != nil && !errors.As(err, &empty) {
 		return // not supported, or a circle
+	}
+	shuffled, err := v.Compile(context.Background(), Source{JSONSchema: json.RawMessage(schema)}, Options{Order: AnyOrder})
+	if err != nil && !errors.As(err, &empty) {
+		t.Fatalf("%s: in any order: %v", schema, err)
 	}
 	r := &reference{root: s}
 	for _, orders := range instances() {
@@ -382,6 +386,13 @@ func checkSchema(t interface {
 				if !valid {
 					t.Fatalf("%s: accepted, and invalid: %s", schema, text)
 				}
+			}
+			if shuffled == nil || !accepts(shuffled, text) {
+				if complete && valid {
+					t.Fatalf("%s: in any order refused, and valid: %s", schema, text)
+				}
+			} else if !valid {
+				t.Fatalf("%s: in any order accepted, and invalid: %s", schema, text)
 			}
 		}
 		if complete && valid && !accepted {

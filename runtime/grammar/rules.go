@@ -16,13 +16,14 @@ const nothing term = 0
 type termKind uint8
 
 const (
-	termEmpty  termKind = iota
-	termLexeme          // the expression a
-	termRule            // the rule a
-	termSeq             // kids in order, two of them
-	termAlt             // one of kids
-	termRepeat          // kids[0], lo to hi times; hi < 0: without bound
-	termDiffer          // lo to hi of kids, none twice, in any order
+	termEmpty   termKind = iota
+	termLexeme           // the expression a
+	termRule             // the rule a
+	termSeq              // kids in order, two of them
+	termAlt              // one of kids
+	termRepeat           // kids[0], lo to hi times; hi < 0: without bound
+	termDiffer           // lo to hi of kids, none twice, in any order
+	termMembers          // what is left of an object, see members
 )
 
 type termNode struct {
@@ -38,15 +39,16 @@ type termNode struct {
 // left end: see unwind.
 type rules struct {
 	*exprs
-	terms  []termNode
-	bodies []term           // of each rule
-	rank   []int32          // of each rule: rules at the left end of others have higher ranks
-	index  map[string]term  // of terms
-	sealed bool             // all rules have bodies
-	key    []byte           // scratch
-	labels map[int32]string // what users call rules, for errors
-	source string           // they stand in
-	places map[int32]int    // bytes of source
+	terms   []termNode
+	bodies  []term           // of each rule
+	rank    []int32          // of each rule: rules at the left end of others have higher ranks
+	index   map[string]term  // of terms
+	members []members        // of objects whose properties may come in any order
+	sealed  bool             // all rules have bodies
+	key     []byte           // scratch
+	labels  map[int32]string // what users call rules, for errors
+	source  string           // they stand in
+	places  map[int32]int    // bytes of source
 }
 
 func newRules(limit int) *rules {
@@ -246,6 +248,8 @@ func (r *rules) measure(n *termNode) (nullable bool, shortest int32) {
 			shortest = add(shortest, l)
 		}
 		return n.lo == 0, shortest
+	case termMembers:
+		return false, r.measureMembers(n)
 	default:
 		k := &r.terms[n.kids[0]]
 		return n.lo == 0 || k.nullable, times(n.lo, k.shortest)
@@ -270,10 +274,12 @@ func (r *rules) seal() error {
 func (r *rules) measureAll() {
 	users := make([][]term, len(r.terms)) // of each term
 	byRule := make([]term, len(r.bodies)) // the term of each rule, or nothing
+	var parts []term
 	for t := range r.terms {
 		n := &r.terms[t]
 		n.nullable, n.shortest = false, never
-		for _, k := range n.kids {
+		parts = r.parts(n, parts[:0])
+		for _, k := range parts {
 			users[k] = append(users[k], term(t))
 		}
 		if n.kind == termRule {

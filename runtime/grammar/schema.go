@@ -20,6 +20,7 @@ type schemaCompiler struct {
 	r        *rules
 	j        *jsonRules
 	lenient  bool
+	anyOrder bool // of properties
 	root     *value
 	ids      map[string]*value // by $id and anchor
 	rules    map[string]term   // by the set of schemas
@@ -44,7 +45,7 @@ func (r *rules) schema(ctx context.Context, text json.RawMessage, o Options) (ro
 	if err != nil {
 		return nothing, nil, err
 	}
-	c := &schemaCompiler{ctx: ctx, r: r, j: newJSON(r, o.Whitespace), lenient: o.Lenient, root: v, ids: map[string]*value{}, rules: map[string]term{},
+	c := &schemaCompiler{ctx: ctx, r: r, j: newJSON(r, o.Whitespace), lenient: o.Lenient, anyOrder: o.Order == AnyOrder, root: v, ids: map[string]*value{}, rules: map[string]term{},
 		dynamic: map[string]int{}, made: map[string]*value{}, patterns: map[patternKey]expr{}, forms: map[string]expr{}}
 	defer func() {
 		if x := recover(); x != nil {

@@ -156,7 +156,7 @@ func (c *schemaCompiler) withSome(k *kase) term {
 // maxChain bounds the rules of the properties of one object: properties times what is counted of them.
 const maxChain = 20000
 
-// object is the objects of a case: its properties in the order of the schema, then others.
+// object is the objects of a case: its properties in the order of the schema, then others; or all in any order.
 func (c *schemaCompiler) object(k *kase) term {
 	r := c.r
 	if len(k.some) > 0 {
@@ -186,7 +186,7 @@ func (c *schemaCompiler) object(k *kase) term {
 		c.refuse(where(k), "minProperties", "properties that are not declared")
 		lo = 0
 	}
-	if (int64(limit)+2)*int64(len(names)+1) > maxChain {
+	if !c.anyOrder && (int64(limit)+2)*int64(len(names)+1) > maxChain {
 		c.refuse(where(k), "maxProperties", "too many to count")
 		limit, lo, hi = 0, 0, -1
 	}
@@ -194,6 +194,9 @@ func (c *schemaCompiler) object(k *kase) term {
 	if k.another != nil && (lo > 0 || hi >= 0) {
 		c.refuse(where(k), "minProperties", "with properties that are not declared")
 		limit, lo, hi = 0, 0, -1
+	}
+	if c.anyOrder {
+		return c.shuffled(k, names, needed, c.inList(others), c.inList(another), lo, hi)
 	}
 	at := c.ends(others, another, lo, hi, limit)
 	for _, name := range slices.Backward(names) {
@@ -228,6 +231,29 @@ func (c *schemaCompiler) object(k *kase) term {
 		at = next
 	}
 	return r.sequence(r.word("{"), c.j.space, at[0][0], r.word("}"))
+}
+
+// shuffled is the objects of a case with its properties in any order.
+func (c *schemaCompiler) shuffled(k *kase, names []string, needed map[string]bool, others, another inList, lo, hi int32) term {
+	r := c.r
+	m := members{others: others, another: another, lo: lo, hi: hi, end: inList{r.word("}"), r.sequence(c.j.space, r.word("}"))}}
+	m.comma = r.shortest(expr(r.terms[c.j.comma].a))
+	for _, name := range names {
+		c.tick()
+		first := r.sequence(r.lexeme(c.j.quoted(r.text(name, jsonMinimal))), c.j.colon, c.all(c.property(k, name)))
+		if needed[name] || !r.isDead(first) {
+			m.list = append(m.list, member{c.inList(first), needed[name]})
+		}
+	}
+	return r.sequence(r.word("{"), c.j.space, r.anyOrder(m))
+}
+
+// inList is an element of a list, without a comma before it and with one.
+func (c *schemaCompiler) inList(t term) inList {
+	if t == nothing {
+		return inList{}
+	}
+	return inList{t, c.r.sequence(c.j.comma, t)}
 }
 
 // follow is what follows in an object, without a property before it and with one.
