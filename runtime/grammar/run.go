@@ -55,6 +55,19 @@ func (e *engine) coverOf(x expr, depth int) (best cover) {
 		if n.hi < 0 {
 			best.chars = never
 		}
+	case kindAnd:
+		// All texts of characters but some: whatever has come, more of them lead beyond the longest of those.
+		for _, k := range n.kids {
+			kn := e.exprs.nodes[k]
+			switch {
+			case kn.kind == kindRepeat && kn.lo == 0 && kn.hi < 0 && e.takesChars(kn.a):
+				best.chars = never
+			case kn.kind == kindNot && e.exprs.longest(kn.a) < never:
+				best.far = max(best.far, e.exprs.longest(kn.a)+1)
+			default:
+				return cover{}
+			}
+		}
 	default:
 		if e.takesChars(x) {
 			best.chars = 1
@@ -64,6 +77,34 @@ func (e *engine) coverOf(x expr, depth int) (best cover) {
 		return cover{}
 	}
 	return best
+}
+
+// longest is the number of bytes of the longest text of an expression, or more; never, if there is no bound or none is known.
+func (t *exprs) longest(x expr) int32 {
+	if l, ok := t.lengths[x]; ok {
+		return l
+	}
+	n := &t.nodes[x]
+	l := int32(0)
+	switch n.kind {
+	case kindNone, kindEmpty:
+	case kindSet:
+		l = 1
+	case kindConcat:
+		l = add(t.longest(n.a), t.longest(n.kids[0]))
+	case kindAlt:
+		for _, k := range n.kids {
+			l = max(l, t.longest(k))
+		}
+	case kindRepeat:
+		if l = never; n.hi >= 0 {
+			l = times(n.hi, t.longest(n.a))
+		}
+	default:
+		l = never
+	}
+	t.lengths[x] = l
+	return l
 }
 
 // takesChars says whether every plain character is a text of x.
