@@ -195,10 +195,17 @@ func (m *Matcher) compute(bound int32) *memoEntry {
 	if best.chars >= never {
 		allow(v.plain, best.far)
 	}
+	plain := best.chars >= never
+	if !plain {
+		if n, far, ok := e.characters(m.at); ok && far <= bound {
+			allow(v.upTo[n], far)
+			plain = true
+		}
+	}
 	for i := range v.parts {
 		p := &v.parts[i]
 		if i != otherPart && len(p.order) > 0 {
-			if best.chars >= never {
+			if plain {
 				continue
 			}
 			if best.chars >= p.whole.most {

@@ -259,6 +259,39 @@ func (e *engine) along(c int32, chars *charSet, most int32) (near, far int32, ok
 	return near, far, true
 }
 
+// characters says whether just the plain texts of at most n characters may come next, and how far the end is after one of them at most. It
+// looks no further than longChars.
+func (e *engine) characters(c int32) (n int, far int32, ok bool) {
+	for ; !e.full; n++ {
+		r := e.run(c)
+		if r.next == dead {
+			return n, far, !e.full && !e.takesPlain(c)
+		}
+		if n == longChars || r.next == c || !r.chars.others || r.chars.ascii != plainASCII {
+			break
+		}
+		e.look(r.next)
+		far = max(far, e.configs[r.next].shortest)
+		c = r.next
+	}
+	return 0, 0, false
+}
+
+// plainASCII is the characters of plain texts below 0x80.
+var plainASCII = [2]uint64{0xffffffff00000000 &^ (1 << '"'), 0xffffffffffffffff &^ (1 << ('\\' - 64))}
+
+// takesPlain says whether any plain character may come next.
+func (e *engine) takesPlain(c int32) bool {
+	for _, s := range utf8Steps {
+		for b := int(s.lo); b <= int(s.hi) && s.from == 0; b++ {
+			if e.step(c, byte(b)) != dead {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // What is looked at for one mask is bounded: expressions in the configurations that its tokens lead to, and derivatives. A grammar for
 // which this is too little, which has a large configuration for almost every token, allows by masks fewer tokens than it accepts: beyond
 // the bounds those of one byte alone.

@@ -17,8 +17,9 @@ type Vocabulary struct {
 	text   func(id int32) []byte
 	encode func(text string) []int32
 	parts  [otherPart + 1]part
-	plain  []uint32   // [(ids+31)/32], the tokens of all parts but the last
-	same   [][2]int32 // a token of a trie, and another one of the same bytes
+	plain  []uint32                // [(ids+31)/32], the tokens of all parts but the last
+	upTo   [longChars + 1][]uint32 // [(ids+31)/32], those of them of at most so many characters
+	same   [][2]int32              // a token of a trie, and another one of the same bytes
 }
 
 // The parts: words, words after a space, and other plain text, each of at most 8 characters and of at most 16; longer plain text; the other
@@ -97,6 +98,9 @@ func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 			parts[i] = append(parts[i], token{b, id})
 		}
 	}
+	for n := range v.upTo {
+		v.upTo[n] = make([]uint32, (ids+31)/32)
+	}
 	for i, tokens := range parts {
 		p := &v.parts[i]
 		p.bits = make([]uint32, (ids+31)/32)
@@ -107,6 +111,9 @@ func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 		var last token
 		for j, t := range tokens {
 			p.bits[t.id/32] |= 1 << (t.id % 32)
+			if n := utf8.RuneCount(t.bytes); i != otherPart && n <= longChars {
+				v.upTo[n][t.id/32] |= 1 << (t.id % 32)
+			}
 			if j > 0 && bytes.Equal(last.bytes, t.bytes) {
 				v.same = append(v.same, [2]int32{last.id, t.id})
 				continue
@@ -135,6 +142,11 @@ func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 			for w, b := range p.bits {
 				v.plain[w] |= b
 			}
+		}
+	}
+	for n := 1; n <= longChars; n++ {
+		for w, b := range v.upTo[n-1] {
+			v.upTo[n][w] |= b
 		}
 	}
 	return v
