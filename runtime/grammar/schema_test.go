@@ -73,6 +73,12 @@ func TestSchemas(t *testing.T) {
 		{"addresses in letters", `{"format":"iri","type":"string"}`, []string{`"http://é/ü"`}, []string{`"not-an-iri"`}},
 		{"references", `{"format":"uri-reference","type":"string"}`, []string{`""`, `"a/b:c"`, `"//h/p"`, `"#f"`, `"?q"`, `"a:b"`}, []string{`"1:b"`, `"a b"`}},
 		{"durations", `{"format":"duration","type":"string"}`, []string{`"P1Y2M3DT4H5M6S"`, `"PT0S"`, `"P4W"`}, []string{`"P"`, `"P1DT"`, `"P1Y2D"`, `"P1W1D"`}},
+		{"exponents", `{"type":"number","minimum":0}`, []string{`1e-06`, `1.5E+16`, `2e-2`}, []string{`-1e-06`, `1e-999`, `10e5`, `-1e+20`}},
+		{"exponents within bounds", `{"type":"number","exclusiveMinimum":-1,"exclusiveMaximum":1}`, []string{`1e-06`, `-1.5e-10`}, []string{`1e6`, `1e0`, `-1e1`}},
+		{"numbers that are not whole have no exponents", `{"type":"number","not":{"type":"integer"}}`, []string{`1.5`}, []string{`1.5e3`, `1e-06`}},
+		{"more patterns of names", `{"patternProperties":{"^a":{"const":1},"^b":{"const":2},"^c":{"const":3},"^d":{"const":4},"^e":{"const":5},"^f":{"const":6},
+			"^g":{"const":7},"^h":{"const":8},"x$":{"type":"integer"}},"additionalProperties":false,"type":"object"}`,
+			[]string{`{"a":1,"hx":8,"x":9}`}, []string{`{"h":1}`, `{"i":1}`, `{"x":"y"}`}},
 		{"dynamic reference", `{"$dynamicAnchor":"n","type":"object","properties":{"l":{"$dynamicRef":"#n"}},"additionalProperties":false}`,
 			[]string{`{"l":{"l":{}}}`}, []string{`{"l":1}`}},
 	} {

@@ -326,10 +326,6 @@ func (c *schemaCompiler) others(k *kase, names, patterns []string, only *propert
 	r := c.r
 	slices.Sort(patterns)
 	patterns = slices.Compact(patterns)
-	if len(patterns) > 6 {
-		c.refuse(where(k), "patternProperties", "more than 6 patterns for one object")
-		patterns = patterns[:6]
-	}
 	var exprs []expr
 	for i := 0; i < len(patterns); i++ {
 		e, ok := c.pattern(where(k), patterns[i], jsonAny)
@@ -363,25 +359,17 @@ func (c *schemaCompiler) others(k *kase, names, patterns []string, only *propert
 		}
 	}
 	var terms []term
-	for which := range 1 << len(patterns) {
+	for _, x := range c.divide(k, r.and(common...), exprs) {
 		c.tick()
 		set := []*value{}
 		if only != nil && only.value != nil {
 			set = append(set, only.value)
 		}
-		key := slices.Clone(common)
-		for i, e := range exprs {
-			if which>>i&1 != 0 {
-				key = append(key, e)
-			} else {
-				key = append(key, r.not(e))
-			}
-		}
 		// What a schema says of a name that matches these patterns and no others.
 		said := func(s *value) (set []*value, found bool) {
 			if p := s.members["patternProperties"]; p != nil {
 				for i, pattern := range patterns {
-					if which>>i&1 != 0 && p.members[pattern] != nil {
+					if x.in[i] && p.members[pattern] != nil {
 						set, found = append(set, p.members[pattern]), true
 					}
 				}
@@ -405,11 +393,46 @@ func (c *schemaCompiler) others(k *kase, names, patterns []string, only *propert
 		if slices.ContainsFunc(set, func(s *value) bool { return s.kind == valueFalse }) {
 			continue
 		}
-		e := r.and(key...)
-		if r.shortest(e) >= never {
-			continue
-		}
-		terms = append(terms, r.sequence(r.lexeme(c.j.quoted(e)), c.j.colon, c.all(set)))
+		terms = append(terms, r.sequence(r.lexeme(c.j.quoted(x.e)), c.j.colon, c.all(set)))
 	}
 	return r.choice(terms...)
+}
+
+// region is the texts that are in some expressions and not in the others.
+type region struct {
+	e  expr
+	in []bool
+}
+
+// maxRegions bounds the parts of the names of one object.
+const maxRegions = 64
+
+// divide divides the texts of e by which of some expressions they are in.
+func (c *schemaCompiler) divide(k *kase, e expr, by []expr) []region {
+	r := c.r
+	all := []region{{e, make([]bool, len(by))}}
+	if r.shortest(e) >= never {
+		return nil
+	}
+	for i, x := range by {
+		var parts []region
+		for _, p := range all {
+			c.tick()
+			inside, outside := r.and(p.e, x), r.and(p.e, r.not(x))
+			if r.shortest(inside) < never {
+				in := slices.Clone(p.in)
+				in[i] = true
+				parts = append(parts, region{inside, in})
+			}
+			if r.shortest(outside) < never {
+				parts = append(parts, region{outside, p.in})
+			}
+		}
+		if len(parts) > maxRegions {
+			c.refuse(where(k), "patternProperties", "too many patterns that match the same names")
+			return all
+		}
+		all = parts
+	}
+	return all
 }

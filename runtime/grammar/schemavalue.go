@@ -14,7 +14,11 @@ func (c *schemaCompiler) numbers(k *kase) expr {
 	if k.types&typeNumbers == typeNumbers && k.lo == nil && k.hi == nil && len(k.multiple)+len(k.notMultiple)+len(k.notNumbers) == 0 {
 		return c.j.number()
 	}
-	all := []expr{r.numberRange(k.lo, k.hi)}
+	within := r.numberRange(k.lo, k.hi)
+	if k.types&typeNumbers == typeNumbers && len(k.notNumbers) == 0 {
+		within = r.exprs.alt(within, r.powers(k.lo, k.hi))
+	}
+	all := []expr{within}
 	zeros := r.optional(r.concat(r.literal("."), r.repeat(r.literal("0"), 1, -1)))
 	switch {
 	case k.types&typeNumber == 0:

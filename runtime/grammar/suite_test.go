@@ -161,8 +161,8 @@ var schemaRatchet = map[string][2]ratchet{
 }
 
 var formatRatchet = map[string][2]ratchet{
-	"draft2020-12": {SchemaOrder: {Tests: 744, Accepted: 299, Rejected: 381, Schemas: 28, Unsupported: 7, Refused: 64}},
-	"draft7":       {SchemaOrder: {Tests: 656, Accepted: 256, Rejected: 341, Schemas: 26, Unsupported: 7, Refused: 59}},
+	"draft2020-12": {SchemaOrder: {Tests: 744, Accepted: 300, Rejected: 381, Schemas: 28, Unsupported: 7, Refused: 63}},
+	"draft7":       {SchemaOrder: {Tests: 656, Accepted: 257, Rejected: 341, Schemas: 26, Unsupported: 7, Refused: 58}},
 }
 
 // instance writes data compactly, its keys in the order of their first properties in the schema, or against it.
