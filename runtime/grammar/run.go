@@ -296,7 +296,7 @@ func (e *engine) takesPlain(c int32) bool {
 // which this is too little, which has a large configuration for almost every token, allows by masks fewer tokens than it accepts: beyond
 // the bounds those of one byte alone.
 const (
-	maxSight = 12000
+	maxSight = 30000
 	maxWork  = 50000
 )
 

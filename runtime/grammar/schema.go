@@ -32,6 +32,7 @@ type schemaCompiler struct {
 	made     map[string]*value // schemas that are not in the source, see derived
 	patterns map[patternKey]expr
 	forms    map[string]expr // by format
+	alone    bool            // where nothing beside $ref counts
 	draft7   bool            // where what stands beside $ref names nothing
 	work     []func()        // bodies of rules, still to be made
 	steps    int
@@ -56,9 +57,9 @@ func (r *rules) schema(ctx context.Context, text json.RawMessage, o Options) (ro
 			root, err = nothing, stop.err
 		}
 	}()
-	if d := v.members["$schema"]; d != nil && strings.Contains(d.text, "draft-0") || d == nil && v.members["definitions"] != nil {
-		c.draft7 = true
-	}
+	d := v.members["$schema"]
+	c.alone = d != nil && strings.Contains(d.text, "draft-0")
+	c.draft7 = c.alone || d == nil && v.members["definitions"] != nil
 	c.index(v, "")
 	root = c.all([]*value{v})
 	for len(c.work) > 0 {

@@ -79,6 +79,10 @@ func TestSchemas(t *testing.T) {
 		{"more patterns of names", `{"patternProperties":{"^a":{"const":1},"^b":{"const":2},"^c":{"const":3},"^d":{"const":4},"^e":{"const":5},"^f":{"const":6},
 			"^g":{"const":7},"^h":{"const":8},"x$":{"type":"integer"}},"additionalProperties":false,"type":"object"}`,
 			[]string{`{"a":1,"hx":8,"x":9}`}, []string{`{"h":1}`, `{"i":1}`, `{"x":"y"}`}},
+		{"beside a reference nothing counts in old drafts", `{"$schema":"http://json-schema.org/draft-07/schema#","properties":{"a":{"type":"string","$ref":"#/definitions/a"}},
+			"definitions":{"a":{"type":"integer"}},"type":"object"}`, []string{`{"a":1}`}, []string{`{"a":"x"}`}},
+		{"beside a reference all counts", `{"properties":{"a":{"minimum":2,"$ref":"#/definitions/a"}},"definitions":{"a":{"type":"integer"}},"type":"object"}`,
+			[]string{`{"a":2}`}, []string{`{"a":1}`, `{"a":2.5}`}},
 		{"dynamic reference", `{"$dynamicAnchor":"n","type":"object","properties":{"l":{"$dynamicRef":"#n"}},"additionalProperties":false}`,
 			[]string{`{"l":{"l":{}}}`}, []string{`{"l":1}`}},
 	} {

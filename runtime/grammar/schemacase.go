@@ -145,7 +145,11 @@ func (c *schemaCompiler) apply(cases []*kase, s *value, path []*value) []*kase {
 		}
 	}
 	ofItems, ofProperties := false, false
-	for _, key := range s.keys {
+	keys := s.keys
+	if c.alone && s.members["$ref"] != nil {
+		keys = []string{"$ref"}
+	}
+	for _, key := range keys {
 		if annotations[key] {
 			continue
 		}
