@@ -297,7 +297,7 @@ func (e *engine) takesPlain(c int32) bool {
 // the bounds those of one byte alone.
 const (
 	maxSight = 30000
-	maxWork  = 50000
+	maxWork  = 120000
 )
 
 // look notes that a configuration is looked at. It is false beyond the bounds, and if the tables are full.
