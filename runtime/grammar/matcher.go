@@ -196,7 +196,7 @@ func (m *Matcher) compute(bound int32) *memoEntry {
 		allow(v.plain, best.far)
 	}
 	plain := best.chars >= never
-	if !plain {
+	if best.chars < longChars {
 		if n, far, ok := e.characters(m.at); ok && far <= bound {
 			allow(v.upTo[n], far)
 			plain = true
