@@ -83,6 +83,41 @@ func TestSchemas(t *testing.T) {
 	}
 }
 
+// Alternatives that are told apart by a property stay as many cases as there are alternatives.
+func TestManyAlternatives(t *testing.T) {
+	v := bytesAnd()
+	var ifs, alternatives, some []string
+	for i := range 12 {
+		ifs = append(ifs, fmt.Sprintf(`{"if":{"properties":{"kind":{"const":"k%d"}},"required":["kind"]},"then":{"properties":{"v":{"const":%d}},"required":["v"]}}`, i, i))
+		alternatives = append(alternatives, fmt.Sprintf(`{"type":"object","properties":{"v%d":{"type":"integer","minimum":1},"a":{"type":"string"}},"required":["v%d"]}`, i, i))
+		some = append(some, fmt.Sprintf(`{"type":"object","properties":{"a%d":{"type":"string"},"b%d":{"minimum":1}}}`, i, i))
+	}
+	g := compile(t, v, Source{JSONSchema: json.RawMessage(`{"type":"object","properties":{"kind":{"type":"string"}},"required":["kind"],"allOf":[` +
+		strings.Join(ifs, ",") + "]}")}, Options{})
+	for text, want := range map[string]bool{`{"kind":"k3","v":3}`: true, `{"kind":"k3","v":4}`: false, `{"kind":"k3"}`: false, `{"kind":"x","v":[]}`: true,
+		`{"kind":"x"}`: true} {
+		if got := accepts(g, text); got != want {
+			t.Errorf("%s: accepted %v", text, got)
+		}
+	}
+	g = compile(t, v, Source{JSONSchema: json.RawMessage(`{"oneOf":[` + strings.Join(alternatives, ",") + "]}")}, Options{})
+	for text, want := range map[string]bool{`{"v3":1}`: true, `{"v3":1,"a":"x"}`: true, `{"v3":1,"v5":0}`: true, `{"v3":1,"v5":1}`: false, `{"v3":0}`: false,
+		`{"v3":1,"a":1}`: false} {
+		if got := accepts(g, text); got != want {
+			t.Errorf("%s: accepted %v", text, got)
+		}
+	}
+	// Too many are refused, or ignored.
+	schema := json.RawMessage(`{"oneOf":[` + strings.Join(some, ",") + "]}")
+	var limit *LimitError
+	if _, err := v.Compile(t.Context(), Source{JSONSchema: schema}, Options{}); !errors.As(err, &limit) {
+		t.Errorf("%v", err)
+	}
+	if g := compile(t, v, Source{JSONSchema: schema}, Options{Lenient: true}); !slices.Contains(g.Ignored(), "/oneOf") {
+		t.Errorf("ignored: %v", g.Ignored())
+	}
+}
+
 func TestWhitespace(t *testing.T) {
 	const schema = `{"type":"object","properties":{"a":{"type":"array","items":{"type":"integer"}},"b":{"enum":[[1,2]]}}}`
 	for w, tt := range map[Whitespace]struct{ yes, no []string }{
