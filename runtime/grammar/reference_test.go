@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"encoding/json"
 
 	"pgregory.net/rapid"
 )
@@ -247,7 +246,8 @@ func (r *reference) object(s, v *value, seen evaluated) bool {
 // drawSchema makes a random schema, of few keywords over few values.
 func drawSchema(t *rapid.T, depth int, rest bool) string {
 	if depth == 0 || rapid.IntRange(0, 9).Draw(t, "plain") == 0 {
-		return rapid.SampledFrom([]string{`true`, `false`, `{"type":"integer"}`, `{"type":"string"}`, `{"const":1}`, `{"enum":["a",2,null]}`, `{"$ref":"#/$defs/d"}`,
+		return rapid.SampledFrom([]string{`true`, `false`, `{"type":"integer"}`, `{"type":"string"}`, `{"const":1}`, `{"enum":["a",2,null]}`,
+			`{"$ref":"#/$defs/d"}`,
 			`{"minimum":1}`, `{"type":"array"}`, `{"required":["a"]}`}).Draw(t, "leaf")
 	}
 	sub := func() string { return drawSchema(t, depth-1, rest) }
