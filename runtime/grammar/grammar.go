@@ -79,16 +79,13 @@ func (e *SyntaxError) Error() string {
 
 // UnsupportedError names what a source asks for and this package does not enforce.
 type UnsupportedError struct {
-	Path    string // of a schema: a JSON pointer; of EBNF: the rule
-	Keyword string // of a schema
+	Path    string // of a schema: a JSON pointer
+	Keyword string // of a schema; "pattern" for a regular expression
 	Reason  string // "" if there is no more to say
 }
 
 func (e *UnsupportedError) Error() string {
-	switch {
-	case e.Keyword == "":
-		return fmt.Sprintf("grammar: %s: %s is not supported", orRoot(e.Path), e.Reason)
-	case e.Reason == "":
+	if e.Reason == "" {
 		return fmt.Sprintf("grammar: %s: keyword %q is not supported", orRoot(e.Path), e.Keyword)
 	}
 	return fmt.Sprintf("grammar: %s: keyword %q is not supported here: %s", orRoot(e.Path), e.Keyword, e.Reason)
@@ -176,7 +173,7 @@ func (v *Vocabulary) Compile(ctx context.Context, s Source, o Options) (*Grammar
 		g.root, g.ignored, err = r.schema(ctx, s.JSONSchema, o)
 	}
 	if err == nil {
-		err = r.seal()
+		err = r.seal(ctx)
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -256,14 +257,14 @@ func (r *rules) measure(n *termNode) (nullable bool, shortest int32) {
 	}
 }
 
-// seal measures all terms and ranks the rules once they have bodies.
-func (r *rules) seal() error {
-	r.measureAll()
+// seal measures all terms and ranks the rules once they have bodies. It ends with ctx.
+func (r *rules) seal(ctx context.Context) error {
+	r.measureAll(ctx)
 	if circles := r.circles(); len(circles) > 0 {
 		for _, c := range circles {
 			r.unwind(c)
 		}
-		r.measureAll()
+		r.measureAll(ctx)
 	}
 	r.sealed = true
 	return r.order()
@@ -271,7 +272,7 @@ func (r *rules) seal() error {
 
 // measureAll measures all terms. They come after their kids, so that a pass from the first to the last misses only what comes through
 // rules; passes are repeated for those.
-func (r *rules) measureAll() {
+func (r *rules) measureAll(ctx context.Context) {
 	users := make([][]term, len(r.terms)) // of each term
 	byRule := make([]term, len(r.bodies)) // the term of each rule, or nothing
 	var parts []term
@@ -301,7 +302,7 @@ func (r *rules) measureAll() {
 	for t := range r.terms {
 		push(term(t))
 	}
-	for len(queue) > 0 {
+	for len(queue) > 0 && ctx.Err() == nil {
 		t := queue[0]
 		queue = queue[1:]
 		queued[t] = false
@@ -370,7 +371,8 @@ func (r *rules) order() error {
 				state[next] = 1
 				path = append(path, frame{next, r.left(r.bodies[next], nil)})
 			case 1:
-				return &SyntaxError{Text: r.source, At: r.places[next], Reason: fmt.Sprintf("the rule %s begins with itself, behind what may be empty", r.labels[next])}
+				reason := fmt.Sprintf("the rule %s begins with itself, behind what may be empty", r.labels[next])
+				return &SyntaxError{Text: r.source, At: r.places[next], Reason: reason}
 			}
 		}
 	}

@@ -1,5 +1,7 @@
 package grammar
 
+import "slices"
+
 // What plain text a place takes is found in two ways, so that masks need not look at every token. Of expressions, by their form: what
 // repeats a whole character takes any text of so many. Of configurations, by trying: characters after which all of them lead to one and
 // the same configuration are a run, and runs follow each other.
@@ -210,15 +212,11 @@ func (e *engine) leads(from, to int32) bool {
 					}
 					continue
 				}
-				next := state{d, st.to}
-				known := d == dead
-				if known {
+				if d == dead {
 					return false
 				}
-				for _, x := range seen[:n] {
-					known = known || x == next
-				}
-				if known {
+				next := state{d, st.to}
+				if slices.Contains(seen[:n], next) {
 					continue
 				}
 				if n == len(seen) || left == len(work) {

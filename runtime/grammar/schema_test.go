@@ -48,9 +48,11 @@ func TestSchemas(t *testing.T) {
 			[]string{`{"kind":"a","n":1}`, `{"kind":"b"}`}, []string{`{"kind":"a"}`, `{"kind":"b","n":1}`, `{}`}},
 		{"oneOf of what overlaps", `{"oneOf":[{"type":"integer","minimum":2},{"type":"integer","maximum":4}]}`,
 			[]string{`1`, `5`, `-7`}, []string{`2`, `3`, `4`}},
-		{"oneOf by required properties", `{"type":"object","properties":{"a":{},"b":{}},"additionalProperties":false,"oneOf":[{"required":["a"]},{"required":["b"]}]}`,
+		{"oneOf by required properties", `{"type":"object","properties":{"a":{},"b":{}},"additionalProperties":false,
+			"oneOf":[{"required":["a"]},{"required":["b"]}]}`,
 			[]string{`{"a":1}`, `{"b":1}`}, []string{`{}`, `{"a":1,"b":1}`}},
-		{"oneOf of closed objects", `{"oneOf":[{"type":"object","properties":{"a":{}},"additionalProperties":false},{"type":"object","properties":{"b":{}},"additionalProperties":false}]}`,
+		{"oneOf of closed objects", `{"oneOf":[{"type":"object","properties":{"a":{}},"additionalProperties":false},
+			{"type":"object","properties":{"b":{}},"additionalProperties":false}]}`,
 			[]string{`{"a":1}`, `{"b":1}`}, []string{`{}`, `{"a":1,"b":1}`}},
 		{"not", `{"type":["integer","string","boolean","array"],"not":{"enum":[1,"x",true,[1]]},"items":{"type":"integer"}}`,
 			[]string{`2`, `11`, `"y"`, `""`, `false`, `[]`, `[2]`, `[1,1]`}, []string{`1`, `"x"`, `"\u0078"`, `true`, `[1]`}},
@@ -99,6 +101,43 @@ func TestSchemas(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Alternatives that are told apart by a property stay as many cases as there are alternatives.
+func TestManyAlternatives(t *testing.T) {
+	v := bytesAnd()
+	var ifs, alternatives, some []string
+	for i := range 12 {
+		ifs = append(ifs, fmt.Sprintf(`{"if":{"properties":{"kind":{"const":"k%d"}},"required":["kind"]},
+			"then":{"properties":{"v":{"const":%d}},"required":["v"]}}`, i, i))
+		alternatives = append(alternatives, fmt.Sprintf(`{"type":"object",
+			"properties":{"v%d":{"type":"integer","minimum":1},"a":{"type":"string"}},"required":["v%d"]}`, i, i))
+		some = append(some, fmt.Sprintf(`{"type":"object","properties":{"a%d":{"type":"string"},"b%d":{"minimum":1}}}`, i, i))
+	}
+	g := compile(t, v, Source{JSONSchema: json.RawMessage(`{"type":"object","properties":{"kind":{"type":"string"}},"required":["kind"],"allOf":[` +
+		strings.Join(ifs, ",") + "]}")}, Options{})
+	for text, want := range map[string]bool{`{"kind":"k3","v":3}`: true, `{"kind":"k3","v":4}`: false, `{"kind":"k3"}`: false,
+		`{"kind":"x","v":[]}`: true, `{"kind":"x"}`: true} {
+		if got := accepts(g, text); got != want {
+			t.Errorf("%s: accepted %v", text, got)
+		}
+	}
+	g = compile(t, v, Source{JSONSchema: json.RawMessage(`{"oneOf":[` + strings.Join(alternatives, ",") + "]}")}, Options{})
+	for text, want := range map[string]bool{`{"v3":1}`: true, `{"v3":1,"a":"x"}`: true, `{"v3":1,"v5":0}`: true, `{"v3":1,"v5":1}`: false,
+		`{"v3":0}`: false, `{"v3":1,"a":1}`: false} {
+		if got := accepts(g, text); got != want {
+			t.Errorf("%s: accepted %v", text, got)
+		}
+	}
+	// Too many are refused, or ignored.
+	schema := json.RawMessage(`{"oneOf":[` + strings.Join(some, ",") + "]}")
+	var limit *LimitError
+	if _, err := v.Compile(t.Context(), Source{JSONSchema: schema}, Options{}); !errors.As(err, &limit) {
+		t.Errorf("%v", err)
+	}
+	if g := compile(t, v, Source{JSONSchema: schema}, Options{Lenient: true}); !slices.Contains(g.Ignored(), "/oneOf") {
+		t.Errorf("ignored: %v", g.Ignored())
 	}
 }
 
@@ -160,7 +199,8 @@ func TestSchemaErrors(t *testing.T) {
 	if !errors.As(err, &unsupported) || unsupported.Path != "/properties/a~1b" || unsupported.Keyword != "uniqueItems" {
 		t.Errorf("%v", err)
 	}
-	g := compile(t, v, Source{JSONSchema: json.RawMessage(`{"properties":{"a":{"uniqueItems":true,"format":"colour","items":{"format":"regex"},"not":{"uniqueItems":true}}}}`)}, Options{Lenient: true})
+	const ignoring = `{"properties":{"a":{"uniqueItems":true,"format":"colour","items":{"format":"regex"},"not":{"uniqueItems":true}}}}`
+	g := compile(t, v, Source{JSONSchema: json.RawMessage(ignoring)}, Options{Lenient: true})
 	if got := strings.Join(g.Ignored(), " "); got != "/properties/a/format /properties/a/items/format /properties/a/not/uniqueItems /properties/a/uniqueItems" {
 		t.Errorf("ignored: %s", got)
 	}
