@@ -33,7 +33,7 @@ const smallSchema = `{"type": "object",
 func TestGrammarOfFiles(t *testing.T) {
 	dir := t.TempDir()
 	schema := textFile(t, dir, "schema.json", smallSchema)
-	not := textFile(t, dir, "not.json", `{"type":"object","properties":{"a":{"type":"object","not":{"properties":{"y":{}}}}}}`)
+	not := textFile(t, dir, "not.json", `{"type":"object","properties":{"a":{"type":"object","not":{"uniqueItems":true}}}}`)
 	ebnf := textFile(t, dir, "list.ebnf", `root ::= "a" ("," "a")*`)
 	documents, verdicts := []string{"--schema", schema}, ""
 	for i, d := range [][2]string{ // and what is said of it
@@ -63,7 +63,7 @@ func TestGrammarOfFiles(t *testing.T) {
 		{"aab\n", []string{"--regex", "a+(b|c)", "-"}, exitOK, "accepted, 2 tokens\n"},
 		{"a,a,a", []string{"--ebnf", ebnf, "-"}, exitOK, "accepted, 3 tokens\n"},
 		{"maybe", []string{"--choice", "yes,no", "--choice", "perhaps", "-"}, exitFailure, "rejected at byte 0, token 0 \"maybe\" (expected: n p y)\n"},
-		{`{"a":{"y":1}}`, []string{"--schema", not, "--lenient", "-"}, exitOK, "not enforced: /properties/a/not\naccepted, 7 tokens\n"},
+		{`{"a":{"y":1}}`, []string{"--schema", not, "--lenient", "-"}, exitOK, "not enforced: /properties/a/not/uniqueItems\naccepted, 7 tokens\n"},
 	} {
 		r := gossamerCommand(t, tt.stdin, append([]string{"grammar"}, tt.args...)...)
 		head := compiled.FindString(r.stdout)
@@ -72,7 +72,7 @@ func TestGrammarOfFiles(t *testing.T) {
 		}
 	}
 	r := gossamerCommand(t, "", "grammar", "--schema", not, not)
-	if r.code != exitFailure || !strings.HasPrefix(r.stdout, "refused: /properties/a") || !strings.Contains(r.stdout, `keyword "not"`) {
+	if r.code != exitFailure || !strings.HasPrefix(r.stdout, "refused: /properties/a") || !strings.Contains(r.stdout, `keyword "uniqueItems"`) {
 		t.Errorf("exit status %d, %q", r.code, r.stdout)
 	}
 	r = gossamerCommand(t, `{"a":17}`, "grammar", "--schema", schema, "--json", "-")
@@ -219,7 +219,7 @@ func TestGrammarLines(t *testing.T) {
 
 	text := strings.Join(lines, "\n")
 	got, r := reports(t, text)
-	if r.code != exitFailure || !strings.Contains(r.stderr, "4 of 29 grammars refused; 17 of 29 grammars not checked; 6 of 14 documents rejected") {
+	if r.code != exitFailure || !strings.Contains(r.stderr, "4 of 31 grammars refused; 18 of 31 grammars not checked; 7 of 16 documents rejected") {
 		t.Errorf("exit status %d, %s", r.code, r.stderr)
 	}
 	if diff := cmp.Diff(want, got, apartFromTimes); diff != "" {
