@@ -41,7 +41,8 @@ func BenchmarkWorkloads(b *testing.B) {
 			}
 			costs := goThrough(b, w, 4, threadTime)
 			us := func(c cost) int64 { return c.us }
-			fmt.Printf("%-30s compile %6d us; %4d masks, p50 %5d, p90 %6d, p99 %6d, max %6d us; nodes p99 %6d, max %7d; steps max %6d, sight max %5d\n", w.name,
+			fmt.Printf("%-30s compile %6d us; %4d masks, p50 %5d, p90 %6d, p99 %6d, max %6d us; "+
+				"nodes p99 %6d, max %7d; steps max %6d, sight max %5d\n", w.name,
 				compiles[len(compiles)-1], len(costs), percentile(costs, 0.5, us), percentile(costs, 0.9, us), percentile(costs, 0.99, us),
 				percentile(costs, 1, us), percentile(costs, 0.99, func(c cost) int64 { return int64(c.nodes) }),
 				percentile(costs, 1, func(c cost) int64 { return int64(c.nodes) }), percentile(costs, 1, func(c cost) int64 { return int64(c.steps) }),

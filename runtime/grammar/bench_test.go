@@ -27,7 +27,8 @@ func workloads() []workload {
 				[]string{`"Some text, and more."`, `42`, `-0.25`, `["a","b"]`, `{"id":"x1","value":2e5}`}[i%5]))
 		}
 	}
-	words := strings.Fields("alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa quebec romeo sierra tango uniform victor")
+	words := strings.Fields("alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike " +
+		"november oscar papa quebec romeo sierra tango uniform victor")
 	for i := range 500 {
 		enum = append(enum, fmt.Sprintf("%q", fmt.Sprintf("%s %s %d", words[i%22], words[i/23], i)))
 	}
@@ -51,27 +52,34 @@ func workloads() []workload {
 			`{"e":` + enum[123] + `,"f":[` + enum[7] + `,` + enum[444] + `]}`},
 		{"patterns", object(`"code":{"type":"string","pattern":"^[A-Z]{2,3}-[0-9]{3,8}$"},"slug":{"type":"string","pattern":"^[a-z0-9]+(?:-[a-z0-9]+)*$"},
 			"has":{"type":"string","pattern":"[0-9]+"},"both":{"type":"string","pattern":"^(?:foo|bar)[^x]*$","minLength":5,"maxLength":255},
-			"phone":{"type":"string","pattern":"^\\+?[1-9]\\d{1,14}$"},"semver":{"type":"string","pattern":"^v?\\d+\\.\\d+\\.\\d+(-[0-9A-Za-z-]+(\\.[0-9A-Za-z-]+)*)?$"},
+			"phone":{"type":"string","pattern":"^\\+?[1-9]\\d{1,14}$"},
+			"semver":{"type":"string","pattern":"^v?\\d+\\.\\d+\\.\\d+(-[0-9A-Za-z-]+(\\.[0-9A-Za-z-]+)*)?$"},
 			"word":{"type":"string","pattern":"\\S+@\\S+"},"path":{"type":"string","pattern":"^(/[^/\\x00]+)+$"}`),
-			`{"code":"AB-12345","slug":"a-slug-of-9-words","has":"all 99 of them","both":"foobar is more","phone":"+4912345678","semver":"v1.22.333-rc.1","word":"x@y","path":"/usr/local/lib"}`},
+			`{"code":"AB-12345","slug":"a-slug-of-9-words","has":"all 99 of them","both":"foobar is more",` +
+				`"phone":"+4912345678","semver":"v1.22.333-rc.1","word":"x@y","path":"/usr/local/lib"}`},
 		{"formats", object(`"at":{"type":"string","format":"date-time"},"uri":{"type":"string","format":"uri"},"mail":{"type":"string","format":"email"},
 			"id":{"type":"string","format":"uuid"},"day":{"type":"string","format":"date"},"host":{"type":"string","format":"hostname"},
 			"ip":{"type":"string","format":"ipv4"},"both":{"type":"string","format":"uri","maxLength":2048}`),
 			`{"at":"2026-11-30T10:20:30.5Z","uri":"https://example.org/a/b%20c?x=1&y=2#top","mail":"some.body+tag@mail.example.org",` +
 				`"id":"123e4567-e89b-12d3-a456-426614174000","day":"2026-02-28","host":"www.example.org","ip":"192.168.1.255","both":"urn:isbn:12345"}`},
-		{"oneOf of tools", `{"type":"object","properties":{"calls":{"type":"array","items":{"oneOf":[` + strings.Join(tools, ",") + `]},"maxItems":10}},"required":["calls"]}`,
+		{"oneOf of tools", `{
+			"type":"object","properties":{"calls":{"type":"array","items":{"oneOf":[` + strings.Join(tools, ",") + `]},"maxItems":10}},
+			"required":["calls"]}`,
 			`{"calls":[{"tool":"bravo_india","arguments":{"path":"/etc/hosts","bravo":7,"force":true}},{"tool":"echo_lima","arguments":{"path":"x y"}}]}`},
 		{"anyOf of overlapping objects", `{"anyOf":[` + strings.Join(overlapping, ",") + `]}`,
 			`{"title":"A title of some words","body":"The body of it: \"longer\" than the title, but not by much.","k3":5,"other":"text"}`},
 		{"long strings", object(`"text":{"type":"string","maxLength":65535},"some":{"type":"string","minLength":10,"maxLength":1000},
 			"lines":{"type":"array","items":{"type":"string","minLength":1,"maxLength":80},"minItems":1,"maxItems":1000}`),
 			`{"text":"Text that may be long, with \n escapes and 東京 in it.","some":"not so long as it may be","lines":["one","two","three"]}`},
-		{"patterns of names", `{"type":"object","properties":{"name":{"type":"string"},"version":{"type":"string"}},"patternProperties":{"^x-":{},"^[a-z]+_id$":{"type":"integer"},
+		{"patterns of names", `{"type":"object","properties":{"name":{"type":"string"},"version":{"type":"string"}},
+			"patternProperties":{"^x-":{},"^[a-z]+_id$":{"type":"integer"},
 			"[0-9]{2,}":{"type":"boolean"}},"additionalProperties":{"type":"string","maxLength":100}}`,
 			`{"name":"n","x-more":{"any":[1]},"user_id":12,"a31b":true,"another":"text"}`},
 		{"recursion", `{"$defs":{"node":{"anyOf":[{"type":"number"},{"type":"string"},{"$ref":"#/$defs/call"},{"$ref":"#/$defs/binary"}]},
-			"call":{"type":"object","properties":{"fn":{"type":"string","pattern":"^[a-zA-Z_]\\w*$"},"args":{"type":"array","items":{"$ref":"#/$defs/node"}}},"required":["fn","args"],"additionalProperties":false},
-			"binary":{"type":"object","properties":{"op":{"enum":["+","-","*","/"]},"left":{"$ref":"#/$defs/node"},"right":{"$ref":"#/$defs/node"}},"required":["op","left","right"],"additionalProperties":false}},
+			"call":{"type":"object","properties":{"fn":{"type":"string","pattern":"^[a-zA-Z_]\\w*$"},"args":{"type":"array","items":{"$ref":"#/$defs/node"}}},
+				"required":["fn","args"],"additionalProperties":false},
+			"binary":{"type":"object","properties":{"op":{"enum":["+","-","*","/"]},"left":{"$ref":"#/$defs/node"},"right":{"$ref":"#/$defs/node"}},
+				"required":["op","left","right"],"additionalProperties":false}},
 			"$ref":"#/$defs/node"}`,
 			`{"op":"+","left":{"fn":"max","args":[1,"x",{"op":"*","left":2,"right":{"fn":"f","args":[]}}]},"right":-3.5e7}`},
 		{"numbers", object(`"port":{"type":"integer","minimum":1,"maximum":65535},"rate":{"type":"number","exclusiveMinimum":0,"maximum":1},
@@ -80,7 +88,8 @@ func workloads() []workload {
 		{"any value", `true`, `{"a":[1,2.5e-3,"text with \u00e9",null,true,{"b":{"c":[]}}],"d":"the end"}`},
 		{"counted properties", `{"type":"object","additionalProperties":{"type":"number"},"minProperties":1,"maxProperties":20}`,
 			`{"alpha":1,"beta":2.5,"gamma delta":3}`},
-		{"references to one object", `{"$defs":{"p":{"type":"object","properties":{"x":{"type":"number"},"y":{"type":"number"},"label":{"type":["string","null"],"maxLength":64}},
+		{"references to one object", `{"$defs":{"p":{"type":"object","properties":{"x":{"type":"number"},"y":{"type":"number"},
+			"label":{"type":["string","null"],"maxLength":64}},
 			"required":["x","y"],"additionalProperties":false}},"type":"object","properties":{"from":{"$ref":"#/$defs/p"},"to":{"$ref":"#/$defs/p"},
 			"via":{"type":"array","items":{"$ref":"#/$defs/p"},"maxItems":50}},"required":["from","to"]}`,
 			`{"from":{"x":1.5,"y":-2,"label":"home"},"to":{"x":0,"y":0,"label":null},"via":[{"x":1,"y":1},{"x":2,"y":2}],"more":"text"}`},

@@ -134,7 +134,7 @@ func keyOf(s Source, o Options) (key cacheKey) {
 	flag(s.JSONSchema != nil)
 	flag(s.Choice != nil)
 	flag(o.Lenient)
-	for _, n := range []int{int(o.Whitespace), o.Limits.Bytes, o.Limits.Cells, len(texts)} {
+	for _, n := range []int{int(o.Whitespace), int(o.Order), o.Limits.Bytes, o.Limits.Cells, len(texts)} {
 		number(n)
 	}
 	for _, t := range texts {

@@ -254,6 +254,12 @@ func (e *engine) expand() {
 					e.follow(k, e.push(rest, w.below))
 				}
 			}
+		case termMembers:
+			e.eachLeft(n, func(next, rest term) {
+				if e.terms[rest].shortest < never {
+					e.follow(next, e.push(rest, w.below))
+				}
+			})
 		}
 	}
 }
@@ -416,6 +422,8 @@ func (m *mover) term(x term) term {
 		return m.to.different(kids, n.lo, n.hi)
 	case termRepeat:
 		return m.to.times(m.term(n.kids[0]), n.lo, n.hi)
+	case termMembers:
+		return m.to.rules.term(n)
 	}
 	return nothing
 }

@@ -82,6 +82,7 @@ type exprs struct {
 	derived int             // derivatives that were made
 
 	singles map[charKey]expr // see char
+	lengths map[expr]int32   // see longest
 
 	reps    []byte     // one byte of each class: bytes that no set tells apart
 	class   [256]uint8 // the class of each byte
@@ -91,7 +92,7 @@ type exprs struct {
 }
 
 func newExprs(limit int) *exprs {
-	t := &exprs{index: map[string]expr{}, next: map[uint64]expr{}, bySet: map[byteSet]expr{}, singles: map[charKey]expr{}, limit: limit, reps: []byte{0}}
+	t := &exprs{index: map[string]expr{}, next: map[uint64]expr{}, bySet: map[byteSet]expr{}, singles: map[charKey]expr{}, lengths: map[expr]int32{}, limit: limit, reps: []byte{0}}
 	t.intern(exprNode{kind: kindNone, shortest: never})
 	t.intern(exprNode{kind: kindEmpty, nullable: true})
 	return t
@@ -101,6 +102,7 @@ func (t *exprs) clone() *exprs {
 	c := *t
 	c.nodes, c.sets, c.reps, c.key = slices.Clone(t.nodes), slices.Clone(t.sets), slices.Clone(t.reps), nil
 	c.index, c.next, c.bySet, c.singles = maps.Clone(t.index), maps.Clone(t.next), maps.Clone(t.bySet), nil
+	c.lengths = map[expr]int32{}
 	return &c
 }
 

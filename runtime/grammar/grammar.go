@@ -5,7 +5,7 @@
 // Matcher says which tokens may come next (Mask), is told which one came (Accept), and knows how far away the nearest end is (Distance).
 //
 //	schema, regular expression, EBNF     schema*.go, number.go, regexp*.go, ebnf.go, json.go
-//	rules over lexemes                   rules.go, leftrules.go
+//	rules over lexemes                   rules.go, leftrules.go, members.go
 //	lexemes: expressions over bytes      expr.go, derive.go, chars.go
 //	a machine made while it runs         engine.go
 //	masks over a trie of tokens          vocabulary.go, run.go, matcher.go
@@ -38,9 +38,19 @@ const (
 	Any                       // any number of spaces, tabs and line breaks between symbols
 )
 
+// Order is that of the properties of objects.
+type Order int
+
+const (
+	SchemaOrder Order = iota // as the schema names them, those that it does not name behind them
+	AnyOrder                 // any
+)
+
 // Options say how a Source is read.
 type Options struct {
 	Whitespace Whitespace
+	// Order restricts objects more than their schema does. In the order of the schema much of a text is forced, and masks take less time.
+	Order Order
 	// Lenient leaves out what is not supported, and lists it in Grammar.Ignored. A text may then break the schema, but only there.
 	Lenient bool
 	Limits  Limits
@@ -69,16 +79,13 @@ func (e *SyntaxError) Error() string {
 
 // UnsupportedError names what a source asks for and this package does not enforce.
 type UnsupportedError struct {
-	Path    string // of a schema: a JSON pointer; of EBNF: the rule
-	Keyword string // of a schema
+	Path    string // of a schema: a JSON pointer
+	Keyword string // of a schema; "pattern" for a regular expression
 	Reason  string // "" if there is no more to say
 }
 
 func (e *UnsupportedError) Error() string {
-	switch {
-	case e.Keyword == "":
-		return fmt.Sprintf("grammar: %s: %s is not supported", orRoot(e.Path), e.Reason)
-	case e.Reason == "":
+	if e.Reason == "" {
 		return fmt.Sprintf("grammar: %s: keyword %q is not supported", orRoot(e.Path), e.Keyword)
 	}
 	return fmt.Sprintf("grammar: %s: keyword %q is not supported here: %s", orRoot(e.Path), e.Keyword, e.Reason)
@@ -166,7 +173,7 @@ func (v *Vocabulary) Compile(ctx context.Context, s Source, o Options) (*Grammar
 		g.root, g.ignored, err = r.schema(ctx, s.JSONSchema, o)
 	}
 	if err == nil {
-		err = r.seal()
+		err = r.seal(ctx)
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

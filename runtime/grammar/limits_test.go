@@ -173,11 +173,17 @@ func TestMatchersAtOnce(t *testing.T) {
 
 // seeds of fuzz tests.
 var (
-	regexSeeds  = []string{`^a|b$`, `[a-z0-9_]{2,5}(x|y)*\d+`, `\u00e9\p{Lu}[^\w-]`, `(?:a{3}){2,}?.`, `(^a)?b(c$|d)`}
-	ebnfSeeds   = []string{"root ::= a (\"x\" | [0-9]+){2,3} # c\na ::= \"y\" a | .?\n", "root ::= '\\n' root? \"b\""}
+	regexSeeds = []string{`^a|b$`, `[a-z0-9_]{2,5}(x|y)*\d+`, `\u00e9\p{Lu}[^\w-]`, `(?:a{3}){2,}?.`, `(^a)?b(c$|d)`}
+	ebnfSeeds  = []string{"root ::= a (\"x\" | [0-9]+){2,3} # c\na ::= \"y\" a | .?\n", "root ::= '\\n' root? \"b\"",
+		`root ::= root "+" t | t
+			t ::= s "*" [0-9] | "(" root ")"
+			s ::= t | "x"{2}`}
 	schemaSeeds = []string{person, `{"allOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"type":["object","null"],"patternProperties":{"^x":{"type":"integer"}}}}}`,
 		`{"oneOf":[{"const":1},{"enum":["a",{"b":[null]}]}]}`, `{"type":"number","minimum":-1.5,"exclusiveMaximum":1e2,"multipleOf":0.5}`,
-		`{"prefixItems":[{"type":"boolean"}],"items":false,"minItems":1}`, `{"dependentRequired":{"a":["b"]},"minProperties":1,"maxProperties":2}`}
+		`{"prefixItems":[{"type":"boolean"}],"items":false,"minItems":1}`, `{"dependentRequired":{"a":["b"]},"minProperties":1,"maxProperties":2}`,
+		`{"if":{"required":["a"]},"then":{"not":{"enum":[{"a":1}]}},"else":{"propertyNames":{"pattern":"^b"}},"unevaluatedProperties":false}`,
+		`{"contains":{"type":"string"},"minContains":1,"maxContains":2,"prefixItems":[{"not":{"type":"integer"}}],"unevaluatedItems":{"const":1}}`,
+		`{"items":{"enum":["a",1,null]},"uniqueItems":true,"oneOf":[{"minItems":1},{"maxItems":2}]}`}
 )
 
 // fuzz compiles what it is given and walks through it: masks agree with single ids, and every place has an end.

@@ -133,7 +133,8 @@ func (m *Matcher) Distance() int {
 }
 
 // Mask returns the ids that may come next. With left above 0, at most left tokens may follow: ids after which the text could not end in
-// time are left out. If it cannot end in time at all, those that bring the end nearer stay.
+// time are left out. If it cannot end in time at all, those that bring the end nearer stay. Of a grammar with too many places to look at
+// (see maxSight), tokens of more than one byte may be missing that Allows allows.
 func (m *Matcher) Mask(left int) sample.Mask {
 	var mask sample.Mask
 	m.do(func() { mask = m.mask(left) })
@@ -195,10 +196,17 @@ func (m *Matcher) compute(bound int32) *memoEntry {
 	if best.chars >= never {
 		allow(v.plain, best.far)
 	}
+	plain := best.chars >= never
+	if best.chars < longChars {
+		if n, far, ok := e.characters(m.at); ok && far <= bound {
+			allow(v.upTo[n], far)
+			plain = true
+		}
+	}
 	for i := range v.parts {
 		p := &v.parts[i]
 		if i != otherPart && len(p.order) > 0 {
-			if best.chars >= never {
+			if plain {
 				continue
 			}
 			if best.chars >= p.whole.most {

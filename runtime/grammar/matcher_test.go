@@ -228,16 +228,21 @@ func checkWalk(t *rapid.T, m *Matcher) {
 	}
 }
 
-func TestRegexLanguage(t *testing.T) {
-	v := bytesAnd(letterTokens...)
-	rapid.Check(t, func(t *rapid.T) {
-		d := draw(t, 3, nil, false)
-		g, err := v.Compile(t.Context(), Source{Regex: d.text}, Options{})
-		if err != nil {
-			t.Fatalf("%s: %v", d.text, err)
-		}
-		check(t, g, d.lang(nil))
-	})
+func TestRegexLanguage(t *testing.T) { rapid.Check(t, regexProperty) }
+
+func FuzzRegexLanguage(f *testing.F) { f.Fuzz(rapid.MakeFuzz(regexProperty)) }
+
+func regexProperty(t *rapid.T) {
+	d := draw(t, 3, nil, false)
+	g, err := bytesAnd(letterTokens...).Compile(context.Background(), Source{Regex: d.text}, Options{})
+	if err != nil {
+		t.Fatalf("%s: %v", d.text, err)
+	}
+	check(t, g, d.lang(nil))
+}
+
+func FuzzEBNFLanguage(f *testing.F) {
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { checkEBNF(t, bytesAnd(letterTokens...), true) }))
 }
 
 // Rules are drawn so that none begins with itself: a rule has those after it at its left end, and any behind a letter.

@@ -132,6 +132,33 @@ func (t *exprs) numberRange(lo, hi *bound) expr {
 	return t.alt(t.and(positive...), t.concat(t.literal("-"), t.and(negative...)))
 }
 
+// powers is numbers of a range with an exponent, as programs write them: a digit before the point, the exponent 2 to 99. Those nearer to 0
+// than 1 are there if all of them are in the range, and those beyond 1 likewise.
+func (t *exprs) powers(lo, hi *bound) expr {
+	digit := t.set(span('0', '9'))
+	number := t.concat(t.set(span('1', '9')), t.optional(t.concat(t.literal("."), t.repeat(digit, 1, -1))))
+	exponent := t.alt(t.concat(t.optional(t.literal("0")), t.set(span('2', '9'))), t.concat(t.set(span('1', '9')), digit))
+	e := t.alt(t.literal("e"), t.literal("E"))
+	small, large := t.seq(number, e, t.literal("-"), exponent), t.seq(number, e, t.optional(t.literal("+")), exponent)
+	zero, one, minus := decimal{whole: "0"}, decimal{whole: "1"}, decimal{whole: "1", negative: true}
+	from := func(d decimal) bool { return lo == nil || compareDecimals(lo.decimal, d) <= 0 }
+	to := func(d decimal) bool { return hi == nil || compareDecimals(hi.decimal, d) >= 0 }
+	var all []expr
+	if from(zero) && to(one) {
+		all = append(all, small)
+	}
+	if from(one) && hi == nil {
+		all = append(all, large)
+	}
+	if from(minus) && to(zero) {
+		all = append(all, t.concat(t.literal("-"), small))
+	}
+	if lo == nil && to(minus) {
+		all = append(all, t.concat(t.literal("-"), large))
+	}
+	return t.alt(all...)
+}
+
 // above matches magnitudes of at least whole.fraction; open, more than that.
 func (t *exprs) above(whole, fraction string, open bool) expr {
 	digits := t.star(t.set(span('0', '9')))

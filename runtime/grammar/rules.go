@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -16,13 +17,14 @@ const nothing term = 0
 type termKind uint8
 
 const (
-	termEmpty  termKind = iota
-	termLexeme          // the expression a
-	termRule            // the rule a
-	termSeq             // kids in order, two of them
-	termAlt             // one of kids
-	termRepeat          // kids[0], lo to hi times; hi < 0: without bound
-	termDiffer          // lo to hi of kids, none twice, in any order
+	termEmpty   termKind = iota
+	termLexeme           // the expression a
+	termRule             // the rule a
+	termSeq              // kids in order, two of them
+	termAlt              // one of kids
+	termRepeat           // kids[0], lo to hi times; hi < 0: without bound
+	termDiffer           // lo to hi of kids, none twice, in any order
+	termMembers          // what is left of an object, see members
 )
 
 type termNode struct {
@@ -38,15 +40,16 @@ type termNode struct {
 // left end: see unwind.
 type rules struct {
 	*exprs
-	terms  []termNode
-	bodies []term           // of each rule
-	rank   []int32          // of each rule: rules at the left end of others have higher ranks
-	index  map[string]term  // of terms
-	sealed bool             // all rules have bodies
-	key    []byte           // scratch
-	labels map[int32]string // what users call rules, for errors
-	source string           // they stand in
-	places map[int32]int    // bytes of source
+	terms   []termNode
+	bodies  []term           // of each rule
+	rank    []int32          // of each rule: rules at the left end of others have higher ranks
+	index   map[string]term  // of terms
+	members []members        // of objects whose properties may come in any order
+	sealed  bool             // all rules have bodies
+	key     []byte           // scratch
+	labels  map[int32]string // what users call rules, for errors
+	source  string           // they stand in
+	places  map[int32]int    // bytes of source
 }
 
 func newRules(limit int) *rules {
@@ -246,20 +249,22 @@ func (r *rules) measure(n *termNode) (nullable bool, shortest int32) {
 			shortest = add(shortest, l)
 		}
 		return n.lo == 0, shortest
+	case termMembers:
+		return false, r.measureMembers(n)
 	default:
 		k := &r.terms[n.kids[0]]
 		return n.lo == 0 || k.nullable, times(n.lo, k.shortest)
 	}
 }
 
-// seal measures all terms and ranks the rules once they have bodies.
-func (r *rules) seal() error {
-	r.measureAll()
+// seal measures all terms and ranks the rules once they have bodies. It ends with ctx.
+func (r *rules) seal(ctx context.Context) error {
+	r.measureAll(ctx)
 	if circles := r.circles(); len(circles) > 0 {
 		for _, c := range circles {
 			r.unwind(c)
 		}
-		r.measureAll()
+		r.measureAll(ctx)
 	}
 	r.sealed = true
 	return r.order()
@@ -267,13 +272,15 @@ func (r *rules) seal() error {
 
 // measureAll measures all terms. They come after their kids, so that a pass from the first to the last misses only what comes through
 // rules; passes are repeated for those.
-func (r *rules) measureAll() {
+func (r *rules) measureAll(ctx context.Context) {
 	users := make([][]term, len(r.terms)) // of each term
 	byRule := make([]term, len(r.bodies)) // the term of each rule, or nothing
+	var parts []term
 	for t := range r.terms {
 		n := &r.terms[t]
 		n.nullable, n.shortest = false, never
-		for _, k := range n.kids {
+		parts = r.parts(n, parts[:0])
+		for _, k := range parts {
 			users[k] = append(users[k], term(t))
 		}
 		if n.kind == termRule {
@@ -295,7 +302,7 @@ func (r *rules) measureAll() {
 	for t := range r.terms {
 		push(term(t))
 	}
-	for len(queue) > 0 {
+	for len(queue) > 0 && ctx.Err() == nil {
 		t := queue[0]
 		queue = queue[1:]
 		queued[t] = false
@@ -364,7 +371,8 @@ func (r *rules) order() error {
 				state[next] = 1
 				path = append(path, frame{next, r.left(r.bodies[next], nil)})
 			case 1:
-				return &SyntaxError{Text: r.source, At: r.places[next], Reason: fmt.Sprintf("the rule %s begins with itself, behind what may be empty", r.labels[next])}
+				reason := fmt.Sprintf("the rule %s begins with itself, behind what may be empty", r.labels[next])
+				return &SyntaxError{Text: r.source, At: r.places[next], Reason: reason}
 			}
 		}
 	}

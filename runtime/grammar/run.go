@@ -1,5 +1,7 @@
 package grammar
 
+import "slices"
+
 // What plain text a place takes is found in two ways, so that masks need not look at every token. Of expressions, by their form: what
 // repeats a whole character takes any text of so many. Of configurations, by trying: characters after which all of them lead to one and
 // the same configuration are a run, and runs follow each other.
@@ -55,6 +57,19 @@ func (e *engine) coverOf(x expr, depth int) (best cover) {
 		if n.hi < 0 {
 			best.chars = never
 		}
+	case kindAnd:
+		// All texts of characters but some: whatever has come, more of them lead beyond the longest of those.
+		for _, k := range n.kids {
+			kn := e.exprs.nodes[k]
+			switch {
+			case kn.kind == kindRepeat && kn.lo == 0 && kn.hi < 0 && e.takesChars(kn.a):
+				best.chars = never
+			case kn.kind == kindNot && e.exprs.longest(kn.a) < never:
+				best.far = max(best.far, e.exprs.longest(kn.a)+1)
+			default:
+				return cover{}
+			}
+		}
 	default:
 		if e.takesChars(x) {
 			best.chars = 1
@@ -64,6 +79,34 @@ func (e *engine) coverOf(x expr, depth int) (best cover) {
 		return cover{}
 	}
 	return best
+}
+
+// longest is the number of bytes of the longest text of an expression, or more; never, if there is no bound or none is known.
+func (t *exprs) longest(x expr) int32 {
+	if l, ok := t.lengths[x]; ok {
+		return l
+	}
+	n := &t.nodes[x]
+	l := int32(0)
+	switch n.kind {
+	case kindNone, kindEmpty:
+	case kindSet:
+		l = 1
+	case kindConcat:
+		l = add(t.longest(n.a), t.longest(n.kids[0]))
+	case kindAlt:
+		for _, k := range n.kids {
+			l = max(l, t.longest(k))
+		}
+	case kindRepeat:
+		if l = never; n.hi >= 0 {
+			l = times(n.hi, t.longest(n.a))
+		}
+	default:
+		l = never
+	}
+	t.lengths[x] = l
+	return l
 }
 
 // takesChars says whether every plain character is a text of x.
@@ -169,15 +212,11 @@ func (e *engine) leads(from, to int32) bool {
 					}
 					continue
 				}
-				next := state{d, st.to}
-				known := d == dead
-				if known {
+				if d == dead {
 					return false
 				}
-				for _, x := range seen[:n] {
-					known = known || x == next
-				}
-				if known {
+				next := state{d, st.to}
+				if slices.Contains(seen[:n], next) {
 					continue
 				}
 				if n == len(seen) || left == len(work) {
@@ -218,12 +257,45 @@ func (e *engine) along(c int32, chars *charSet, most int32) (near, far int32, ok
 	return near, far, true
 }
 
+// characters says whether just the plain texts of at most n characters may come next, and how far the end is after one of them at most. It
+// looks no further than longChars.
+func (e *engine) characters(c int32) (n int, far int32, ok bool) {
+	for ; !e.full; n++ {
+		r := e.run(c)
+		if r.next == dead {
+			return n, far, !e.full && !e.takesPlain(c)
+		}
+		if n == longChars || r.next == c || !r.chars.others || r.chars.ascii != plainASCII {
+			break
+		}
+		e.look(r.next)
+		far = max(far, e.configs[r.next].shortest)
+		c = r.next
+	}
+	return 0, 0, false
+}
+
+// plainASCII is the characters of plain texts below 0x80.
+var plainASCII = [2]uint64{0xffffffff00000000 &^ (1 << '"'), 0xffffffffffffffff &^ (1 << ('\\' - 64))}
+
+// takesPlain says whether any plain character may come next.
+func (e *engine) takesPlain(c int32) bool {
+	for _, s := range utf8Steps {
+		for b := int(s.lo); b <= int(s.hi) && s.from == 0; b++ {
+			if e.step(c, byte(b)) != dead {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // What is looked at for one mask is bounded: expressions in the configurations that its tokens lead to, and derivatives. A grammar for
 // which this is too little, which has a large configuration for almost every token, allows by masks fewer tokens than it accepts: beyond
 // the bounds those of one byte alone.
 const (
-	maxSight = 12000
-	maxWork  = 50000
+	maxSight = 30000
+	maxWork  = 120000
 )
 
 // look notes that a configuration is looked at. It is false beyond the bounds, and if the tables are full.

@@ -11,9 +11,10 @@ import (
 )
 
 // A schema becomes rules in two steps. First it is taken apart: into cases, of which a value must fit one. A case is a conjunction: allOf,
-// $ref and what stands beside them are put together, anyOf and oneOf multiply the cases. Then each case becomes a term for each type
-// that it allows. What stands below, in properties and items, is a set of schemas that must all hold; a rule is made once for each such
-// set, so that recursion ends.
+// $ref and what stands beside them are put together, anyOf and oneOf multiply the cases. What a value must not fit (not, if, the other
+// alternatives of oneOf) multiplies them, too: a value breaks a schema if it breaks one of its keywords. Then each case becomes a term for
+// each type that it allows. What stands below, in properties and items, is a set of schemas that must all hold; a rule is made once for
+// each such set, so that recursion ends.
 
 // schemaCompiler makes the rules of one schema.
 type schemaCompiler struct {
@@ -21,6 +22,7 @@ type schemaCompiler struct {
 	r        *rules
 	j        *jsonRules
 	lenient  bool
+	anyOrder bool // of properties
 	root     *value
 	ids      map[string]*value // by $id and anchor
 	rules    map[string]term   // by the set of schemas
@@ -31,21 +33,28 @@ type schemaCompiler struct {
 	dynamic  map[string]int    // how often a $dynamicAnchor has a name
 	made     map[string]*value // schemas that are not in the source, see derived
 	patterns map[patternKey]expr
-	draft7   bool     // where what stands beside $ref names nothing
-	work     []func() // bodies of rules, still to be made
+	forms    map[string]expr    // by format
+	flats    map[*value][]*kase // see flat
+	alone    bool               // where nothing beside $ref counts
+	draft7   bool               // where what stands beside $ref names nothing
+	work     []func()           // bodies of rules, still to be made
 	steps    int
 }
 
 // schemaStop carries an error up to schema.
-type schemaStop struct{ err error }
+type schemaStop struct {
+	err   error
+	cases bool // too many of them
+}
 
 func (r *rules) schema(ctx context.Context, text json.RawMessage, o Options) (root term, ignored []string, err error) {
 	v, err := parseValue(text)
 	if err != nil {
 		return nothing, nil, err
 	}
-	c := &schemaCompiler{ctx: ctx, r: r, j: newJSON(r, o.Whitespace), lenient: o.Lenient, root: v, ids: map[string]*value{}, rules: map[string]term{},
-		dynamic: map[string]int{}, made: map[string]*value{}, patterns: map[patternKey]expr{}}
+	c := &schemaCompiler{ctx: ctx, r: r, j: newJSON(r, o.Whitespace), lenient: o.Lenient, anyOrder: o.Order == AnyOrder, root: v,
+		ids: map[string]*value{}, rules: map[string]term{}, dynamic: map[string]int{}, made: map[string]*value{}, patterns: map[patternKey]expr{},
+		forms: map[string]expr{}, flats: map[*value][]*kase{}}
 	defer func() {
 		if x := recover(); x != nil {
 			stop, ok := x.(schemaStop)
@@ -55,9 +64,9 @@ func (r *rules) schema(ctx context.Context, text json.RawMessage, o Options) (ro
 			root, err = nothing, stop.err
 		}
 	}()
-	if d := v.members["$schema"]; d != nil && strings.Contains(d.text, "draft-0") || d == nil && v.members["definitions"] != nil {
-		c.draft7 = true
-	}
+	d := v.members["$schema"]
+	c.alone = d != nil && strings.Contains(d.text, "draft-0")
+	c.draft7 = c.alone || d == nil && v.members["definitions"] != nil
 	c.index(v, "")
 	root = c.all([]*value{v})
 	for len(c.work) > 0 {
@@ -74,15 +83,15 @@ func (r *rules) schema(ctx context.Context, text json.RawMessage, o Options) (ro
 func (c *schemaCompiler) tick() {
 	c.steps++
 	if c.ctx.Err() != nil {
-		panic(schemaStop{c.ctx.Err()})
+		panic(schemaStop{err: c.ctx.Err()})
 	}
 	if c.r.full || c.steps > c.r.limit {
-		panic(schemaStop{&LimitError{What: "cells of a grammar", Limit: c.r.limit}})
+		panic(schemaStop{err: &LimitError{What: "cells of a grammar", Limit: c.r.limit}})
 	}
 }
 
 func (c *schemaCompiler) fail(path, reason string) {
-	panic(schemaStop{&SyntaxError{Path: path, Reason: reason}})
+	panic(schemaStop{err: &SyntaxError{Path: path, Reason: reason}})
 }
 
 // refuse stops at what is not supported, or notes it where that is allowed.
@@ -92,7 +101,7 @@ func (c *schemaCompiler) refuse(s *value, keyword, reason string) {
 	}
 	c.lost = true
 	if !c.lenient {
-		panic(schemaStop{&UnsupportedError{Path: s.path, Keyword: keyword, Reason: reason}})
+		panic(schemaStop{err: &UnsupportedError{Path: s.path, Keyword: keyword, Reason: reason}})
 	}
 	c.ignored = append(c.ignored, s.path+"/"+keyword)
 }

@@ -67,41 +67,66 @@ func (c *schemaCompiler) dependent(cases []*kase, v *value, path []*value) []*ka
 
 func (c *schemaCompiler) bounded(v *value, cases []*kase) []*kase {
 	if len(cases) > maxCases {
-		panic(schemaStop{&LimitError{What: "cases of the schema at " + orRoot(v.path), Limit: maxCases}})
+		panic(schemaStop{&LimitError{What: "cases of the schema at " + orRoot(v.path), Limit: maxCases}, true})
 	}
 	return cases
 }
 
 // alternatives multiplies the cases. With one of them, those of oneOf exclude the others that it might fit, too.
 func (c *schemaCompiler) alternatives(cases []*kase, s *value, key string, list []*value, path []*value) []*kase {
-	var all []*kase
+	fitting := make([][]*kase, len(list))
 	for i, x := range list {
-		mine := c.settled(c.apply(clones(cases), x, path))
-		if key == "oneOf" && c.rough == 0 {
+		fitting[i] = c.settled(c.apply(clones(cases), x, path))
+	}
+	together := func() (all []*kase) {
+		for _, k := range fitting {
+			all = c.bounded(s, append(all, k...))
+		}
+		return all
+	}
+	if key == "anyOf" || c.rough > 0 {
+		return together()
+	}
+	exclude := c.exclusion(list)
+	alone, ok := c.attempt(s, key, func() (all []*kase) {
+		for i, mine := range fitting {
+			mine = clones(mine)
 			for j, other := range list {
-				if i != j && !c.exclude(x, other) {
-					mine = c.negation(mine, s, key, other, path)
+				if i != j && !exclude(i, j) {
+					mine = c.deny(mine, other, path)
 				}
 			}
+			all = c.bounded(s, append(all, mine...))
 		}
-		all = c.bounded(s, append(all, mine...))
+		return all
+	})
+	if !ok {
+		return together()
 	}
-	return all
+	return alone
 }
 
-// exclude says whether no value can fit two schemas; false if that is not known.
-func (c *schemaCompiler) exclude(x, y *value) bool {
-	c.rough++
-	defer func() { c.rough-- }()
-	xs, ys := c.apply(c.start(), x, nil), c.apply(c.start(), y, nil)
-	for _, a := range xs {
-		for _, b := range ys {
-			if c.tick(); !c.apart(a, b, 0) {
-				return false
-			}
-		}
+// exclusion returns a function that says whether no value can fit two schemas of a list; false if that is not known.
+func (c *schemaCompiler) exclusion(list []*value) func(i, j int) bool {
+	cases := make([][]*kase, len(list))
+	for i, x := range list {
+		cases[i] = c.flat([]*value{x})
 	}
-	return true
+	known := map[[2]int]bool{}
+	return func(i, j int) bool {
+		at := [2]int{min(i, j), max(i, j)}
+		exclude, ok := known[at]
+		if !ok {
+			exclude = !slices.ContainsFunc(cases[i], func(a *kase) bool {
+				return slices.ContainsFunc(cases[j], func(b *kase) bool {
+					c.tick()
+					return !c.apart(a, b, 0)
+				})
+			})
+			known[at] = exclude
+		}
+		return exclude
+	}
 }
 
 // apart says whether no value can fit both cases; false if that is not known.
@@ -165,11 +190,17 @@ func (c *schemaCompiler) apart(a, b *kase, depth int) bool {
 
 // flat takes a set of schemas apart, roughly: no value that fits them all is missing.
 func (c *schemaCompiler) flat(set []*value) []*kase {
+	if len(set) == 1 && c.flats[set[0]] != nil {
+		return clones(c.flats[set[0]])
+	}
 	c.rough++
 	defer func() { c.rough-- }()
 	cases := c.start()
 	for _, s := range set {
 		cases = c.apply(cases, s, nil)
+	}
+	if len(set) == 1 {
+		c.flats[set[0]] = clones(cases)
 	}
 	return cases
 }

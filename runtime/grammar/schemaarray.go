@@ -15,7 +15,7 @@ func (c *schemaCompiler) array(k *kase) term {
 		prefix = max(prefix, len(tuple(p.s)))
 	}
 	if prefix > 4096 {
-		panic(schemaStop{&LimitError{What: "prefixItems", Limit: 4096}})
+		panic(schemaStop{err: &LimitError{What: "prefixItems", Limit: 4096}})
 	}
 	if k.unique != nil && (k.maxItems < 0 || k.maxItems > 1) {
 		if t, ok := c.differing(k, prefix); ok {

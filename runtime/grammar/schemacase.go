@@ -99,12 +99,21 @@ func (c *schemaCompiler) settle(k *kase) bool {
 	if k.maxLength >= 0 && k.minLength > k.maxLength {
 		k.types &^= typeString
 	}
-	if k.types&typeObject != 0 && slices.ContainsFunc(k.required, func(name string) bool {
-		return slices.ContainsFunc(c.property(k, name), func(s *value) bool { return s.kind == valueFalse })
-	}) {
+	if k.types&typeObject != 0 && slices.ContainsFunc(k.required, func(name string) bool { return c.contrary(c.property(k, name)) }) {
 		k.types &^= typeObject
 	}
 	return k.types != 0 && (k.enum == nil || slices.ContainsFunc(k.enum, func(v *value) bool { return typeOf(v)&k.types != 0 }))
+}
+
+// contrary says whether no value fits all schemas of a set, as far as that is seen at once.
+func (c *schemaCompiler) contrary(set []*value) bool {
+	if slices.ContainsFunc(set, func(s *value) bool { return s.kind == valueFalse }) {
+		return true
+	}
+	if len(set) < 2 || c.rough > 0 {
+		return false
+	}
+	return len(c.settled(c.flat(set))) == 0
 }
 
 // settled leaves out the cases without values.
@@ -145,7 +154,11 @@ func (c *schemaCompiler) apply(cases []*kase, s *value, path []*value) []*kase {
 		}
 	}
 	ofItems, ofProperties := false, false
-	for _, key := range s.keys {
+	keys := s.keys
+	if c.alone && s.members["$ref"] != nil {
+		keys = []string{"$ref"}
+	}
+	for _, key := range keys {
 		if annotations[key] {
 			continue
 		}
@@ -406,11 +419,7 @@ func (c *schemaCompiler) scalar(cases []*kase, s *value, key string, v *value) {
 			every(func(k *kase) { k.strings = append(k.strings, e) })
 		}
 	case "format":
-		if e, ok := c.format(v.text); ok {
-			every(func(k *kase) { k.strings = append(k.strings, e) })
-		} else {
-			c.ignored = append(c.ignored, v.path)
-		}
+		c.format(cases, s, v)
 	}
 }
 
@@ -433,9 +442,9 @@ func (c *schemaCompiler) pattern(s *value, text string, in spelling) (expr, bool
 			break
 		}
 		err.Path = s.path
-		panic(schemaStop{err})
+		panic(schemaStop{err: err})
 	default:
-		panic(schemaStop{err})
+		panic(schemaStop{err: err})
 	}
 	return none, false
 }

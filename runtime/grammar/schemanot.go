@@ -6,21 +6,46 @@ import (
 )
 
 // negation leaves out of the cases the values that fit v; key of s is the keyword that asks for it. If that is not supported, and may be
-// left out, nothing is.
+// ignored, nothing is left out. Roughly, what is quickly left out is.
 func (c *schemaCompiler) negation(cases []*kase, s *value, key string, v *value, path []*value) []*kase {
 	if c.rough > 0 {
-		return cases
+		if len(v.keys) != 1 || !slices.Contains([]string{"type", "const", "enum"}, v.keys[0]) {
+			return cases
+		}
+		return c.settled(c.denyKeyword(clones(cases), v, v.keys[0], v.members[v.keys[0]], path))
 	}
-	lost := c.lost
+	deny := func() []*kase { return c.deny(clones(cases), v, path) }
+	if rest, ok := c.attempt(s, key, deny); ok {
+		return rest
+	}
+	return cases
+}
+
+// attempt returns the cases that deny makes of negations, in which nothing is evaluated. ok is false if something is not supported that may
+// be ignored, or the cases are too many and the keyword may be ignored.
+func (c *schemaCompiler) attempt(s *value, key string, deny func() []*kase) (cases []*kase, ok bool) {
+	lost, muted := c.lost, c.muted
 	c.lost = false
 	c.muted++
-	rest := c.deny(clones(cases), v, path)
-	c.muted--
-	if c.lost {
-		return cases
-	}
-	c.lost = lost
-	return rest
+	defer func() {
+		if c.lenient {
+			if stop, many := recoverCases(recover()); many {
+				c.ignored = append(c.ignored, s.path+"/"+key)
+				c.lost = true
+			} else if stop != nil {
+				panic(stop)
+			}
+		}
+		ok = !c.lost
+		c.lost, c.muted = lost, muted
+	}()
+	return deny(), true
+}
+
+// recoverCases says of what was recovered whether it is a stop because of too many cases.
+func recoverCases(x any) (any, bool) {
+	stop, ok := x.(schemaStop)
+	return x, ok && stop.cases
 }
 
 // deny is the cases of the values that do not fit s: for each keyword those that it alone refuses.
@@ -78,7 +103,9 @@ func (c *schemaCompiler) denyKeyword(cases []*kase, s *value, key string, v *val
 	case "required":
 		var all []*kase
 		for _, name := range v.items {
-			all = append(all, each(narrow(clones(cases), typeObject), func(k *kase) { k.absent(name.text) })...)
+			if p := s.members["properties"]; p == nil || p.members[name.text] == nil { // else see denyProperties
+				all = append(all, each(narrow(clones(cases), typeObject), func(k *kase) { k.absent(name.text) })...)
+			}
 		}
 		return all
 	case "dependentRequired", "dependentSchemas", "dependencies":
@@ -101,11 +128,12 @@ func (c *schemaCompiler) denyKeyword(cases []*kase, s *value, key string, v *val
 		return cases
 	case "oneOf": // none, or two
 		none := clones(cases)
+		exclude := c.exclusion(v.items)
 		var all []*kase
 		for i, x := range v.items {
 			none = c.deny(none, x, path)
-			for _, y := range v.items[:i] {
-				if !c.exclude(x, y) {
+			for j, y := range v.items[:i] {
+				if !exclude(i, j) {
 					all = c.bounded(s, append(all, c.settled(c.apply(c.apply(clones(cases), x, path), y, path))...))
 				}
 			}
@@ -258,9 +286,14 @@ func (c *schemaCompiler) denyProperties(cases []*kase, s *value, key string, v *
 	switch key {
 	case "properties":
 		for _, name := range v.keys {
-			if not := c.complement(v.members[name]); not.kind != valueFalse {
+			not := c.complement(v.members[name])
+			// A property that must be there does not fit by its absence either: one case for both.
+			needed := s.members["required"] != nil && slices.ContainsFunc(s.members["required"].items, func(n *value) bool { return n.text == name })
+			if needed || not.kind != valueFalse {
 				all = append(all, each(clones(cases), func(k *kase) {
-					k.require(name)
+					if !needed {
+						k.require(name)
+					}
 					k.members[name] = append(k.members[name], not)
 				})...)
 			}

@@ -156,7 +156,7 @@ func (c *schemaCompiler) withSome(k *kase) term {
 // maxChain bounds the rules of the properties of one object: properties times what is counted of them.
 const maxChain = 20000
 
-// object is the objects of a case: its properties in the order of the schema, then others.
+// object is the objects of a case: its properties in the order of the schema, then others; or all in any order.
 func (c *schemaCompiler) object(k *kase) term {
 	r := c.r
 	if len(k.some) > 0 {
@@ -186,7 +186,7 @@ func (c *schemaCompiler) object(k *kase) term {
 		c.refuse(where(k), "minProperties", "properties that are not declared")
 		lo = 0
 	}
-	if (int64(limit)+2)*int64(len(names)+1) > maxChain {
+	if !c.anyOrder && (int64(limit)+2)*int64(len(names)+1) > maxChain {
 		c.refuse(where(k), "maxProperties", "too many to count")
 		limit, lo, hi = 0, 0, -1
 	}
@@ -194,6 +194,9 @@ func (c *schemaCompiler) object(k *kase) term {
 	if k.another != nil && (lo > 0 || hi >= 0) {
 		c.refuse(where(k), "minProperties", "with properties that are not declared")
 		limit, lo, hi = 0, 0, -1
+	}
+	if c.anyOrder {
+		return c.shuffled(k, names, needed, c.inList(others), c.inList(another), lo, hi)
 	}
 	at := c.ends(others, another, lo, hi, limit)
 	for _, name := range slices.Backward(names) {
@@ -228,6 +231,29 @@ func (c *schemaCompiler) object(k *kase) term {
 		at = next
 	}
 	return r.sequence(r.word("{"), c.j.space, at[0][0], r.word("}"))
+}
+
+// shuffled is the objects of a case with its properties in any order.
+func (c *schemaCompiler) shuffled(k *kase, names []string, needed map[string]bool, others, another inList, lo, hi int32) term {
+	r := c.r
+	m := members{others: others, another: another, lo: lo, hi: hi, end: inList{r.word("}"), r.sequence(c.j.space, r.word("}"))}}
+	m.comma = r.shortest(expr(r.terms[c.j.comma].a))
+	for _, name := range names {
+		c.tick()
+		first := r.sequence(r.lexeme(c.j.quoted(r.text(name, jsonMinimal))), c.j.colon, c.all(c.property(k, name)))
+		if needed[name] || !r.isDead(first) {
+			m.list = append(m.list, member{c.inList(first), needed[name]})
+		}
+	}
+	return r.sequence(r.word("{"), c.j.space, r.anyOrder(m))
+}
+
+// inList is an element of a list, without a comma before it and with one.
+func (c *schemaCompiler) inList(t term) inList {
+	if t == nothing {
+		return inList{}
+	}
+	return inList{t, c.r.sequence(c.j.comma, t)}
 }
 
 // follow is what follows in an object, without a property before it and with one.
@@ -300,10 +326,6 @@ func (c *schemaCompiler) others(k *kase, names, patterns []string, only *propert
 	r := c.r
 	slices.Sort(patterns)
 	patterns = slices.Compact(patterns)
-	if len(patterns) > 6 {
-		c.refuse(where(k), "patternProperties", "more than 6 patterns for one object")
-		patterns = patterns[:6]
-	}
 	var exprs []expr
 	for i := 0; i < len(patterns); i++ {
 		e, ok := c.pattern(where(k), patterns[i], jsonAny)
@@ -337,25 +359,17 @@ func (c *schemaCompiler) others(k *kase, names, patterns []string, only *propert
 		}
 	}
 	var terms []term
-	for which := range 1 << len(patterns) {
+	for _, x := range c.divide(k, r.and(common...), exprs) {
 		c.tick()
 		set := []*value{}
 		if only != nil && only.value != nil {
 			set = append(set, only.value)
 		}
-		key := slices.Clone(common)
-		for i, e := range exprs {
-			if which>>i&1 != 0 {
-				key = append(key, e)
-			} else {
-				key = append(key, r.not(e))
-			}
-		}
 		// What a schema says of a name that matches these patterns and no others.
 		said := func(s *value) (set []*value, found bool) {
 			if p := s.members["patternProperties"]; p != nil {
 				for i, pattern := range patterns {
-					if which>>i&1 != 0 && p.members[pattern] != nil {
+					if x.in[i] && p.members[pattern] != nil {
 						set, found = append(set, p.members[pattern]), true
 					}
 				}
@@ -379,11 +393,46 @@ func (c *schemaCompiler) others(k *kase, names, patterns []string, only *propert
 		if slices.ContainsFunc(set, func(s *value) bool { return s.kind == valueFalse }) {
 			continue
 		}
-		e := r.and(key...)
-		if r.shortest(e) >= never {
-			continue
-		}
-		terms = append(terms, r.sequence(r.lexeme(c.j.quoted(e)), c.j.colon, c.all(set)))
+		terms = append(terms, r.sequence(r.lexeme(c.j.quoted(x.e)), c.j.colon, c.all(set)))
 	}
 	return r.choice(terms...)
+}
+
+// region is the texts that are in some expressions and not in the others.
+type region struct {
+	e  expr
+	in []bool
+}
+
+// maxRegions bounds the parts of the names of one object.
+const maxRegions = 64
+
+// divide divides the texts of e by which of some expressions they are in.
+func (c *schemaCompiler) divide(k *kase, e expr, by []expr) []region {
+	r := c.r
+	all := []region{{e, make([]bool, len(by))}}
+	if r.shortest(e) >= never {
+		return nil
+	}
+	for i, x := range by {
+		var parts []region
+		for _, p := range all {
+			c.tick()
+			inside, outside := r.and(p.e, x), r.and(p.e, r.not(x))
+			if r.shortest(inside) < never {
+				in := slices.Clone(p.in)
+				in[i] = true
+				parts = append(parts, region{inside, in})
+			}
+			if r.shortest(outside) < never {
+				parts = append(parts, region{outside, p.in})
+			}
+		}
+		if len(parts) > maxRegions {
+			c.refuse(where(k), "patternProperties", "too many patterns that match the same names")
+			return all
+		}
+		all = parts
+	}
+	return all
 }

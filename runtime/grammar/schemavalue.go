@@ -14,7 +14,11 @@ func (c *schemaCompiler) numbers(k *kase) expr {
 	if k.types&typeNumbers == typeNumbers && k.lo == nil && k.hi == nil && len(k.multiple)+len(k.notMultiple)+len(k.notNumbers) == 0 {
 		return c.j.number()
 	}
-	all := []expr{r.numberRange(k.lo, k.hi)}
+	within := r.numberRange(k.lo, k.hi)
+	if k.types&typeNumbers == typeNumbers && len(k.notNumbers) == 0 {
+		within = r.exprs.alt(within, r.powers(k.lo, k.hi))
+	}
+	all := []expr{within}
 	zeros := r.optional(r.concat(r.literal("."), r.repeat(r.literal("0"), 1, -1)))
 	switch {
 	case k.types&typeNumber == 0:
@@ -167,26 +171,4 @@ func tuple(s *value) []*value {
 		return p.items
 	}
 	return nil
-}
-
-// format is the contents of strings of a format; false for formats that are not enforced.
-func (c *schemaCompiler) format(name string) (expr, bool) {
-	const (
-		date = `[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))`
-		time = `([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])`
-		byte = `(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])`
-		host = `[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?){0,3}`
-		mail = `[A-Za-z0-9_+-]{1,20}(\.[A-Za-z0-9_+-]{1,20}){0,2}@`
-		uri  = `[A-Za-z][A-Za-z0-9+.-]*:(//[A-Za-z0-9._~:@-]+)?(/?([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*/?(\?([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?(#([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?`
-	)
-	forms := map[string]string{
-		"date": date, "time": time, "date-time": date + "T" + time, "ipv4": byte + `(\.` + byte + `){3}`, "hostname": host, "email": mail + host,
-		"uuid": `[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}`, "uri": uri,
-	}
-	form, ok := forms[name]
-	if !ok {
-		return none, false
-	}
-	e, err := c.r.regex(form, jsonMinimal, false)
-	return e, err == nil
 }

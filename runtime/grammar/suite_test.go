@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,87 +68,105 @@ type ratchet struct {
 	Refused                   int // valid instances of compiled schemas
 }
 
-func TestJSONSchemaSuite(t *testing.T) {
+func TestJSONSchemaSuite(t *testing.T) { checkSuite(t, "*.json", schemaRatchet) }
+
+// The tests of formats take them for assertions, as we do, but for those of the file that says that formats are notes.
+func TestFormatSuite(t *testing.T) { checkSuite(t, "optional/format/*.json", formatRatchet) }
+
+func checkSuite(t *testing.T, pattern string, ratchets map[string][2]ratchet) {
 	dir := suite(t, "json-schema/tests")
 	v := bytesAnd()
-	for draft, want := range schemaRatchet {
-		t.Run(draft, func(t *testing.T) {
-			var got ratchet
-			files, err := filepath.Glob(filepath.Join(dir, draft, "*.json"))
+	for draft, wants := range ratchets {
+		for order, want := range wants {
+			if want != (ratchet{}) {
+				t.Run(fmt.Sprint(draft, " order ", order), func(t *testing.T) { checkDraft(t, v, filepath.Join(dir, draft, pattern), Order(order), want) })
+			}
+		}
+	}
+}
+func checkDraft(t *testing.T, v *Vocabulary, pattern string, order Order, want ratchet) {
+	var got ratchet
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var groups []struct {
+			Description string
+			Schema      json.RawMessage
+			Tests       []struct {
+				Description string
+				Data        json.RawMessage
+				Valid       bool
+			}
+		}
+		if err := json.Unmarshal(text, &groups); err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range groups {
+			got.Schemas++
+			name := filepath.Base(f) + ": " + g.Description
+			compiled, err := v.Compile(t.Context(), Source{JSONSchema: g.Schema}, Options{Order: order})
+			if empty := (*EmptyError)(nil); errors.As(err, &empty) {
+				for _, test := range g.Tests {
+					got.Tests++
+					if test.Valid {
+						got.Refused++
+						t.Logf("%s: %s: valid, and the schema is called empty", name, test.Description)
+					} else {
+						got.Rejected++
+					}
+				}
+				continue
+			}
 			if err != nil {
-				t.Fatal(err)
+				got.Unsupported++
+				t.Logf("%s: %v", name, err)
+				continue
 			}
-			for _, f := range files {
-				text, err := os.ReadFile(f)
-				if err != nil {
-					t.Fatal(err)
-				}
-				var groups []struct {
-					Description string
-					Schema      json.RawMessage
-					Tests       []struct {
-						Description string
-						Data        json.RawMessage
-						Valid       bool
-					}
-				}
-				if err := json.Unmarshal(text, &groups); err != nil {
-					t.Fatal(err)
-				}
-				for _, g := range groups {
-					got.Schemas++
-					name := filepath.Base(f) + ": " + g.Description
-					compiled, err := v.Compile(t.Context(), Source{JSONSchema: g.Schema}, Options{})
-					if empty := (*EmptyError)(nil); errors.As(err, &empty) {
-						for _, test := range g.Tests {
-							got.Tests++
-							if test.Valid {
-								got.Refused++
-								t.Logf("%s: %s: valid, and the schema is called empty", name, test.Description)
-							} else {
-								got.Rejected++
-							}
-						}
-						continue
-					}
-					if err != nil {
-						got.Unsupported++
-						t.Logf("%s: %v", name, err)
-						continue
-					}
-					for _, test := range g.Tests {
-						got.Tests++
-						accepted := accepts(compiled, instance(t, g.Schema, test.Data))
-						switch {
-						case accepted && test.Valid:
-							got.Accepted++
-						case !accepted && !test.Valid:
-							got.Rejected++
-						case accepted:
-							t.Errorf("%s: %s: accepted, and invalid: %s by %s", name, test.Description, test.Data, g.Schema)
-						default:
-							got.Refused++
-							t.Logf("%s: %s: refused, and valid: %s", name, test.Description, test.Data)
-						}
-					}
+			for _, test := range g.Tests {
+				got.Tests++
+				accepted := accepts(compiled, instance(t, g.Schema, test.Data, order))
+				switch {
+				case accepted && test.Valid:
+					got.Accepted++
+				case !accepted && !test.Valid:
+					got.Rejected++
+				case accepted:
+					t.Errorf("%s: %s: accepted, and invalid: %s by %s", name, test.Description, test.Data, g.Schema)
+				default:
+					got.Refused++
+					t.Logf("%s: %s: refused, and valid: %s", name, test.Description, test.Data)
 				}
 			}
-			if got.Accepted < want.Accepted || got.Rejected < want.Rejected || got.Unsupported > want.Unsupported || got.Refused > want.Refused {
-				t.Errorf("%+v, want at least %+v", got, want)
-			} else if got != want {
-				t.Errorf("%+v is better than %+v: write it down", got, want)
-			}
-		})
+		}
+	}
+	if got.Accepted < want.Accepted || got.Rejected < want.Rejected || got.Unsupported > want.Unsupported || got.Refused > want.Refused {
+		t.Errorf("%+v, want at least %+v", got, want)
+	} else if got != want {
+		t.Errorf("%+v is better than %+v: write it down", got, want)
 	}
 }
 
-var schemaRatchet = map[string]ratchet{
-	"draft2020-12": {Tests: 1185, Accepted: 683, Rejected: 477, Schemas: 383, Unsupported: 37, Refused: 25},
-	"draft7":       {Tests: 856, Accepted: 499, Rejected: 344, Schemas: 257, Unsupported: 17, Refused: 13},
+// By order. Formats are notes in these, so that some of the refused are of formats.
+var schemaRatchet = map[string][2]ratchet{
+	"draft2020-12": {{Tests: 1178, Accepted: 666, Rejected: 477, Schemas: 383, Unsupported: 38, Refused: 35},
+		{Tests: 1178, Accepted: 672, Rejected: 477, Schemas: 383, Unsupported: 38, Refused: 29}},
+	"draft7": {{Tests: 850, Accepted: 493, Rejected: 344, Schemas: 257, Unsupported: 18, Refused: 13},
+		{Tests: 850, Accepted: 496, Rejected: 344, Schemas: 257, Unsupported: 18, Refused: 10}},
 }
 
-// instance writes data compactly, its keys in the order of their first properties in the schema.
-func instance(t testing.TB, schema, data json.RawMessage) string {
+var formatRatchet = map[string][2]ratchet{
+	"draft2020-12": {SchemaOrder: {Tests: 744, Accepted: 300, Rejected: 381, Schemas: 28, Unsupported: 7, Refused: 63}},
+	"draft7":       {SchemaOrder: {Tests: 656, Accepted: 257, Rejected: 341, Schemas: 26, Unsupported: 7, Refused: 58}},
+}
+
+// instance writes data compactly, its keys in the order of their first properties in the schema, or against it.
+func instance(t testing.TB, schema, data json.RawMessage, by Order) string {
 	s, err := parseValue(schema)
 	if err != nil {
 		t.Fatal(err)
@@ -172,6 +191,9 @@ func instance(t testing.TB, schema, data json.RawMessage) string {
 	}
 	collect(s)
 	order = append(order, required...)
+	if by == AnyOrder {
+		slices.Reverse(order)
+	}
 	d, err := parseValue(data)
 	if err != nil {
 		t.Fatal(err)

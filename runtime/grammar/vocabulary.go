@@ -18,8 +18,9 @@ type Vocabulary struct {
 	text   func(id int32) []byte
 	encode func(text string) []int32
 	parts  [otherPart + 1]part
-	plain  []uint32   // [(ids+31)/32], the tokens of all parts but the last
-	same   [][2]int32 // a token of a trie, and another one of the same bytes
+	plain  []uint32                // [(ids+31)/32], the tokens of all parts but the last
+	upTo   [longChars + 1][]uint32 // [(ids+31)/32], those of them of at most so many characters
+	same   [][2]int32              // a token of a trie, and another one of the same bytes
 }
 
 // The parts: words, words after a space, and other plain text, each of at most 8 characters and of at most 16; longer plain text; the other
@@ -92,10 +93,16 @@ func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 		v.parts[i].bits = make([]uint32, (ids+31)/32)
 		builders[i].part = &v.parts[i]
 	}
+	for n := range v.upTo {
+		v.upTo[n] = make([]uint32, (ids+31)/32)
+	}
 	for _, id := range byText(ids, text) {
 		b := text(id)
 		i := partOf(b)
 		v.parts[i].bits[id/32] |= 1 << (id % 32)
+		if n := utf8.RuneCount(b); i != otherPart && n <= longChars {
+			v.upTo[n][id/32] |= 1 << (id % 32)
+		}
 		if other, ok := builders[i].add(b, id); !ok {
 			v.same = append(v.same, [2]int32{other, id})
 		}
@@ -108,6 +115,11 @@ func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 			for w, b := range p.bits {
 				v.plain[w] |= b
 			}
+		}
+	}
+	for n := 1; n <= longChars; n++ {
+		for w, b := range v.upTo[n-1] {
+			v.upTo[n][w] |= b
 		}
 	}
 	return v

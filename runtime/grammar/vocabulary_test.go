@@ -40,9 +40,15 @@ func TestTokensOfTheModel(t *testing.T) {
 		{"person", person, personText},
 		{"patterns of names", `{"type":"object","patternProperties":{"[0-9]{2,}":{"type":"boolean"},"X_":{"type":"string","maxLength":12}}}`,
 			`{"a31b":true,"X_é":"twelve chars","b":[1]}`},
+		{"names among any", `{"type":"object","properties":{"a":{"type":"null"},"above":{"type":"string","minLength":1},"able":{"type":"integer"}},
+			"required":["above","able"],"propertyNames":{"maxLength":12}}`, `{"a":null,"above":"x","able":3,"abo":[],"ab\u006ce\"é":1}`},
+		{"names that are not any", `{"type":"object","properties":{"a":true,"ab":true,"abc":{"const":1}},"additionalProperties":{"type":"integer"}}`,
+			`{"ab":"","abc":1,"abcd":2,"é":3}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			checkTokens(t, compile(t, o200k(), Source{JSONSchema: json.RawMessage(tt.schema)}, Options{}), tt.text)
+			for _, o := range []Order{SchemaOrder, AnyOrder} {
+				checkTokens(t, compile(t, o200k(), Source{JSONSchema: json.RawMessage(tt.schema)}, Options{Order: o}), tt.text)
+			}
 		})
 	}
 }

@@ -22,14 +22,14 @@ the mask that is computed before it, and it may end where it ends. Exit status: 
 rejected, 2 usage, 3 the grammar contradicts itself, which is an error of this program.
 
 With --jsonl reads lines
-  {"id": 1, "schema": {}|"regex": ""|"ebnf": ""|"choice": [""]|"json_object": true, "whitespace": "compact", "lenient": false,
-   "documents": [{"text": ""}|{"value": {}, "style": "compact"|"python"|"indent"}],
+  {"id": 1, "schema": {}|"regex": ""|"ebnf": ""|"choice": [""]|"json_object": true, "whitespace": "compact", "order": "any",
+   "lenient": false, "documents": [{"text": ""}|{"value": {}, "style": "compact"|"python"|"indent"}],
    "tokenization": ["canonical", "bytes", "random:3"], "verify": 64}
 and writes a line for each, in their order. A value is written as Python's json.dumps does with separators=(",", ":"), as it does by
 itself, or with indent=2; its properties keep their order. The verdicts must be the same for all tokenizations, and with
 verify so many bits of each mask, and of one for a text that must end soon, are compared with what the grammar accepts. The whitespace
-between JSON's symbols is compact (none), python (one space behind commas and colons), one (at most one space) or any. docs/grammar.md
-describes the lines.`,
+between JSON's symbols is compact (none), python (one space behind commas and colons), one (at most one space) or any. The order of
+properties is any, or that of the schema, as replies have it. docs/grammar.md describes the lines.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 			var f grammarFlags
 			f.declare(fs)
@@ -49,7 +49,7 @@ describes the lines.`,
 // grammarFlags are the command line of grammar.
 type grammarFlags struct {
 	sourceFlags
-	whitespace           string
+	whitespace, order    string
 	lenient, json, lines bool
 	jobs                 int
 	timeout              time.Duration
@@ -59,6 +59,7 @@ type grammarFlags struct {
 func (f *grammarFlags) declare(fs *flag.FlagSet) {
 	f.sourceFlags.declare(fs)
 	fs.StringVar(&f.whitespace, "whitespace", "compact", "`what` is between JSON's symbols: compact, python, one or any")
+	fs.StringVar(&f.order, "order", "any", "`order` of properties: any, or that of the schema, as replies have it")
 	fs.BoolVar(&f.lenient, "lenient", false, "leave out what is not supported of a schema, and list it")
 	fs.BoolVar(&f.json, "json", false, "print a JSON object")
 	fs.BoolVar(&f.lines, "jsonl", false, "check JSON lines on standard input")
@@ -79,8 +80,8 @@ func (f *grammarFlags) check(fs *flag.FlagSet, args []string) error {
 		switch {
 		case source != "":
 			return usagef("%s is not for --jsonl, where each line has its grammar", source)
-		case given["whitespace"] || given["lenient"]:
-			return usagef("--whitespace and --lenient are not for --jsonl, where each line says so")
+		case given["whitespace"] || given["order"] || given["lenient"]:
+			return usagef("--whitespace, --order and --lenient are not for --jsonl, where each line says so")
 		case len(args) > 0:
 			return usagef("unexpected argument %q: with --jsonl the lines have the documents", args[0])
 		case f.jobs < 1 || f.timeout <= 0:
@@ -105,6 +106,9 @@ func (f *grammarFlags) check(fs *flag.FlagSet, args []string) error {
 	if _, err := parseWhitespace(f.whitespace); err != nil {
 		return usagef("--whitespace: %v", err)
 	}
+	if _, err := parseOrder(f.order); err != nil {
+		return usagef("--order: %v", err)
+	}
 	return nil
 }
 
@@ -123,6 +127,17 @@ func parseWhitespace(name string) (grammar.Whitespace, error) {
 	return 0, fmt.Errorf("%q is not compact, python, one or any", name)
 }
 
+// parseOrder reads the names of grammar.Order; "" is the usual one.
+func parseOrder(name string) (grammar.Order, error) {
+	switch name {
+	case "", "any":
+		return grammar.AnyOrder, nil
+	case "schema":
+		return grammar.SchemaOrder, nil
+	}
+	return 0, fmt.Errorf("%q is not any or schema", name)
+}
+
 // run checks one grammar with documents of files.
 func (f *grammarFlags) run(ctx context.Context, env *env, names []string) error {
 	var job grammarJob
@@ -132,6 +147,7 @@ func (f *grammarFlags) run(ctx context.Context, env *env, names []string) error 
 	}
 	job.options.Lenient = f.lenient
 	job.options.Whitespace, _ = parseWhitespace(f.whitespace) // checked
+	job.options.Order, _ = parseOrder(f.order)
 	job.tokenizations, _ = parseTokenizations(nil)
 	for _, name := range names {
 		data, err := readNamed(ctx, env, name)

@@ -22,6 +22,7 @@ type grammarLine struct {
 	Choice       []unicodeText     `json:"choice"`
 	JSONObject   bool              `json:"json_object"`
 	Whitespace   string            `json:"whitespace"`
+	Order        string            `json:"order"`
 	Lenient      bool              `json:"lenient"`
 	Documents    []grammarDocument `json:"documents"`
 	Tokenization []string          `json:"tokenization"`
@@ -99,6 +100,9 @@ func (l *grammarLine) job() (job grammarJob, err error) {
 	}
 	if job.options.Whitespace, err = parseWhitespace(l.Whitespace); err != nil {
 		return job, fmt.Errorf("whitespace %w", err)
+	}
+	if job.options.Order, err = parseOrder(l.Order); err != nil {
+		return job, fmt.Errorf("order %w", err)
 	}
 	job.options.Lenient = l.Lenient
 	for i, d := range l.Documents {

@@ -99,6 +99,7 @@ func TestGrammarMisuse(t *testing.T) {
 		{[]string{"--regex", ""}, exitUsage, "--regex is empty"},
 		{[]string{"--json-object=false"}, exitUsage, "no grammar"},
 		{[]string{"--json-object", "--whitespace", "tabs"}, exitUsage, `"tabs" is not compact`},
+		{[]string{"--json-object", "--order", "alphabet"}, exitUsage, `"alphabet" is not any`},
 		{[]string{"--schema", "-", "-"}, exitUsage, "only once"},
 		{[]string{"--json-object", "--jobs", "2"}, exitUsage, "for --jsonl"},
 		{[]string{"--jsonl", "--regex", "a"}, exitUsage, "--regex is not for --jsonl"},
@@ -149,7 +150,7 @@ func TestGrammarLines(t *testing.T) {
 		id, line string // the line without the id
 		want     grammarReport
 	}{
-		{`1`, `"schema":` + schema + `,"documents":[{"text":"{\"a\":17}"},{"value":{"a":17,"b":"x"}},{"value":{"b":"x","a":17}},
+		{`1`, `"schema":` + schema + `,"order":"schema","documents":[{"text":"{\"a\":17}"},{"value":{"a":17,"b":"x"}},{"value":{"b":"x","a":17}},
 			{"value":{"a":17},"style":"python"},{"text":"{\"a\":17"},{"text":""}]`,
 			grammarReport{Compiled: true, Documents: []documentReport{accepted(5), accepted(9),
 				rejected(9, rejection{Byte: 2, Token: 1, ID: 65, Expected: "a"}),
@@ -189,6 +190,9 @@ func TestGrammarLines(t *testing.T) {
 		{`21`, `"regex":"a","tokenization":["random:0"]`, grammarReport{Error: `tokenization "random:0": want random:N, N from 1 to 1000`}},
 		{`22`, `"regex":"a","verify":-1`, grammarReport{Error: "verify is -1, want 0 to 1048576"}},
 		{`23`, `"regex":"a","whitespace":"no"`, grammarReport{Error: `whitespace "no" is not compact, python, one or any`}},
+		{`25`, `"schema":` + schema + `,"documents":[{"value":{"b":"x","a":17}},{"value":{"b":"x"}}]`, grammarReport{Compiled: true,
+			Documents: []documentReport{accepted(9), rejected(5, rejection{Byte: 8, Token: 4, ID: 18583, Expected: ","})}}},
+		{`26`, `"regex":"a","order":"no"`, grammarReport{Error: `order "no" is not any or schema`}},
 		{`24`, `"regex":"a"} {"id":25`, grammarReport{Error: "there is something behind the object"}},
 	} {
 		line := "{" + tt.line + "}"
@@ -215,7 +219,7 @@ func TestGrammarLines(t *testing.T) {
 
 	text := strings.Join(lines, "\n")
 	got, r := reports(t, text)
-	if r.code != exitFailure || !strings.Contains(r.stderr, "4 of 29 grammars refused; 17 of 29 grammars not checked; 6 of 14 documents rejected") {
+	if r.code != exitFailure || !strings.Contains(r.stderr, "4 of 31 grammars refused; 18 of 31 grammars not checked; 7 of 16 documents rejected") {
 		t.Errorf("exit status %d, %s", r.code, r.stderr)
 	}
 	if diff := cmp.Diff(want, got, apartFromTimes); diff != "" {
