@@ -78,6 +78,8 @@ func TestRepliesThatAreAllowed(t *testing.T) {
 	format.Format = &ResponseFormat{Name: "n", Schema: []byte(`{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}`)}
 	both := tools
 	both.Format = format.Format
+	open := ask("hello")
+	open.Tools = []Function{{Name: "f", Parameters: []byte(`{"properties":{"a":{"type":"string"}}}`)}}
 	choice := ask("hello")
 	choice.Format = &ResponseFormat{Choice: []string{"yes", "no"}}
 	begun := choice
@@ -98,6 +100,7 @@ func TestRepliesThatAreAllowed(t *testing.T) {
 		{"Preamble", tools, preamble + call + args, ""},
 		{"ShownName", tools, "<|channel|>commentary to=functions.send_it json<|message|>" + `{"a":[1]}<|call|>`, ""},
 		{"LongerName", tools, "<|channel|>commentary to=functions.get_weather_forecast json<|message|>{}<|call|>", ""},
+		{"NoObject", open, "<|channel|>commentary to=functions.f<|message|>[1]<|call|>", "<|channel|>commentary to=functions.f<|message|>"},
 		{"UnknownName", tools, "<|channel|>commentary to=functions.get_time json<|message|>", "<|channel|>commentary to=functions.get"},
 		{"WrongArguments", tools, call + `{"town":`, call + `{"`},
 		{"NoArguments", tools, call + "<|call|>", call},
@@ -305,7 +308,7 @@ func TestConstrainedStream(t *testing.T) {
 func TestPrepare(t *testing.T) {
 	c := script(t, "")
 	r := ask("hello")
-	r.Tools = []Function{{Name: "a", Parameters: []byte(`{"type":"object","properties":{"c":{"type":"string","pattern":"(?=a)"}}}`)}, {Name: "b", Parameters: []byte(`{"type":7}`)}}
+	r.Tools = []Function{{Name: "a", Parameters: []byte(`{"type":"object","properties":{"c":{"type":"string","pattern":"(?=a)"}}}`)}, {Name: "b", Parameters: []byte(`{"type":7}`)}, {Name: "c", Parameters: []byte(`{"required":["d"]}`)}}
 	r.Format = &ResponseFormat{Name: "n", Schema: []byte(`{"type":"string","format":"invented"}`)}
 	ignored, err := c.Prepare(t.Context(), r)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gossamer/runtime/grammar"
@@ -89,15 +90,30 @@ func (c *Completer) argumentGrammar(ctx context.Context, f *Function, field stri
 	if parameters == nil {
 		parameters = noArguments
 	}
-	return c.schemaGrammar(ctx, parameters, f.Strict, anyObject, field+".Parameters")
+	field += ".Parameters"
+	g, ignored, err := c.schemaGrammar(ctx, slices.Concat(onlyObjects, parameters, []byte("]}")), f.Strict, anyObject, field)
+	for i, path := range ignored {
+		ignored[i] = strings.Replace(path, inOnlyObjects, "", 1)
+	}
+	var wrong *FieldError
+	if errors.As(err, &wrong) {
+		wrong.Reason = strings.Replace(wrong.Reason, inOnlyObjects, "", 1)
+	}
+	return g, ignored, err
 }
 
-// schemaGrammar compiles a schema. If it is not strict, what is not supported is left out and named, and a schema of which nothing
-// can be made gives way to another one.
+// onlyObjects is the beginning of a schema of the objects of another one, which follows: what has no type describes other values, too.
+var onlyObjects = []byte(`{"allOf":[{"type":"object"},`)
+
+// inOnlyObjects is the path of the other one.
+const inOnlyObjects = "/allOf/1"
+
+// schemaGrammar compiles a schema. If it is not strict, what is not supported is left out and named, and a schema that is too much, or of
+// a function and wrong, gives way to another one. One that no value follows is refused.
 func (c *Completer) schemaGrammar(ctx context.Context, schema json.RawMessage, strict bool, other json.RawMessage, field string) (*grammar.Grammar, []string, error) {
 	g, err := c.compile(ctx, grammar.Source{JSONSchema: schema}, !strict, field)
 	var wrong *FieldError
-	if !strict && errors.As(err, &wrong) {
+	if !strict && errors.As(err, &wrong) && (wrong.Unsupported || wrong.syntax && field != "Format.Schema") {
 		g, err = c.compile(ctx, grammar.Source{JSONSchema: other}, true, field)
 		return g, []string{field}, err
 	}
@@ -124,7 +140,7 @@ func (c *Completer) compile(ctx context.Context, s grammar.Source, lenient bool,
 	case err == nil:
 		return g, nil
 	case errors.As(err, &unsupported), errors.As(err, &limit), errors.As(err, &syntax), errors.As(err, &empty):
-		return nil, &FieldError{field, strings.TrimPrefix(err.Error(), "grammar: "), unsupported != nil || limit != nil}
+		return nil, &FieldError{field, strings.TrimPrefix(err.Error(), "grammar: "), unsupported != nil || limit != nil, syntax != nil}
 	}
 	return nil, fmt.Errorf("chat: %s: %w", field, err) // ctx has ended
 }

@@ -17,6 +17,7 @@ type reader struct {
 	names    *toolNames
 	callID   func() string
 	logprobs bool
+	exact    bool             // the answer has a format: white space counts
 	send     func(Event) bool // false: the consumer has stopped
 
 	silent    bool // send has returned false
@@ -49,6 +50,7 @@ func (c *Completer) newReader(r *Request, p *prompt, send func(Event) bool) *rea
 		names:    p.names,
 		callID:   c.callID,
 		logprobs: r.Logprobs,
+		exact:    r.Format != nil && !r.Unconstrained,
 		send:     send,
 		stop:     stopper{stops: r.Stop},
 	}
@@ -212,7 +214,7 @@ func (r *reader) end(stop int32) {
 func (r *reader) say(text string) {
 	if !r.said {
 		r.held.WriteString(text)
-		if strings.TrimSpace(text) == "" && !r.stopped {
+		if strings.TrimSpace(text) == "" && !r.stopped && !r.exact {
 			return
 		}
 		text, r.said = r.held.String(), true

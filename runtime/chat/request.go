@@ -102,6 +102,7 @@ type FieldError struct {
 	Field       string // such as "Messages[2].ToolCallID"
 	Reason      string
 	Unsupported bool // it is in order, but not supported
+	syntax      bool // it is a schema that is none
 }
 
 func (e *FieldError) Error() string { return "chat: " + e.Field + ": " + e.Reason }

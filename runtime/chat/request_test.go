@@ -43,6 +43,13 @@ func TestRefusedFields(t *testing.T) {
 		{"Format.Schema", func(r *Request) { r.Format = &ResponseFormat{Name: "a", Schema: []byte(`{"type":1}`), Strict: true} }},
 		{"Format.Schema", func(r *Request) { r.Format = &ResponseFormat{Name: "a", Schema: []byte(`false`), Strict: true} }},
 		{"Format.Schema", func(r *Request) { r.Format = &ResponseFormat{Name: "a", Schema: []byte(`{`)} }},
+		{"Format.Schema", func(r *Request) {
+			r.Format = &ResponseFormat{Name: "a", Schema: []byte(`{"properties":{"b":{"type":"strnig"}}}`)}
+		}},
+		{"Format.Schema", func(r *Request) {
+			r.Format = &ResponseFormat{Name: "a", Schema: []byte(`{"type":"string","minLength":5,"maxLength":2}`)}
+		}},
+		{"Tools[0].Parameters", func(r *Request) { r.Tools = []Function{{Name: "a", Parameters: []byte(`{"type":"string"}`)}} }},
 		{"Format.Name", func(r *Request) { r.Format = &ResponseFormat{Schema: []byte("{}")} }},
 		{"Format.Regex", func(r *Request) { r.Format = &ResponseFormat{Regex: "("} }},
 		{"Format.EBNF", func(r *Request) { r.Format = &ResponseFormat{EBNF: "root ::= other"} }},

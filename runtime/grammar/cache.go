@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	maxCached      = 64        // grammars
+	maxCached      = 256       // grammars: those of the functions of several requests
 	maxCachedBytes = 128 << 20 // of their tables and masks, which grow in use
 	cellBytes      = 60
 )

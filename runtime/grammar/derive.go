@@ -37,6 +37,9 @@ func (t *exprs) after(e expr, b byte) expr {
 		}
 	}
 	t.derived++
+	if t.worked(1) {
+		return none
+	}
 	var d expr
 	switch n.kind {
 	case kindConcat:
@@ -84,6 +87,16 @@ func (t *exprs) after(e expr, b byte) expr {
 		t.next[key] = d
 	}
 	return d
+}
+
+// worked notes work. It reports whether there was too much of it: then the table counts as full, and nothing more is found.
+func (t *exprs) worked(n int) bool {
+	t.work += n
+	if t.hard == 0 || t.work <= t.hard {
+		return false
+	}
+	t.full = true
+	return true
 }
 
 // matches says whether text is one of e's.

@@ -92,6 +92,7 @@ func newEngine(base *rules, root term) *engine {
 		covers: map[expr]cover{}, taking: map[expr]bool{}}
 	e.limit += e.cells
 	e.full, e.live = false, true
+	e.hard = e.exprs.work + hardWork
 	e.refine()
 	e.width = len(e.reps)
 	e.configs = make([]config, 2)
@@ -163,11 +164,17 @@ func (e *engine) push(next term, below int32) int32 {
 	return e.stack(one[:], false)
 }
 
+// edgesOfWork are about as much work as a derivative.
+const edgesOfWork = 8
+
 func (e *engine) merge(a, b int32) int32 {
 	if a == b {
 		return a
 	}
 	na, nb := &e.stacks[a], &e.stacks[b]
+	if e.worked((len(na.edges) + len(nb.edges)) / edgesOfWork) {
+		return a
+	}
 	return e.stack(slices.Concat(na.edges, nb.edges), na.end || nb.end)
 }
 
@@ -203,7 +210,7 @@ func (e *engine) pop(stack int32) (end bool) {
 // expand turns work into items: the texts of terms that are not empty. Rules wait until all calls of them are known, so that a rule is
 // entered once.
 func (e *engine) expand() {
-	for len(e.work) > 0 || len(e.pending) > 0 {
+	for (len(e.work) > 0 || len(e.pending) > 0) && !e.worked(len(e.pending)/edgesOfWork) {
 		if len(e.work) == 0 {
 			first := 0
 			for i, p := range e.pending {

@@ -80,6 +80,8 @@ type exprs struct {
 	full    bool            // something was left out
 	live    bool            // of an engine: nothing is compiled any more
 	derived int             // derivatives that were made
+	work    int             // these, and what the merging of stacks is worth
+	hard    int             // of work, beyond which the table counts as full; 0: no bound
 
 	singles map[charKey]expr // see char
 	lengths map[expr]int32   // see longest

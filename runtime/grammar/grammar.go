@@ -16,6 +16,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -187,7 +188,16 @@ func (v *Vocabulary) Compile(ctx context.Context, s Source, o Options) (*Grammar
 	if r.terms[g.root].shortest >= never {
 		return nil, &EmptyError{}
 	}
+	if !g.begins() {
+		return nil, &LimitError{What: "work for the first token", Limit: hardWork}
+	}
 	return g, nil
+}
+
+// begins reports whether a text can begin: not where that would take too much work.
+func (g *Grammar) begins() bool {
+	m := g.NewMatcher()
+	return m.Accepting() || slices.ContainsFunc(m.Mask(0).Bits, func(w uint32) bool { return w != 0 })
 }
 
 // Ignored lists the paths of keywords that are not enforced.

@@ -32,6 +32,7 @@ func (g *Grammar) NewMatcher() *Matcher {
 // do runs f under the engine's lock. If the tables become full, the matcher goes on with new ones, which hold what it needs.
 func (m *Matcher) do(f func()) {
 	m.e.mu.Lock()
+	m.e.hard = m.e.exprs.work + hardWork
 	f()
 	full := m.e.full
 	m.e.note()
@@ -50,6 +51,7 @@ func (m *Matcher) do(f func()) {
 		}
 		from.mu.Unlock()
 		m.e = e
+		e.hard = e.exprs.work + hardWork
 		f()
 		if full = e.full && !fresh; e.full && fresh { // what does not fit even now is refused
 			e.full = e.cells > e.limit

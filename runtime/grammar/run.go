@@ -296,6 +296,7 @@ func (e *engine) takesPlain(c int32) bool {
 const (
 	maxSight = 30000
 	maxWork  = 120000
+	hardWork = 400000 // of a mask or a step, whatever comes of it
 )
 
 // look notes that a configuration is looked at. It is false beyond the bounds, and if the tables are full.
