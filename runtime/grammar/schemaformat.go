@@ -38,7 +38,8 @@ var formatParts = map[string]string{
 	// Letters that need no context, of scripts that are written to the right, few enough for the 63 bytes of their encoding.
 	"idn label":   "[a-z0-9{letters}]([a-z0-9{letters}]|-[a-z0-9{letters}]){0,8}",
 	"letters":     "\u00e0-\u00f6\u00f8-\u00ff\u03b1-\u03c9\u0430-\u044f\u3041-\u3094\u30a1-\u30f4\u4e00-\u9fa5\uac00-\ud7a3",
-	"domain":      `(({label}\.){1,2}{label}|({short label}\.){1,6}{short label})`,
+	"domain":      `({plain label}\.){1,3}{plain label}`,
+	"plain label": `[A-Za-z0-9](-?[A-Za-z0-9]){0,30}`,
 	"idn domain":  `(({label}\.){1,2}{label}|(({short label}|{idn label})\.){1,6}({short label}|{idn label}))`,
 	"mailbox":     `[A-Za-z0-9!#$%&'*+/=?^_{tick}{|}~-]{1,32}(\.[A-Za-z0-9!#$%&'*+/=?^_{tick}{|}~-]{1,15}){0,2}`,
 	"idn mailbox": "[A-Za-z0-9!#$%&'*+/=?^_{tick}{|}~{letters}-]{1,10}(\\.[A-Za-z0-9!#$%&'*+/=?^_{tick}{|}~{letters}-]{1,4}){0,2}",
