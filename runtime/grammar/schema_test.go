@@ -85,6 +85,8 @@ func TestSchemas(t *testing.T) {
 			"definitions":{"a":{"type":"integer"}},"type":"object"}`, []string{`{"a":1}`}, []string{`{"a":"x"}`}},
 		{"beside a reference all counts", `{"properties":{"a":{"minimum":2,"$ref":"#/definitions/a"}},"definitions":{"a":{"type":"integer"}},"type":"object"}`,
 			[]string{`{"a":2}`}, []string{`{"a":1}`, `{"a":2.5}`}},
+		{"lengths that say nothing", `{"type":"string","pattern":"^a{1,3}é?$","minLength":1,"maxLength":5}`, []string{`"a"`, `"aaaé"`}, []string{`""`, `"aaaa"`}},
+		{"lengths that say something", `{"type":"string","pattern":"^a{1,3}é?$","minLength":2,"maxLength":3}`, []string{`"aa"`, `"aaé"`}, []string{`"a"`, `"aaaé"`}},
 		{"dynamic reference", `{"$dynamicAnchor":"n","type":"object","properties":{"l":{"$dynamicRef":"#n"}},"additionalProperties":false}`,
 			[]string{`{"l":{"l":{}}}`}, []string{`{"l":1}`}},
 	} {
