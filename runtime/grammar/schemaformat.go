@@ -6,13 +6,13 @@ import "strings"
 // its strings: what is accepted is always one. In braces stand other expressions.
 var formats = map[string]string{
 	"date-time":             `{date}[Tt]{time}`,
-	"date":                  `({year}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))|{leap}-02-29)`,
+	"date":                  `({year}-{day}|{leap}-02-29)`,
 	"time":                  `([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,18})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])`,
 	"duration":              `P({days}({hours})?|{hours}|[0-9]+W)`,
 	"email":                 `{mailbox}@{domain}`,
 	"idn-email":             `({mailbox}|{idn mailbox})@{idn domain}`,
 	"hostname":              `({plain label}\.){0,3}{plain label}|[A-Za-z0-9]{32,63}(\.{plain label}){0,2}`,
-	"idn-hostname":          `({label}\.){0,2}{label}|(({short label}|{idn label})\.){0,6}({short label}|{idn label})`,
+	"idn-hostname":          `(({plain label}|{idn label})\.){0,3}({plain label}|{idn label})|[A-Za-z0-9]{32,63}(\.{plain label}){0,2}`,
 	"ipv4":                  `{byte}(\.{byte}){3}`,
 	"ipv6":                  `{six}`,
 	"uri":                   `{scheme}:({authority}|{rooted}|{rootless})(\?{query})?(#{query})?`,
@@ -28,19 +28,18 @@ var formats = map[string]string{
 
 // formatParts are what stands in braces in formats. A label has no hyphens in its third and fourth place, where they announce an encoding.
 var formatParts = map[string]string{
-	"year":        `([0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)`,
-	"leap":        `([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)`,
-	"days":        `([0-9]+D|[0-9]+M([0-9]+D)?|[0-9]+Y([0-9]+M([0-9]+D)?)?)`,
-	"hours":       `T([0-9]+S|[0-9]+M([0-9]+S)?|[0-9]+H([0-9]+M([0-9]+S)?)?)`,
-	"byte":        `(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])`,
-	"label":       `[A-Za-z0-9]([A-Za-z0-9-]{0,2}[A-Za-z0-9]|[A-Za-z0-9-]([A-Za-z0-9][A-Za-z0-9-]|-[A-Za-z0-9])[A-Za-z0-9-]{0,58}[A-Za-z0-9])?`,
-	"short label": `[A-Za-z0-9]([A-Za-z0-9-]{0,2}[A-Za-z0-9]|[A-Za-z0-9-]([A-Za-z0-9][A-Za-z0-9-]|-[A-Za-z0-9])[A-Za-z0-9-]{0,26}[A-Za-z0-9])?`,
+	"year":  `([0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)`,
+	"leap":  `([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)`,
+	"day":   `((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))`,
+	"days":  `([0-9]+D|[0-9]+M([0-9]+D)?|[0-9]+Y([0-9]+M([0-9]+D)?)?)`,
+	"hours": `T([0-9]+S|[0-9]+M([0-9]+S)?|[0-9]+H([0-9]+M([0-9]+S)?)?)`,
+	"byte":  `(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])`,
 	// Letters that need no context, of scripts that are written to the right, few enough for the 63 bytes of their encoding.
 	"idn label":   "[a-z0-9{letters}]([a-z0-9{letters}]|-[a-z0-9{letters}]){0,8}",
 	"letters":     "\u00e0-\u00f6\u00f8-\u00ff\u03b1-\u03c9\u0430-\u044f\u3041-\u3094\u30a1-\u30f4\u4e00-\u9fa5\uac00-\ud7a3",
 	"domain":      `({plain label}\.){1,3}{plain label}`,
 	"plain label": `[A-Za-z0-9](--[A-Za-z0-9])?(-?[A-Za-z0-9]){0,29}`,
-	"idn domain":  `(({label}\.){1,2}{label}|(({short label}|{idn label})\.){1,6}({short label}|{idn label}))`,
+	"idn domain":  `(({plain label}|{idn label})\.){1,3}({plain label}|{idn label})`,
 	"mailbox":     `[A-Za-z0-9!#$%&'*+/=?^_{tick}{|}~-]{1,32}(\.[A-Za-z0-9!#$%&'*+/=?^_{tick}{|}~-]{1,15}){0,2}`,
 	"idn mailbox": "[A-Za-z0-9!#$%&'*+/=?^_{tick}{|}~{letters}-]{1,10}(\\.[A-Za-z0-9!#$%&'*+/=?^_{tick}{|}~{letters}-]{1,4}){0,2}",
 	"tick":        "`",
