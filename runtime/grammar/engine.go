@@ -60,6 +60,7 @@ type engine struct {
 	steps      []int32 // [configs][width]
 	start      int32
 	covers     map[expr]cover
+	covering   []cover       // of configurations; chars is below 0 until it is known
 	taking     map[expr]bool // see takesChars
 	runs       []run         // of configurations
 	seen       []uint32      // by configuration: the mask for which it was last looked at
@@ -76,6 +77,7 @@ type engine struct {
 	popped  map[int32]bool
 	work    []edge
 	pending []edge // next is a rule's term
+	joined  []edge
 	key     []byte
 }
 
@@ -176,6 +178,20 @@ func (e *engine) merge(a, b int32) int32 {
 		return a
 	}
 	return e.stack(slices.Concat(na.edges, nb.edges), na.end || nb.end)
+}
+
+// join is one node for the stacks of items.
+func (e *engine) join(items []item) int32 {
+	if items = slices.Compact(items); len(items) == 1 {
+		return items[0].stack
+	}
+	edges, end := e.joined[:0], false
+	for _, x := range items {
+		n := &e.stacks[x.stack]
+		edges, end = append(edges, n.edges...), end || n.end
+	}
+	e.joined = edges
+	return e.stack(edges, end)
 }
 
 func (e *engine) begin() {
@@ -281,12 +297,13 @@ func (e *engine) finish(accepting bool, before int32) int32 {
 		return int(a.stack - b.stack)
 	})
 	items := e.items[:0]
-	for _, x := range e.items {
-		if n := len(items); n > 0 && items[n-1].e == x.e {
-			items[n-1].stack = e.merge(items[n-1].stack, x.stack)
-		} else {
-			items = append(items, x)
+	for i := 0; i < len(e.items); {
+		n := 1
+		for i+n < len(e.items) && e.items[i+n].e == e.items[i].e {
+			n++
 		}
+		items = append(items, item{e.items[i].e, e.join(e.items[i : i+n])})
+		i += n
 	}
 	if len(items) == 0 && !accepting {
 		return dead

@@ -280,7 +280,11 @@ func (m *Matcher) walkTrie(p *part, bits []uint32, bound int32) (far int32) {
 			continue
 		}
 		if sub != nil {
-			near, most, ok := m.below(sub, before, c)
+			cover := e.coverAt(c)
+			near, most, ok := int32(0), cover.far, !sub.lead && cover.chars >= max(sub.most, 1) && cover.far <= bound
+			if !ok {
+				near, most, ok = m.below(sub, before, c)
+			}
 			steps = e.steps
 			if ok && near > bound {
 				i = end

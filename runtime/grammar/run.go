@@ -25,6 +25,28 @@ func (e *engine) cover(x expr) cover {
 	return c
 }
 
+// coverAt is the cover of a configuration: of the item that takes most.
+func (e *engine) coverAt(c int32) (best cover) {
+	for int(c) >= len(e.covering) {
+		e.covering = append(e.covering, cover{chars: -1})
+	}
+	if best = e.covering[c]; best.chars >= 0 {
+		return best
+	}
+	best = cover{}
+	for _, x := range e.configs[c].items {
+		this := e.cover(x.e)
+		this.far = add(this.far, e.stacks[x.stack].shortest)
+		if this.chars > best.chars && this.far < never && e.stacks[x.stack].depth <= maxDepth {
+			best = this
+		}
+	}
+	if !e.full {
+		e.covering[c] = best
+	}
+	return best
+}
+
 func (e *engine) coverOf(x expr, depth int) (best cover) {
 	if depth > maxCoverDepth {
 		return cover{}

@@ -53,8 +53,17 @@ func (c *schemaCompiler) contents(k *kase) expr {
 		return none
 	}
 	all := slices.Clone(k.strings)
-	if len(all) == 0 || k.minLength > 0 || k.maxLength >= 0 {
-		all = append(all, r.repeat(r.chars(anyRune, jsonAny), k.minLength, k.maxLength))
+	lo, hi := k.minLength, k.maxLength
+	for _, e := range all { // what need not be counted
+		if lo == 1 && !r.nullable(e) {
+			lo = 0
+		}
+		if hi >= r.longest(e) { // of bytes, which are no fewer
+			hi = -1
+		}
+	}
+	if len(all) == 0 || lo > 0 || hi >= 0 {
+		all = append(all, r.repeat(r.chars(anyRune, jsonAny), lo, hi))
 	}
 	return r.and(all...)
 }
