@@ -167,7 +167,7 @@ func (e *engine) push(next term, below int32) int32 {
 }
 
 // edgesOfWork are about as much work as a derivative.
-const edgesOfWork = 8
+const edgesOfWork = 64
 
 func (e *engine) merge(a, b int32) int32 {
 	if a == b {
