@@ -178,6 +178,28 @@ func (t *exprs) shortest(e expr) int32 {
 	return s
 }
 
+// outlook is how long the shortest text of an expression is, or if that is not known, -1, how long it is at least, and the sum of what the parts
+// of an intersection take.
+func (t *exprs) outlook(x expr) (rest, least, sum int32) {
+	n := &t.nodes[x]
+	rest, least = n.shortest, 1
+	switch {
+	case n.nullable:
+		rest = 0
+	case rest >= 0:
+	case n.kind == kindAnd:
+		for _, k := range n.kids {
+			if kind := t.nodes[k].kind; kind != kindNot && kind != kindMod {
+				s := t.shortest(k)
+				least, sum = max(least, s), add(sum, s)
+			}
+		}
+	case n.kind != kindNot && n.kind != kindMod:
+		rest = t.shortest(x)
+	}
+	return rest, least, sum
+}
+
 // search finds the shortest text of an intersection, complement or remainder: the first of those that may be nearest, as a text of an
 // intersection is no shorter than those of its parts. Beyond maxExact expressions it takes the text that it finds first, going where the
 // parts together come nearer. Either way the length is that of a text, and what the text leads through is known from then on, so that
@@ -201,23 +223,7 @@ func (t *exprs) search(e expr) (length int32, exact bool) {
 			return
 		}
 		seen[x] = way{at, from}
-		least, sum := int32(1), int32(0)
-		n := &t.nodes[x]
-		rest := n.shortest
-		switch {
-		case n.nullable:
-			rest = 0
-		case rest >= 0:
-		case n.kind == kindAnd:
-			for _, k := range n.kids {
-				if kind := t.nodes[k].kind; kind != kindNot && kind != kindMod {
-					s := t.shortest(k)
-					least, sum = max(least, s), add(sum, s)
-				}
-			}
-		case n.kind != kindNot && n.kind != kindMod:
-			rest = t.shortest(x)
-		}
+		rest, least, sum := t.outlook(x)
 		if rest >= 0 {
 			if rest = add(at, rest); rest < best {
 				best, end = rest, x

@@ -225,3 +225,21 @@ func typeOf(v *value) types {
 	}
 	return typeObject
 }
+
+// conditional is the cases of a schema with if: those that follow it, and then what is behind then; and the others.
+func (c *schemaCompiler) conditional(cases []*kase, s, v *value, path []*value) []*kase {
+	then, otherwise := s.members["then"], s.members["else"]
+	asked := slices.ContainsFunc(cases, func(k *kase) bool { return len(k.marks) > 0 }) // what it evaluates
+	if c.rough > 0 || then == nil && otherwise == nil && !asked {
+		return cases
+	}
+	no := c.negation(clones(cases), s, "if", v, path)
+	yes := c.apply(cases, v, path)
+	if then != nil {
+		yes = c.apply(yes, then, path)
+	}
+	if otherwise != nil {
+		no = c.apply(no, otherwise, path)
+	}
+	return c.bounded(s, c.settled(append(yes, no...)))
+}

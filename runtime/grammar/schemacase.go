@@ -272,20 +272,7 @@ func (c *schemaCompiler) keyword(cases []*kase, s *value, key string, v *value, 
 			return every(func(k *kase) { k.unique = s })
 		}
 	case "if":
-		then, otherwise := s.members["then"], s.members["else"]
-		asked := slices.ContainsFunc(cases, func(k *kase) bool { return len(k.marks) > 0 }) // what it evaluates
-		if c.rough > 0 || then == nil && otherwise == nil && !asked {
-			return cases
-		}
-		no := c.negation(clones(cases), s, key, v, path)
-		yes := c.apply(cases, v, path)
-		if then != nil {
-			yes = c.apply(yes, then, path)
-		}
-		if otherwise != nil {
-			no = c.apply(no, otherwise, path)
-		}
-		return c.bounded(s, c.settled(append(yes, no...)))
+		return c.conditional(cases, s, v, path)
 	case "not":
 		return c.negation(cases, s, key, v, path)
 	case "contains":
