@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -143,8 +142,7 @@ func TestConstrainedAnswers(t *testing.T) {
 				constrained++
 			}
 			if err := follows(tok, &r, reply); err != nil {
-				schemas, _ := json.Marshal(r)
-				t.Errorf("%s: %s -> %s: %v\n%s", name, task.user, textOf(tok, reply), err, schemas)
+				t.Errorf("%s: %s -> %s: %v\n%+v", name, task.user, textOf(tok, reply), err, r)
 			}
 		}
 		t.Logf("%s: of %d %d are right, %d free", name, 3*n, constrained, free)
