@@ -97,7 +97,7 @@ type decodeScratch struct {
 	lists      *gpu.Buffer // assignments by expert, kernel.RowLists; nil where experts are never grouped, as the next
 	y          *gpu.Buffer // f32 [R][TopK][Hidden]: outputs of the experts, by assignment
 	logits     *gpu.Buffer // f32 [R][Vocab]
-	masks      *gpu.Buffer // bit sets [keptMasks][(Vocab+31)/32]
+	masks      *gpu.Buffer // bit sets [sizes.masks][(Vocab+31)/32]
 	candidates *gpu.Buffer // scratch of sampling
 	ring       *gpu.Buffer // u32 [maxRun][R]: the chosen tokens, for the host
 	params     *gpu.Buffer // kernel.SampleParams [R], of rows with full sampling, as all that follow
@@ -267,7 +267,7 @@ func (d *declarer) scratch(b *buffers) {
 		add(&s.y, "decode y", r*int64(c.TopK*c.Hidden)*4)
 	}
 	add(&s.logits, "logits", r*int64(c.Vocab)*4)
-	add(&s.masks, "masks", keptMasks*int64(d.maskWords())*4)
+	add(&s.masks, "masks", int64(d.masks())*int64(d.maskWords())*4)
 	add(&s.candidates, "sampling candidates", int64(d.sampling(d.rows).CandidateWords())*4)
 	add(&s.ring, "chosen tokens", maxRun*r*4)
 	shape := d.sampling(d.rows)

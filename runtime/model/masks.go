@@ -7,15 +7,16 @@ import (
 	"gossamer/runtime/kernel"
 )
 
-// keptMasks is how many masks the device keeps: 6.4 MB of a whole vocabulary.
+// keptMasks is how many masks the device keeps, 6.4 MB of a whole vocabulary, unless it binds less: then fewer, but one for each row.
 const keptMasks = 256
 
 var _ [kernel.MaxMasks - keptMasks]struct{}
 
-// masks are those that the device keeps, [keptMasks][(Vocab+31)/32]. A mask is known by the address of its bits, which nobody changes:
+// masks are those that the device keeps, [most][(Vocab+31)/32]. A mask is known by the address of its bits, which nobody changes:
 // one that comes again costs nothing but its number.
 type masks struct {
 	dev     *gpu.Device
+	most    int
 	numbers map[*uint32]int
 	kept    []keptMask
 	steps   int64
@@ -26,7 +27,9 @@ type keptMask struct {
 	step int64    // that it was last used in
 }
 
-func newMasks(dev *gpu.Device) *masks { return &masks{dev: dev, numbers: map[*uint32]int{}} }
+func newMasks(dev *gpu.Device, most int) *masks {
+	return &masks{dev: dev, most: most, numbers: map[*uint32]int{}}
+}
 
 // write tells the device the masks of a step's rows, and the rows their numbers. There are fewer rows than masks.
 func (m *masks) write(to *gpu.Buffer, rows []decodeRow) error {
@@ -51,7 +54,7 @@ func (m *masks) write(to *gpu.Buffer, rows []decodeRow) error {
 
 // free returns the number of a mask that is not kept, after dropping the one that was not used for longest.
 func (m *masks) free() int {
-	if len(m.kept) < keptMasks {
+	if len(m.kept) < m.most {
 		m.kept = append(m.kept, keptMask{})
 		return len(m.kept) - 1
 	}

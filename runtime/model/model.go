@@ -80,7 +80,7 @@ func newModel(dev *gpu.Device, plan Plan) (*Model, error) {
 		return nil, err
 	}
 	m.batch = &batch{
-		sizes: s, dev: dev, buf: b, programs: m.programs, pages: m.pages, steps: m.steps, seats: make([]*state, s.rows), samplers: make([]*sample.Sampler, s.rows), masks: newMasks(dev),
+		sizes: s, dev: dev, buf: b, programs: m.programs, pages: m.pages, steps: m.steps, seats: make([]*state, s.rows), samplers: make([]*sample.Sampler, s.rows), masks: newMasks(dev, s.masks()),
 	}
 	return m, nil
 }

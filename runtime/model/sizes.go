@@ -283,3 +283,8 @@ func newVectorLayout(c *gptoss.Config) vectorLayout {
 	place(&l.routerBias, c.Experts)
 	return l
 }
+
+// masks is how many masks the device keeps; see keptMasks.
+func (s *sizes) masks() int {
+	return max(s.rows, int(min(keptMasks, s.limits.most()/(4*int64(s.maskWords())))))
+}

@@ -117,7 +117,7 @@ func converse(t *testing.T, c *chat.Completer, all []scene, rnd *rand.Rand) {
 	v := chat.NewConversation(c.Stream, chat.Request{
 		Tools:        []chat.Function{{Name: "get_weather"}, {Name: "list"}},
 		Instructions: []string{"", "Be brief."}[rnd.IntN(2)],
-		Sampling:     &sample.Params{Temperature: 1, Seed: rnd.Uint64()},
+		Sampling:     &sample.Params{Temperature: 1, Seed: rnd.Uint64()}, Unconstrained: true,
 	})
 	next := func(tool bool) int {
 		for {

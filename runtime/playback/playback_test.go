@@ -232,11 +232,11 @@ func TestSegments(t *testing.T) {
 	}
 }
 
-// A request that begins the call is answered with its rest, wherever the play has it and however it writes the header.
+// A prompt that begins the call is answered with its rest, wherever the play has it and however it writes the header.
 func TestForcedCalls(t *testing.T) {
 	r := ask("do it")
 	for _, name := range []string{"get_weather", "get_weather_forecast", "send"} {
-		r.Tools = append(r.Tools, chat.Function{Name: name})
+		r.Tools = append(r.Tools, chat.Function{Name: name, Parameters: []byte(`{"type":"object"}`)})
 	}
 	named := func(name string) chat.Request {
 		r := r
@@ -245,30 +245,38 @@ func TestForcedCalls(t *testing.T) {
 	}
 	required := r
 	required.ToolChoice.Mode = chat.ChoiceRequired
-	long := text("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary to=functions.send code<|message|>{\"a\":1}<|call|>")
+	long := text("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary to=functions.send json<|message|>{\"a\":1}<|call|>")
 	anyTool := []object{text("<|channel|>commentary to=functions.{tool} <|constrain|>json<|message|>{\"t\":{json:tool}}<|call|>")}
 	for _, tt := range []struct {
-		name string
-		play object
-		r    chat.Request
-		want chat.ToolCall
+		name  string
+		play  object
+		begun string // the function
+		want  string
 	}{
-		{"Named", play("it", nil, long), named("send"), chat.ToolCall{Name: "send", Arguments: `{"a":1}`}},
-		{"Required", play("it", nil, long), required, chat.ToolCall{Name: "send", Arguments: `{"a":1}`}},
-		{"NamedAny", play("it", object{"tools": []string{"*"}}, anyTool...), named("send"), chat.ToolCall{Name: "send", Arguments: `{"t":"send"}`}},
-		{"RequiredAny", play("it", object{"tools": []string{"*"}}, anyTool...), required, chat.ToolCall{Name: "get_weather", Arguments: `{"t":"get_weather"}`}},
-		{"NamedContentOnly", play("it", nil, text("{}<|call|>")), named("get_weather_forecast"), chat.ToolCall{Name: "get_weather_forecast", Arguments: "{}"}},
-		{"RequiredContentOnly", play("it", nil, object{"close": true}), required, chat.ToolCall{Name: "get_weather", Arguments: "{}"}},
+		{"Named", play("it", nil, long), "send", `{"a":1}`},
+		{"NamedAny", play("it", object{"tools": []string{"*"}}, anyTool...), "send", `{"t":"send"}`},
+		{"NamedContentOnly", play("it", nil, text("{}<|call|>")), "get_weather_forecast", "{}"},
+		{"NamedClose", play("it", nil, object{"close": true}), "get_weather", "{}"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := load(t, nil, play("never", object{"nth": 2}, long), tt.play, play("else", nil, final("no")))
-			got, err := chat.Collect(completer(t, m).Stream(t.Context(), tt.r))
+			prompt, err := completer(t, load(t, nil, tt.play)).Prompt(r)
 			if err != nil {
 				t.Fatal(err)
 			}
-			tt.want.ID = "call"
-			if calls := got.Message.ToolCalls; len(calls) != 1 || calls[0] != tt.want {
-				t.Errorf("calls %+v, want %+v", calls, tt.want)
+			header := " to=functions." + tt.begun + "<|channel|>commentary <|constrain|>json<|message|>"
+			var got []int32
+			result, err := newEngine(t, m, engine.Options{}).Generate(t.Context(), engine.Request{
+				Tokens: append(prompt, tokenizertest.Encode(header)...), Stop: []int32{tokenizer.Return, tokenizer.Call}, MaxTokens: 100,
+			}, func(t engine.Token) bool {
+				got = append(got, t.ID)
+				return true
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := string(tokenizertest.Vocabulary().Decode(got)); text != tt.want || result.StopID != tokenizer.Call {
+				t.Errorf("got %q, ended by %d, want %q", text, result.StopID, tt.want)
 			}
 		})
 	}
@@ -291,7 +299,7 @@ func TestForcedCalls(t *testing.T) {
 
 	t.Run("NoneFits", func(t *testing.T) {
 		c := completer(t, load(t, nil, play("it", nil, long)))
-		if err := fails(t, c, named("get_weather")); !strings.Contains(err.Error(), "no play") {
+		if err := fails(t, c, named("get_weather")); !strings.Contains(err.Error(), `play "it"`) {
 			t.Error(err)
 		}
 	})
