@@ -76,6 +76,7 @@ type Engine struct {
 	closed  bool
 	inbox   []*job // that the loop has not seen yet
 	waiting int    // jobs that hold no sequence
+	running int    // jobs that do
 	at      watch  // the step that the device is at
 }
 

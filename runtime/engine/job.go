@@ -157,7 +157,7 @@ func (e *Engine) submit(j *job) error {
 		return ErrClosed
 	}
 	// Those who are about to get a free place wait as well, for a moment.
-	if n := e.options.MaxQueue; n > 0 && e.waiting >= n+max(0, e.options.MaxSequences-e.Load().Running) {
+	if n := e.options.MaxQueue; n > 0 && e.waiting >= n+max(0, e.options.MaxSequences-e.running) {
 		return &BusyError{e.waiting, max(time.Second, e.Load().ReplyInterval)}
 	}
 	e.waiting++
@@ -165,6 +165,24 @@ func (e *Engine) submit(j *job) error {
 	e.inbox = append(e.inbox, j)
 	e.notify()
 	return nil
+}
+
+// hasPlace counts a job among those that hold a text instead of those that wait for one, in one step: whoever submits sees it once.
+func (e *Engine) hasPlace(j *job) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.running++
+	if j.queued {
+		e.waiting--
+		j.queued = false
+	}
+}
+
+// hasNoPlace takes a job out of those that hold a text.
+func (e *Engine) hasNoPlace() {
+	e.mu.Lock()
+	e.running--
+	e.mu.Unlock()
 }
 
 // inLine counts a job among those that wait for a text, or not any more.

@@ -184,7 +184,7 @@ func (l *loop) admit() {
 		case state == full:
 			return
 		case state == placed:
-			l.leaveLine(j)
+			l.waiting = slices.DeleteFunc(l.waiting, func(o *job) bool { return o == j })
 			l.enter(j)
 			l.publish()
 		}
@@ -231,6 +231,7 @@ func (l *loop) enter(j *job) {
 	j.stops = append(j.stops, end)
 	j.passed, j.ramp, j.turn, j.since = 0, 1, 0, l.steps
 	l.active = append(l.active, j)
+	l.hasPlace(j)
 	slices.SortFunc(l.active, func(a, b *job) int { return int(a.age - b.age) })
 }
 

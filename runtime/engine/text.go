@@ -201,6 +201,7 @@ func (l *loop) release(j *job) *text {
 	t := j.text
 	j.text, l.crowded = nil, false
 	l.active = slices.DeleteFunc(l.active, func(o *job) bool { return o == j })
+	l.hasNoPlace()
 	l.rows = slices.DeleteFunc(l.rows, func(o *job) bool { return o == j })
 	return t
 }
