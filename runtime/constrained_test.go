@@ -7,6 +7,7 @@ import (
 	"gossamer/runtime/chat"
 	"gossamer/runtime/nano"
 	"gossamer/runtime/sample"
+	"gossamer/runtime/tokenizer"
 )
 
 // BenchmarkConstrained decodes the same prompt free and under a schema, whose masks change at each token, by turns; and reports the rates,
@@ -25,7 +26,7 @@ func BenchmarkConstrained(b *testing.B) {
 			defer e.Close()
 			free := chat.Request{
 				Messages: []chat.Message{{Role: chat.User, Content: "Go on."}}, Effort: chat.None, MaxTokens: 200,
-				Sampling: &sample.Params{Temperature: 1, LogitBias: map[int32]float32{200002: -100, 200007: -100}}, // no end of the reply or of a message
+				Sampling: &sample.Params{Temperature: 1, LogitBias: map[int32]float32{tokenizer.Return: -100, tokenizer.End: -100}},
 			}
 			constrained := free
 			constrained.Sampling = &sample.Params{Temperature: 1}

@@ -1,11 +1,11 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"gossamer/runtime/grammar"
@@ -28,14 +28,12 @@ type ResponseFormat struct {
 // isJSON reports whether the format is one of JSON.
 func (f *ResponseFormat) isJSON() bool { return f != nil && (f.Schema != nil || f.JSONObject) }
 
-// anySchema describes every value.
-var anySchema = json.RawMessage("true")
-
-// anyObject describes every object.
-var anyObject = json.RawMessage(`{"type":"object"}`)
-
-// noArguments describes the empty object.
-var noArguments = json.RawMessage(`{"type":"object","properties":{},"additionalProperties":false}`)
+// Schemas of every value, of every object, and of the empty one.
+const (
+	anyValue    = "true"
+	anyObject   = `{"type":"object"}`
+	noArguments = `{"type":"object","properties":{},"additionalProperties":false}`
+)
 
 func (f *ResponseFormat) check() error {
 	given := 0
@@ -60,7 +58,7 @@ func (f *ResponseFormat) check() error {
 // shown is the schema that the model is shown, nil if there is none.
 func (f *ResponseFormat) shown() (name string, schema json.RawMessage) {
 	if f.JSONObject {
-		return "json_object", anyObject
+		return "json_object", json.RawMessage(anyObject)
 	}
 	return f.Name, f.Schema
 }
@@ -69,7 +67,12 @@ func (f *ResponseFormat) shown() (name string, schema json.RawMessage) {
 func (c *Completer) formatGrammar(ctx context.Context, f *ResponseFormat) (*grammar.Grammar, []string, error) {
 	switch {
 	case f.Schema != nil:
-		return c.schemaGrammar(ctx, f.Schema, f.Strict, anySchema, "Format.Schema")
+		return c.schemaGrammar(ctx, f.Schema, f.Strict, "Format.Schema", func(e *FieldError) string {
+			if e.Unsupported {
+				return anyValue
+			}
+			return ""
+		})
 	case f.JSONObject:
 		g, err := c.compile(ctx, grammar.Source{JSONObject: true}, false, "Format.JSONObject")
 		return g, nil, err
@@ -86,12 +89,18 @@ func (c *Completer) formatGrammar(ctx context.Context, f *ResponseFormat) (*gram
 
 // argumentGrammar compiles the parameters of a function.
 func (c *Completer) argumentGrammar(ctx context.Context, f *Function, field string) (*grammar.Grammar, []string, error) {
-	parameters := f.Parameters
-	if parameters == nil {
-		parameters = noArguments
-	}
 	field += ".Parameters"
-	g, ignored, err := c.schemaGrammar(ctx, slices.Concat(onlyObjects, parameters, []byte("]}")), f.Strict, anyObject, field)
+	parameters := cmp.Or(string(f.Parameters), noArguments)
+	if !json.Valid([]byte(parameters)) {
+		return nil, nil, refuse(field, "is not JSON")
+	}
+	schema := json.RawMessage(onlyObjects + parameters + "]}")
+	g, ignored, err := c.schemaGrammar(ctx, schema, f.Strict, field, func(e *FieldError) string {
+		if e.Unsupported || e.syntax { // clients send schemas that are none
+			return anyObject
+		}
+		return ""
+	})
 	for i, path := range ignored {
 		ignored[i] = strings.Replace(path, inOnlyObjects, "", 1)
 	}
@@ -102,20 +111,25 @@ func (c *Completer) argumentGrammar(ctx context.Context, f *Function, field stri
 	return g, ignored, err
 }
 
-// onlyObjects is the beginning of a schema of the objects of another one, which follows: what has no type describes other values, too.
-var onlyObjects = []byte(`{"allOf":[{"type":"object"},`)
+const (
+	// onlyObjects is the beginning of a schema of the objects of another one, which follows: what has no type describes other values, too.
+	onlyObjects = `{"allOf":[{"type":"object"},`
+	// inOnlyObjects is the path of the other one.
+	inOnlyObjects = "/allOf/1"
+)
 
-// inOnlyObjects is the path of the other one.
-const inOnlyObjects = "/allOf/1"
-
-// schemaGrammar compiles a schema. If it is not strict, what is not supported is left out and named, and a schema that is too much, or of
-// a function and wrong, gives way to another one. One that no value follows is refused.
-func (c *Completer) schemaGrammar(ctx context.Context, schema json.RawMessage, strict bool, other json.RawMessage, field string) (*grammar.Grammar, []string, error) {
+// schemaGrammar compiles a schema. If it is not strict, what is not supported is left out and named, and for a schema that fails as a whole
+// instead returns another one, or "" to refuse it.
+func (c *Completer) schemaGrammar(
+	ctx context.Context, schema json.RawMessage, strict bool, field string, instead func(*FieldError) string,
+) (*grammar.Grammar, []string, error) {
 	g, err := c.compile(ctx, grammar.Source{JSONSchema: schema}, !strict, field)
 	var wrong *FieldError
-	if !strict && errors.As(err, &wrong) && (wrong.Unsupported || wrong.syntax && field != "Format.Schema") {
-		g, err = c.compile(ctx, grammar.Source{JSONSchema: other}, true, field)
-		return g, []string{field}, err
+	if !strict && errors.As(err, &wrong) {
+		if other := instead(wrong); other != "" {
+			g, err = c.compile(ctx, grammar.Source{JSONSchema: json.RawMessage(other)}, true, field)
+			return g, []string{field}, err
+		}
 	}
 	if err != nil {
 		return nil, nil, err

@@ -31,7 +31,7 @@ func newMasks(dev *gpu.Device, most int) *masks {
 	return &masks{dev: dev, most: most, numbers: map[*uint32]int{}}
 }
 
-// write tells the device the masks of a step's rows, and the rows their numbers. There are fewer rows than masks.
+// write tells the device the masks of a step's rows, and the rows their numbers. There are no more rows than masks.
 func (m *masks) write(to *gpu.Buffer, rows []decodeRow) error {
 	m.steps++
 	for i := range rows {
