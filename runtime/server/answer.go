@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -48,7 +49,8 @@ func failReply(w http.ResponseWriter, err error) {
 func errorOf(err error) (openai.ErrorResponse, int) {
 	if errors.Is(err, errDraining) {
 		code := "draining"
-		return openai.ErrorResponse{Error: openai.ErrorObject{Message: errDraining.Error(), Type: "server_error", Code: &code}}, http.StatusServiceUnavailable
+		e := openai.ErrorObject{Message: errDraining.Error(), Type: "server_error", Code: &code}
+		return openai.ErrorResponse{Error: e}, http.StatusServiceUnavailable
 	}
 	return openai.Error(err)
 }
@@ -59,7 +61,8 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &long):
-		fail(w, http.StatusRequestEntityTooLarge, requestError("the request has more than "+strconv.FormatInt(long.Limit, 10)+" bytes", "", "request_too_large"))
+		message := fmt.Sprintf("the request has more than %d bytes", long.Limit)
+		fail(w, http.StatusRequestEntityTooLarge, requestError(message, "", "request_too_large"))
 		return nil, false
 	case err != nil:
 		fail(w, http.StatusBadRequest, requestError("the request could not be read: "+err.Error(), "", "invalid_request"))

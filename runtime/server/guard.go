@@ -49,11 +49,13 @@ func newGuard(o *Options) (g guard, err error) {
 // admit reports whether a request is let in, and who asks. If not, the answer is written.
 func (g *guard) admit(w http.ResponseWriter, r *http.Request) (key string, ok bool) {
 	if !g.knows(r) {
-		fail(w, http.StatusForbidden, requestError(fmt.Sprintf("the host %q is not allowed: start the server with --allow-host for it", r.Host), "", "host_not_allowed"))
+		message := fmt.Sprintf("the host %q is not allowed: start the server with --allow-host for it", r.Host)
+		fail(w, http.StatusForbidden, requestError(message, "", "host_not_allowed"))
 		return "", false
 	}
 	if err := g.origins.Check(r); err != nil {
-		fail(w, http.StatusForbidden, requestError("pages of this origin are not allowed: start the server with --allow-origin for it", "", "origin_not_allowed"))
+		const message = "pages of this origin are not allowed: start the server with --allow-origin for it"
+		fail(w, http.StatusForbidden, requestError(message, "", "origin_not_allowed"))
 		return "", false
 	}
 	if origin := r.Header.Get("Origin"); slices.Contains(g.allowed, origin) {
