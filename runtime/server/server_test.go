@@ -309,9 +309,9 @@ func TestDrainTimeout(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	rest, _ := io.ReadAll(reader)
-	if strings.Contains(string(rest), `" two"`) {
-		t.Errorf("the reply: %q", rest)
+	rest, err := io.ReadAll(reader)
+	if err != nil || !strings.Contains(string(rest), `"code":"cancelled"`) || strings.Contains(string(rest), "[DONE]") {
+		t.Errorf("the reply: %q, %v", rest, err)
 	}
 }
 
