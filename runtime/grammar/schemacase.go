@@ -131,6 +131,17 @@ var annotations = map[string]bool{"$schema": true, "$id": true, "id": true, "$an
 	"contentEncoding": true, "contentMediaType": true, "contentSchema": true, "$vocabulary": true, "then": true, "else": true,
 	"minContains": true, "maxContains": true, "$dynamicAnchor": true, "strict": true, "nullable": true}
 
+// enter returns the path with a schema that is neither true nor false. It fails if that is none, or if the path has led to it before.
+func (c *schemaCompiler) enter(s *value, path []*value) []*value {
+	if s.kind != valueObject {
+		c.fail(s.path, "a schema must be an object or a boolean")
+	}
+	if slices.Contains(path, s) {
+		c.fail(s.path, "a schema that refers to itself alone")
+	}
+	return append(slices.Clone(path), s)
+}
+
 // apply adds a schema to every case. path are the $refs on the way.
 func (c *schemaCompiler) apply(cases []*kase, s *value, path []*value) []*kase {
 	c.tick()
@@ -139,14 +150,8 @@ func (c *schemaCompiler) apply(cases []*kase, s *value, path []*value) []*kase {
 		return cases
 	case valueFalse:
 		return nil
-	case valueObject:
-	default:
-		c.fail(s.path, "a schema must be an object or a boolean")
 	}
-	if slices.Contains(path, s) {
-		c.fail(s.path, "a schema that refers to itself alone")
-	}
-	path = append(slices.Clone(path), s)
+	path = c.enter(s, path)
 	restItems, restProperties := s.members["unevaluatedItems"], s.members["unevaluatedProperties"]
 	if restItems != nil || restProperties != nil {
 		for _, k := range cases {

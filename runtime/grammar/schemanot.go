@@ -56,14 +56,8 @@ func (c *schemaCompiler) deny(cases []*kase, s *value, path []*value) []*kase {
 		return nil
 	case valueFalse:
 		return cases
-	case valueObject:
-	default:
-		c.fail(s.path, "a schema must be an object or a boolean")
 	}
-	if slices.Contains(path, s) {
-		c.fail(s.path, "a schema that refers to itself alone")
-	}
-	path = append(slices.Clone(path), s)
+	path = c.enter(s, path)
 	keys := s.keys
 	if c.draft7 && s.members["$ref"] != nil {
 		keys = []string{"$ref"} // beside which other keywords may count or not
