@@ -54,7 +54,7 @@ func ExampleEngine_Chat() {
 		switch event := event.(type) {
 		case chat.ReasoningDelta, chat.ContentDelta:
 			// Print event.Text.
-		case chat.ToolCallStart, chat.ToolCallDelta:
+		case chat.ItemStart, chat.ToolCallDelta:
 			// Collect the call.
 		case chat.Done:
 			fmt.Println(event.Reason, event.Usage.PromptTokens, event.Usage.CompletionTokens)

@@ -256,6 +256,9 @@ func checkReply(t *testing.T, c *chat.Completer, a *anything, i uint64) error {
 	if err != nil {
 		return err
 	}
+	if err := chat.CheckItems(events); err != nil {
+		return err
+	}
 	if request.Stop == nil {
 		if err := a.expect(&reply.Message); err != nil {
 			return err

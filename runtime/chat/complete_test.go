@@ -34,31 +34,31 @@ func TestStream(t *testing.T) {
 		{
 			"Call", "<|channel|>analysis<|message|>Ask.<|end|><|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{\"city\":\"Rome\"}<|call|>",
 			func(r *Request) { r.Tools = []Function{weather} },
-			[]Event{ReasoningDelta{"Ask."}, ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{"city":"Rome"}`}, Done{Reason: FinishToolCalls}},
+			[]Event{ReasoningDelta{"Ask."}, call(0, "call_1", "get-weather"), ToolCallDelta{0, `{"city":"Rome"}`}, Done{Reason: FinishToolCalls}},
 		},
 		{
 			"PreambleAndTwoCalls", "<|channel|>commentary<|message|>I'll look.<|end|><|start|>assistant to=functions.get_weather<|channel|>commentary json<|message|>{\"city\":\"A\"}<|end|><|start|>assistant to=functions.get_weather<|channel|>commentary json<|message|>[{\"city\":\"B\"}]<|call|>",
 			func(r *Request) { r.Tools, r.Unconstrained = []Function{weather}, true },
 			[]Event{
 				ContentDelta{Text: "I'll look."},
-				ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{"city":"A"}`},
-				ToolCallStart{1, "call_2", "get-weather"}, ToolCallDelta{1, `{"city":"B"}`},
+				call(0, "call_1", "get-weather"), ToolCallDelta{0, `{"city":"A"}`},
+				call(1, "call_2", "get-weather"), ToolCallDelta{1, `{"city":"B"}`},
 				Done{Reason: FinishToolCalls},
 			},
 		},
 		{
 			"UndefinedTool", "<|channel|>analysis to=python code<|message|>print(1)<|call|>", nil,
-			[]Event{ToolCallStart{0, "call_1", "python"}, ToolCallDelta{0, "print(1)"}, Done{Reason: FinishToolCalls}},
+			[]Event{call(0, "call_1", "python"), ToolCallDelta{0, "print(1)"}, Done{Reason: FinishToolCalls}},
 		},
 		{
 			"NamedCall", `<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{"city":"Rome"}<|call|>`,
 			func(r *Request) { r.Tools, r.ToolChoice = []Function{weather}, ToolChoice{ChoiceNamed, "get-weather"} },
-			[]Event{ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{"city":"Rome"}`}, Done{Reason: FinishToolCalls}},
+			[]Event{call(0, "call_1", "get-weather"), ToolCallDelta{0, `{"city":"Rome"}`}, Done{Reason: FinishToolCalls}},
 		},
 		{
 			"RequiredCallOfTheOnlyTool", ` to=functions.get_weather<|channel|>commentary json<|message|>{}<|call|>`,
 			func(r *Request) { r.Tools, r.ToolChoice = []Function{weather}, ToolChoice{Mode: ChoiceRequired} },
-			[]Event{ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
+			[]Event{call(0, "call_1", "get-weather"), ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
 		},
 		{
 			"StopString", "<|channel|>analysis<|message|>END of thought<|end|><|start|>assistant<|channel|>final<|message|>one two END three",
@@ -101,11 +101,11 @@ func TestStream(t *testing.T) {
 		{
 			"WhiteSpaceBeforeACall", "<|channel|>analysis<|message|>Ask.<|end|>\n<|start|>assistant<|channel|>commentary to=functions.f<|message|>{}<|call|>",
 			func(r *Request) { r.Stop = []string{"\n"} },
-			[]Event{ReasoningDelta{"Ask."}, ToolCallStart{0, "call_1", "f"}, ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
+			[]Event{ReasoningDelta{"Ask."}, call(0, "call_1", "f"), ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
 		},
 		{
 			"MessagesOfWhiteSpace", "<|channel|>commentary<|message|>\n<|end|><|start|>assistant<|channel|>final<|message|> \n<|end|><|start|>assistant<|channel|>commentary to=functions.f<|message|>{}<|call|>", nil,
-			[]Event{ToolCallStart{0, "call_1", "f"}, ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
+			[]Event{call(0, "call_1", "f"), ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
 		},
 		{
 			"BrokenChannelName", "<|channel|>commentary?commentary?<|end|><|start|>assistant<|channel|>final<|message|>42.", nil,
@@ -118,19 +118,19 @@ func TestStream(t *testing.T) {
 		{
 			"CallWithoutArguments", "<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|><|call|>",
 			func(r *Request) { r.Tools, r.Unconstrained = []Function{weather}, true },
-			[]Event{ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
+			[]Event{call(0, "call_1", "get-weather"), ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
 		},
 		{
 			"CallCutOffBeforeItsArguments", "<|channel|>commentary to=functions.f<|message|>{}",
 			func(r *Request) {
 				r.MaxTokens = len(tokenizertest.Encode("<|channel|>commentary to=functions.f<|message|>"))
 			},
-			[]Event{ToolCallStart{0, "call_1", "f"}, Done{Reason: FinishLength}},
+			[]Event{call(0, "call_1", "f"), Done{Reason: FinishLength}},
 		},
 		{
 			"CallOfAGarbledName", "<|channel|>commentary to=\"functions.get-weather\"()<|message|>{}<|call|>",
 			func(r *Request) { r.Tools, r.Unconstrained = []Function{weather}, true },
-			[]Event{ToolCallStart{0, "call_1", "get-weather"}, ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
+			[]Event{call(0, "call_1", "get-weather"), ToolCallDelta{0, `{}`}, Done{Reason: FinishToolCalls}},
 		},
 		{
 			"AnswerWithARecipient", "<|channel|>final to=functions.read<|message|>Here is the file.", nil,
@@ -138,7 +138,7 @@ func TestStream(t *testing.T) {
 		},
 		{
 			"CallOnFinal", "<|channel|>final to=functions.read<|message|>{\"path\":\"a\"}<|call|>", nil,
-			[]Event{ToolCallStart{0, "call_1", "read"}, ToolCallDelta{0, `{"path":"a"}`}, Done{Reason: FinishToolCalls}},
+			[]Event{call(0, "call_1", "read"), ToolCallDelta{0, `{"path":"a"}`}, Done{Reason: FinishToolCalls}},
 		},
 		{
 			"StopStringInAPreamble", "<|channel|>commentary<|message|>\nI look ### now<|end|><|start|>assistant<|channel|>commentary to=functions.f<|message|>{}<|call|>",
@@ -148,7 +148,7 @@ func TestStream(t *testing.T) {
 		{
 			"StopStringBehindACall", "<|channel|>commentary to=functions.f<|message|>{}<|end|><|start|>assistant<|channel|>commentary<|message|>I look ### now<|end|>",
 			func(r *Request) { r.Stop = []string{"###"} },
-			[]Event{ToolCallStart{0, "call_1", "f"}, ToolCallDelta{0, `{}`}, ContentDelta{Text: "I look "}, Done{Reason: FinishToolCalls}},
+			[]Event{call(0, "call_1", "f"), ToolCallDelta{0, `{}`}, ContentDelta{Text: "I look "}, Done{Reason: FinishToolCalls}},
 		},
 		{
 			"StopStringBetweenMessages", "<|channel|>commentary<|message|>I look.<|end|><|start|>assistant<|channel|>final<|message|>42.",

@@ -292,7 +292,7 @@ func TestConstrainedStream(t *testing.T) {
 	r.ToolChoice.Mode = ChoiceRequired
 	c := script(t, `<|channel|>analysis<|message|>One two three four five six seven eight nine ten.<|end|><|start|>assistant to=functions.get_weather<|channel|>commentary <|constrain|>json<|message|>{"city":"Rome","days":3}<|call|>`)
 	want := []Event{
-		ReasoningDelta{"One two three four five six seven eight nine ten."}, ToolCallStart{0, "call_1", "get_weather"},
+		ReasoningDelta{"One two three four five six seven eight nine ten."}, call(0, "call_1", "get_weather"),
 		ToolCallDelta{0, `{"city":"Rome","days":3}`}, Done{Reason: FinishToolCalls},
 	}
 	if d := cmp.Diff(want, read(t, c, r)); d != "" {

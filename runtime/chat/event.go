@@ -6,28 +6,47 @@ import (
 	"time"
 )
 
-// Event is a part of a reply as it arrives: ReasoningDelta, ContentDelta, ToolCallStart, ToolCallDelta, and at the end Done.
+// Event is a part of a reply as it arrives. A reply is a sequence of items, one after the other: each is an ItemStart, deltas of its kind, and
+// an ItemEnd. At the end comes Done.
 type Event interface{ isEvent() }
+
+// ItemKind is what an item is.
+type ItemKind int
+
+const (
+	Reasoning ItemKind = iota // what the model thinks
+	Preamble                  // what it says to the user before it calls a function
+	Answer                    // what it says to the user else
+	Call                      // of a function
+)
+
+// ItemStart begins an item. All but calls have some text.
+type ItemStart struct {
+	Kind ItemKind
+	// Separator goes before the item's text where all reasoning, or all that is said to the user, becomes one text: a blank line, or less where
+	// that would complete a stop string. "" in the first.
+	Separator string
+	Index     int    // of a call: counts the calls of the reply from 0
+	ID, Name  string // of a call
+}
+
+// ItemEnd ends the item that is open.
+type ItemEnd struct {
+	Whole bool // the model has ended it; else the reply is cut off here
+}
 
 // ReasoningDelta is more of what the model thinks, whole characters.
 type ReasoningDelta struct{ Text string }
 
-// ContentDelta is more text for the user, whole characters: of the answer, or of what the model says before it calls a function.
+// ContentDelta is more of a preamble or an answer, whole characters.
 type ContentDelta struct {
 	Text     string
 	Logprobs []TokenLogprob // of the tokens that begin in Text, if asked for
 }
 
-// ToolCallStart is the beginning of a call.
-type ToolCallStart struct {
-	Index int // counts the calls of the reply from 0
-	ID    string
-	Name  string
-}
-
 // ToolCallDelta is more of a call's arguments.
 type ToolCallDelta struct {
-	Index     int
+	Index     int // as the call's ItemStart says
 	Arguments string
 }
 
@@ -37,9 +56,10 @@ type Done struct {
 	Usage  Usage
 }
 
+func (ItemStart) isEvent()      {}
+func (ItemEnd) isEvent()        {}
 func (ReasoningDelta) isEvent() {}
 func (ContentDelta) isEvent()   {}
-func (ToolCallStart) isEvent()  {}
 func (ToolCallDelta) isEvent()  {}
 func (Done) isEvent()           {}
 
@@ -103,14 +123,21 @@ type collector struct {
 
 func (c *collector) add(e Event) {
 	switch e := e.(type) {
+	case ItemStart:
+		switch e.Kind {
+		case Reasoning:
+			c.reasoning.WriteString(e.Separator)
+		case Call:
+			c.calls = append(c.calls, ToolCall{ID: e.ID, Name: e.Name})
+			c.arguments = append(c.arguments, new(strings.Builder))
+		default:
+			c.content.WriteString(e.Separator)
+		}
 	case ReasoningDelta:
 		c.reasoning.WriteString(e.Text)
 	case ContentDelta:
 		c.content.WriteString(e.Text)
 		c.logprobs = append(c.logprobs, e.Logprobs...)
-	case ToolCallStart:
-		c.calls = append(c.calls, ToolCall{ID: e.ID, Name: e.Name})
-		c.arguments = append(c.arguments, new(strings.Builder))
 	case ToolCallDelta:
 		c.arguments[e.Index].WriteString(e.Arguments)
 	case Done:

@@ -72,42 +72,6 @@ func completer(t testing.TB, b engine.Backend) *Completer {
 	return c
 }
 
-// read returns the events of a reply, deltas of the same kind put together, without usage.
-func read(t *testing.T, c *Completer, r Request) []Event {
-	t.Helper()
-	var events []Event
-	for e, err := range c.Stream(t.Context(), r) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d, ok := e.(Done); ok {
-			d.Usage = Usage{}
-			e = d
-		}
-		if n := len(events); n > 0 {
-			switch last := events[n-1].(type) {
-			case ReasoningDelta:
-				if d, ok := e.(ReasoningDelta); ok {
-					events[n-1] = ReasoningDelta{last.Text + d.Text}
-					continue
-				}
-			case ContentDelta:
-				if d, ok := e.(ContentDelta); ok {
-					events[n-1] = ContentDelta{last.Text + d.Text, append(last.Logprobs, d.Logprobs...)}
-					continue
-				}
-			case ToolCallDelta:
-				if d, ok := e.(ToolCallDelta); ok && d.Index == last.Index {
-					events[n-1] = ToolCallDelta{d.Index, last.Arguments + d.Arguments}
-					continue
-				}
-			}
-		}
-		events = append(events, e)
-	}
-	return events
-}
-
 func ask(text string) Request {
 	return Request{Messages: []Message{{Role: User, Content: text}}, Sampling: &sample.Params{}}
 }

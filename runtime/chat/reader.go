@@ -29,7 +29,9 @@ type reader struct {
 	marked    bool            // the last token was <|message|>
 	begun     bool            // it is known where the message's text begins
 	said      bool            // text of the message is out
-	separate  bool            // the message is not the first one of its kind: a blank line goes before its text
+	separator string          // that goes before the message's text
+	joined    bool            // the separator is known
+	open      bool            // an item has begun
 	reasoned  bool            // there has been reasoning
 	spoken    bool            // there has been content
 	stop      stopper
@@ -86,6 +88,7 @@ func (r *reader) finish(result *engine.Result) FinishReason {
 	case engine.FinishCancelled:
 		r.close(harmony.NoToken)
 	}
+	r.endItem(r.stopped)
 	switch {
 	case r.stopped && r.calls > 0: // they are complete, since content follows them
 		return FinishToolCalls
@@ -153,12 +156,10 @@ func (r *reader) start(h *harmony.Header) {
 	case r.undecided:
 	case r.kind == harmony.ToolCall:
 		r.arguments = argumentStream{}
-		r.emit(ToolCallStart{Index: r.calls, ID: r.callID(), Name: r.names.give(h)})
+		r.begin(ItemStart{Kind: Call, Index: r.calls, ID: r.callID(), Name: r.names.give(h)})
 		r.calls++
-	case r.kind == harmony.Reasoning:
-		r.separate = r.reasoned
 	default:
-		r.separate = r.spoken
+		r.separator, r.joined = "", false
 	}
 }
 
@@ -168,8 +169,12 @@ func (r *reader) text(text string) {
 		return
 	}
 	if r.kind == harmony.Reasoning {
-		if r.separate {
-			text, r.separate = "\n\n"+text, false
+		if !r.open {
+			start := ItemStart{Kind: Reasoning}
+			if r.reasoned {
+				start.Separator = "\n\n"
+			}
+			r.begin(start)
 		}
 		r.reasoned = true
 		r.emit(ReasoningDelta{text})
@@ -182,11 +187,10 @@ func (r *reader) text(text string) {
 			return
 		}
 	}
-	if r.separate {
-		separator := r.stop.separator()
-		text, r.separate = separator+text, false
-		r.unclaimed -= len(separator)
+	if r.spoken && !r.joined {
+		r.separator = r.stop.join()
 	}
+	r.joined = true
 	out, done := r.stop.write(text)
 	r.stopped = done
 	r.say(out)
@@ -206,8 +210,23 @@ func (r *reader) end(stop int32) {
 			r.say(r.stop.flush())
 		}
 	}
+	r.endItem(r.stopped || stop != harmony.NoToken)
 	r.inMessage = false
 	r.pending, r.unclaimed = nil, 0
+}
+
+// begin begins an item.
+func (r *reader) begin(start ItemStart) {
+	r.open = true
+	r.emit(start)
+}
+
+// endItem ends the item that is open, if there is one.
+func (r *reader) endItem(whole bool) {
+	if r.open {
+		r.open = false
+		r.emit(ItemEnd{whole})
+	}
 }
 
 // say sends text for the user. A message of nothing but white space is not sent.
@@ -223,7 +242,13 @@ func (r *reader) say(text string) {
 	if text == "" {
 		return
 	}
-	r.spoken = true
+	if r.spoken = true; !r.open {
+		kind := Answer
+		if r.kind == harmony.Preamble {
+			kind = Preamble
+		}
+		r.begin(ItemStart{Kind: kind, Separator: r.separator})
+	}
 	r.emit(ContentDelta{text, r.claim(len(text))})
 }
 

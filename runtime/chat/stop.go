@@ -48,21 +48,27 @@ func (s *stopper) flush() string { return s.release(len(s.held)) }
 func (s *stopper) release(n int) string {
 	out := s.held[:n]
 	s.held = s.held[n:]
-	longest := 0
-	for _, stop := range s.stops {
-		longest = max(longest, len(stop)-1)
-	}
-	s.said += out
-	s.said = s.said[max(0, len(s.said)-longest):]
+	s.remember(out)
 	return out
 }
 
-// separator returns what goes between two texts: a blank line, or less where that would complete a stop string.
-func (s *stopper) separator() string {
+// join says that another text follows, and returns what goes between: a blank line, or less where that would complete a stop string.
+func (s *stopper) join() string {
 	for _, separator := range []string{"\n\n", "\n", " "} {
 		if !slices.ContainsFunc(s.stops, func(stop string) bool { return strings.Contains(s.said+separator, stop) }) {
+			s.remember(separator)
 			return separator
 		}
 	}
 	return ""
+}
+
+// remember notes text that is out, as far as a stop string may begin in it.
+func (s *stopper) remember(text string) {
+	longest := 0
+	for _, stop := range s.stops {
+		longest = max(longest, len(stop)-1)
+	}
+	s.said += text
+	s.said = s.said[max(0, len(s.said)-longest):]
 }

@@ -211,9 +211,9 @@ func Stream(events iter.Seq2[chat.ChoiceEvent, error], o Options) iter.Seq2[Chun
 					return
 				}
 			}
-			more := newChoice(e.Event)
+			more, ok := newChoice(e.Event)
 			more.Index = e.Choice
-			if !yield(chunk(more), nil) {
+			if ok && !yield(chunk(more), nil) {
 				return
 			}
 			if ended {
@@ -228,23 +228,32 @@ func Stream(events iter.Seq2[chat.ChoiceEvent, error], o Options) iter.Seq2[Chun
 	}
 }
 
-// newChoice is what an event adds to the reply.
-func newChoice(e chat.Event) ChunkChoice {
+// newChoice is what an event adds to the reply; ok is false if that is nothing.
+func newChoice(e chat.Event) (_ ChunkChoice, ok bool) {
 	switch e := e.(type) {
+	case chat.ItemStart:
+		if e.Kind == chat.Call {
+			call := ToolCallDelta{Index: e.Index, ID: e.ID, Type: "function", Function: FunctionDelta{Name: e.Name}}
+			return ChunkChoice{Delta: Delta{ToolCalls: []ToolCallDelta{call}}}, true
+		}
+		if e.Separator == "" {
+			return ChunkChoice{}, false
+		}
+		if e.Kind == chat.Reasoning {
+			return ChunkChoice{Delta: Delta{Reasoning: e.Separator}}, true
+		}
+		return ChunkChoice{Delta: Delta{Content: &e.Separator}}, true
 	case chat.ReasoningDelta:
-		return ChunkChoice{Delta: Delta{Reasoning: e.Text}}
+		return ChunkChoice{Delta: Delta{Reasoning: e.Text}}, true
 	case chat.ContentDelta:
-		return ChunkChoice{Delta: Delta{Content: &e.Text}, Logprobs: newLogprobs(e.Logprobs)}
-	case chat.ToolCallStart:
-		call := ToolCallDelta{Index: e.Index, ID: e.ID, Type: "function", Function: FunctionDelta{Name: e.Name}}
-		return ChunkChoice{Delta: Delta{ToolCalls: []ToolCallDelta{call}}}
+		return ChunkChoice{Delta: Delta{Content: &e.Text}, Logprobs: newLogprobs(e.Logprobs)}, true
 	case chat.ToolCallDelta:
 		call := ToolCallDelta{Index: e.Index, Function: FunctionDelta{Arguments: e.Arguments}}
-		return ChunkChoice{Delta: Delta{ToolCalls: []ToolCallDelta{call}}}
+		return ChunkChoice{Delta: Delta{ToolCalls: []ToolCallDelta{call}}}, true
 	case chat.Done:
-		return ChunkChoice{FinishReason: new(string(e.Reason))}
+		return ChunkChoice{FinishReason: new(string(e.Reason))}, true
 	}
-	return ChunkChoice{}
+	return ChunkChoice{}, false
 }
 
 func newUsage(u chat.Usage) Usage {

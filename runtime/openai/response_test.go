@@ -183,16 +183,20 @@ func TestStreamAsEvents(t *testing.T) {
 		{"nothing", reply, []chat.Event{chat.Done{Reason: chat.FinishLength}}, nil, []string{begin, finish("length"), done}},
 		{
 			"answer", reply,
-			[]chat.Event{chat.ReasoningDelta{Text: "hm"}, chat.ContentDelta{Text: "a <b>\n\n"}, chat.ContentDelta{Text: "\"€\""}, chat.Done{Reason: chat.FinishStop}}, nil,
+			[]chat.Event{
+				chat.ItemStart{Kind: chat.Reasoning}, chat.ReasoningDelta{Text: "hm"}, chat.ItemEnd{Whole: true}, chat.ItemStart{Kind: chat.Preamble},
+				chat.ContentDelta{Text: "a <b>"}, chat.ItemEnd{Whole: true}, chat.ItemStart{Kind: chat.Answer, Separator: "\n\n"}, chat.ContentDelta{Text: "\"€\""},
+				chat.ItemEnd{Whole: true}, chat.Done{Reason: chat.FinishStop},
+			}, nil,
 			[]string{
-				begin, deltaFrame(`{"reasoning":"hm"}`), deltaFrame(`{"content":"a <b>\n\n"}`), deltaFrame(`{"content":"\"€\""}`), finish("stop"), done,
+				begin, deltaFrame(`{"reasoning":"hm"}`), deltaFrame(`{"content":"a <b>"}`), deltaFrame(`{"content":"\n\n"}`), deltaFrame(`{"content":"\"€\""}`), finish("stop"), done,
 			},
 		},
 		{
 			"calls and usage", withUsage,
 			[]chat.Event{
-				chat.ToolCallStart{Index: 0, ID: "a", Name: "weather"}, chat.ToolCallDelta{Index: 0, Arguments: `{"city":`}, chat.ToolCallDelta{Index: 0, Arguments: `"Rome"}`},
-				chat.ToolCallStart{Index: 1, ID: "b", Name: "now"}, chat.Done{Reason: chat.FinishToolCalls, Usage: usage},
+				chat.ItemStart{Kind: chat.Call, Index: 0, ID: "a", Name: "weather"}, chat.ToolCallDelta{Index: 0, Arguments: `{"city":`}, chat.ToolCallDelta{Index: 0, Arguments: `"Rome"}`},
+				chat.ItemStart{Kind: chat.Call, Index: 1, ID: "b", Name: "now"}, chat.Done{Reason: chat.FinishToolCalls, Usage: usage},
 			}, nil,
 			[]string{
 				begin,

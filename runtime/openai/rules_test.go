@@ -126,7 +126,7 @@ func eventsOf(r *chat.Response) (events []chat.Event) {
 		events = append(events, chat.ContentDelta{Text: r.Message.Content})
 	}
 	for i, call := range r.Message.ToolCalls {
-		events = append(events, chat.ToolCallStart{Index: i, ID: call.ID, Name: call.Name}, chat.ToolCallDelta{Index: i, Arguments: call.Arguments})
+		events = append(events, chat.ItemStart{Kind: chat.Call, Index: i, ID: call.ID, Name: call.Name}, chat.ToolCallDelta{Index: i, Arguments: call.Arguments})
 	}
 	return append(events, chat.Done{Reason: r.Reason})
 }

@@ -291,6 +291,16 @@ func (t *talk) show(events iter.Seq2[chat.Event, error]) error {
 			return err
 		}
 		switch e := e.(type) {
+		case chat.ItemStart:
+			if e.Kind != chat.Reasoning {
+				endReasoning()
+			}
+			if e.Kind != chat.Reasoning || t.dim {
+				fmt.Fprint(w, e.Separator)
+			}
+			if e.Kind == chat.Call {
+				fmt.Fprintf(w, "[calls %s] ", e.Name)
+			}
 		case chat.ReasoningDelta:
 			if t.dim {
 				if !reasoning {
@@ -302,9 +312,6 @@ func (t *talk) show(events iter.Seq2[chat.Event, error]) error {
 		case chat.ContentDelta:
 			endReasoning()
 			fmt.Fprint(w, e.Text)
-		case chat.ToolCallStart:
-			endReasoning()
-			fmt.Fprintf(w, "[calls %s] ", e.Name)
 		case chat.ToolCallDelta:
 			fmt.Fprint(w, e.Arguments)
 		case chat.Done:
