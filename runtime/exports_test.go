@@ -29,8 +29,6 @@ var unusedExports = map[string]string{
 
 	"runtime/engine.Engine.Load": server,
 
-	"runtime/openai.ErrCancelled": server,
-	"runtime/openai.FieldError":   server,
 	"runtime/openai.MaxChoices":   server,
 	"runtime/openai.NewModelList": server,
 

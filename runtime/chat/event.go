@@ -92,10 +92,19 @@ type TokenLogprob struct {
 	Top     []TokenLogprob // the most likely tokens in its place, most likely first; without Top
 }
 
+// Item is a whole item.
+type Item struct {
+	ItemStart
+	Text     string         // of a call its arguments: JSON as the model wrote it
+	Logprobs []TokenLogprob // of what is said to the user, if asked for
+	Whole    bool           // as ItemEnd says
+}
+
 // Response is a whole reply.
 type Response struct {
-	Message  Message // of the assistant
-	Logprobs []TokenLogprob
+	Items    []Item
+	Message  Message        // of the assistant: the items in one message
+	Logprobs []TokenLogprob // of the message's content
 	Reason   FinishReason
 	Usage    Usage
 }
@@ -114,44 +123,56 @@ func Collect(events iter.Seq2[Event, error]) (*Response, error) {
 
 // collector puts a reply together.
 type collector struct {
-	content, reasoning strings.Builder
-	calls              []ToolCall
-	arguments          []*strings.Builder // of the calls
-	logprobs           []TokenLogprob
-	done               Done
+	items []Item
+	text  strings.Builder // of the last item, while it is open
+	open  bool
+	done  Done
 }
 
 func (c *collector) add(e Event) {
 	switch e := e.(type) {
 	case ItemStart:
-		switch e.Kind {
-		case Reasoning:
-			c.reasoning.WriteString(e.Separator)
-		case Call:
-			c.calls = append(c.calls, ToolCall{ID: e.ID, Name: e.Name})
-			c.arguments = append(c.arguments, new(strings.Builder))
-		default:
-			c.content.WriteString(e.Separator)
-		}
+		c.items, c.open = append(c.items, Item{ItemStart: e}), true
+	case ItemEnd:
+		c.end(e.Whole)
 	case ReasoningDelta:
-		c.reasoning.WriteString(e.Text)
+		c.text.WriteString(e.Text)
 	case ContentDelta:
-		c.content.WriteString(e.Text)
-		c.logprobs = append(c.logprobs, e.Logprobs...)
+		c.text.WriteString(e.Text)
+		last := &c.items[len(c.items)-1]
+		last.Logprobs = append(last.Logprobs, e.Logprobs...)
 	case ToolCallDelta:
-		c.arguments[e.Index].WriteString(e.Arguments)
+		c.text.WriteString(e.Arguments)
 	case Done:
 		c.done = e
 	}
 }
 
+// end ends the item that is open.
+func (c *collector) end(whole bool) {
+	if c.open {
+		last := &c.items[len(c.items)-1]
+		last.Text, last.Whole, c.open = c.text.String(), whole, false
+		c.text.Reset()
+	}
+}
+
 // response returns what there is of the reply.
 func (c *collector) response() *Response {
-	for i := range c.calls {
-		c.calls[i].Arguments = c.arguments[i].String()
+	c.end(false)
+	r := &Response{Items: c.items, Message: Message{Role: Assistant}, Reason: c.done.Reason, Usage: c.done.Usage}
+	var content, reasoning strings.Builder
+	for _, i := range c.items {
+		switch i.Kind {
+		case Reasoning:
+			reasoning.WriteString(i.Separator + i.Text)
+		case Call:
+			r.Message.ToolCalls = append(r.Message.ToolCalls, ToolCall{ID: i.ID, Name: i.Name, Arguments: i.Text})
+		default:
+			content.WriteString(i.Separator + i.Text)
+			r.Logprobs = append(r.Logprobs, i.Logprobs...)
+		}
 	}
-	return &Response{
-		Message:  Message{Role: Assistant, Content: c.content.String(), Reasoning: c.reasoning.String(), ToolCalls: c.calls},
-		Logprobs: c.logprobs, Reason: c.done.Reason, Usage: c.done.Usage,
-	}
+	r.Message.Content, r.Message.Reasoning = content.String(), reasoning.String()
+	return r
 }

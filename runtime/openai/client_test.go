@@ -24,6 +24,7 @@ import (
 	"gossamer/runtime/chat"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/tokenizer/tokenizertest"
+	"gossamer/runtime/wire"
 )
 
 // The judge of the wire form is OpenAI's own client.
@@ -49,7 +50,7 @@ func serve(t *testing.T, b engine.Backend) (client.Client, <-chan error) {
 		send(w, http.StatusOK, NewModelList(NewModel("gpt-oss-20b", "openai", reply.Created)))
 	})
 	mux.HandleFunc("POST /v1/chat/completions", func(w http.ResponseWriter, req *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, MaxBytes))
+		body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, wire.MaxBytes))
 		if err != nil {
 			t.Error(err)
 			return

@@ -1,14 +1,10 @@
 package openai
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"math"
 	"strings"
 
 	"gossamer/runtime/chat"
-	"gossamer/runtime/engine"
+	"gossamer/runtime/wire"
 )
 
 // ErrorResponse is the body of an answer that failed, and the frame that ends a stream that failed.
@@ -19,90 +15,42 @@ type ErrorResponse struct {
 // ErrorObject says what failed.
 type ErrorObject struct {
 	Message string  `json:"message"`
-	Type    string  `json:"type"`  // "invalid_request_error", "cancelled" or "server_error"
+	Type    string  `json:"type"`  // "invalid_request_error", "rate_limit_error", "cancelled" or "server_error"
 	Param   *string `json:"param"` // the field of the request, such as "messages[2].tool_call_id"
 	Code    *string `json:"code"`
 }
 
-// HTTP statuses, by the names of RFC 9110 and, the third, of nginx.
-const (
-	statusBadRequest          = 400
-	statusContentTooLarge     = 413
-	statusTooManyRequests     = 429
-	statusClientClosedRequest = 499
-	statusInternalServerError = 500
-	statusServiceUnavailable  = 503
-	statusGatewayTimeout      = 504
-)
+// Failure tells about an error of Decode, of a reply, or of the engine, with the API's names of fields.
+func Failure(err error) *wire.Failure { return wire.NewFailure(err, wireError) }
 
-const (
-	typeRequest   = "invalid_request_error"
-	typeServer    = "server_error"
-	typeCancelled = "cancelled"
-)
-
-// Error tells about an error of Decode, of a reply, or of the engine as the API does, with the HTTP status for it. Errors with a
-// method DeviceLost that returns true mean that the GPU is gone.
+// Error is the failure of an error as the API has it, with the HTTP status for it.
 func Error(err error) (ErrorResponse, int) {
-	var (
-		field  *FieldError
-		inChat *chat.FieldError
-		prompt *engine.PromptError
-		busy   *engine.BusyError
-		device interface{ DeviceLost() bool }
-	)
-	switch {
-	case errors.As(err, &field):
-		status := statusBadRequest
-		if field.Code == codeTooLarge {
-			status = statusContentTooLarge
-		}
-		return newError(field.sentence(), typeRequest, field.Param, field.Code), status
-	case errors.As(err, &inChat):
-		field := wireError(inChat)
-		return newError(field.sentence(), typeRequest, field.Param, field.Code), statusBadRequest
-	case errors.As(err, &prompt):
-		message := fmt.Sprintf("the messages are %d tokens, the context holds %d and the reply needs room too: shorten them", prompt.Tokens, prompt.Context)
-		return newError(message, typeRequest, "messages", "context_length_exceeded"), statusBadRequest
-	case errors.As(err, &busy):
-		message := fmt.Sprintf("%d requests are waiting, which is as many as may: try again in %d s", busy.Waiting, int(math.Ceil(busy.RetryAfter.Seconds())))
-		return newError(message, "rate_limit_error", "", "rate_limit_exceeded"), statusTooManyRequests
-	case errors.Is(err, context.DeadlineExceeded):
-		return newError("the reply took too long", typeServer, "", "timeout"), statusGatewayTimeout
-	case errors.Is(err, context.Canceled), errors.Is(err, ErrCancelled):
-		return newError("the reply was cancelled", typeCancelled, "", "cancelled"), statusClientClosedRequest
-	case errors.Is(err, engine.ErrClosed):
-		return newError("the model is closed", typeServer, "", "model_closed"), statusServiceUnavailable
-	case errors.Is(err, engine.ErrContextFull):
-		message := "the memory for conversations is full: try again when other replies have ended"
-		return newError(message, typeServer, "", "context_full"), statusServiceUnavailable
-	case errors.As(err, &device) && device.DeviceLost():
-		return newError(err.Error(), typeServer, "", "device_lost"), statusServiceUnavailable
-	}
-	return newError(err.Error(), typeServer, "", ""), statusInternalServerError
+	f := Failure(err)
+	return NewError(f), f.Status
 }
 
-func newError(message, kind, param, code string) ErrorResponse {
-	e := ErrorObject{Message: message, Type: kind}
-	if param != "" {
-		e.Param = &param
+// NewError is a failure as the API has it.
+func NewError(f *wire.Failure) ErrorResponse {
+	e := ErrorObject{Message: f.Message, Type: f.Type}
+	if f.Param != "" {
+		e.Param = &f.Param
 	}
-	if code != "" {
-		e.Code = &code
+	if f.Code != "" {
+		e.Code = &f.Code
 	}
 	return ErrorResponse{e}
 }
 
 // wireError names the field of a chat.Request as the API does: one that can be wrong although Decode has accepted it.
-func wireError(e *chat.FieldError) *FieldError {
+func wireError(e *chat.FieldError) *wire.FieldError {
 	if e.Field == "Sampling" { // Decode has checked everything of it but the ids, for which it takes the vocabulary
-		return &FieldError{"logit_bias", codeValue, strings.TrimPrefix(e.Reason, "sample: LogitBias ")}
+		return &wire.FieldError{Param: "logit_bias", Code: wire.CodeValue, Reason: strings.TrimPrefix(e.Reason, "sample: LogitBias ")}
 	}
-	code := codeValue
+	code := wire.CodeValue
 	if e.Unsupported {
-		code = codeSchema
+		code = wire.CodeSchema
 	}
-	return &FieldError{wireField(e.Field), code, e.Reason}
+	return &wire.FieldError{Param: wireField(e.Field), Code: code, Reason: e.Reason}
 }
 
 // wireField names a field of a chat.Request, such as "Tools[2].Parameters", as the API does.

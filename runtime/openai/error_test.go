@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gossamer/runtime/engine"
+	"gossamer/runtime/wire"
 )
 
 // lost is an error as a device's is.
@@ -25,15 +26,15 @@ func TestError(t *testing.T) {
 		want   string
 	}{
 		{
-			&FieldError{"n", "unsupported_value", "is 2"}, 400,
+			&wire.FieldError{Param: "n", Code: "unsupported_value", Reason: "is 2"}, 400,
 			`{"message":"n: is 2","type":"invalid_request_error","param":"n","code":"unsupported_value"}`,
 		},
 		{
-			fmt.Errorf("server: %w", &FieldError{"", "invalid_json", "the request is not JSON"}), 400,
+			fmt.Errorf("server: %w", &wire.FieldError{Param: "", Code: "invalid_json", Reason: "the request is not JSON"}), 400,
 			`{"message":"the request is not JSON","type":"invalid_request_error","param":null,"code":"invalid_json"}`,
 		},
 		{
-			&FieldError{"", "request_too_large", "the request has 9 bytes"}, 413,
+			&wire.FieldError{Param: "", Code: "request_too_large", Reason: "the request has 9 bytes"}, 413,
 			`{"message":"the request has 9 bytes","type":"invalid_request_error","param":null,"code":"request_too_large"}`,
 		},
 		{
@@ -45,7 +46,7 @@ func TestError(t *testing.T) {
 			`{"message":"the memory for conversations is full: try again when other replies have ended","type":"server_error","param":null,"code":"context_full"}`,
 		},
 		{engine.ErrClosed, 503, `{"message":"the model is closed","type":"server_error","param":null,"code":"model_closed"}`},
-		{ErrCancelled, 499, `{"message":"the reply was cancelled","type":"cancelled","param":null,"code":"cancelled"}`},
+		{wire.ErrCancelled, 499, `{"message":"the reply was cancelled","type":"cancelled","param":null,"code":"cancelled"}`},
 		{context.Canceled, 499, `{"message":"the reply was cancelled","type":"cancelled","param":null,"code":"cancelled"}`},
 		{
 			fmt.Errorf("model: %w", context.DeadlineExceeded), 504,

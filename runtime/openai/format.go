@@ -4,109 +4,110 @@ import (
 	"strings"
 
 	"gossamer/runtime/chat"
+	"gossamer/runtime/wire"
 )
 
 // decodeFormat reads response_format; nil is free text.
-func decodeFormat(v value) (*chat.ResponseFormat, error) {
-	o, err := v.object()
+func decodeFormat(v wire.Value) (*chat.ResponseFormat, error) {
+	o, err := v.Object()
 	if err != nil {
 		return nil, err
 	}
-	kind, ok := o.get("type")
+	kind, ok := o.Get("type")
 	if !ok {
-		return nil, o.field("type").refuse(codeMissing, "is missing")
+		return nil, o.Field("type").Refuse(wire.CodeMissing, "is missing")
 	}
-	name, err := kind.text()
+	name, err := kind.Text()
 	if err != nil {
 		return nil, err
 	}
 	switch name {
 	case "text":
-		return nil, o.read(fields{"type": noEffect})
+		return nil, o.Read(wire.Fields{"type": wire.NoEffect})
 	case "json_object":
-		return &chat.ResponseFormat{JSONObject: true}, o.read(fields{"type": noEffect})
+		return &chat.ResponseFormat{JSONObject: true}, o.Read(wire.Fields{"type": wire.NoEffect})
 	case "json_schema":
 		f := &chat.ResponseFormat{}
-		return f, o.read(fields{
-			"type": noEffect,
-			"json_schema": func(v value) error {
-				return v.readObject(fields{
-					"name":        text(&f.Name),
-					"description": text(&f.Description),
-					"schema":      schema(&f.Schema),
-					"strict":      truth(&f.Strict),
+		return f, o.Read(wire.Fields{
+			"type": wire.NoEffect,
+			"json_schema": func(v wire.Value) error {
+				return v.ReadObject(wire.Fields{
+					"name":        wire.Text(&f.Name),
+					"description": wire.Text(&f.Description),
+					"schema":      wire.Schema(&f.Schema),
+					"strict":      wire.Truth(&f.Strict),
 				}, "name", "schema")
 			},
 		}, "json_schema")
 	}
-	return nil, kind.refuse(codeUnsupported, "is %q, want text, json_object or json_schema", name)
+	return nil, kind.Refuse(wire.CodeUnsupported, "is %q, want text, json_object or json_schema", name)
 }
 
 // decodeStructured reads structured_outputs, by which vLLM's clients ask for what response_format does not have.
-func decodeStructured(v value) (*chat.ResponseFormat, error) {
+func decodeStructured(v wire.Value) (*chat.ResponseFormat, error) {
 	f := &chat.ResponseFormat{}
 	given := 0
-	one := func(read func(value) error) func(value) error {
-		return func(v value) error {
+	one := func(read func(wire.Value) error) func(wire.Value) error {
+		return func(v wire.Value) error {
 			if given++; given > 1 {
-				return v.refuse(codeValue, "is one of several forms: want one")
+				return v.Refuse(wire.CodeValue, "is one of several forms: want one")
 			}
 			return read(v)
 		}
 	}
-	some := func(dst *string) func(value) error {
-		return one(func(v value) (err error) {
-			if *dst, err = v.text(); err == nil && *dst == "" {
-				return v.refuse(codeValue, "is empty")
+	some := func(dst *string) func(wire.Value) error {
+		return one(func(v wire.Value) (err error) {
+			if *dst, err = v.Text(); err == nil && *dst == "" {
+				return v.Refuse(wire.CodeValue, "is empty")
 			}
 			return err
 		})
 	}
-	if err := v.readObject(fields{
+	if err := v.ReadObject(wire.Fields{
 		"regex":   some(&f.Regex),
 		"grammar": some(&f.EBNF),
-		"choice": one(func(v value) error {
-			err := v.array(func(v value) error {
-				s, err := v.text()
+		"choice": one(func(v wire.Value) error {
+			err := v.Array(func(v wire.Value) error {
+				s, err := v.Text()
 				f.Choice = append(f.Choice, s)
 				return err
 			})
 			if err == nil && f.Choice == nil {
-				return v.refuse(codeValue, "is empty")
+				return v.Refuse(wire.CodeValue, "is empty")
 			}
 			return err
 		}),
-		"json": one(func(v value) error {
+		"json": one(func(v wire.Value) error {
 			f.Name = "json"
-			return schema(&f.Schema)(v)
+			return wire.Schema(&f.Schema)(v)
 		}),
-		"json_object": func(v value) error {
-			if on, err := v.boolean(); err != nil || !on {
+		"json_object": func(v wire.Value) error {
+			if on, err := v.Boolean(); err != nil || !on {
 				return err
 			}
-			return one(truth(&f.JSONObject))(v)
+			return one(wire.Truth(&f.JSONObject))(v)
 		},
-		"structural_tag":         refused("use one of json, regex, choice and grammar"),
-		"whitespace_pattern":     refused("JSON is written without spaces between its symbols"),
-		"disable_any_whitespace": truth(new(bool)), // there is none
+		"structural_tag":         wire.Refused("use one of json, regex, choice and grammar"),
+		"whitespace_pattern":     wire.Refused("JSON is written without spaces between its symbols"),
+		"disable_any_whitespace": wire.Truth(new(bool)), // there is none
 	}); err != nil {
 		return nil, err
 	}
 	if given == 0 {
-		return nil, v.refuse(codeValue, "has none of json, json_object, regex, choice and grammar")
+		return nil, v.Refuse(wire.CodeValue, "has none of json, json_object, regex, choice and grammar")
 	}
 	return f, nil
 }
 
 // Unenforced adds to Ignored what the model's replies need not follow: that is what Prepare of a chat.Completer returns.
 func (r *Request) Unenforced(paths []string) {
-	ignored := ignoredFields{r.Ignored}
+	ignored := wire.Ignored{Names: r.Ignored}
 	for _, path := range paths {
 		field, inside, schema := strings.Cut(path, "/")
 		if schema {
 			inside = "/" + inside
 		}
-		ignored.add(wireField(field) + inside)
+		ignored.Add(wireField(field) + inside)
 	}
-	r.Ignored = ignored.names
+	r.Ignored = ignored.Names
 }

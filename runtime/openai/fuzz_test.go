@@ -7,6 +7,7 @@ import (
 
 	"gossamer/runtime/chat"
 	"gossamer/runtime/testenv"
+	"gossamer/runtime/wire"
 )
 
 // What Decode accepts becomes a prompt, or package chat names the field that is wrong.
@@ -29,7 +30,7 @@ func FuzzDecode(f *testing.F) {
 		data := []byte(text)
 		r, err := Decode(data)
 		strict, refused := DecodeStrict(data)
-		switch field := (*FieldError)(nil); {
+		switch field := (*wire.FieldError)(nil); {
 		case refused == nil && (err != nil || len(r.Ignored) > 0 || strict.Ignored != nil):
 			t.Fatalf("read strictly it is %+v, else %+v, %v", strict, r, err)
 		case refused != nil && (strict != nil || !errors.As(refused, &field)):
@@ -38,7 +39,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("read strictly it is refused: %v", refused)
 		}
 		if err != nil {
-			if field := (*FieldError)(nil); r != nil || !errors.As(err, &field) {
+			if field := (*wire.FieldError)(nil); r != nil || !errors.As(err, &field) {
 				t.Fatalf("%+v and error %v", r, err)
 			}
 			return

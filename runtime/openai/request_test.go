@@ -12,6 +12,7 @@ import (
 
 	"gossamer/runtime/chat"
 	"gossamer/runtime/sample"
+	"gossamer/runtime/wire"
 )
 
 // body is a request with one message and more fields.
@@ -205,170 +206,174 @@ func TestDecodeKeepsItsInput(t *testing.T) {
 	}
 }
 
+func fieldError(param, code, reason string) wire.FieldError {
+	return wire.FieldError{Param: param, Code: code, Reason: reason}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	message := func(m string) string { return `{"messages":[` + m + `]}` }
 	call := func(c string) string { return message(`{"role":"assistant","tool_calls":[` + c + `]}`) }
 	tool := func(f string) string { return body(`,"tools":[{"type":"function","function":` + f + `}]`) }
-	deep := strings.Repeat("[", maxDepth)
+	deep := strings.Repeat("[", 128)
 	for _, tt := range []struct {
 		body string
-		want FieldError
+		want wire.FieldError
 	}{
 		// The request as a whole.
-		{``, FieldError{"", "invalid_json", "the request is not JSON: unexpected end of JSON input"}},
-		{`{"messages":[}`, FieldError{"", "invalid_json", "the request is not JSON: invalid character '}' looking for beginning of value"}},
-		{`{} {}`, FieldError{"", "invalid_json", "the request is not JSON: invalid character '{' after top-level value"}},
-		{"{\"model\":\"\xff\"}", FieldError{"", "invalid_json", "the request is not UTF-8"}},
-		{`{"x":` + deep, FieldError{"", "invalid_json", "the request is nested deeper than 128"}},
-		{strings.Repeat(" ", MaxBytes+1), FieldError{"", "request_too_large", "the request has 16777217 bytes, want at most 16777216"}},
-		{`null`, FieldError{"", "invalid_type", "want an object"}},
-		{`[]`, FieldError{"", "invalid_type", "want an object"}},
-		{`{}`, FieldError{"messages", "missing_required_parameter", "is missing"}},
-		{`{"messages":null}`, FieldError{"messages", "missing_required_parameter", "is missing"}},
-		{body(`,"model":"x","model":"y"`), FieldError{"model", "invalid_value", "is given twice"}},
-		{body(`,"model":1`), FieldError{"model", "invalid_type", "want a string"}},
+		{``, fieldError("", "invalid_json", "the request is not JSON: unexpected end of JSON input")},
+		{`{"messages":[}`, fieldError("", "invalid_json", "the request is not JSON: invalid character '}' looking for beginning of value")},
+		{`{} {}`, fieldError("", "invalid_json", "the request is not JSON: invalid character '{' after top-level value")},
+		{"{\"model\":\"\xff\"}", fieldError("", "invalid_json", "the request is not UTF-8")},
+		{`{"x":` + deep, fieldError("", "invalid_json", "the request is nested deeper than 128")},
+		{strings.Repeat(" ", wire.MaxBytes+1), fieldError("", "request_too_large", "the request has 16777217 bytes, want at most 16777216")},
+		{`null`, fieldError("", "invalid_type", "want an object")},
+		{`[]`, fieldError("", "invalid_type", "want an object")},
+		{`{}`, fieldError("messages", "missing_required_parameter", "is missing")},
+		{`{"messages":null}`, fieldError("messages", "missing_required_parameter", "is missing")},
+		{body(`,"model":"x","model":"y"`), fieldError("model", "invalid_value", "is given twice")},
+		{body(`,"model":1`), fieldError("model", "invalid_type", "want a string")},
 
 		// Messages.
-		{`{"messages":{}}`, FieldError{"messages", "invalid_type", "want an array"}},
-		{message(`null`), FieldError{"messages[0]", "invalid_type", "want an object"}},
-		{message(`{"content":"x"}`), FieldError{"messages[0].role", "missing_required_parameter", "is missing"}},
-		{message(`{"role":3}`), FieldError{"messages[0].role", "invalid_type", "want a string"}},
-		{message(`{"role":"robot"}`), FieldError{"messages[0].role", "invalid_value", `is "robot", want system, developer, user, assistant or tool`}},
-		{message(`{"role":"function","content":"x"}`), FieldError{"messages[0].role", "invalid_value", `is "function", want system, developer, user, assistant or tool`}},
-		{message(`{"role":"user"}`), FieldError{"messages[0].content", "missing_required_parameter", "is missing"}},
-		{message(`{"role":"user","content":1}`), FieldError{"messages[0].content", "invalid_type", "want a string or an array of parts"}},
-		{message(`{"role":"user","content":[]}`), FieldError{"messages[0].content", "invalid_value", "is empty"}},
-		{message(`{"role":"user","content":["x"]}`), FieldError{"messages[0].content[0]", "invalid_type", "want an object"}},
-		{message(`{"role":"user","content":[{"text":"x"}]}`), FieldError{"messages[0].content[0].type", "missing_required_parameter", "is missing"}},
-		{message(`{"role":"user","content":[{"type":"text"}]}`), FieldError{"messages[0].content[0].text", "missing_required_parameter", "is missing"}},
+		{`{"messages":{}}`, fieldError("messages", "invalid_type", "want an array")},
+		{message(`null`), fieldError("messages[0]", "invalid_type", "want an object")},
+		{message(`{"content":"x"}`), fieldError("messages[0].role", "missing_required_parameter", "is missing")},
+		{message(`{"role":3}`), fieldError("messages[0].role", "invalid_type", "want a string")},
+		{message(`{"role":"robot"}`), fieldError("messages[0].role", "invalid_value", `is "robot", want system, developer, user, assistant or tool`)},
+		{message(`{"role":"function","content":"x"}`), fieldError("messages[0].role", "invalid_value", `is "function", want system, developer, user, assistant or tool`)},
+		{message(`{"role":"user"}`), fieldError("messages[0].content", "missing_required_parameter", "is missing")},
+		{message(`{"role":"user","content":1}`), fieldError("messages[0].content", "invalid_type", "want a string or an array of parts")},
+		{message(`{"role":"user","content":[]}`), fieldError("messages[0].content", "invalid_value", "is empty")},
+		{message(`{"role":"user","content":["x"]}`), fieldError("messages[0].content[0]", "invalid_type", "want an object")},
+		{message(`{"role":"user","content":[{"text":"x"}]}`), fieldError("messages[0].content[0].type", "missing_required_parameter", "is missing")},
+		{message(`{"role":"user","content":[{"type":"text"}]}`), fieldError("messages[0].content[0].text", "missing_required_parameter", "is missing")},
 		{
 			message(`{"role":"user","content":[{"type":"text","text":"x"},{"image_url":{"url":"data:"},"type":"image_url"}]}`),
-			FieldError{"messages[0].content[1].type", "unsupported_value", `is "image_url", only "text" is supported: the model reads text`},
+			fieldError("messages[0].content[1].type", "unsupported_value", `is "image_url", only "text" is supported: the model reads text`),
 		},
 		{
 			message(`{"role":"assistant","reasoning":"x","reasoning_content":"y"}`),
-			FieldError{"messages[0].reasoning_content", "invalid_value", "reasoning and reasoning_content differ: one of them is enough"},
+			fieldError("messages[0].reasoning_content", "invalid_value", "reasoning and reasoning_content differ: one of them is enough"),
 		},
-		{message(`{"role":"assistant","refusal":"no"}`), FieldError{"messages[0].refusal", "unsupported_value", "is not supported: give the text as content"}},
-		{message(`{"role":"assistant","audio":{"id":"a"}}`), FieldError{"messages[0].audio", "unsupported_value", "is not supported: the model reads text"}},
+		{message(`{"role":"assistant","refusal":"no"}`), fieldError("messages[0].refusal", "unsupported_value", "is not supported: give the text as content")},
+		{message(`{"role":"assistant","audio":{"id":"a"}}`), fieldError("messages[0].audio", "unsupported_value", "is not supported: the model reads text")},
 		{
 			message(`{"role":"assistant","function_call":{"name":"f","arguments":""}}`),
-			FieldError{"messages[0].function_call", "unsupported_value", "is not supported: it is deprecated: use tool_calls"},
+			fieldError("messages[0].function_call", "unsupported_value", "is not supported: it is deprecated: use tool_calls"),
 		},
-		{call(`{}`), FieldError{"messages[0].tool_calls[0].id", "missing_required_parameter", "is missing"}},
+		{call(`{}`), fieldError("messages[0].tool_calls[0].id", "missing_required_parameter", "is missing")},
 		{
 			call(`{"id":"a","type":"custom","custom":{"name":"f","input":""}}`),
-			FieldError{"messages[0].tool_calls[0].type", "unsupported_value", `is "custom", only "function" is supported: the model calls functions`},
+			fieldError("messages[0].tool_calls[0].type", "unsupported_value", `is "custom", only "function" is supported: the model calls functions`),
 		},
 		{
 			call(`{"id":"a","type":"function","function":{"name":"f","arguments":{}}}`),
-			FieldError{"messages[0].tool_calls[0].function.arguments", "invalid_type", "want a string"},
+			fieldError("messages[0].tool_calls[0].function.arguments", "invalid_type", "want a string"),
 		},
 
 		// Tools.
-		{body(`,"tools":[{"type":1}]`), FieldError{"tools[0].type", "invalid_type", "want a string"}},
-		{body(`,"tools":[{}]`), FieldError{"tools[0].type", "missing_required_parameter", "is missing"}},
-		{body(`,"tools":[{"type":"function"}]`), FieldError{"tools[0].function", "missing_required_parameter", "is missing"}},
-		{tool(`{}`), FieldError{"tools[0].function.name", "missing_required_parameter", "is missing"}},
-		{tool(`{"name":"f","parameters":[]}`), FieldError{"tools[0].function.parameters", "invalid_type", "want a JSON schema, an object"}},
-		{tool(`{"name":"f","strict":1}`), FieldError{"tools[0].function.strict", "invalid_type", "want true or false"}},
-		{body(`,"tool_choice":"any"`), FieldError{"tool_choice", "invalid_value", `is "any", want auto, none, required or a function`}},
-		{body(`,"tool_choice":"required"`), FieldError{"tool_choice", "invalid_value", "asks for a call, but there are no tools"}},
+		{body(`,"tools":[{"type":1}]`), fieldError("tools[0].type", "invalid_type", "want a string")},
+		{body(`,"tools":[{}]`), fieldError("tools[0].type", "missing_required_parameter", "is missing")},
+		{body(`,"tools":[{"type":"function"}]`), fieldError("tools[0].function", "missing_required_parameter", "is missing")},
+		{tool(`{}`), fieldError("tools[0].function.name", "missing_required_parameter", "is missing")},
+		{tool(`{"name":"f","parameters":[]}`), fieldError("tools[0].function.parameters", "invalid_type", "want a JSON schema, an object")},
+		{tool(`{"name":"f","strict":1}`), fieldError("tools[0].function.strict", "invalid_type", "want true or false")},
+		{body(`,"tool_choice":"any"`), fieldError("tool_choice", "invalid_value", `is "any", want auto, none, required or a function`)},
+		{body(`,"tool_choice":"required"`), fieldError("tool_choice", "invalid_value", "asks for a call, but there are no tools")},
 		{
 			body(`,"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"function","function":{"name":"g"}}`),
-			FieldError{"tool_choice.function.name", "invalid_value", `is "g", which is not among tools`},
+			fieldError("tool_choice.function.name", "invalid_value", `is "g", which is not among tools`),
 		},
-		{body(`,"tool_choice":7`), FieldError{"tool_choice", "invalid_type", "want an object"}},
+		{body(`,"tool_choice":7`), fieldError("tool_choice", "invalid_type", "want an object")},
 		{
 			body(`,"tool_choice":{"type":"allowed_tools","allowed_tools":{}}`),
-			FieldError{"tool_choice.type", "unsupported_value", `is "allowed_tools", only "function" is supported: leave out the tools that must not be called`},
+			fieldError("tool_choice.type", "unsupported_value", `is "allowed_tools", only "function" is supported: leave out the tools that must not be called`),
 		},
 
 		// The form of the answer.
-		{body(`,"response_format":"text"`), FieldError{"response_format", "invalid_type", "want an object"}},
-		{body(`,"response_format":{"type":1}`), FieldError{"response_format.type", "invalid_type", "want a string"}},
-		{body(`,"response_format":{}`), FieldError{"response_format.type", "missing_required_parameter", "is missing"}},
-		{body(`,"response_format":{"type":"grammar"}`), FieldError{"response_format.type", "unsupported_value", `is "grammar", want text, json_object or json_schema`}},
-		{body(`,"response_format":{"type":"json_schema"}`), FieldError{"response_format.json_schema", "missing_required_parameter", "is missing"}},
+		{body(`,"response_format":"text"`), fieldError("response_format", "invalid_type", "want an object")},
+		{body(`,"response_format":{"type":1}`), fieldError("response_format.type", "invalid_type", "want a string")},
+		{body(`,"response_format":{}`), fieldError("response_format.type", "missing_required_parameter", "is missing")},
+		{body(`,"response_format":{"type":"grammar"}`), fieldError("response_format.type", "unsupported_value", `is "grammar", want text, json_object or json_schema`)},
+		{body(`,"response_format":{"type":"json_schema"}`), fieldError("response_format.json_schema", "missing_required_parameter", "is missing")},
 		{
 			body(`,"response_format":{"type":"json_schema","json_schema":{"name":"x"}}`),
-			FieldError{"response_format.json_schema.schema", "missing_required_parameter", "is missing"},
+			fieldError("response_format.json_schema.schema", "missing_required_parameter", "is missing"),
 		},
 		{
 			body(`,"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{},"strict":"yes"}}`),
-			FieldError{"response_format.json_schema.strict", "invalid_type", "want true or false"},
+			fieldError("response_format.json_schema.strict", "invalid_type", "want true or false"),
 		},
 		{
 			body(`,"response_format":{"type":"json_object"},"structured_outputs":{"regex":"a"}`),
-			FieldError{"structured_outputs", "invalid_value", "says what the answer has to be, as response_format does: one of them is enough"},
+			fieldError("structured_outputs", "invalid_value", "says what the answer has to be, as response_format does: one of them is enough"),
 		},
-		{body(`,"structured_outputs":{}`), FieldError{"structured_outputs", "invalid_value", "has none of json, json_object, regex, choice and grammar"}},
-		{body(`,"structured_outputs":{"json_object":false}`), FieldError{"structured_outputs", "invalid_value", "has none of json, json_object, regex, choice and grammar"}},
-		{body(`,"structured_outputs":{"regex":""}`), FieldError{"structured_outputs.regex", "invalid_value", "is empty"}},
-		{body(`,"structured_outputs":{"choice":[]}`), FieldError{"structured_outputs.choice", "invalid_value", "is empty"}},
-		{body(`,"structured_outputs":{"choice":[1]}`), FieldError{"structured_outputs.choice[0]", "invalid_type", "want a string"}},
-		{body(`,"structured_outputs":{"choice":["a"],"regex":"a"}`), FieldError{"structured_outputs.regex", "invalid_value", "is one of several forms: want one"}},
+		{body(`,"structured_outputs":{}`), fieldError("structured_outputs", "invalid_value", "has none of json, json_object, regex, choice and grammar")},
+		{body(`,"structured_outputs":{"json_object":false}`), fieldError("structured_outputs", "invalid_value", "has none of json, json_object, regex, choice and grammar")},
+		{body(`,"structured_outputs":{"regex":""}`), fieldError("structured_outputs.regex", "invalid_value", "is empty")},
+		{body(`,"structured_outputs":{"choice":[]}`), fieldError("structured_outputs.choice", "invalid_value", "is empty")},
+		{body(`,"structured_outputs":{"choice":[1]}`), fieldError("structured_outputs.choice[0]", "invalid_type", "want a string")},
+		{body(`,"structured_outputs":{"choice":["a"],"regex":"a"}`), fieldError("structured_outputs.regex", "invalid_value", "is one of several forms: want one")},
 		{
 			body(`,"structured_outputs":{"structural_tag":{}}`),
-			FieldError{"structured_outputs.structural_tag", "unsupported_value", "is not supported: use one of json, regex, choice and grammar"},
+			fieldError("structured_outputs.structural_tag", "unsupported_value", "is not supported: use one of json, regex, choice and grammar"),
 		},
-		{body(`,"reasoning_effort":1`), FieldError{"reasoning_effort", "invalid_type", "want a string"}},
-		{body(`,"reasoning_effort":"huge"`), FieldError{"reasoning_effort", "unsupported_value", `is "huge", want none, minimal, low, medium, high, xhigh or max`}},
+		{body(`,"reasoning_effort":1`), fieldError("reasoning_effort", "invalid_type", "want a string")},
+		{body(`,"reasoning_effort":"huge"`), fieldError("reasoning_effort", "unsupported_value", `is "huge", want none, minimal, low, medium, high, xhigh or max`)},
 		{
 			body(`,"reasoning_effort":"low","reasoning":{"effort":"high"}`),
-			FieldError{"reasoning.effort", "invalid_value", "reasoning_effort and reasoning.effort differ: one of them is enough"},
+			fieldError("reasoning.effort", "invalid_value", "reasoning_effort and reasoning.effort differ: one of them is enough"),
 		},
-		{body(`,"max_tokens":0`), FieldError{"max_tokens", "invalid_value", "is 0, want 1 to 2147483647"}},
-		{body(`,"max_tokens":-2`), FieldError{"max_tokens", "invalid_value", "is -2, want 1 to 2147483647"}},
-		{body(`,"max_tokens":1.5`), FieldError{"max_tokens", "invalid_type", "want an integer"}},
-		{body(`,"max_completion_tokens":99999999999999999999`), FieldError{"max_completion_tokens", "invalid_value", "is 99999999999999999999, want 1 to 2147483647"}},
+		{body(`,"max_tokens":0`), fieldError("max_tokens", "invalid_value", "is 0, want 1 to 2147483647")},
+		{body(`,"max_tokens":-2`), fieldError("max_tokens", "invalid_value", "is -2, want 1 to 2147483647")},
+		{body(`,"max_tokens":1.5`), fieldError("max_tokens", "invalid_type", "want an integer")},
+		{body(`,"max_completion_tokens":99999999999999999999`), fieldError("max_completion_tokens", "invalid_value", "is 99999999999999999999, want 1 to 2147483647")},
 		{
 			body(`,"max_tokens":1,"max_completion_tokens":2`),
-			FieldError{"max_completion_tokens", "invalid_value", "max_tokens and max_completion_tokens differ: the latter is enough"},
+			fieldError("max_completion_tokens", "invalid_value", "max_tokens and max_completion_tokens differ: the latter is enough"),
 		},
-		{body(`,"stop":""`), FieldError{"stop", "invalid_value", "is empty"}},
-		{body(`,"stop":["a",""]`), FieldError{"stop[1]", "invalid_value", "is empty"}},
-		{body(`,"stop":[null]`), FieldError{"stop[0]", "invalid_type", "want a string"}},
-		{body(`,"top_logprobs":1`), FieldError{"top_logprobs", "invalid_value", "needs logprobs to be true"}},
-		{body(`,"logprobs":true,"top_logprobs":21`), FieldError{"top_logprobs", "invalid_value", "is 21, want 0 to 20"}},
-		{body(`,"logprobs":3`), FieldError{"logprobs", "invalid_type", "want true or false"}},
-		{body(`,"stream_options":{"include_usage":true}`), FieldError{"stream_options", "invalid_value", "needs stream to be true"}},
+		{body(`,"stop":""`), fieldError("stop", "invalid_value", "is empty")},
+		{body(`,"stop":["a",""]`), fieldError("stop[1]", "invalid_value", "is empty")},
+		{body(`,"stop":[null]`), fieldError("stop[0]", "invalid_type", "want a string")},
+		{body(`,"top_logprobs":1`), fieldError("top_logprobs", "invalid_value", "needs logprobs to be true")},
+		{body(`,"logprobs":true,"top_logprobs":21`), fieldError("top_logprobs", "invalid_value", "is 21, want 0 to 20")},
+		{body(`,"logprobs":3`), fieldError("logprobs", "invalid_type", "want true or false")},
+		{body(`,"stream_options":{"include_usage":true}`), fieldError("stream_options", "invalid_value", "needs stream to be true")},
 
 		// Sampling.
-		{body(`,"temperature":2.1`), FieldError{"temperature", "invalid_value", "is 2.1, want 0 to 2"}},
-		{body(`,"temperature":1e999`), FieldError{"temperature", "invalid_value", "is 1e999, want 0 to 2"}},
-		{body(`,"temperature":"1"`), FieldError{"temperature", "invalid_type", "want a number"}},
-		{body(`,"top_p":-0.1`), FieldError{"top_p", "invalid_value", "is -0.1, want 0 to 1"}},
-		{body(`,"top_k":-2`), FieldError{"top_k", "invalid_value", "is -2, want 0 to 2147483647"}},
-		{body(`,"presence_penalty":3`), FieldError{"presence_penalty", "invalid_value", "is 3, want -2 to 2"}},
-		{body(`,"repetition_penalty":0`), FieldError{"repetition_penalty", "invalid_value", "is 0, want 0.01 to 100"}},
-		{body(`,"seed":1e3`), FieldError{"seed", "invalid_type", "want an integer"}},
-		{body(`,"logit_bias":[]`), FieldError{"logit_bias", "invalid_type", "want an object"}},
-		{body(`,"logit_bias":{"x":1}`), FieldError{"logit_bias.x", "invalid_value", "is not the id of a token"}},
-		{body(`,"logit_bias":{"007":1}`), FieldError{"logit_bias.007", "invalid_value", "is not the id of a token"}},
-		{body(`,"logit_bias":{"-1":1}`), FieldError{"logit_bias.-1", "invalid_value", "is not the id of a token"}},
-		{body(`,"logit_bias":{"5":101}`), FieldError{"logit_bias.5", "invalid_value", "is 101, want -100 to 100"}},
+		{body(`,"temperature":2.1`), fieldError("temperature", "invalid_value", "is 2.1, want 0 to 2")},
+		{body(`,"temperature":1e999`), fieldError("temperature", "invalid_value", "is 1e999, want 0 to 2")},
+		{body(`,"temperature":"1"`), fieldError("temperature", "invalid_type", "want a number")},
+		{body(`,"top_p":-0.1`), fieldError("top_p", "invalid_value", "is -0.1, want 0 to 1")},
+		{body(`,"top_k":-2`), fieldError("top_k", "invalid_value", "is -2, want 0 to 2147483647")},
+		{body(`,"presence_penalty":3`), fieldError("presence_penalty", "invalid_value", "is 3, want -2 to 2")},
+		{body(`,"repetition_penalty":0`), fieldError("repetition_penalty", "invalid_value", "is 0, want 0.01 to 100")},
+		{body(`,"seed":1e3`), fieldError("seed", "invalid_type", "want an integer")},
+		{body(`,"logit_bias":[]`), fieldError("logit_bias", "invalid_type", "want an object")},
+		{body(`,"logit_bias":{"x":1}`), fieldError("logit_bias.x", "invalid_value", "is not the id of a token")},
+		{body(`,"logit_bias":{"007":1}`), fieldError("logit_bias.007", "invalid_value", "is not the id of a token")},
+		{body(`,"logit_bias":{"-1":1}`), fieldError("logit_bias.-1", "invalid_value", "is not the id of a token")},
+		{body(`,"logit_bias":{"5":101}`), fieldError("logit_bias.5", "invalid_value", "is 101, want -100 to 100")},
 
 		// What cannot be honoured.
-		{body(`,"n":17`), FieldError{"n", "invalid_value", "is 17, want 1 to 16"}},
-		{body(`,"n":0`), FieldError{"n", "invalid_value", "is 0, want 1 to 16"}},
-		{body(`,"store":1`), FieldError{"store", "invalid_type", "want true or false"}},
-		{body(`,"background":true`), FieldError{"background", "unsupported_value", "is not supported: the reply comes at once"}},
-		{body(`,"truncation":"auto"`), FieldError{"truncation", "unsupported_value", `is "auto", only "disabled" is supported: shorten the messages`}},
-		{body(`,"conversation":"c"`), FieldError{"conversation", "unsupported_value", "is not supported: give the messages"}},
-		{body(`,"prompt":{"id":"p"}`), FieldError{"prompt", "unsupported_value", "is not supported: give the messages"}},
-		{body(`,"modalities":["text","audio"]`), FieldError{"modalities[1]", "unsupported_value", `is "audio", only "text" is supported: the model writes text`}},
-		{body(`,"audio":{"voice":"alloy"}`), FieldError{"audio", "unsupported_value", "is not supported: the model writes text"}},
-		{body(`,"service_tier":"flex"`), FieldError{"service_tier", "unsupported_value", `is "flex", want auto or default`}},
-		{body(`,"verbosity":"low"`), FieldError{"verbosity", "unsupported_value", `is "low", only "medium" is supported: ask for short or long answers in a message`}},
-		{body(`,"prediction":{"type":"content","content":"x"}`), FieldError{"prediction", "unsupported_value", "is not supported: leave it out, the reply is the same"}},
-		{body(`,"web_search_options":{}`), FieldError{"web_search_options", "unsupported_value", "is not supported: there is no web search: define a function that searches"}},
-		{body(`,"functions":[]`), FieldError{"functions", "unsupported_value", "is not supported: it is deprecated: use tools"}},
-		{body(`,"function_call":"auto"`), FieldError{"function_call", "unsupported_value", "is not supported: it is deprecated: use tool_choice"}},
+		{body(`,"n":17`), fieldError("n", "invalid_value", "is 17, want 1 to 16")},
+		{body(`,"n":0`), fieldError("n", "invalid_value", "is 0, want 1 to 16")},
+		{body(`,"store":1`), fieldError("store", "invalid_type", "want true or false")},
+		{body(`,"background":true`), fieldError("background", "unsupported_value", "is not supported: the reply comes at once")},
+		{body(`,"truncation":"auto"`), fieldError("truncation", "unsupported_value", `is "auto", only "disabled" is supported: shorten the messages`)},
+		{body(`,"conversation":"c"`), fieldError("conversation", "unsupported_value", "is not supported: give the messages")},
+		{body(`,"prompt":{"id":"p"}`), fieldError("prompt", "unsupported_value", "is not supported: give the messages")},
+		{body(`,"modalities":["text","audio"]`), fieldError("modalities[1]", "unsupported_value", `is "audio", only "text" is supported: the model writes text`)},
+		{body(`,"audio":{"voice":"alloy"}`), fieldError("audio", "unsupported_value", "is not supported: the model writes text")},
+		{body(`,"service_tier":"flex"`), fieldError("service_tier", "unsupported_value", `is "flex", want auto or default`)},
+		{body(`,"verbosity":"low"`), fieldError("verbosity", "unsupported_value", `is "low", only "medium" is supported: ask for short or long answers in a message`)},
+		{body(`,"prediction":{"type":"content","content":"x"}`), fieldError("prediction", "unsupported_value", "is not supported: leave it out, the reply is the same")},
+		{body(`,"web_search_options":{}`), fieldError("web_search_options", "unsupported_value", "is not supported: there is no web search: define a function that searches")},
+		{body(`,"functions":[]`), fieldError("functions", "unsupported_value", "is not supported: it is deprecated: use tools")},
+		{body(`,"function_call":"auto"`), fieldError("function_call", "unsupported_value", "is not supported: it is deprecated: use tool_choice")},
 	} {
 		for name, decode := range map[string]func([]byte) (*Request, error){"Decode": Decode, "DecodeStrict": DecodeStrict} {
 			r, err := decode([]byte(tt.body))
-			got, ok := err.(*FieldError)
+			got, ok := err.(*wire.FieldError)
 			if !ok || r != nil {
 				t.Errorf("%s(%.200s): %+v, %v, want %v", name, tt.body, r, err, &tt.want)
 				continue
@@ -387,30 +392,30 @@ func TestUnknownFields(t *testing.T) {
 	for _, tt := range []struct {
 		body    string
 		ignored []string
-		strict  FieldError
+		strict  wire.FieldError
 	}{
-		{body(`,"foo":1,"bar":{"foo":1}`), []string{"foo", "bar"}, FieldError{"foo", "unknown_parameter", "is unknown"}},
-		{body(`,"Model":"x"`), []string{"Model"}, FieldError{"Model", "unknown_parameter", "is unknown"}},
+		{body(`,"foo":1,"bar":{"foo":1}`), []string{"foo", "bar"}, fieldError("foo", "unknown_parameter", "is unknown")},
+		{body(`,"Model":"x"`), []string{"Model"}, fieldError("Model", "unknown_parameter", "is unknown")},
 		{
 			message(`{"role":"user","content":"x","tool_calls":[],"foo":1},{"role":"user","content":[{"type":"text","text":"x","foo":1}],"foo":1}`),
-			[]string{"messages[].tool_calls", "messages[].foo", "messages[].content[].foo"}, FieldError{"messages[0].tool_calls", "unknown_parameter", "is unknown"},
+			[]string{"messages[].tool_calls", "messages[].foo", "messages[].content[].foo"}, fieldError("messages[0].tool_calls", "unknown_parameter", "is unknown"),
 		},
-		{message(`{"role":"user","content":"x","reasoning":"x"}`), []string{"messages[].reasoning"}, FieldError{"messages[0].reasoning", "unknown_parameter", "is unknown"}},
-		{message(`{"role":"assistant","content":"x","tool_call_id":"a"}`), []string{"messages[].tool_call_id"}, FieldError{"messages[0].tool_call_id", "unknown_parameter", "is unknown"}},
-		{body(`,"tools":[` + tool + `]`), []string{"tools[].function.foo"}, FieldError{"tools[0].function.foo", "unknown_parameter", "is unknown"}},
+		{message(`{"role":"user","content":"x","reasoning":"x"}`), []string{"messages[].reasoning"}, fieldError("messages[0].reasoning", "unknown_parameter", "is unknown")},
+		{message(`{"role":"assistant","content":"x","tool_call_id":"a"}`), []string{"messages[].tool_call_id"}, fieldError("messages[0].tool_call_id", "unknown_parameter", "is unknown")},
+		{body(`,"tools":[` + tool + `]`), []string{"tools[].function.foo"}, fieldError("tools[0].function.foo", "unknown_parameter", "is unknown")},
 		{
 			body(`,"tools":[{"type":"web_search","x":1},` + tool + `,{"type":"mcp"}]`), []string{"tools[web_search]", "tools[].function.foo", "tools[mcp]"},
-			FieldError{"tools[0].type", "unsupported_value", `is "web_search", only "function" is supported: define a function`},
+			fieldError("tools[0].type", "unsupported_value", `is "web_search", only "function" is supported: define a function`),
 		},
 		{
 			body(`,"tools":[{"type":"web_search"}]`), []string{"tools[web_search]"},
-			FieldError{"tools[0].type", "unsupported_value", `is "web_search", only "function" is supported: define a function`},
+			fieldError("tools[0].type", "unsupported_value", `is "web_search", only "function" is supported: define a function`),
 		},
-		{body(`,"reasoning":{"foo":1}`), []string{"reasoning.foo"}, FieldError{"reasoning.foo", "unknown_parameter", "is unknown"}},
-		{body(`,"a b\r\nc":1`), []string{`"a b\r\nc"`}, FieldError{"a b\r\nc", "unknown_parameter", "is unknown"}},
+		{body(`,"reasoning":{"foo":1}`), []string{"reasoning.foo"}, fieldError("reasoning.foo", "unknown_parameter", "is unknown")},
+		{body(`,"a b\r\nc":1`), []string{`"a b\r\nc"`}, fieldError("a b\r\nc", "unknown_parameter", "is unknown")},
 		{
-			body(`,"` + strings.Repeat("x", 100) + `":1`), []string{strings.Repeat("x", maxIgnoredBytes) + "..."},
-			FieldError{strings.Repeat("x", 100), "unknown_parameter", "is unknown"},
+			body(`,"` + strings.Repeat("x", 100) + `":1`), []string{strings.Repeat("x", 80) + "..."},
+			fieldError(strings.Repeat("x", 100), "unknown_parameter", "is unknown"),
 		},
 	} {
 		r, err := Decode([]byte(tt.body))
@@ -422,7 +427,7 @@ func TestUnknownFields(t *testing.T) {
 			t.Errorf("%s (-want +got)\n%s", tt.body, diff)
 		}
 		r, err = DecodeStrict([]byte(tt.body))
-		if got, ok := err.(*FieldError); !ok || r != nil || *got != tt.strict {
+		if got, ok := err.(*wire.FieldError); !ok || r != nil || *got != tt.strict {
 			t.Errorf("DecodeStrict(%s): %+v, %v, want %v", tt.body, r, err, &tt.strict)
 		}
 	}
@@ -431,7 +436,7 @@ func TestUnknownFields(t *testing.T) {
 		fmt.Fprintf(&fields, `,"x%d":1`, i)
 	}
 	r, err := Decode([]byte(body(fields.String())))
-	if err != nil || len(r.Ignored) != maxIgnored+1 || r.Ignored[maxIgnored] != "..." {
+	if err != nil || len(r.Ignored) != 50+1 || r.Ignored[50] != "..." {
 		t.Errorf("100 fields: %+v, %v", r, err)
 	}
 	if r, err := DecodeStrict([]byte(body(`,"foo":null`))); err != nil || r.Ignored != nil {

@@ -1,12 +1,12 @@
 package openai
 
 import (
-	"errors"
 	"iter"
 	"strings"
 	"time"
 
 	"gossamer/runtime/chat"
+	"gossamer/runtime/wire"
 )
 
 // Completion is a whole reply.
@@ -149,10 +149,7 @@ type Options struct {
 	Ignored      []string // as the Request says
 }
 
-// ErrCancelled means that a reply was cancelled before its end.
-var ErrCancelled = errors.New("openai: the reply was cancelled")
-
-// NewCompletion returns whole replies to a request as the API has them, or ErrCancelled.
+// NewCompletion returns whole replies to a request as the API has them, or wire.ErrCancelled.
 func NewCompletion(replies []*chat.Response, o Options) (*Completion, error) {
 	c := &Completion{
 		ID: o.ID, Object: "chat.completion", Created: o.Created.Unix(), Model: o.Model, SystemFingerprint: o.Fingerprint, Ignored: o.Ignored,
@@ -160,7 +157,7 @@ func NewCompletion(replies []*chat.Response, o Options) (*Completion, error) {
 	var usage []chat.Usage
 	for i, r := range replies {
 		if r.Reason == chat.FinishCancelled {
-			return nil, ErrCancelled
+			return nil, wire.ErrCancelled
 		}
 		c.Choices = append(c.Choices, Choice{Index: i, Message: newMessage(&r.Message), Logprobs: newLogprobs(r.Logprobs), FinishReason: string(r.Reason)})
 		usage = append(usage, r.Usage)
@@ -180,7 +177,7 @@ func newMessage(from *chat.Message) Message {
 	return m
 }
 
-// Stream turns the events of replies to a request into chunks while they arrive. It ends with the error of the events, or ErrCancelled. An
+// Stream turns the events of replies to a request into chunks while they arrive. It ends with the error of the events, or wire.ErrCancelled. An
 // error that comes first, before any chunk, can be answered with an HTTP status.
 func Stream(events iter.Seq2[chat.ChoiceEvent, error], o Options) iter.Seq2[Chunk, error] {
 	return func(yield func(Chunk, error) bool) {
@@ -194,8 +191,8 @@ func Stream(events iter.Seq2[chat.ChoiceEvent, error], o Options) iter.Seq2[Chun
 		var usage []chat.Usage
 		for e, err := range events {
 			done, ended := e.Event.(chat.Done)
-			if ended && done.Reason == chat.FinishCancelled {
-				err = ErrCancelled
+			if err == nil && ended && done.Reason == chat.FinishCancelled {
+				err = wire.ErrCancelled
 			}
 			if err != nil {
 				yield(Chunk{}, err)

@@ -14,6 +14,7 @@ import (
 
 	"gossamer/runtime/chat"
 	"gossamer/runtime/engine"
+	"gossamer/runtime/wire"
 )
 
 var reply = Options{ID: "chatcmpl-1", Created: time.Unix(1754352000, 0), Model: "gpt-oss-20b", Fingerprint: "fp_1"}
@@ -95,8 +96,8 @@ func TestNewCompletion(t *testing.T) {
 
 func TestNewCompletionCancelled(t *testing.T) {
 	c, err := NewCompletion([]*chat.Response{&chat.Response{Reason: chat.FinishCancelled}}, reply)
-	if c != nil || !errors.Is(err, ErrCancelled) {
-		t.Errorf("%v, %v, want ErrCancelled", c, err)
+	if c != nil || !errors.Is(err, wire.ErrCancelled) {
+		t.Errorf("%v, %v, want wire.ErrCancelled", c, err)
 	}
 }
 
@@ -241,7 +242,7 @@ func TestStreamAsEvents(t *testing.T) {
 			}
 			failed := tt.failed
 			if strings.HasPrefix(tt.name, "cancelled") {
-				failed = ErrCancelled
+				failed = wire.ErrCancelled
 			}
 			if begun != (tt.want != nil) || !errors.Is(err, failed) {
 				t.Errorf("begun %v, error %v, want %v", begun, err, failed)

@@ -10,6 +10,7 @@ import (
 
 	"gossamer/runtime/chat"
 	"gossamer/runtime/testenv"
+	"gossamer/runtime/wire"
 )
 
 // modelsExample is a list of models and the answer to GET /v1/models.
@@ -156,7 +157,7 @@ func TestRules(t *testing.T) {
 	for _, r := range []struct {
 		events []chat.Event
 		err    error
-	}{{events: text}, {text[:1], errors.New("the device is gone: <x>\n\"y\"")}, {text[:2], ErrCancelled}} {
+	}{{events: text}, {text[:1], errors.New("the device is gone: <x>\n\"y\"")}, {text[:2], wire.ErrCancelled}} {
 		e := sseExample{Chunks: []Chunk{}}
 		for chunk, err := range Stream(stream(r.err, r.events...), reply) {
 			if err != nil {

@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"time"
 
-	"gossamer/runtime/engine"
 	"gossamer/runtime/openai"
+	"gossamer/runtime/wire"
 )
 
 // send answers with JSON.
@@ -23,52 +23,41 @@ func send(w http.ResponseWriter, status int, v any) {
 	enc.Encode(v) // if the client has gone, there is nobody to tell
 }
 
-// fail answers with an error of this package.
-func fail(w http.ResponseWriter, status int, e openai.ErrorResponse) { send(w, status, e) }
-
-// requestError is an error in a request.
-func requestError(message, param, code string) openai.ErrorResponse {
-	o := openai.ErrorObject{Message: message, Type: "invalid_request_error", Code: &code}
-	if param != "" {
-		o.Param = &param
-	}
-	return openai.ErrorResponse{Error: o}
+// form is how an API tells about errors.
+type form struct {
+	failure func(error) *wire.Failure
+	body    func(f *wire.Failure, requestID string) (body any, status int)
 }
 
-// failReply answers with the error of a reply that has not begun.
-func failReply(w http.ResponseWriter, err error) {
-	e, status := errorOf(err)
-	var busy *engine.BusyError
-	if errors.As(err, &busy) {
-		seconds := min(int(math.Ceil(busy.RetryAfter.Seconds())), 60) // clients ignore longer ones
+var openaiForm = form{openai.Failure, func(f *wire.Failure, _ string) (any, int) { return openai.NewError(f), f.Status }}
+
+// fail answers with an error.
+func fail(w http.ResponseWriter, api form, err error) {
+	f := api.failure(err)
+	if f.RetryAfter > 0 {
+		seconds := min(int(math.Ceil(f.RetryAfter.Seconds())), 60) // clients ignore longer ones
 		w.Header().Set("Retry-After", strconv.Itoa(max(seconds, 1)))
 	}
-	fail(w, status, e)
+	body, status := api.body(f, w.Header().Get("X-Request-Id"))
+	send(w, status, body)
 }
 
-func errorOf(err error) (openai.ErrorResponse, int) {
-	if errors.Is(err, errDraining) {
-		code := "draining"
-		e := openai.ErrorObject{Message: errDraining.Error(), Type: "server_error", Code: &code}
-		return openai.ErrorResponse{Error: e}, http.StatusServiceUnavailable
-	}
-	return openai.Error(err)
+// refuse is an error in a request.
+func refuse(status int, param, code, format string, args ...any) error {
+	return &wire.Failure{Status: status, Type: wire.TypeRequest, Param: param, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// readBody reads a request, which is not too long. If it fails, the answer is written.
-func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+// readBody reads a request, which is not too long.
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.options.MaxBody))
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &long):
-		message := fmt.Sprintf("the request has more than %d bytes", long.Limit)
-		fail(w, http.StatusRequestEntityTooLarge, requestError(message, "", "request_too_large"))
-		return nil, false
+		return nil, refuse(http.StatusRequestEntityTooLarge, "", wire.CodeTooLarge, "the request has more than %d bytes", long.Limit)
 	case err != nil:
-		fail(w, http.StatusBadRequest, requestError("the request could not be read: "+err.Error(), "", "invalid_request"))
-		return nil, false
+		return nil, refuse(http.StatusBadRequest, "", "invalid_request", "the request could not be read: %v", err)
 	}
-	return body, true
+	return body, nil
 }
 
 // deadline gives a client a time for taking what is written next.

@@ -46,42 +46,38 @@ func newGuard(o *Options) (g guard, err error) {
 	return g, nil
 }
 
-// admit reports whether a request is let in, and who asks. If not, the answer is written.
-func (g *guard) admit(w http.ResponseWriter, r *http.Request) (key string, ok bool) {
+// admit reports whether a request is to be answered, and who asks. The error says why not; without one it is answered already.
+func (g *guard) admit(w http.ResponseWriter, r *http.Request) (key string, ok bool, err error) {
 	if !g.knows(r) {
-		message := fmt.Sprintf("the host %q is not allowed: start the server with --allow-host for it", r.Host)
-		fail(w, http.StatusForbidden, requestError(message, "", "host_not_allowed"))
-		return "", false
+		return "", false, refuse(http.StatusForbidden, "", "host_not_allowed", "the host %q is not allowed: start the server with --allow-host for it", r.Host)
 	}
 	if err := g.origins.Check(r); err != nil {
 		const message = "pages of this origin are not allowed: start the server with --allow-origin for it"
-		fail(w, http.StatusForbidden, requestError(message, "", "origin_not_allowed"))
-		return "", false
+		return "", false, refuse(http.StatusForbidden, "", "origin_not_allowed", message)
 	}
 	if origin := r.Header.Get("Origin"); slices.Contains(g.allowed, origin) {
 		w.Header().Set("Access-Control-Allow-Origin", origin)
 		w.Header().Set("Access-Control-Expose-Headers", "X-Request-Id, X-Gossamer-Ignored, Retry-After")
 		w.Header().Add("Vary", "Origin")
 		if r.Method == http.MethodOptions {
-			w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
-			w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Api-Key")
+			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+			w.Header().Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers"))
 			w.Header().Set("Access-Control-Max-Age", "600")
 			w.WriteHeader(http.StatusNoContent)
-			return "", false
+			return "", false, nil
 		}
 	}
 	if !isHealth(r.URL.Path) {
 		if key, ok = g.key(r); !ok {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			fail(w, http.StatusUnauthorized, requestError("the API key is missing or wrong: send it as Authorization: Bearer KEY", "", "invalid_api_key"))
-			return "", false
+			const message = "the API key is missing or wrong: send it as Authorization: Bearer KEY"
+			return "", false, refuse(http.StatusUnauthorized, "", "invalid_api_key", message)
 		}
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && (err != nil || kind != "application/json") {
-		fail(w, http.StatusUnsupportedMediaType, requestError("the Content-Type has to be application/json", "", "unsupported_media_type"))
-		return "", false
+		return "", false, refuse(http.StatusUnsupportedMediaType, "", "unsupported_media_type", "the Content-Type has to be application/json")
 	}
-	return key, true
+	return key, true, nil
 }
 
 func isHealth(path string) bool { return path == "/health" || path == "/livez" || path == "/readyz" }

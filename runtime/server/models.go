@@ -3,9 +3,9 @@ package server
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 
 	"gossamer/runtime/openai"
+	"gossamer/runtime/wire"
 )
 
 // model is an entry of /v1/models, with what clients of other servers look for.
@@ -20,7 +20,7 @@ func (m *Model) entry(name string) model {
 }
 
 // models answers GET /v1/models: each model by its names.
-func (h *Handler) models(w http.ResponseWriter, _ *http.Request) {
+func (h *Handler) models(w http.ResponseWriter, _ *http.Request) error {
 	list := struct {
 		Object string  `json:"object"`
 		Data   []model `json:"data"`
@@ -32,34 +32,32 @@ func (h *Handler) models(w http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	send(w, http.StatusOK, list)
+	return nil
 }
 
 // model answers GET /v1/models/{model}.
-func (h *Handler) model(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) model(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("model")
-	m, ok := h.find(name)
-	if !ok || name == "" {
-		h.unknownModel(w, name)
-		return
+	m, err := h.find(name)
+	if err != nil {
+		return err
 	}
-	send(w, http.StatusOK, m.entry(name))
+	send(w, http.StatusOK, m.entry(h.modelName(name)))
+	return nil
 }
 
-func quote(s string) string { return strconv.Quote(s[:min(len(s), 100)]) }
-
 // tokenize answers POST /tokenize.
-func (h *Handler) tokenize(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) tokenize(w http.ResponseWriter, r *http.Request) error {
 	var request struct {
 		Model  string  `json:"model"`
 		Prompt *string `json:"prompt"`
 	}
-	m, ok := h.decode(w, r, &request, &request.Model)
-	if !ok {
-		return
+	m, err := h.decode(w, r, &request, &request.Model)
+	if err != nil {
+		return err
 	}
 	if request.Prompt == nil {
-		fail(w, http.StatusBadRequest, requestError("prompt: is missing", "prompt", "missing_required_parameter"))
-		return
+		return refuse(http.StatusBadRequest, "prompt", wire.CodeMissing, "prompt: is missing")
 	}
 	tokens := append([]int32{}, m.Engine.Tokenizer().Encode(*request.Prompt)...)
 	send(w, http.StatusOK, struct {
@@ -67,17 +65,18 @@ func (h *Handler) tokenize(w http.ResponseWriter, r *http.Request) {
 		MaxModelLen int     `json:"max_model_len"`
 		Tokens      []int32 `json:"tokens"`
 	}{len(tokens), m.Context, tokens})
+	return nil
 }
 
 // detokenize answers POST /detokenize.
-func (h *Handler) detokenize(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) detokenize(w http.ResponseWriter, r *http.Request) error {
 	var request struct {
 		Model  string  `json:"model"`
 		Tokens []int32 `json:"tokens"`
 	}
-	m, ok := h.decode(w, r, &request, &request.Model)
-	if !ok {
-		return
+	m, err := h.decode(w, r, &request, &request.Model)
+	if err != nil {
+		return err
 	}
 	tok := m.Engine.Tokenizer()
 	text := ""
@@ -87,8 +86,7 @@ func (h *Handler) detokenize(w http.ResponseWriter, r *http.Request) {
 		case isSpecial:
 			text += special
 		case id < 0 || tok.Bytes(id) == nil:
-			fail(w, http.StatusBadRequest, requestError("tokens["+strconv.Itoa(i)+"]: "+strconv.Itoa(int(id))+" is no token", "tokens", "invalid_value"))
-			return
+			return refuse(http.StatusBadRequest, "tokens", wire.CodeValue, "tokens[%d]: %d is no token", i, id)
 		default:
 			text += string(tok.Bytes(id))
 		}
@@ -96,21 +94,17 @@ func (h *Handler) detokenize(w http.ResponseWriter, r *http.Request) {
 	send(w, http.StatusOK, struct {
 		Prompt string `json:"prompt"`
 	}{text})
+	return nil
 }
 
-// decode reads a small request and finds its model. If it fails, the answer is written.
-func (h *Handler) decode(w http.ResponseWriter, r *http.Request, to any, name *string) (*Model, bool) {
-	body, ok := h.readBody(w, r)
-	if !ok {
-		return nil, false
+// decode reads a small request and finds its model.
+func (h *Handler) decode(w http.ResponseWriter, r *http.Request, to any, name *string) (*Model, error) {
+	body, err := h.readBody(w, r)
+	if err != nil {
+		return nil, err
 	}
 	if err := json.Unmarshal(body, to); err != nil {
-		fail(w, http.StatusBadRequest, requestError("the request is not as it should be: "+err.Error(), "", "invalid_json"))
-		return nil, false
+		return nil, refuse(http.StatusBadRequest, "", wire.CodeJSON, "the request is not as it should be: %v", err)
 	}
-	m, ok := h.find(*name)
-	if !ok {
-		h.unknownModel(w, *name)
-	}
-	return m, ok
+	return h.find(*name)
 }

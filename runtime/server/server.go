@@ -16,14 +16,16 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"gossamer/runtime/chat"
-	"gossamer/runtime/openai"
 	"gossamer/runtime/tokenizer"
+	"gossamer/runtime/wire"
 )
 
 // Model is a model that requests can name.
@@ -53,7 +55,7 @@ type Options struct {
 	Origins []string // of pages on other hosts that may use the server, such as "https://app.example"
 	// StrictRequests refuses unknown fields, which are left out and named else.
 	StrictRequests bool
-	MaxBody        int64         // bytes of a request; 0: openai.MaxBytes
+	MaxBody        int64         // bytes of a request; 0: wire.MaxBytes
 	WriteTimeout   time.Duration // for a part of a reply, which a client must take in that time; 0: 30 s
 	KeepAlive      time.Duration // after which a stream without news gets a comment; 0: 10 s
 	Logger         *slog.Logger  // of requests, without their texts; nil: none
@@ -75,8 +77,6 @@ type Handler struct {
 	end      context.CancelCauseFunc
 }
 
-var errDraining = errors.New("the server is being shut down")
-
 // New returns a handler.
 func New(o Options) (*Handler, error) {
 	if len(o.Models) == 0 {
@@ -96,7 +96,7 @@ func New(o Options) (*Handler, error) {
 		return nil, err
 	}
 	if o.MaxBody == 0 {
-		o.MaxBody = openai.MaxBytes
+		o.MaxBody = wire.MaxBytes
 	}
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = 30 * time.Second
@@ -119,8 +119,11 @@ func New(o Options) (*Handler, error) {
 	return h, nil
 }
 
+// handler answers a request, or returns why it does not.
+type handler func(http.ResponseWriter, *http.Request) error
+
 func (h *Handler) routes() {
-	for path, methods := range map[string]map[string]http.HandlerFunc{
+	for path, methods := range map[string]map[string]handler{
 		"/v1/chat/completions":  {"POST": h.chat},
 		"/v1/models":            {"GET": h.models},
 		"/v1/models/{model...}": {"GET": h.model},
@@ -128,28 +131,32 @@ func (h *Handler) routes() {
 		"/detokenize":           {"POST": h.detokenize},
 		"/health":               {"GET": h.ready},
 		"/readyz":               {"GET": h.ready},
-		"/livez":                {"GET": func(w http.ResponseWriter, _ *http.Request) { send(w, http.StatusOK, status{"ok"}) }},
+		"/livez":                {"GET": h.live},
 	} {
 		h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			method := r.Method
 			if method == http.MethodHead {
 				method = http.MethodGet
 			}
-			f := methods[method]
-			if f == nil {
-				for allowed := range methods {
-					w.Header().Set("Allow", allowed)
+			answer := methods[method]
+			if answer == nil {
+				w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(methods)), ", "))
+				answer = func(http.ResponseWriter, *http.Request) error {
+					return refuse(http.StatusMethodNotAllowed, "", "method_not_allowed", "the method %s is not for %s", r.Method, r.URL.Path)
 				}
-				fail(w, http.StatusMethodNotAllowed, requestError(fmt.Sprintf("the method %s is not for %s", r.Method, r.URL.Path), "", "method_not_allowed"))
-				return
 			}
-			f(w, r)
+			if err := answer(w, r); err != nil {
+				fail(w, formOf(r), err)
+			}
 		})
 	}
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, requestError("there is nothing at "+r.URL.Path, "", "unknown_url"))
+		fail(w, formOf(r), refuse(http.StatusNotFound, "", "unknown_url", "there is nothing at %s", r.URL.Path))
 	})
 }
+
+// formOf is how the API at a request's path tells about errors.
+func formOf(*http.Request) form { return openaiForm }
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -159,7 +166,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	logged := &statusWriter{ResponseWriter: w}
-	key, ok := h.guard.admit(logged, r)
+	key, ok, err := h.guard.admit(logged, r)
+	if err != nil {
+		fail(logged, formOf(r), err)
+	}
 	if ok {
 		h.mux.ServeHTTP(logged, r.WithContext(context.WithValue(r.Context(), keyName{}, key)))
 	}
@@ -198,64 +208,40 @@ type status struct {
 }
 
 // ready tells whether requests are served.
-func (h *Handler) ready(w http.ResponseWriter, _ *http.Request) {
+func (h *Handler) ready(w http.ResponseWriter, _ *http.Request) error {
 	h.mu.Lock()
 	draining := h.draining
 	h.mu.Unlock()
 	if draining {
 		send(w, http.StatusServiceUnavailable, status{"draining"})
-		return
-	}
-	send(w, http.StatusOK, status{"ok"})
-}
-
-// begin counts a request for a reply. Its context ends when drain gives up waiting. False: no more are let in.
-func (h *Handler) begin(r *http.Request) (ctx context.Context, end func(), ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.draining {
-		return nil, nil, false
-	}
-	h.active++
-	ctx, cancel := context.WithCancelCause(r.Context())
-	stop := context.AfterFunc(h.ending, func() { cancel(errDraining) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if h.active--; h.active == 0 && h.draining {
-			close(h.idle)
-		}
-	}, true
-}
-
-// drain lets no more requests in and waits for the replies that have begun. When ctx ends, they are cancelled.
-func (h *Handler) drain(ctx context.Context) error {
-	h.mu.Lock()
-	if !h.draining {
-		h.draining = true
-		if h.active == 0 {
-			close(h.idle)
-		}
-	}
-	h.mu.Unlock()
-	select {
-	case <-h.idle:
 		return nil
-	case <-ctx.Done():
-		h.end(errDraining)
-		<-h.idle
-		return context.Cause(ctx)
 	}
+	return h.live(w, nil)
+}
+
+// live tells that the server runs, also while it is draining.
+func (h *Handler) live(w http.ResponseWriter, _ *http.Request) error {
+	send(w, http.StatusOK, status{"ok"})
+	return nil
 }
 
 // find returns the model of a name; "" is the first one.
-func (h *Handler) find(name string) (*Model, bool) {
+func (h *Handler) find(name string) (*Model, error) {
+	var names []string
 	for i := range h.options.Models {
-		if m := &h.options.Models[i]; name == "" || m.Name == name || slices.Contains(m.Aliases, name) {
-			return m, true
+		m := &h.options.Models[i]
+		if name == "" || m.Name == name || slices.Contains(m.Aliases, name) {
+			return m, nil
 		}
+		names = append(names, m.Name)
 	}
-	return nil, false
+	return nil, refuse(http.StatusNotFound, "model", "model_not_found", "there is no model %q, only %s", name[:min(len(name), 100)], strings.Join(names, ", "))
+}
+
+// modelName is how replies name a model: as the request does.
+func (h *Handler) modelName(name string) string {
+	if name == "" {
+		return h.options.Models[0].Name
+	}
+	return name
 }

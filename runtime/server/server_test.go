@@ -310,7 +310,7 @@ func TestDrainTimeout(t *testing.T) {
 		t.Error(err)
 	}
 	rest, err := io.ReadAll(reader)
-	if err != nil || !strings.Contains(string(rest), `"code":"cancelled"`) || strings.Contains(string(rest), "[DONE]") {
+	if err != nil || !strings.Contains(string(rest), `"code":"draining"`) || strings.Contains(string(rest), "[DONE]") {
 		t.Errorf("the reply: %q, %v", rest, err)
 	}
 }
