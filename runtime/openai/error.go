@@ -3,7 +3,6 @@ package openai
 import (
 	"strings"
 
-	"gossamer/runtime/chat"
 	"gossamer/runtime/wire"
 )
 
@@ -21,7 +20,7 @@ type ErrorObject struct {
 }
 
 // Failure tells about an error of Decode, of a reply, or of the engine, with the API's names of fields.
-func Failure(err error) *wire.Failure { return wire.NewFailure(err, wireError) }
+func Failure(err error) *wire.Failure { return wire.NewFailure(err, wireField) }
 
 // Error is the failure of an error as the API has it, with the HTTP status for it.
 func Error(err error) (ErrorResponse, int) {
@@ -39,18 +38,6 @@ func NewError(f *wire.Failure) ErrorResponse {
 		e.Code = &f.Code
 	}
 	return ErrorResponse{e}
-}
-
-// wireError names the field of a chat.Request as the API does: one that can be wrong although Decode has accepted it.
-func wireError(e *chat.FieldError) *wire.FieldError {
-	if e.Field == "Sampling" { // Decode has checked everything of it but the ids, for which it takes the vocabulary
-		return &wire.FieldError{Param: "logit_bias", Code: wire.CodeValue, Reason: strings.TrimPrefix(e.Reason, "sample: LogitBias ")}
-	}
-	code := wire.CodeValue
-	if e.Unsupported {
-		code = wire.CodeSchema
-	}
-	return &wire.FieldError{Param: wireField(e.Field), Code: code, Reason: e.Reason}
 }
 
 // wireField names a field of a chat.Request, such as "Tools[2].Parameters", as the API does.

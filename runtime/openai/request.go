@@ -118,13 +118,7 @@ func decodeRequest(body wire.Value) (*Request, error) {
 		"modalities": func(v wire.Value) error {
 			return v.Array(wire.Only("text", "the model writes text"))
 		},
-		"service_tier": func(v wire.Value) error {
-			tier, err := v.Text()
-			if err == nil && tier != "auto" && tier != "default" {
-				return v.Refuse(wire.CodeUnsupported, "is %q, want auto or default", tier)
-			}
-			return err
-		},
+		"service_tier":       wire.ServiceTier,
 		"verbosity":          wire.Only("medium", "ask for short or long answers in a message"),
 		"audio":              wire.Refused("the model writes text"),
 		"prediction":         wire.Refused("leave it out, the reply is the same"),

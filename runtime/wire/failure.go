@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"gossamer/runtime/chat"
@@ -45,9 +46,9 @@ const (
 	statusGatewayTimeout      = 504
 )
 
-// NewFailure tells about an error of Parse, of a reply, or of the engine. name names a field of a [chat.Request] as the API does. Errors with a
-// method DeviceLost that returns true mean that the GPU is gone.
-func NewFailure(err error, name func(*chat.FieldError) *FieldError) *Failure {
+// NewFailure tells about an error of Parse, of a reply, or of the engine. name names a field of a [chat.Request], such as
+// "Tools[2].Parameters", as the API does. Errors with a method DeviceLost that returns true mean that the GPU is gone.
+func NewFailure(err error, name func(field string) string) *Failure {
 	var (
 		known  *Failure
 		field  *FieldError
@@ -60,8 +61,7 @@ func NewFailure(err error, name func(*chat.FieldError) *FieldError) *Failure {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &inChat):
-		field = name(inChat)
-		return &Failure{Status: statusBadRequest, Type: TypeRequest, Code: field.Code, Param: field.Param, Message: field.Error()}
+		return NewFailure(inRequest(inChat, name), name)
 	case errors.As(err, &field):
 		status := statusBadRequest
 		if field.Code == CodeTooLarge {
@@ -70,8 +70,7 @@ func NewFailure(err error, name func(*chat.FieldError) *FieldError) *Failure {
 		return &Failure{Status: status, Type: TypeRequest, Code: field.Code, Param: field.Param, Message: field.Error()}
 	case errors.As(err, &prompt):
 		message := fmt.Sprintf("the messages are %d tokens, the context holds %d and the reply needs room too: shorten them", prompt.Tokens, prompt.Context)
-		messages := name(&chat.FieldError{Field: "Messages"}).Param
-		return &Failure{Status: statusBadRequest, Type: TypeRequest, Code: "context_length_exceeded", Param: messages, Message: message}
+		return &Failure{Status: statusBadRequest, Type: TypeRequest, Code: "context_length_exceeded", Param: name("Messages"), Message: message}
 	case errors.As(err, &busy):
 		message := fmt.Sprintf("%d requests are waiting, which is as many as may: try again in %d s", busy.Waiting, int(math.Ceil(busy.RetryAfter.Seconds())))
 		return &Failure{Status: statusTooManyRequests, Type: typeRate, Code: "rate_limit_exceeded", Message: message, RetryAfter: busy.RetryAfter}
@@ -87,6 +86,18 @@ func NewFailure(err error, name func(*chat.FieldError) *FieldError) *Failure {
 		return serverFailure(statusServiceUnavailable, "device_lost", err.Error())
 	}
 	return serverFailure(statusInternalServerError, "", err.Error())
+}
+
+// inRequest is an error in a field that can be wrong although it was accepted when the request was read.
+func inRequest(e *chat.FieldError, name func(field string) string) *FieldError {
+	if e.Field == "Sampling" { // everything of it has been checked but the ids, for which it takes the vocabulary
+		return &FieldError{"logit_bias", CodeValue, strings.TrimPrefix(e.Reason, "sample: LogitBias ")}
+	}
+	code := CodeValue
+	if e.Unsupported {
+		code = codeSchema
+	}
+	return &FieldError{name(e.Field), code, e.Reason}
 }
 
 func serverFailure(status int, code, message string) *Failure {

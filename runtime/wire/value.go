@@ -33,7 +33,7 @@ const (
 	CodeJSON        = "invalid_json"
 	CodeType        = "invalid_type"
 	CodeValue       = "invalid_value"
-	CodeSchema      = "unsupported_schema"
+	codeSchema      = "unsupported_schema"
 	CodeMissing     = "missing_required_parameter"
 	codeUnknown     = "unknown_parameter"
 	CodeUnsupported = "unsupported_value"
@@ -273,4 +273,13 @@ func Schema(dst *json.RawMessage) func(Value) error {
 		*dst = v.Raw
 		return nil
 	}
+}
+
+// ServiceTier accepts the tiers that are this one.
+func ServiceTier(v Value) error {
+	tier, err := v.Text()
+	if err == nil && tier != "auto" && tier != "default" {
+		return v.Refuse(CodeUnsupported, "is %q, want auto or default", tier)
+	}
+	return err
 }
