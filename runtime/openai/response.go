@@ -2,7 +2,6 @@ package openai
 
 import (
 	"iter"
-	"strings"
 	"time"
 
 	"gossamer/runtime/chat"
@@ -95,21 +94,8 @@ type FunctionDelta struct {
 
 // Logprobs tells how likely the model found the tokens of its answer.
 type Logprobs struct {
-	Content []TokenLogprob `json:"content"`
-	Refusal []TokenLogprob `json:"refusal"` // always nil
-}
-
-// TokenLogprob is a token of the answer and the most likely ones in its place.
-type TokenLogprob struct {
-	Logprob
-	Top []Logprob `json:"top_logprobs"`
-}
-
-// Logprob is how likely a token is.
-type Logprob struct {
-	Token   string  `json:"token"`   // U+FFFD in place of what is not whole characters
-	Bytes   []int   `json:"bytes"`   // exactly
-	Logprob float32 `json:"logprob"` // natural logarithm; -9999 if the token is impossible
+	Content []wire.TokenLogprob `json:"content"`
+	Refusal []wire.TokenLogprob `json:"refusal"` // always nil
 }
 
 // Usage counts tokens.
@@ -119,7 +105,7 @@ type Usage struct {
 	TotalTokens             int                     `json:"total_tokens"`
 	PromptTokensDetails     PromptTokensDetails     `json:"prompt_tokens_details"`
 	CompletionTokensDetails CompletionTokensDetails `json:"completion_tokens_details"`
-	Timings                 Timings                 `json:"timings"`
+	Timings                 wire.Timings            `json:"timings"`
 }
 
 // PromptTokensDetails is part of Usage.
@@ -130,13 +116,6 @@ type PromptTokensDetails struct {
 // CompletionTokensDetails is part of Usage.
 type CompletionTokensDetails struct {
 	ReasoningTokens int `json:"reasoning_tokens"`
-}
-
-// Timings is how long the reply took. It is not part of OpenAI's API.
-type Timings struct {
-	TimeToFirstToken float64 `json:"time_to_first_token_ms"`    // waiting in line included; 0 if there was none
-	PrefillRate      float64 `json:"prefill_tokens_per_second"` // of the prompt that was computed; 0 if nothing was
-	DecodeRate       float64 `json:"decode_tokens_per_second"`  // after the first token; 0 if there were fewer than two
 }
 
 // Options name a reply.
@@ -260,11 +239,7 @@ func newUsage(u chat.Usage) Usage {
 		TotalTokens:             u.PromptTokens + u.CompletionTokens,
 		PromptTokensDetails:     PromptTokensDetails{u.CachedTokens},
 		CompletionTokensDetails: CompletionTokensDetails{u.ReasoningTokens},
-		Timings: Timings{
-			TimeToFirstToken: float64(u.TimeToFirstToken) / float64(time.Millisecond),
-			PrefillRate:      u.PrefillRate,
-			DecodeRate:       u.DecodeRate,
-		},
+		Timings:                 wire.NewTimings(u),
 	}
 }
 
@@ -272,21 +247,5 @@ func newLogprobs(tokens []chat.TokenLogprob) *Logprobs {
 	if len(tokens) == 0 {
 		return nil
 	}
-	l := &Logprobs{}
-	for _, t := range tokens {
-		token := TokenLogprob{Logprob: newLogprob(t), Top: []Logprob{}}
-		for _, top := range t.Top {
-			token.Top = append(token.Top, newLogprob(top))
-		}
-		l.Content = append(l.Content, token)
-	}
-	return l
-}
-
-func newLogprob(t chat.TokenLogprob) Logprob {
-	p := Logprob{Token: strings.ToValidUTF8(string(t.Bytes), "\ufffd"), Bytes: []int{}, Logprob: max(t.LogProb, -9999)}
-	for _, b := range t.Bytes {
-		p.Bytes = append(p.Bytes, int(b))
-	}
-	return p
+	return &Logprobs{Content: wire.Logprobs(tokens)}
 }

@@ -23,22 +23,19 @@ func send(w http.ResponseWriter, status int, v any) {
 	enc.Encode(v) // if the client has gone, there is nobody to tell
 }
 
-// form is how an API tells about errors.
-type form struct {
-	failure func(error) *wire.Failure
-	body    func(f *wire.Failure, requestID string) (body any, status int)
-}
+// form is how an API tells about a failure of the request with an id.
+type form func(f *wire.Failure, requestID string) (body any, status int)
 
-var openaiForm = form{openai.Failure, func(f *wire.Failure, _ string) (any, int) { return openai.NewError(f), f.Status }}
+func openaiForm(f *wire.Failure, _ string) (any, int) { return openai.NewError(f), f.Status }
 
 // fail answers with an error.
 func fail(w http.ResponseWriter, api form, err error) {
-	f := api.failure(err)
+	f := openai.Failure(err)
 	if f.RetryAfter > 0 {
 		seconds := min(int(math.Ceil(f.RetryAfter.Seconds())), 60) // clients ignore longer ones
 		w.Header().Set("Retry-After", strconv.Itoa(max(seconds, 1)))
 	}
-	body, status := api.body(f, w.Header().Get("X-Request-Id"))
+	body, status := api(f, w.Header().Get("X-Request-Id"))
 	send(w, status, body)
 }
 

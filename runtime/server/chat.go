@@ -28,7 +28,7 @@ func (h *Handler) chat(w http.ResponseWriter, r *http.Request) error {
 		ID: h.options.NewID("chatcmpl-"), Created: h.options.Clock(), Model: h.modelName(request.Model), IncludeUsage: request.IncludeUsage,
 	}
 	x := &exchange{
-		form: openaiForm, model: request.Model, request: &request.Chat, n: request.N,
+		failure: openai.Failure, model: request.Model, request: &request.Chat, n: request.N,
 		ignored: func(unenforced []string) []string {
 			request.Unenforced(unenforced)
 			o.Ignored = request.Ignored

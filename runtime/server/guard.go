@@ -74,7 +74,7 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) (key string, ok bo
 			return "", false, refuse(http.StatusUnauthorized, "", "invalid_api_key", message)
 		}
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && (err != nil || kind != "application/json") {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && r.ContentLength != 0 && (err != nil || kind != "application/json") {
 		return "", false, refuse(http.StatusUnsupportedMediaType, "", "unsupported_media_type", "the Content-Type has to be application/json")
 	}
 	return key, true, nil

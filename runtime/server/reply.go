@@ -15,8 +15,8 @@ import (
 
 // exchange is a request for replies in the form of an API, and how they are sent.
 type exchange struct {
-	form
-	model   string // as asked for, perhaps ""
+	failure func(error) *wire.Failure // with the API's names of fields
+	model   string                    // as asked for, perhaps ""
 	request *chat.Request
 	n       int // replies
 	// ignored takes what of schemas is not enforced, and returns all that is left out of the request.
@@ -30,6 +30,13 @@ type exchange struct {
 
 // reply answers a request for replies.
 func (h *Handler) reply(w http.ResponseWriter, r *http.Request, x *exchange) error {
+	if err := h.answer(w, r, x); err != nil {
+		return x.failure(err)
+	}
+	return nil
+}
+
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, x *exchange) error {
 	model, err := h.find(x.model)
 	if err != nil {
 		return err

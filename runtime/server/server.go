@@ -1,6 +1,7 @@
 // Package server is OpenAI's chat completions API over HTTP, for models that are open in this process.
 //
 //	POST /v1/chat/completions              see package openai
+//	POST /v1/responses                     see package responses; GET and DELETE /v1/responses/{id}, .../input_items, .../cancel
 //	GET  /v1/models, /v1/models/{model}    the models and their contexts
 //	POST /tokenize, /detokenize            {"prompt": TEXT} and {"tokens": [...]}, by the names of vLLM's server
 //	GET  /health, /readyz, /livez          200 when requests are served; the last one also while draining
@@ -58,6 +59,8 @@ type Options struct {
 	MaxBody        int64         // bytes of a request; 0: wire.MaxBytes
 	WriteTimeout   time.Duration // for a part of a reply, which a client must take in that time; 0: 30 s
 	KeepAlive      time.Duration // after which a stream without news gets a comment; 0: 10 s
+	ReplyTTL       time.Duration // how long responses are kept after their last use; 0: 24 h
+	ReplyBytes     int64         // of the responses that are kept together; 0: 256 MiB
 	Logger         *slog.Logger  // of requests, without their texts; nil: none
 	Clock          func() time.Time
 	NewID          func(prefix string) string // of replies; nil: at random
@@ -68,6 +71,7 @@ type Handler struct {
 	options Options
 	guard   guard
 	mux     *http.ServeMux
+	kept    *replies
 
 	mu       sync.Mutex
 	draining bool
@@ -104,6 +108,12 @@ func New(o Options) (*Handler, error) {
 	if o.KeepAlive == 0 {
 		o.KeepAlive = 10 * time.Second
 	}
+	if o.ReplyTTL == 0 {
+		o.ReplyTTL = 24 * time.Hour
+	}
+	if o.ReplyBytes == 0 {
+		o.ReplyBytes = 256 << 20
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -113,7 +123,7 @@ func New(o Options) (*Handler, error) {
 	if o.NewID == nil {
 		o.NewID = func(prefix string) string { return prefix + rand.Text() }
 	}
-	h := &Handler{options: o, guard: g, mux: http.NewServeMux(), idle: make(chan struct{})}
+	h := &Handler{options: o, guard: g, mux: http.NewServeMux(), kept: newReplies(o.ReplyTTL, o.ReplyBytes, o.Clock), idle: make(chan struct{})}
 	h.ending, h.end = context.WithCancelCause(context.Background())
 	h.routes()
 	return h, nil
@@ -124,14 +134,18 @@ type handler func(http.ResponseWriter, *http.Request) error
 
 func (h *Handler) routes() {
 	for path, methods := range map[string]map[string]handler{
-		"/v1/chat/completions":  {"POST": h.chat},
-		"/v1/models":            {"GET": h.models},
-		"/v1/models/{model...}": {"GET": h.model},
-		"/tokenize":             {"POST": h.tokenize},
-		"/detokenize":           {"POST": h.detokenize},
-		"/health":               {"GET": h.ready},
-		"/readyz":               {"GET": h.ready},
-		"/livez":                {"GET": h.live},
+		"/v1/chat/completions":           {"POST": h.chat},
+		"/v1/responses":                  {"POST": h.responses},
+		"/v1/responses/{id}":             {"GET": h.response, "DELETE": h.deleteResponse},
+		"/v1/responses/{id}/cancel":      {"POST": h.cancelResponse},
+		"/v1/responses/{id}/input_items": {"GET": h.inputItems},
+		"/v1/models":                     {"GET": h.models},
+		"/v1/models/{model...}":          {"GET": h.model},
+		"/tokenize":                      {"POST": h.tokenize},
+		"/detokenize":                    {"POST": h.detokenize},
+		"/health":                        {"GET": h.ready},
+		"/readyz":                        {"GET": h.ready},
+		"/livez":                         {"GET": h.live},
 	} {
 		h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			method := r.Method

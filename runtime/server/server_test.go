@@ -255,21 +255,34 @@ func TestStreamsWithoutNews(t *testing.T) {
 	}
 }
 
-// open sends a request for a stream and reads until it has begun.
-func open(t *testing.T, url, text string) (*http.Response, *bufio.Reader) {
+// open asks for a stream and reads until it has begun.
+func open(t *testing.T, url, text string) (*http.Response, *streamReader) {
 	t.Helper()
-	r, err := http.Post(url+"/v1/chat/completions", "application/json", strings.NewReader(body(text, `,"stream":true`)))
+	return openStream(t, url+"/v1/chat/completions", body(text, `,"stream":true`), `"One"`, `" a"`)
+}
+
+// streamReader reads the rest of a stream.
+type streamReader struct {
+	*bufio.Reader
+	seen string // what came before
+}
+
+// openStream asks for a stream and reads until a line has one of some texts.
+func openStream(t *testing.T, url, body string, until ...string) (*http.Response, *streamReader) {
+	t.Helper()
+	r, err := http.Post(url, "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Body.Close() })
-	reader := bufio.NewReader(r.Body)
+	reader := &streamReader{Reader: bufio.NewReader(r.Body)}
 	for {
 		line, err := reader.ReadString('\n')
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v after %s", err, reader.seen)
 		}
-		if strings.Contains(line, `"One"`) || strings.Contains(line, `" a"`) {
+		reader.seen += line
+		if slices.ContainsFunc(until, func(text string) bool { return strings.Contains(line, text) }) {
 			return r, reader
 		}
 	}
