@@ -112,6 +112,14 @@ func (e *Engine) Chat(ctx context.Context, r chat.Request) iter.Seq2[chat.Event,
 	return e.chat.Stream(ctx, r)
 }
 
+// Continue continues tokens as text; see chat.Completer.Continue.
+func (e *Engine) Continue(ctx context.Context, t chat.Text) iter.Seq2[chat.Event, error] {
+	if e.chatErr != nil {
+		return func(yield func(chat.Event, error) bool) { yield(nil, e.chatErr) }
+	}
+	return e.chat.Continue(ctx, t)
+}
+
 // Prepare returns the error that Chat would begin with, and names what of a request's schemas is not enforced; see chat.Completer.Prepare.
 func (e *Engine) Prepare(ctx context.Context, r chat.Request) (ignored []string, err error) {
 	if e.chatErr != nil {

@@ -14,11 +14,19 @@ type ChoiceEvent struct {
 }
 
 // Choices answers a request n times with stream, all at the same time. The choices differ by their seeds, which count up from the
-// request's; Progress hears of the first. The last events are a Done of each, or an error, which ends all.
+// request's; Progress hears of the first.
 func Choices(ctx context.Context, stream func(context.Context, Request) iter.Seq2[Event, error], r Request, n int) iter.Seq2[ChoiceEvent, error] {
 	if n == 1 {
+		return Together(ctx, n, func(ctx context.Context, _ int) iter.Seq2[Event, error] { return stream(ctx, r) })
+	}
+	return Together(ctx, n, func(ctx context.Context, i int) iter.Seq2[Event, error] { return stream(ctx, r.choice(i)) })
+}
+
+// Together mixes the events of n replies as they come. The last events are a Done of each, or an error, which ends all.
+func Together(ctx context.Context, n int, stream func(ctx context.Context, i int) iter.Seq2[Event, error]) iter.Seq2[ChoiceEvent, error] {
+	if n == 1 {
 		return func(yield func(ChoiceEvent, error) bool) {
-			for e, err := range stream(ctx, r) {
+			for e, err := range stream(ctx, 0) {
 				if !yield(ChoiceEvent{Event: e}, err) {
 					return
 				}
@@ -46,7 +54,7 @@ func Choices(ctx context.Context, stream func(context.Context, Request) iter.Seq
 		for i := range n {
 			go func() {
 				defer func() { arrivals <- arrival{end: true} }()
-				for e, err := range stream(ctx, r.choice(i)) {
+				for e, err := range stream(ctx, i) {
 					select {
 					case arrivals <- arrival{ChoiceEvent: ChoiceEvent{i, e}, err: err}:
 					case <-gone:

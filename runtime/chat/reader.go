@@ -40,6 +40,11 @@ type reader struct {
 	tokens    int // since the one that began the message
 	reasoning int // tokens
 
+	claims
+}
+
+// claims are tokens with log probabilities, each of which goes with the text that it begins in.
+type claims struct {
 	pending   []TokenLogprob // of tokens whose text is not sent yet
 	unclaimed int            // bytes sent that no token was sent with; negative where a token is ahead of its text
 }
@@ -66,7 +71,7 @@ func (r *reader) push(t engine.Token) bool {
 	case r.marked && !r.inMessage: // what came before was a header
 		r.pending = nil
 	case r.tok.Bytes(t.ID) != nil && (!r.inMessage || r.content()):
-		r.pending = append(r.pending, r.logprob(t))
+		r.pending = append(r.pending, newTokenLogprob(r.tok, t))
 	}
 	r.tokens++
 	r.events(r.parser.Push(t.ID))
@@ -262,16 +267,15 @@ func (r *reader) emit(e Event) {
 	r.silent = r.silent || !r.send(e)
 }
 
-func (r *reader) logprob(t engine.Token) TokenLogprob {
-	p := r.named(sample.LogProb{ID: t.ID, LogProb: t.LogProb})
+func newTokenLogprob(tok *tokenizer.Tokenizer, t engine.Token) TokenLogprob {
+	named := func(p sample.LogProb) TokenLogprob {
+		return TokenLogprob{ID: p.ID, Bytes: tok.Decode([]int32{p.ID}), LogProb: p.LogProb}
+	}
+	p := named(sample.LogProb{ID: t.ID, LogProb: t.LogProb})
 	for _, top := range t.Top {
-		p.Top = append(p.Top, r.named(top))
+		p.Top = append(p.Top, named(top))
 	}
 	return p
-}
-
-func (r *reader) named(p sample.LogProb) TokenLogprob {
-	return TokenLogprob{ID: p.ID, Bytes: r.tok.Decode([]int32{p.ID}), LogProb: p.LogProb}
 }
 
 // skipHeader takes the tokens away that come before a message's first text, of n bytes: without <|message|> it is only now known
@@ -290,14 +294,14 @@ func (r *reader) skipHeader(n int) {
 }
 
 // claim returns the tokens that begin in the next n bytes of text.
-func (r *reader) claim(n int) []TokenLogprob {
-	r.unclaimed += n
+func (c *claims) claim(n int) []TokenLogprob {
+	c.unclaimed += n
 	k := 0
-	for k < len(r.pending) && r.unclaimed > 0 {
-		r.unclaimed -= len(r.pending[k].Bytes)
+	for k < len(c.pending) && c.unclaimed > 0 {
+		c.unclaimed -= len(c.pending[k].Bytes)
 		k++
 	}
-	claimed := r.pending[:k:k]
-	r.pending = r.pending[k:]
+	claimed := c.pending[:k:k]
+	c.pending = c.pending[k:]
 	return claimed
 }

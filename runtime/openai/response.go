@@ -141,7 +141,7 @@ func NewCompletion(replies []*chat.Response, o Options) (*Completion, error) {
 		c.Choices = append(c.Choices, Choice{Index: i, Message: newMessage(&r.Message), Logprobs: newLogprobs(r.Logprobs), FinishReason: string(r.Reason)})
 		usage = append(usage, r.Usage)
 	}
-	c.Usage = newUsage(chat.TotalUsage(usage...))
+	c.Usage = NewUsage(chat.TotalUsage(usage...))
 	return c, nil
 }
 
@@ -198,7 +198,7 @@ func Stream(events iter.Seq2[chat.ChoiceEvent, error], o Options) iter.Seq2[Chun
 		}
 		if o.IncludeUsage && len(usage) > 0 {
 			last := chunk()
-			last.Choices, last.Usage = []ChunkChoice{}, new(newUsage(chat.TotalUsage(usage...)))
+			last.Choices, last.Usage = []ChunkChoice{}, new(NewUsage(chat.TotalUsage(usage...)))
 			yield(last, nil)
 		}
 	}
@@ -232,7 +232,8 @@ func newChoice(e chat.Event) (_ ChunkChoice, ok bool) {
 	return ChunkChoice{}, false
 }
 
-func newUsage(u chat.Usage) Usage {
+// NewUsage is how the API has what a reply has cost.
+func NewUsage(u chat.Usage) Usage {
 	return Usage{
 		PromptTokens:            u.PromptTokens,
 		CompletionTokens:        u.CompletionTokens,

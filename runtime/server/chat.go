@@ -28,12 +28,12 @@ func (h *Handler) chat(w http.ResponseWriter, r *http.Request) error {
 		ID: h.options.NewID("chatcmpl-"), Created: h.options.Clock(), Model: h.modelName(request.Model), IncludeUsage: request.IncludeUsage,
 	}
 	x := &exchange{
-		failure: openai.Failure, model: request.Model, request: &request.Chat, n: request.N,
-		ignored: func(unenforced []string) []string {
+		failure: openai.Failure, model: request.Model, n: request.N,
+		begin: chats(&request.Chat, request.N, func(unenforced []string) []string {
 			request.Unenforced(unenforced)
 			o.Ignored = request.Ignored
 			return o.Ignored
-		},
+		}),
 		broken: func(w io.Writer, flush func() error, f *wire.Failure) error {
 			return wire.WriteEvent(w, flush, "", openai.NewError(f))
 		},

@@ -17,10 +17,9 @@ import (
 type exchange struct {
 	failure func(error) *wire.Failure // with the API's names of fields
 	model   string                    // as asked for, perhaps ""
-	request *chat.Request
-	n       int // replies
-	// ignored takes what of schemas is not enforced, and returns all that is left out of the request.
-	ignored func(unenforced []string) []string
+	n       int                       // replies
+	// begin asks a model for them, and says what is left out of the request.
+	begin func(ctx context.Context, m *Model, key string) (events iter.Seq2[chat.ChoiceEvent, error], ignored []string, err error)
 	// stream sends replies in parts; nil if that is not wanted. begun is false if nothing was written.
 	stream func(w io.Writer, flush func() error, events iter.Seq2[chat.ChoiceEvent, error]) (begun bool, err error)
 	// broken sends an error of which the status can't tell any more, where stream has written nothing.
@@ -46,15 +45,14 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, x *exchange) er
 		return err
 	}
 	defer end()
-	x.request.Key, _ = r.Context().Value(keyName{}).(string)
-	unenforced, err := model.Engine.Prepare(ctx, *x.request)
+	key, _ := r.Context().Value(keyName{}).(string)
+	events, ignored, err := x.begin(ctx, model, key)
 	if err != nil {
 		return err
 	}
-	if ignored := x.ignored(unenforced); len(ignored) > 0 {
+	if len(ignored) > 0 {
 		w.Header().Set("X-Gossamer-Ignored", strings.Join(ignored, ", "))
 	}
-	events := chat.Choices(ctx, model.Engine.Chat, *x.request, x.n)
 	if x.stream != nil {
 		return h.stream(ctx, w, x, events)
 	}
@@ -72,6 +70,18 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, x *exchange) er
 	h.deadline(http.NewResponseController(w))
 	send(w, http.StatusOK, whole)
 	return nil
+}
+
+// chats is how replies to a request are begun. ignored takes what of schemas is not enforced, and returns all that is left out of the request.
+func chats(r *chat.Request, n int, ignored func(unenforced []string) []string) func(context.Context, *Model, string) (iter.Seq2[chat.ChoiceEvent, error], []string, error) {
+	return func(ctx context.Context, m *Model, key string) (iter.Seq2[chat.ChoiceEvent, error], []string, error) {
+		r.Key = key
+		unenforced, err := m.Engine.Prepare(ctx, *r)
+		if err != nil {
+			return nil, nil, err
+		}
+		return chat.Choices(ctx, m.Engine.Chat, *r, n), ignored(unenforced), nil
+	}
 }
 
 // stream answers with events as they come, and with comments while there are none: who waits in line, or for a long prompt, is not taken for

@@ -45,11 +45,11 @@ func (h *Handler) responses(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	x := &exchange{
-		failure: request.Failure, model: request.Model, request: &request.Chat, n: 1,
-		ignored: func(unenforced []string) []string {
+		failure: request.Failure, model: request.Model, n: 1,
+		begin: chats(&request.Chat, 1, func(unenforced []string) []string {
 			request.Unenforced(unenforced)
 			return request.Ignored
-		},
+		}),
 		broken: func(w io.Writer, flush func() error, f *wire.Failure) error {
 			return responses.WriteError(w, flush, request, f, o)
 		},

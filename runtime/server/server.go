@@ -2,6 +2,7 @@
 //
 //	POST /v1/chat/completions              see package openai
 //	POST /v1/responses                     see package responses; GET and DELETE /v1/responses/{id}, .../input_items, .../cancel
+//	POST /v1/completions                   see package completions
 //	GET  /v1/models, /v1/models/{model}    the models and their contexts
 //	POST /tokenize, /detokenize            {"prompt": TEXT} and {"tokens": [...]}, by the names of vLLM's server
 //	GET  /health, /readyz, /livez          200 when requests are served; the last one also while draining
@@ -42,6 +43,7 @@ type Model struct {
 type Engine interface {
 	Chat(ctx context.Context, r chat.Request) iter.Seq2[chat.Event, error]
 	Prepare(ctx context.Context, r chat.Request) (ignored []string, err error)
+	Continue(ctx context.Context, t chat.Text) iter.Seq2[chat.Event, error]
 	Tokenizer() *tokenizer.Tokenizer
 }
 
@@ -139,6 +141,7 @@ func (h *Handler) routes() {
 		"/v1/responses/{id}":             {"GET": h.response, "DELETE": h.deleteResponse},
 		"/v1/responses/{id}/cancel":      {"POST": h.cancelResponse},
 		"/v1/responses/{id}/input_items": {"GET": h.inputItems},
+		"/v1/completions":                {"POST": h.completions},
 		"/v1/models":                     {"GET": h.models},
 		"/v1/models/{model...}":          {"GET": h.model},
 		"/tokenize":                      {"POST": h.tokenize},
