@@ -38,6 +38,10 @@ setup-web: ## the compilers of the web package
 web: setup-web ## the npm package and the chat, static files in web/dist
 	@if [ -d web/node_modules ]; then node web/build.mjs; else echo "make web: npm is missing: install Node.js 20 or newer" >&2; exit 1; fi
 
+.PHONY: page
+page: setup-web ## the chat page inside the command: make page build
+	@if [ -d web/node_modules ]; then node web/build.mjs native tools/gossamer/page; else echo "make page: npm is missing: install Node.js 20 or newer" >&2; exit 1; fi
+
 .PHONY: test-web
 test-web: setup-test build web-tests ## of these, the web package in Node and in Chromium with SwiftShader's WebGPU
 

@@ -2,11 +2,13 @@
 //
 //	gossamer.js (the page's side), worker.js, gossamer.wasm, o200k.bin.gz, service.js, types/    the package
 //	index.html, bench.html, sandbox.html, app/, service-worker.js, nano/             the app, with the built-in model
+//
+// node build.mjs native DIRECTORY builds the app for the program gossamer, which serves it and runs the models itself.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, transform } from 'esbuild';
 
@@ -26,13 +28,17 @@ const sha256 = (...parts) => {
 
 const options = { bundle: true, format: 'esm', target: 'es2022', minify: true, sourcemap: true, legalComments: 'none', logLevel: 'warning' };
 
-// node build.mjs app: the pages only, around what was built before.
-if (process.argv[2] !== 'app') {
-  await buildPackage();
-  packNano();
+if (process.argv[2] === 'native') {
+  await buildNative(resolve(process.argv[3]));
+} else {
+  // node build.mjs app: the pages only, around what was built before.
+  if (process.argv[2] !== 'app') {
+    await buildPackage();
+    packNano();
+  }
+  await buildApp();
+  await buildServiceWorker();
 }
-await buildApp();
-await buildServiceWorker();
 
 /** The npm package. */
 async function buildPackage() {
@@ -61,30 +67,43 @@ function release() {
 
 /** The pages. Their scripts have the hash of their content in their names, so that caches may keep them. */
 async function buildApp() {
-  rmSync(join(dist, 'app'), { recursive: true, force: true });
   const library = { // the file that is there already, since it finds the worker beside itself
     name: 'library',
     setup: (b) => b.onResolve({ filter: /\/src\/index\.ts$/ }, () => ({ path: '../gossamer.js', external: true })),
   };
-  const { metafile } = await build({
-    ...options, plugins: [library], splitting: true, metafile: true, outdir: join(dist, 'app'), absWorkingDir: web,
-    entryPoints: ['app/index.ts', 'app/bench.ts', 'app/style.css', 'app/theme.ts', 'app/markdown.ts'],
-    entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', assetNames: '[name]-[hash]',
-  });
+  const metafile = await buildPages(dist, ['index.html', 'bench.html'], ['app/index.ts', 'app/bench.ts'], { plugins: [library] });
   writeFileSync(join(dist, 'app/meta.json'), JSON.stringify(metafile));
-  const built = (entry) => Object.entries(metafile.outputs).find(([, o]) => o.entryPoint === entry)[0].replace('dist/', '');
-  for (const page of ['index.html', 'bench.html']) {
+}
+
+/** The chat alone, with what it needs of the package inside. */
+async function buildNative(to) {
+  await buildPages(to, ['index.html'], ['app/index.ts'], { define: { NATIVE: 'true', VERSION: '""', BUILD: '""' }, sourcemap: false });
+}
+
+async function buildPages(to, pages, scripts, more) {
+  rmSync(join(to, 'app'), { recursive: true, force: true });
+  const { metafile } = await build({
+    ...options, splitting: true, metafile: true, outdir: join(to, 'app'), absWorkingDir: web,
+    entryPoints: [...scripts, 'app/style.css', 'app/theme.ts', 'app/markdown.ts'],
+    entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', assetNames: '[name]-[hash]', ...more,
+  });
+  const built = (entry) => {
+    const file = Object.entries(metafile.outputs).find(([, o]) => o.entryPoint === entry)[0];
+    return `app/${file.slice(file.lastIndexOf('/') + 1)}`;
+  };
+  for (const page of pages) {
     const html = readFileSync(join(app, page), 'utf8').replace(/app\/(\w+)\.(js|css)/g, (_, name, ext) => built(`app/${name}.${ext === 'js' ? 'ts' : ext}`));
-    writeFileSync(join(dist, page), html);
+    writeFileSync(join(to, page), html);
   }
   for (const file of ['icon.svg', 'app.webmanifest']) {
-    copyFileSync(join(app, file), join(dist, file));
+    copyFileSync(join(app, file), join(to, file));
   }
   // The sandbox may load nothing, not even its own script: that is inline, and known by its hash.
   const { code } = await transform(readFileSync(join(app, 'sandbox.ts'), 'utf8'), { loader: 'ts', minify: true, target: 'es2022' });
   const hash = sha256(code).digest('base64');
   const html = readFileSync(join(app, 'sandbox.html'), 'utf8').replace('SCRIPT_HASH', () => `sha256-${hash}`).replace('SCRIPT', () => code);
-  writeFileSync(join(dist, 'sandbox.html'), html);
+  writeFileSync(join(to, 'sandbox.html'), html);
+  return metafile;
 }
 
 /** The built-in model in chunks. */

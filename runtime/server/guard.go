@@ -46,8 +46,9 @@ func newGuard(o *Options) (g guard, err error) {
 	return g, nil
 }
 
-// admit reports whether a request is to be answered, and who asks. The error says why not; without one it is answered already.
-func (g *guard) admit(w http.ResponseWriter, r *http.Request) (key string, ok bool, err error) {
+// admit reports whether a request is to be answered, and who asks; what is public needs no key. The error says why not; without one it is
+// answered already.
+func (g *guard) admit(w http.ResponseWriter, r *http.Request, public bool) (key string, ok bool, err error) {
 	if !g.knows(r) {
 		return "", false, refuse(http.StatusForbidden, "", "host_not_allowed", "the host %q is not allowed: start the server with --allow-host for it", r.Host)
 	}
@@ -67,7 +68,7 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) (key string, ok bo
 			return "", false, nil
 		}
 	}
-	if !isHealth(r.URL.Path) {
+	if !public {
 		if key, ok = g.key(r); !ok {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			const message = "the API key is missing or wrong: send it as Authorization: Bearer KEY"
@@ -89,7 +90,7 @@ func (g *guard) knows(r *http.Request) bool {
 		host = name
 	}
 	host = strings.ToLower(strings.Trim(host, "[]"))
-	if host == "localhost" || slices.Contains(g.hosts, host) {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") || slices.Contains(g.hosts, host) { // of names below localhost none leads elsewhere
 		return true
 	}
 	ip, err := netip.ParseAddr(host)

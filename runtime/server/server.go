@@ -16,6 +16,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"maps"
@@ -63,6 +64,7 @@ type Options struct {
 	KeepAlive      time.Duration // after which a stream without news gets a comment; 0: 10 s
 	ReplyTTL       time.Duration // how long responses are kept after their last use; 0: 24 h
 	ReplyBytes     int64         // of the responses that are kept together; 0: 256 MiB
+	Page           fs.FS         // at /, index.html and its files, which everybody may read; nil: none
 	Logger         *slog.Logger  // of requests, without their texts; nil: none
 	Clock          func() time.Time
 	NewID          func(prefix string) string // of replies; nil: at random
@@ -168,6 +170,9 @@ func (h *Handler) routes() {
 		})
 	}
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if h.page(w, r) {
+			return
+		}
 		fail(w, formOf(r), refuse(http.StatusNotFound, "", "unknown_url", "there is nothing at %s", r.URL.Path))
 	})
 }
@@ -183,7 +188,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	logged := &statusWriter{ResponseWriter: w}
-	key, ok, err := h.guard.admit(logged, r)
+	_, public := h.pageFile(r)
+	key, ok, err := h.guard.admit(logged, r, public || isHealth(r.URL.Path))
 	if err != nil {
 		fail(logged, formOf(r), err)
 	}

@@ -134,6 +134,8 @@ func TestWhoIsLetIn(t *testing.T) {
 		{"a program", "POST", free + "/v1/chat/completions", hi, nil, 200, ""},
 		{"by a known name", "GET", free + "/v1/models", "", []string{"Host: box.local:80"}, 200, ""},
 		{"by localhost", "GET", free + "/v1/models", "", []string{"Host: localhost"}, 200, ""},
+		{"by a name below localhost", "GET", free + "/v1/models", "", []string{"Host: a.localhost:80"}, 200, ""},
+		{"by a name that ends alike", "GET", free + "/v1/models", "", []string{"Host: notlocalhost"}, 403, "host_not_allowed"},
 		{"by IPv6", "GET", free + "/v1/models", "", []string{"Host: [::1]:8080"}, 200, ""},
 		{"DNS rebinding", "GET", free + "/v1/models", "", []string{"Host: evil.example"}, 403, "host_not_allowed"},
 		{"DNS rebinding, same origin", "POST", free + "/v1/chat/completions", hi, []string{"Host: evil.example:80", "Origin: http://evil.example"}, 403, "host_not_allowed"},

@@ -43,7 +43,7 @@ type serveFlags struct {
 	model                   modelFlags
 	name                    string
 	aliases, hosts, origins []string
-	host, keys              string
+	host, keys, page        string
 	port, parallel, queue   int
 	noAuth, strict          bool
 	drain                   time.Duration
@@ -66,6 +66,7 @@ func (f *serveFlags) declare(fs *flag.FlagSet) {
 	fs.BoolVar(&f.noAuth, "no-auth", false, "let everybody in who reaches --host")
 	fs.Func("allow-host", "further `names` by which clients reach the server, comma-separated", several(&f.hosts))
 	fs.Func("allow-origin", "`origins` of pages on other hosts that may use the server, comma-separated", several(&f.origins))
+	fs.StringVar(&f.page, "page", "", "`directory` with the chat page that is shown at /, in place of the built-in one")
 	fs.BoolVar(&f.strict, "strict-requests", false, "refuse unknown fields of requests instead of leaving them out")
 	fs.IntVar(&f.parallel, "parallel", 8, "`replies` that are computed together, 1 to 32; others wait")
 	fs.IntVar(&f.queue, "max-queue", 64, "`requests` that may wait; more are told to come back later")
@@ -156,7 +157,12 @@ func (f *serveFlags) run(ctx context.Context, env *env, args []string) error {
 	}
 	defer e.Close()
 	name := cmp.Or(f.name, filepath.Base(strings.TrimRight(cmp.Or(f.model.playback, f.model.model), "/")))
+	page, err := openPage(f.page)
+	if err != nil {
+		return err
+	}
 	h, err := server.New(server.Options{
+		Page:   page,
 		Models: []server.Model{{Name: name, Aliases: f.aliases, Engine: e, Context: e.Info().Context, Created: time.Now()}},
 		Keys:   keys, Hosts: f.hosts, Origins: f.origins, StrictRequests: f.strict, Logger: newLogger(env.stderr, f.model.verbose),
 	})

@@ -39,7 +39,7 @@ export async function measure(url: string, options: BenchOptions, signal: AbortS
   });
   try {
     const seconds = (performance.now() - begin) / 1000;
-    const { info } = engine;
+    const info = engine.info.inBrowser!;
     // Again, since the size of a repository without a manifest is known completely only when it is open.
     const footprint = (await canRun(info.url, { context: info.context, kv: info.kv })).bill ?? verdict.bill!;
     const report: Report = {

@@ -1,12 +1,53 @@
 // How the app gets its engine: the one place that decides it.
 
-import { create, type Gossamer } from '../src/index.ts';
+import { create, formatBytes, type Gossamer, type ModelInfo } from '../src/index.ts';
+import { openNative } from './native.ts';
+
+/** Set when the page is built for the program gossamer, which runs the models itself. */
+declare const NATIVE: boolean | undefined;
+export const isNative = typeof NATIVE !== 'undefined' && NATIVE === true;
 
 /** What the app needs of an open model. */
-export type Engine = Pick<Gossamer, 'info' | 'chat' | 'models' | 'tokenize' | 'detokenize' | 'close'>;
+export interface Engine {
+  readonly info: EngineInfo;
+  readonly chat: { readonly completions: Pick<Gossamer['chat']['completions'], 'create'> };
+  tokenize: Gossamer['tokenize'];
+  close: Gossamer['close'];
+}
+
+export interface EngineInfo {
+  model: string;
+  /** Positions. */
+  context: number;
+  /** What runs it, in words; natively. */
+  runsOn?: string;
+  /** Of an engine in the browser. */
+  inBrowser?: ModelInfo;
+}
+
 export type EngineOptions = Parameters<typeof create>[0];
 
-/** Opens a model, or finds it open in another tab. Rejects with RuntimeError, or with the signal's reason. */
-export function createEngine(options: EngineOptions): Promise<Engine> {
-  return create({ share: true, ...options });
+/** Opens a model, or finds it open in another tab or in the program. Rejects with RuntimeError, or with the signal's reason. */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  if (isNative) {
+    return openNative(String(options.model), options.signal);
+  }
+  const ai = await create({ share: true, ...options });
+  return {
+    get info() {
+      return { model: ai.info.model, context: ai.info.context, inBrowser: ai.info };
+    },
+    chat: ai.chat,
+    tokenize: (text, o) => ai.tokenize(text, o),
+    close: () => ai.close(),
+  };
+}
+
+/** What an open model takes, in a few words. */
+export function aboutEngine({ info }: Engine): string {
+  if (!info.inBrowser) {
+    return info.runsOn ?? '';
+  }
+  const { weights, kv, scratch } = info.inBrowser.memory;
+  return `${formatBytes(weights + kv + scratch)} of GPU memory${info.inBrowser.verified ? '' : ' · not verified'}`;
 }

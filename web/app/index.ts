@@ -9,10 +9,13 @@ import { exportAll, exportJSON, exportMarkdown, importFiles } from './conversati
 import type { Conversation, Message } from './conversation.ts';
 import { ConversationView } from './conversation-view.ts';
 import { announce, byId, iconButton, toast } from './dom.ts';
+import { isNative } from './engine.ts';
 import { LoadingCard } from './loading-card.ts';
 import { ModelButton } from './model-button.ts';
 import { ModelDialog } from './model-dialog.ts';
 import { ModelHost, type Choice, type ModelState } from './model.ts';
+import { takeKey } from './native.ts';
+import { NativeModelDialog } from './native-models.ts';
 import { Offline } from './offline.ts';
 import { Panel } from './panel.ts';
 import { Sidebar } from './sidebar.ts';
@@ -65,7 +68,9 @@ class App {
     exportAll: () => exportAll(this.state.conversations),
     deleteAll: () => this.removeAll(),
   });
-  private readonly models = new ModelDialog(byId<HTMLDialogElement>('models'), this.host, this.state.settings, (choice) => this.openModel(choice));
+  private readonly models: { show(): void } = isNative
+    ? new NativeModelDialog(byId<HTMLDialogElement>('models'), this.host, (choice) => this.openModel(choice))
+    : new ModelDialog(byId<HTMLDialogElement>('models'), this.host, this.state.settings, (choice) => this.openModel(choice));
 
   /** Draws what needs nothing, then loads conversations and the model. */
   async start(): Promise<void> {
@@ -76,12 +81,16 @@ class App {
     this.composer.render();
     this.view.showEmpty();
     this.listen();
-    const looking = environment();
+    if (isNative) {
+      takeKey();
+      byId('bench-link').remove(); // measures the browser
+    }
+    const looking = isNative ? undefined : environment();
     if (!(await this.state.load())) {
       toast('This window keeps nothing: export what you want to keep.');
     }
     const found = await looking;
-    if (!found.ok) {
+    if (found && !found.ok) {
       this.host.refuse(found);
       this.offline.start();
       void this.show();
@@ -254,6 +263,9 @@ class App {
   /** The model that the page's URL names, or that of the last visit, or the built-in one. */
   private firstChoice(): Choice {
     const { model, context } = this.state.settings;
+    if (isNative) {
+      return { model, name: model || 'The model', store: false };
+    }
     const url = new URLSearchParams(location.search).get('model') ?? (model || nano.url);
     return { model: url, name: nameOf(url), context, store: true };
   }
@@ -262,6 +274,9 @@ class App {
     if (this.host.state.phase === 'ready') {
       announce('The model is ready.');
       void this.measure();
+      if (isNative) {
+        return void this.show(); // the program is here, or nothing is
+      }
       this.offline.start(); // now, so that it does not compete with the model for the connection
     }
     void this.show();

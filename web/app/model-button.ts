@@ -1,7 +1,7 @@
 // The button that names the open model and opens the dialog of models.
 
-import { formatBytes } from '../src/index.ts';
 import { byId, h, icon } from './dom.ts';
+import { aboutEngine } from './engine.ts';
 import type { ModelHost } from './model.ts';
 
 export class ModelButton {
@@ -21,8 +21,7 @@ export class ModelButton {
     const name = 'choice' in state ? state.choice.name : state.phase === 'starting' ? 'Starting' : 'No model';
     let about = '';
     if (state.phase === 'ready') {
-      const { weights, kv, scratch } = state.engine.info.memory;
-      about = `${formatBytes(weights + kv + scratch)} of GPU memory${state.engine.info.verified ? '' : ' · not verified'}`;
+      about = aboutEngine(state.engine);
     } else if (state.phase === 'loading') {
       about = state.paused ? 'paused' : 'loading';
     } else if (state.phase === 'failed') {

@@ -70,7 +70,7 @@ export class ModelDialog {
   private async refresh(): Promise<void> {
     const stored = await listModels().catch(() => []);
     const open = this.host.state.phase === 'ready' ? this.host.state : undefined;
-    const isOpen = (url: string) => open !== undefined && [url, `${url.replace(/\/$/, '')}/manifest.json`].includes(open.engine.info.url);
+    const isOpen = (url: string) => open !== undefined && [url, `${url.replace(/\/$/, '')}/manifest.json`].includes(open.engine.info.inBrowser?.url ?? '');
     const items = published.map((p) => ({ ...p, stored: stored.find((s) => nameOf(s.url) === p.name) }));
     const others = stored.filter((s) => !items.some((i) => i.stored === s))
       .map((s) => ({ url: s.url, name: nameOf(s.url), about: s.url.startsWith('local:') ? 'A copy of files of this machine.' : s.url, stored: s }));
@@ -94,11 +94,11 @@ export class ModelDialog {
 
   /** What the open model is and takes. */
   private renderOpen(): void {
-    if (this.host.state.phase !== 'ready') {
+    const info = this.host.state.phase === 'ready' ? this.host.state.engine.info.inBrowser : undefined;
+    if (!info) {
       this.current.remove();
       return;
     }
-    const { info } = this.host.state.engine;
     const { weights, kv, scratch } = info.memory;
     const gpu = [info.adapter.vendor, info.adapter.architecture, info.adapter.device].filter(Boolean).join(' ') || 'this GPU';
     this.current.replaceChildren(h('p', {},

@@ -67,7 +67,8 @@ export class ModelHost extends EventTarget {
         await engine.close();
         return;
       }
-      this.set({ phase: 'ready', choice, engine });
+      const name = engine.info.inBrowser ? choice.name : engine.info.model; // natively the program may have chosen
+      this.set({ phase: 'ready', choice: { ...choice, name }, engine });
       this.waiting.splice(0).forEach((w) => w.resolve(engine));
     } catch (error) {
       if (!abort.signal.aborted) {

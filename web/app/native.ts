@@ -1,0 +1,123 @@
+// The page's engine where the program gossamer serves the page itself: models run in that program, and are asked over its API.
+
+import { RuntimeError, type ChatCompletionChunk, type ChatParams } from '../src/index.ts';
+import type { Engine } from './engine.ts';
+
+/** A model that the program has. */
+export interface NativeModel {
+  id: string;
+  /** Positions; 0: not known yet. */
+  context_length: number;
+  /** Where it runs, such as "Vulkan, NVIDIA H200". */
+  runs_on?: string;
+}
+
+const keyName = 'gossamer-key';
+
+/** The key that the program has put behind the # of the page's address: nobody else knows it. It is kept for this window and taken out of the address. */
+export function takeKey(): void {
+  const key = new URLSearchParams(location.hash.slice(1)).get('key');
+  if (key) {
+    sessionStorage.setItem(keyName, key);
+    history.replaceState(history.state, '', location.pathname + location.search);
+  }
+}
+
+async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+  const key = sessionStorage.getItem(keyName);
+  const headers = { ...(init.body ? { 'content-type': 'application/json' } : {}), ...(key ? { authorization: `Bearer ${key}` } : {}) };
+  let response: Response;
+  try {
+    response = await fetch(new URL(path, document.baseURI), { ...init, headers });
+  } catch (error) {
+    if (init.signal?.aborted) {
+      throw error;
+    }
+    throw new RuntimeError('closed', 'gossamer does not answer', { hint: 'Start it again, with the command gossamer.' });
+  }
+  if (response.status === 401) {
+    throw new RuntimeError('closed', 'this window does not have the key of the running gossamer', { hint: 'Open the address that gossamer has printed.' });
+  }
+  if (!response.ok) {
+    throw failure(await response.text(), response.status);
+  }
+  return response;
+}
+
+/** The error that an answer of the API tells. */
+function failure(text: string, status: number): RuntimeError {
+  let error: { message?: string; param?: string | null } = {};
+  try {
+    error = (JSON.parse(text) as { error?: typeof error }).error ?? {};
+  } catch {
+    // Something between answers.
+  }
+  const hint = status === 503 || status === 429 ? 'Try again in a moment.' : status >= 500 ? 'What gossamer prints tells more.' : 'Correct the request.';
+  return new RuntimeError(status >= 500 ? 'internal' : 'bad-request', error.message ?? `gossamer answered with ${status}`, { status, param: error.param ?? undefined, hint });
+}
+
+/** The models of the program. */
+export async function nativeModels(signal?: AbortSignal): Promise<NativeModel[]> {
+  const { data } = (await (await ask('v1/models', { ...(signal && { signal }) })).json()) as { data: NativeModel[] };
+  return data;
+}
+
+/** Opens a model of the program: waits until it is loaded there. */
+export async function openNative(id: string, signal?: AbortSignal): Promise<Engine> {
+  for (;;) {
+    const models = await nativeModels(signal);
+    const model = models.find((m) => m.id === id) ?? (id === '' ? models[0] : undefined);
+    if (!model) {
+      throw new RuntimeError('bad-model', `gossamer has no model ${JSON.stringify(id)}, only ${models.map((m) => m.id).join(', ')}`);
+    }
+    if (model.context_length > 0) {
+      return engine(model);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    signal?.throwIfAborted();
+  }
+}
+
+function engine(model: NativeModel): Engine {
+  const { id } = model;
+  const post = (path: string, body: object, signal?: AbortSignal) => ask(path, { method: 'POST', body: JSON.stringify(body), ...(signal && { signal }) });
+  const create = (params: ChatParams, options: { signal?: AbortSignal } = {}) => {
+    const { signal } = options;
+    const body = { ...params, model: id };
+    if (!params.stream) {
+      return post('v1/chat/completions', body, signal).then((r) => r.json());
+    }
+    return chunks(post('v1/chat/completions', body, signal));
+  };
+  return {
+    info: { model: id, context: model.context_length, runsOn: model.runs_on ?? '' },
+    chat: { completions: { create } as unknown as Engine['chat']['completions'] },
+    tokenize: async (prompt, { signal } = {}) => ((await (await post('tokenize', { model: id, prompt }, signal)).json()) as { tokens: number[] }).tokens,
+    close: async () => {},
+  };
+}
+
+/** The chunks of a streamed answer, as they arrive. */
+async function* chunks(answer: Promise<Response>): AsyncGenerator<ChatCompletionChunk> {
+  const { body } = await answer;
+  let rest = '';
+  for await (const text of body!.pipeThrough(new TextDecoderStream()) as unknown as AsyncIterable<string>) {
+    const events = (rest + text).split('\n\n');
+    rest = events.pop()!;
+    for (const event of events) {
+      if (!event.startsWith('data: ')) {
+        continue; // a comment
+      }
+      const data = event.slice('data: '.length);
+      if (data === '[DONE]') {
+        return;
+      }
+      const chunk = JSON.parse(data) as ChatCompletionChunk & { error?: unknown };
+      if (chunk.error) {
+        throw failure(data, 500);
+      }
+      yield chunk;
+    }
+  }
+  throw new RuntimeError('closed', 'the answer ended in the middle', { hint: 'gossamer was stopped, or something between it and this page.' });
+}
