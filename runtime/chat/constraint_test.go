@@ -195,7 +195,7 @@ var closers = func() []int {
 func walk(t *rapid.T, c *constraint, left int, random *rand.Rand) (tokens []int32, ended bool) {
 	for len(tokens) < left {
 		if random.IntN(2) == 0 {
-			if forced := c.Forced(nil); len(forced) > 0 {
+			if forced := c.Forced(nil, left-len(tokens)); len(forced) > 0 {
 				for _, id := range forced {
 					if err := c.Accept(id); err != nil {
 						t.Fatalf("behind %q the forced %q: %v", decode(tokens), decode(forced), err)

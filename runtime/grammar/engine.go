@@ -67,6 +67,9 @@ type engine struct {
 	mask       uint32        // number of the mask that is made
 	sight      int           // what was looked at for it
 	maxWork    int           // derivatives that it may have made at its end
+	counting   bool          // it is one near the end: what is left is counted in tokens, not in bytes
+	vocab      *Vocabulary
+	ways       ways // of configurations
 	masks      maskMemo
 	effort     effort
 	bytes      atomic.Int64 // about what tables and masks take
@@ -79,6 +82,7 @@ type engine struct {
 	pending []edge // next is a rule's term
 	joined  []edge
 	key     []byte
+	chain   []int32
 }
 
 // effort counts what has been done, for measurements and bounds.
@@ -89,8 +93,8 @@ type effort struct {
 }
 
 // newEngine makes an engine for a sealed grammar, of which it makes a copy.
-func newEngine(base *rules, root term) *engine {
-	e := &engine{rules: base.clone(), stackIndex: map[string]int32{}, index: map[string]int32{}, popped: map[int32]bool{},
+func newEngine(v *Vocabulary, base *rules, root term) *engine {
+	e := &engine{vocab: v, rules: base.clone(), stackIndex: map[string]int32{}, index: map[string]int32{}, popped: map[int32]bool{},
 		covers: map[expr]cover{}, taking: map[expr]bool{}}
 	e.limit += e.cells
 	e.full, e.live = false, true

@@ -266,7 +266,7 @@ func (e *engine) along(c int32, chars *charSet, most int32) (near, far int32, ok
 			return 0, 0, false
 		}
 		e.look(r.next)
-		d := e.configs[r.next].shortest
+		d := e.left(r.next)
 		near, far = min(near, d), max(far, d)
 		if r.next == c {
 			break
@@ -291,7 +291,7 @@ func (e *engine) characters(c int32) (n int, far int32, ok bool) {
 			break
 		}
 		e.look(r.next)
-		far = max(far, e.configs[r.next].shortest)
+		far = max(far, e.left(r.next))
 		c = r.next
 	}
 	return 0, 0, false

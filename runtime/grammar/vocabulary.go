@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+	"sort"
 	"unicode/utf8"
 )
 
@@ -21,6 +22,7 @@ type Vocabulary struct {
 	plain  []uint32                // [(ids+31)/32], the tokens of all parts but the last
 	upTo   [longChars + 1][]uint32 // [(ids+31)/32], those of them of at most so many characters
 	same   [][2]int32              // a token of a trie, and another one of the same bytes
+	sorted []int32                 // all tokens in the order of their texts
 }
 
 // The parts: words, words after a space, and other plain text, each of at most 8 characters and of at most 16; longer plain text; the other
@@ -96,7 +98,8 @@ func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 	for n := range v.upTo {
 		v.upTo[n] = make([]uint32, (ids+31)/32)
 	}
-	for _, id := range byText(ids, text) {
+	v.sorted = byText(ids, text)
+	for _, id := range v.sorted {
 		b := text(id)
 		i := partOf(b)
 		v.parts[i].bits[id/32] |= 1 << (id % 32)
@@ -123,6 +126,20 @@ func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 		}
 	}
 	return v
+}
+
+// narrow returns which of the sorted tokens from lo to hi, which have the first n bytes in common, have b behind them.
+func (v *Vocabulary) narrow(lo, hi, n int, b byte) (from, to int) {
+	// The ones without a byte there come first.
+	at := func(i int) int {
+		if text := v.text(v.sorted[lo+i]); n < len(text) {
+			return int(text[n])
+		}
+		return -1
+	}
+	from = lo + sort.Search(hi-lo, func(i int) bool { return at(i) >= int(b) })
+	to = lo + sort.Search(hi-lo, func(i int) bool { return at(i) > int(b) })
+	return from, to
 }
 
 // byText returns the tokens that have a text in the order of their texts, those of the same text in the order of their ids.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -108,6 +109,50 @@ func TestBudgetIsKept(t *testing.T) {
 	}
 }
 
+// Near the end tokens are counted, not bytes: a word is written on while there are tokens for what must follow it.
+func TestBudgetIsInTokens(t *testing.T) {
+	tok := tokenizertest.Vocabulary()
+	const schema = `{"type":"object","properties":{"description":{"type":"string"},"temperature_celsius":{"type":"integer"},"location":{"type":"string"}},
+		"required":["description","temperature_celsius","location"],"additionalProperties":false}`
+	m := compile(t, o200k(), Source{JSONSchema: json.RawMessage(schema)}, Options{}).NewMatcher()
+	if got, want := m.Distance(), len(tok.Encode(`{"description":"","temperature_celsius":0,"location":""}`)); got != want {
+		t.Errorf("distance %d, and the shortest document has %d tokens", got, want)
+	}
+	for _, id := range tok.Encode(`{"description":"A`) {
+		m.Accept(id)
+	}
+	word := tok.Encode(" temperature")[0]
+	enough := m.Distance() + 1
+	if !inSet(m.Mask(enough).Bits, word) || inSet(m.Mask(enough-1).Bits, word) {
+		t.Errorf("with %d tokens a word may follow: %v, with one less: %v", enough, inSet(m.Mask(enough).Bits, word), inSet(m.Mask(enough-1).Bits, word))
+	}
+}
+
+func inSet(bits []uint32, id int32) bool { return bits[id/32]>>(id%32)&1 != 0 }
+
+// Tokens are forced only while there are enough for the rest, which the tokenizer may divide into more than the longest ones.
+func TestForcedInTime(t *testing.T) {
+	tok := tokenizertest.Vocabulary()
+	const schema = `{"type":"object","properties":{"temperature_celsius":{"const":"supercalifragilistic"}},"required":["temperature_celsius"],"additionalProperties":false}`
+	g := compile(t, o200k(), Source{JSONSchema: json.RawMessage(schema)}, Options{})
+	m := g.NewMatcher()
+	for left := m.Distance(); left < m.Distance()+5; left++ {
+		m := g.NewMatcher()
+		forced := m.Forced(nil, left)
+		for i, id := range forced {
+			if !m.Accept(id) || m.Distance() > left-i-1 {
+				t.Fatalf("forced %q of %q: %d tokens to the end, %d left", tok.Bytes(id), tok.Decode(forced), m.Distance(), left-i-1)
+			}
+		}
+	}
+	if len(m.Forced(nil, 1)) > 0 {
+		t.Error("tokens are forced where the text cannot end in time")
+	}
+	if len(m.Forced(nil, 100)) == 0 {
+		t.Error("nothing is forced")
+	}
+}
+
 // Forced tokens are those that the tokenizer writes, and allowed.
 func TestForced(t *testing.T) {
 	tok := tokenizertest.Vocabulary()
@@ -118,7 +163,7 @@ func TestForced(t *testing.T) {
 	m := g.NewMatcher()
 	tokens, total := tok.Encode(text), 0
 	for i := 0; i < len(tokens); i++ {
-		forced := m.Forced(nil)
+		forced := m.Forced(nil, 0)
 		total += len(forced)
 		for j, id := range forced {
 			if i+j >= len(tokens) || tokens[i+j] != id {
@@ -282,9 +327,9 @@ func BenchmarkMask(b *testing.B) {
 					b.Fatal("refused")
 				}
 			}
-			m.compute(1 << 30)
+			m.compute(math.MaxInt32)
 			for b.Loop() {
-				m.compute(1 << 30)
+				m.compute(math.MaxInt32)
 			}
 		})
 	}

@@ -15,6 +15,7 @@ import (
 
 	"gossamer/runtime/chat"
 	"gossamer/runtime/engine"
+	"gossamer/runtime/grammar"
 	"gossamer/runtime/playback"
 	"gossamer/runtime/sample"
 	"gossamer/runtime/tokenizer"
@@ -154,6 +155,8 @@ func TestDocumentsOfRandomSchemas(t *testing.T) {
 		b = random(t)
 	}
 	c := completer(t, b)
+	tok := tokenizertest.Vocabulary()
+	grammars := grammar.NewCache(grammar.NewVocabulary(tok.Vocab(), tok.Bytes))
 	var lines []byte
 	made, unsupported := 0, 0
 	for seed := uint64(0); made < *documents; seed++ {
@@ -178,10 +181,10 @@ func TestDocumentsOfRandomSchemas(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", schema, err)
 		}
-		shortest := 0
+		least := fewestTokens(t, grammars, schema)
 		for i := range 5 {
 			if i > 0 {
-				r.MaxTokens = shortest + i*i*10 // few are enough, too
+				r.MaxTokens = least + m.IntN(i*i*5-4) // few are enough, too
 			}
 			r.Messages[0].Content = strings.Repeat("Go on. ", m.IntN(100)) // what is scribbled depends on the position
 			r.Sampling = &sample.Params{Temperature: 1.5, Seed: seed*5 + uint64(i)}
@@ -192,9 +195,6 @@ func TestDocumentsOfRandomSchemas(t *testing.T) {
 			text := reply.Message.Content
 			if wrong := judge(text); wrong != nil || reply.Reason != chat.FinishStop {
 				t.Fatalf("schema %s\ndocument %s\n%v after %d tokens of %d: %v", schema, text, reply.Reason, reply.Usage.CompletionTokens, r.MaxTokens, wrong)
-			}
-			if n := len(text) + 2; i == 0 || n < shortest { // a byte is a token at most
-				shortest = n
 			}
 			made++
 			line, err := json.Marshal(map[string]any{"schema": json.RawMessage(schema), "document": text})
@@ -213,6 +213,15 @@ func TestDocumentsOfRandomSchemas(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// fewestTokens are enough for a document and the token behind it.
+func fewestTokens(t *testing.T, grammars *grammar.Cache, schema []byte) int {
+	g, err := grammars.Compile(t.Context(), grammar.Source{JSONSchema: schema}, grammar.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g.NewMatcher().Distance() + 1
 }
 
 // newJudge returns what another implementation of JSON Schema has against a document.
