@@ -31,7 +31,23 @@ var (
 // schemaMaker makes random schemas whose documents are not endless.
 type schemaMaker struct {
 	*rand.Rand
-	depth int
+	draft7 bool // else 2020-12
+	depth  int
+}
+
+// schema is a schema that says which draft it is of.
+func (m *schemaMaker) schema() map[string]any {
+	defined := m.scalar()
+	o := m.object()
+	o["$schema"], o["$defs"] = "https://json-schema.org/draft/2020-12/schema", map[string]any{"some": defined}
+	reference := "#/$defs/some"
+	if m.draft7 {
+		delete(o, "$defs")
+		o["$schema"], o["definitions"] = "http://json-schema.org/draft-07/schema#", map[string]any{"some": defined}
+		reference = "#/definitions/some"
+	}
+	o["properties"].(map[string]any)["ref"] = map[string]any{"$ref": reference}
+	return o
 }
 
 func (m *schemaMaker) pick(list ...string) string { return list[m.IntN(len(list))] }
@@ -78,6 +94,9 @@ func (m *schemaMaker) object() map[string]any {
 	if m.IntN(5) == 0 {
 		o["patternProperties"] = map[string]any{"^x_": m.scalar()}
 	}
+	if m.IntN(5) == 0 && len(required) > 0 {
+		o[map[bool]string{true: "dependencies", false: "dependentRequired"}[m.draft7]] = map[string]any{"name": required}
+	}
 	return o
 }
 
@@ -85,7 +104,12 @@ func (m *schemaMaker) array() map[string]any {
 	least := m.IntN(3)
 	a := map[string]any{"type": "array", "items": m.value(), "minItems": least, "maxItems": least + m.IntN(3)}
 	if m.IntN(4) == 0 {
-		a["prefixItems"] = []any{m.scalar(), m.scalar()}
+		first := []any{m.scalar(), m.scalar()}
+		if m.draft7 {
+			a["items"], a["additionalItems"] = first, a["items"]
+		} else {
+			a["prefixItems"] = first
+		}
 	}
 	return a
 }
@@ -160,8 +184,8 @@ func TestDocumentsOfRandomSchemas(t *testing.T) {
 	var lines []byte
 	made, unsupported := 0, 0
 	for seed := uint64(0); made < *documents; seed++ {
-		m := &schemaMaker{Rand: rand.New(rand.NewPCG(seed, 5)), depth: 3}
-		schema, err := json.Marshal(m.object())
+		m := &schemaMaker{Rand: rand.New(rand.NewPCG(seed, 5)), draft7: seed%2 == 1, depth: 3}
+		schema, err := json.Marshal(m.schema())
 		if err != nil {
 			t.Fatal(err)
 		}
