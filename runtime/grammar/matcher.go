@@ -328,7 +328,7 @@ func (m *Matcher) below(s *subtree, before, after int32) (near, far int32, ok bo
 		return m.e.along(after, &s.chars, s.most)
 	}
 	r := m.e.run(before)
-	if r.next == dead || !r.chars.others {
+	if r.next == dead || !s.first.within(&r.chars) {
 		return 0, 0, false
 	}
 	first := m.e.left(r.next)

@@ -193,10 +193,11 @@ func (e *engine) run(c int32) run {
 	if made.next != dead {
 		for b := byte(0x20); b < 0x80; b++ {
 			if b != '"' && b != '\\' && e.step(c, b) == made.next {
-				made.chars.add(b)
+				made.chars.add(rune(b))
 			}
 		}
-		made.chars.others = e.leads(c, made.next)
+		made.chars.others = e.leads(c, made.next, otherSteps[:])
+		made.chars.spaces = e.leads(c, made.next, spaceSteps[:])
 	}
 	if !e.full {
 		e.runs[c] = made
@@ -204,20 +205,20 @@ func (e *engine) run(c int32) run {
 	return made
 }
 
-// leads says whether all characters beyond ASCII lead from one configuration to another.
-func (e *engine) leads(from, to int32) bool {
+// leads says whether all characters that a machine reads lead from one configuration to another.
+func (e *engine) leads(from, to int32, steps []utf8Step) bool {
 	type state struct {
 		c int32
 		u uint8
 	}
-	var seen, work [32]state
+	var seen, work [48]state
 	n, left := 0, 1
 	work[0] = state{from, 0}
 	for left > 0 {
 		left--
 		s := work[left]
-		for _, st := range utf8Steps {
-			if st.from != s.u || st.lo < 0x80 {
+		for _, st := range steps {
+			if st.from != s.u {
 				continue
 			}
 			last := -1
@@ -287,7 +288,7 @@ func (e *engine) characters(c int32) (n int, far int32, ok bool) {
 		if r.next == dead {
 			return n, far, !e.full && !e.takesPlain(c)
 		}
-		if n == longChars || r.next == c || !r.chars.others || r.chars.ascii != plainASCII {
+		if n == longChars || r.next == c || !r.chars.others || !r.chars.spaces || r.chars.ascii != plainASCII {
 			break
 		}
 		e.look(r.next)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -273,7 +274,7 @@ func checkTrie(t *rapid.T, v *Vocabulary, i int, texts map[string]int32) {
 }
 
 func checkSubtree(t *rapid.T, v *Vocabulary, path []byte, sub subtree, order []int32) {
-	var chars charSet
+	var first, chars charSet
 	most := 0
 	for k, id := range order {
 		rest, below := bytes.CutPrefix(v.text(id), path)
@@ -283,17 +284,50 @@ func checkSubtree(t *rapid.T, v *Vocabulary, path []byte, sub subtree, order []i
 		if !below {
 			continue
 		}
-		n := 0
-		for _, b := range rest {
-			if b&0xc0 != 0x80 {
-				chars.add(b)
-				n++
+		// The text begins in the middle of a character where the node is its first byte.
+		n, from := 0, len(path)
+		if sub.lead {
+			from--
+			n--
+		}
+		for i, r := range string(v.text(id)[from:]) {
+			if n++; sub.lead && i == 0 {
+				first.add(r)
+			} else {
+				chars.add(r)
 			}
 		}
 		most = max(most, n)
 	}
+	if sub.lead && first != sub.first {
+		t.Fatalf("at %q begin %v: the subtree says %v", path, first, sub.first)
+	}
 	if chars != sub.chars || most != int(sub.most) {
 		t.Fatalf("below %q are texts of %v, at most %d characters: the subtree says %v, %d", path, chars, most, sub.chars, sub.most)
+	}
+}
+
+// The machines read each character that they are for and no other.
+func TestUTF8Steps(t *testing.T) {
+	reads := func(steps []utf8Step, r rune) bool {
+		state := uint8(0)
+		for _, b := range []byte(string(r)) {
+			i := slices.IndexFunc(steps, func(s utf8Step) bool { return s.from == state && s.lo <= b && b <= s.hi })
+			if i < 0 {
+				return false
+			}
+			state = steps[i].to
+		}
+		return state == 0
+	}
+	for r := range rune(utf8.MaxRune + 1) {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		space, ascii := spaceRunes.has(r), r < 0x80
+		if reads(utf8Steps[:], r) != (r >= ' ' && r != '"' && r != '\\') || reads(spaceSteps[:], r) != (space && !ascii) || reads(otherSteps[:], r) != (!space && !ascii) {
+			t.Fatalf("%U: plain %v, space %v, other %v", r, reads(utf8Steps[:], r), reads(spaceSteps[:], r), reads(otherSteps[:], r))
+		}
 	}
 }
 
