@@ -284,6 +284,7 @@ func (m *Matcher) walkTrie(p *part, bits []uint32, bound int32) (far int32) {
 				bits[id/32] |= 1 << (id % 32)
 				far = max(far, d)
 			}
+			steps = e.steps
 		}
 		if c != before && !e.look(c) {
 			i = end

@@ -1,5 +1,53 @@
 package grammar
 
+import "math/bits"
+
+// charSet is a set of characters: of ASCII, and of the others all spaces together and all that are none.
+type charSet struct {
+	ascii          [2]uint64
+	spaces, others bool
+}
+
+func (s *charSet) add(r rune) {
+	switch {
+	case r < 0x80:
+		s.ascii[r>>6] |= 1 << (r & 63)
+	case spaceRunes.has(r):
+		s.spaces = true
+	default:
+		s.others = true
+	}
+}
+
+func (s *charSet) union(o *charSet) {
+	s.ascii[0] |= o.ascii[0]
+	s.ascii[1] |= o.ascii[1]
+	s.spaces, s.others = s.spaces || o.spaces, s.others || o.others
+}
+
+func (s *charSet) within(o *charSet) bool {
+	return s.ascii[0]&^o.ascii[0] == 0 && s.ascii[1]&^o.ascii[1] == 0 && (!s.spaces || o.spaces) && (!s.others || o.others)
+}
+
+func (s *charSet) intersect(o *charSet) {
+	s.ascii[0] &= o.ascii[0]
+	s.ascii[1] &= o.ascii[1]
+	s.spaces, s.others = s.spaces && o.spaces, s.others && o.others
+}
+
+// some is a character of ASCII in the set.
+func (s *charSet) some() (b byte, ok bool) {
+	for i, w := range s.ascii {
+		if w != 0 {
+			return byte(64*i + bits.TrailingZeros64(w)), true
+		}
+	}
+	return 0, false
+}
+
+// plainChars are those of plain text.
+var plainChars = charSet{ascii: [2]uint64{0xffffffff00000000 &^ (1 << '"'), 0xffffffffffffffff &^ (1 << ('\\' - 64))}, spaces: true, others: true}
+
 // utf8Step is a machine that reads the characters of slices: from a state by a range of bytes to a state. 0 is between characters.
 type utf8Step struct {
 	from   uint8

@@ -64,33 +64,6 @@ type subtree struct {
 // minSubtree is the fewest tokens for which a subtree is described.
 const minSubtree = 8
 
-// charSet is a set of characters: of ASCII, and of the others all spaces together and all that are none.
-type charSet struct {
-	ascii          [2]uint64
-	spaces, others bool
-}
-
-func (s *charSet) add(r rune) {
-	switch {
-	case r < 0x80:
-		s.ascii[r>>6] |= 1 << (r & 63)
-	case spaceRunes.has(r):
-		s.spaces = true
-	default:
-		s.others = true
-	}
-}
-
-func (s *charSet) union(o *charSet) {
-	s.ascii[0] |= o.ascii[0]
-	s.ascii[1] |= o.ascii[1]
-	s.spaces, s.others = s.spaces || o.spaces, s.others || o.others
-}
-
-func (s *charSet) within(o *charSet) bool {
-	return s.ascii[0]&^o.ascii[0] == 0 && s.ascii[1]&^o.ascii[1] == 0 && (!s.spaces || o.spaces) && (!s.others || o.others)
-}
-
 // NewVocabulary reads the text of ids tokens: nil for those that are no text. text must not change what it returned.
 func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 	v := &Vocabulary{ids: ids, text: text, plain: make([]uint32, (ids+31)/32)}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -126,6 +127,37 @@ func TestBudgetIsInTokens(t *testing.T) {
 	enough := m.Distance() + 1
 	if !inSet(m.Mask(enough).Bits, word) || inSet(m.Mask(enough-1).Bits, word) {
 		t.Errorf("with %d tokens a word may follow: %v, with one less: %v", enough, inSet(m.Mask(enough).Bits, word), inSet(m.Mask(enough-1).Bits, word))
+	}
+}
+
+// With few tokens left a mask has what Accept takes and Distance says to leave enough, at all places of texts, with tables that grow meanwhile.
+func TestMasksNearTheEnd(t *testing.T) {
+	tok := tokenizertest.Vocabulary()
+	for _, w := range workloads() {
+		m := compile(t, o200k(), Source{JSONSchema: json.RawMessage(w.schema)}, Options{}).NewMatcher()
+		random := rand.New(rand.NewPCG(1, 2))
+		for i, id := range tok.Encode(w.text) {
+			distance := m.Distance()
+			left := max(1, distance-1+random.IntN(12))
+			mask := m.Mask(left).Bits
+			for j := range 60 {
+				other := random.Int32N(int32(tok.Vocab()))
+				if j%2 == 0 { // of those that may come
+					for k := 0; k < 200 && !inSet(mask, other); k++ {
+						other = random.Int32N(int32(tok.Vocab()))
+					}
+				}
+				want := false
+				if m.Accept(other) {
+					want = m.Distance() < max(left, distance)
+					m.Rollback(1)
+				}
+				if inSet(mask, other) != want {
+					t.Fatalf("%s: token %d, %d of %d left: the mask says %v of %q", w.name, i, left, distance, !want, tok.Bytes(other))
+				}
+			}
+			m.Accept(id)
+		}
 	}
 }
 

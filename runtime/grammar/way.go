@@ -14,12 +14,20 @@ type way struct {
 	tokens int32 // of the whole way
 }
 
-// maxWay is the longest way in bytes that is divided into tokens. Of a longer one each byte counts as a token.
-const maxWay = 8192
+// The longest way in bytes that is divided into tokens; of a longer one each byte counts as a token. Where properties may come in any order
+// there is a way from each set of them, and the tables must hold many.
+const (
+	maxWay         = 8192
+	maxWayAnyOrder = 256
+)
 
 // tokens is a number of tokens that is enough to come from a configuration to an accepting one. There is a token after which it is one less.
 func (e *engine) tokens(c int32) int32 {
-	if n := e.configs[c].shortest; n <= 1 || n > maxWay {
+	longest := int32(maxWay)
+	if len(e.members) > 0 {
+		longest = maxWayAnyOrder
+	}
+	if n := e.configs[c].shortest; n <= 1 || n > longest {
 		return n
 	}
 	from := e.ways.at(c)
