@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"encoding/json"
 	"strings"
 
 	"gossamer/runtime/chat"
@@ -78,6 +79,15 @@ func decodeStructured(v value) (*chat.ResponseFormat, error) {
 		}),
 		"json": one(func(v value) error {
 			f.Name = "json"
+			if v.kind() == '"' { // vLLM takes a schema as text, too
+				text, err := v.text()
+				if err != nil {
+					return err
+				}
+				if v.raw = []byte(strings.TrimSpace(text)); !json.Valid(v.raw) {
+					return v.refuse(codeValue, "is a text, but not one of JSON")
+				}
+			}
 			return schema(&f.Schema)(v)
 		}),
 		"json_object": func(v value) error {
