@@ -38,6 +38,21 @@ func compile(t testing.TB, v *Vocabulary, s Source, o Options) *Grammar {
 // accepts says whether text is a whole text of the grammar, byte by byte.
 func accepts(g *Grammar, text string) bool { return viable(g, text).accepting() }
 
+// checkTexts says which texts are judged wrongly.
+func checkTexts(t *testing.T, source string, g *Grammar, yes, no []string) {
+	t.Helper()
+	for _, text := range yes {
+		if !accepts(g, text) {
+			t.Errorf("%s: %q is refused", source, text)
+		}
+	}
+	for _, text := range no {
+		if accepts(g, text) {
+			t.Errorf("%s: %q is accepted", source, text)
+		}
+	}
+}
+
 type place struct{ m *Matcher }
 
 func (p place) accepting() bool { return p.m != nil && p.m.Accepting() }
@@ -319,16 +334,7 @@ func TestLeftRecursion(t *testing.T) {
 		{`root ::= (root "a"){0,2} "b"`, "b bab babab bababab", "a ba ab"},
 	} {
 		g := compile(t, v, Source{EBNF: tt.ebnf}, Options{})
-		for _, text := range strings.Fields(tt.yes) {
-			if !accepts(g, text) {
-				t.Errorf("%s refuses %q", tt.ebnf, text)
-			}
-		}
-		for _, text := range strings.Fields(tt.no) {
-			if accepts(g, text) {
-				t.Errorf("%s accepts %q", tt.ebnf, text)
-			}
-		}
+		checkTexts(t, tt.ebnf, g, strings.Fields(tt.yes), strings.Fields(tt.no))
 	}
 	var syntax *SyntaxError
 	if _, err := v.Compile(t.Context(), Source{EBNF: "root ::= other\nother ::= \"a\"? other \"b\" | \"c\""}, Options{}); !errors.As(err, &syntax) ||
@@ -421,16 +427,7 @@ func TestRegexSyntax(t *testing.T) {
 		{`[\w-]+`, "a-b", "a+b"},
 	} {
 		g := compile(t, v, Source{Regex: tt.regex}, Options{})
-		for _, text := range strings.Fields(tt.yes) {
-			if !accepts(g, text) {
-				t.Errorf("%s refuses %q", tt.regex, text)
-			}
-		}
-		for _, text := range strings.Fields(tt.no) {
-			if accepts(g, text) {
-				t.Errorf("%s accepts %q", tt.regex, text)
-			}
-		}
+		checkTexts(t, tt.regex, g, strings.Fields(tt.yes), strings.Fields(tt.no))
 	}
 	for _, regex := range []string{`(?=a)`, `(?!a)b`, `(?<=a)b`, `(a)\1`, `\bx`, `(^a)*b`, `\p{Script=Greek}`, `(?i)a`} {
 		var unsupported *UnsupportedError
