@@ -137,7 +137,7 @@ func (m *Matcher) Distance() int {
 
 // Mask returns the ids that may come next. With left above 0, at most left tokens may follow: ids after which the text could not end in
 // time are left out. If it cannot end in time at all, those that bring the end nearer stay. Of a grammar with too many places to look at
-// (see maxSight), tokens of more than one byte may be missing that Allows allows.
+// (see maxSight), tokens of more than one byte may be missing that Allows allows; which ones depends on what was looked at before.
 func (m *Matcher) Mask(left int) sample.Mask {
 	var mask sample.Mask
 	m.do(func() { mask = m.mask(left) })
