@@ -62,8 +62,11 @@ func (c *Completer) Prepare(ctx context.Context, r Request) (ignored []string, e
 // Constraint returns what Stream restricts the reply to a request to, nil if it may be anything, for replies that are asked of the engine
 // itself; and what Prepare returns.
 func (c *Completer) Constraint(ctx context.Context, r Request) (_ engine.Constraint, ignored []string, err error) {
-	p, _, _, err := c.conversation(&r)
+	p, messages, leading, err := c.conversation(&r)
 	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := c.tokens(&r, messages[:leading], p.begin); err != nil { // of the others there is no error
 		return nil, nil, err
 	}
 	return c.constraint(ctx, &r, p)
@@ -94,7 +97,7 @@ func (c *Completer) Stream(ctx context.Context, r Request) iter.Seq2[Event, erro
 			return
 		}
 		var usage Usage
-		reader := c.newReader(&r, p, func(e Event) bool { return yield(e, nil) })
+		reader := c.newReader(&r, p, request.Constraint != nil, func(e Event) bool { return yield(e, nil) })
 		result, err := c.engine.Generate(ctx, request, func(t engine.Token) bool {
 			if usage.TimeToFirstToken == 0 {
 				usage.TimeToFirstToken = time.Since(start)

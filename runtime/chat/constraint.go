@@ -32,10 +32,7 @@ func (c *constraint) Mask(left int) (ids []uint32, steady bool) {
 	if k == nil {
 		return c.header.mask(v, left-1), false
 	}
-	rest := 1 // tokens behind the content: its end and what follows
-	if k.next != nil {
-		rest += k.next.cost
-	}
+	rest := k.rest()
 	if c.matcher == nil {
 		if k.cost > 0 && left <= rest {
 			return v.only(k.end), false
@@ -103,20 +100,20 @@ func (c *constraint) open(k *content) {
 	}
 }
 
-// Forced appends the tokens that must follow.
-func (c *constraint) Forced(to []int32) []int32 {
-	n, m := c.header, c.matcher
-	if c.content == nil {
-		for len(n.next) == 1 {
+// Forced appends the tokens that must follow; see engine.Constraint.
+func (c *constraint) Forced(to []int32, left int) []int32 {
+	n, k, m := c.header, c.content, c.matcher
+	if k == nil {
+		for ; len(n.next) == 1; left-- {
 			n = n.next[0]
 			to = append(to, n.token)
 		}
-		if n.opens != nil && n.opens.grammar != nil {
-			m = n.opens.grammar.NewMatcher()
+		if k = n.opens; k != nil && k.grammar != nil {
+			m = k.grammar.NewMatcher()
 		}
 	}
 	if m == nil {
 		return to
 	}
-	return m.Forced(to)
+	return m.Forced(to, max(left-k.rest(), 1))
 }

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -195,7 +196,7 @@ var closers = func() []int {
 func walk(t *rapid.T, c *constraint, left int, random *rand.Rand) (tokens []int32, ended bool) {
 	for len(tokens) < left {
 		if random.IntN(2) == 0 {
-			if forced := c.Forced(nil); len(forced) > 0 {
+			if forced := c.Forced(nil, left-len(tokens)); len(forced) > 0 {
 				for _, id := range forced {
 					if err := c.Accept(id); err != nil {
 						t.Fatalf("behind %q the forced %q: %v", decode(tokens), decode(forced), err)
@@ -316,5 +317,45 @@ func TestPrepare(t *testing.T) {
 	}
 	if want := []string{"Format.Schema/format", "Tools[0].Parameters/properties/c/pattern", "Tools[1].Parameters"}; !slices.Equal(ignored, want) {
 		t.Errorf("ignored: %q, want %q", ignored, want)
+	}
+}
+
+// Prepare says what Stream would: also that a schema is nested too deeply to be shown to the model.
+func TestPrepareOfDeepSchemas(t *testing.T) {
+	c := script(t, "")
+	deep := []byte(strings.Repeat(`{"items":`, 200) + "{}" + strings.Repeat("}", 200))
+	for field, change := range map[string]func(*Request){
+		"Format.Schema": func(r *Request) {
+			r.Format = &ResponseFormat{Name: "n", Schema: deep}
+			r.Tools = weatherTools
+		},
+		"Tools": func(r *Request) {
+			r.Format = &ResponseFormat{Name: "n", Schema: []byte(`{}`)}
+			r.Tools = []Function{{Name: "f", Parameters: deep}}
+		},
+	} {
+		r := ask("hello")
+		change(&r)
+		var prepared, streamed *FieldError
+		_, err := c.Prepare(t.Context(), r)
+		if !errors.As(err, &prepared) || prepared.Field != field || !strings.Contains(prepared.Reason, "nested deeper than") {
+			t.Errorf("%s: Prepare says %v", field, err)
+		}
+		if _, err := Collect(c.Stream(t.Context(), r)); !errors.As(err, &streamed) || *streamed != *prepared {
+			t.Errorf("%s: Stream says %v, Prepare %v", field, err, prepared)
+		}
+	}
+}
+
+// A call that has to come and is cut off in its header is no text.
+func TestHeadersThatAreCutOff(t *testing.T) {
+	r := ask("hello")
+	r.Tools, r.ToolChoice.Mode = weatherTools[:1], ChoiceRequired
+	c := script(t, ` to=functions.get_weather<|channel|>commentary<|message|>{"city":"Rome","days":3}<|call|>`)
+	for r.MaxTokens = 1; r.MaxTokens < 7; r.MaxTokens++ {
+		reply, err := Collect(c.Stream(t.Context(), r))
+		if err != nil || reply.Message.Content != "" || reply.Message.Reasoning != "" || reply.Reason != FinishLength {
+			t.Errorf("%d tokens: %+v, %v", r.MaxTokens, reply, err)
+		}
 	}
 }

@@ -26,7 +26,7 @@ func (c *Completer) Play(tokens []int32) func(context.Context, Request) iter.Seq
 				yield(nil, err)
 				return
 			}
-			reader := c.newReader(&r, p, func(e Event) bool { return yield(e, nil) })
+			reader := c.newReader(&r, p, false, func(e Event) bool { return yield(e, nil) })
 			result := engine.Result{Finish: engine.FinishLength}
 			for _, id := range tokens {
 				if slices.Contains(stopIDs(), id) {

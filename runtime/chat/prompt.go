@@ -62,7 +62,7 @@ func (c *Completer) render(r *Request) (*prompt, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.tokens, err = harmony.Render(c.tok, messages, harmony.Options{Begin: p.begin}); err != nil {
+	if p.tokens, err = c.tokens(r, messages, p.begin); err != nil {
 		return nil, err
 	}
 	for i, id := range p.tokens {
@@ -74,6 +74,23 @@ func (c *Completer) render(r *Request) (*prompt, error) {
 		}
 	}
 	return p, nil
+}
+
+// tokens are those of some of a request's messages. What can be wrong with them is a schema, as one that is nested too deeply.
+func (c *Completer) tokens(r *Request, messages []harmony.Message, begin *harmony.Header) ([]int32, error) {
+	tokens, err := harmony.Render(c.tok, messages, harmony.Options{Begin: begin})
+	if err == nil {
+		return tokens, nil
+	}
+	field, format := "Tools", Request{Format: r.Format}
+	if d := format.developer(nil); d != nil {
+		alone := harmony.Message{Header: harmony.Header{Author: harmony.Author{Role: harmony.Developer}}, Content: []harmony.Content{d}}
+		if _, err := harmony.Render(c.tok, []harmony.Message{alone}, harmony.Options{}); err != nil {
+			field = "Format.Schema"
+		}
+	}
+	_, reason, _ := strings.Cut(strings.TrimPrefix(err.Error(), "harmony: "), ": ") // the number of the message is none of the request's
+	return nil, refuse(field, "%s", reason)
 }
 
 // developer gathers instructions, tools and response format; nil if there are none.

@@ -109,6 +109,14 @@ func (c *Completer) newProtocol(ctx context.Context, r *Request, p *prompt) (t *
 // unlimited is a cost that no reply can pay.
 const unlimited = 1 << 30
 
+// rest is the number of tokens behind the text of a content at least: its end and what follows.
+func (k *content) rest() int {
+	if k.next == nil {
+		return 1
+	}
+	return 1 + k.next.cost
+}
+
 // settle computes the cost of a content behind whose end so many tokens follow at least.
 func (k *content) settle(after int) {
 	k.cost = 1 + after

@@ -18,6 +18,7 @@ type reader struct {
 	callID   func() string
 	logprobs bool
 	exact    bool             // the answer has a format: white space counts
+	headed   bool             // every message has a header: what seems to be the text of one without is the beginning of a header
 	send     func(Event) bool // false: the consumer has stopped
 
 	silent    bool // send has returned false
@@ -49,8 +50,8 @@ type claims struct {
 	unclaimed int            // bytes sent that no token was sent with; negative where a token is ahead of its text
 }
 
-// newReader returns a reader of the reply to a request.
-func (c *Completer) newReader(r *Request, p *prompt, send func(Event) bool) *reader {
+// newReader returns a reader of the reply to a request, which is constrained or may be anything.
+func (c *Completer) newReader(r *Request, p *prompt, constrained bool, send func(Event) bool) *reader {
 	return &reader{
 		tok:      c.tok,
 		parser:   harmony.NewParser(c.tok, harmony.ParserOptions{Begin: p.begin, Tools: p.tools}),
@@ -58,6 +59,7 @@ func (c *Completer) newReader(r *Request, p *prompt, send func(Event) bool) *rea
 		callID:   c.callID,
 		logprobs: r.Logprobs,
 		exact:    r.Format != nil && !r.Unconstrained,
+		headed:   constrained && p.begin == nil,
 		send:     send,
 		stop:     stopper{stops: r.Stop},
 	}
@@ -136,6 +138,10 @@ func (r *reader) events(events []harmony.Event) {
 				text := r.held.String()
 				r.held.Reset()
 				r.undecided = false
+				if r.headed {
+					r.inMessage, r.pending = false, nil
+					continue
+				}
 				r.start(&e.Header)
 				if text != "" {
 					r.text(text)

@@ -147,7 +147,9 @@ func (g *given) Accept(int32) error {
 }
 
 // Forced implements engine.Constraint.
-func (g *given) Forced(to []int32) []int32 { return append(to, g.ids...) }
+func (g *given) Forced(to []int32, left int) []int32 {
+	return append(to, g.ids[:min(left, len(g.ids))]...)
+}
 
 // textWriter turns tokens into the events of one answer.
 type textWriter struct {

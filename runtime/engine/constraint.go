@@ -10,8 +10,8 @@ type Constraint interface {
 	Mask(left int) (ids []uint32, steady bool)
 	// Accept goes on by a token that Mask allows, other than one that stops the reply.
 	Accept(id int32) error
-	// Forced appends the tokens that must follow, if it is known.
-	Forced(to []int32) []int32
+	// Forced appends the tokens that must follow, if it is known, where at most left follow as for Mask.
+	Forced(to []int32, left int) []int32
 }
 
 // restrict sets the ids that a job's next tokens may be, and returns how many of them can be drawn at a time: at most most.
@@ -62,5 +62,5 @@ func (j *job) forced() []int32 {
 	if j.Constraint == nil || j.Logprobs || j.penalized() {
 		return nil
 	}
-	return j.Constraint.Forced(nil)
+	return j.Constraint.Forced(nil, j.limit-len(j.tokens))
 }

@@ -74,7 +74,7 @@ func (a *automaton) Accept(id int32) error {
 	return nil
 }
 
-func (a *automaton) Forced(to []int32) []int32 {
+func (a *automaton) Forced(to []int32, _ int) []int32 {
 	c := *a
 	for len(to) < 6 {
 		id, ok := c.forced()
@@ -115,7 +115,7 @@ func constrainedContinuation(vocab, context int, r engine.Request, c engine.Cons
 		if !force {
 			continue
 		}
-		for _, id := range c.Forced(nil) {
+		for _, id := range c.Forced(nil, limit-len(tokens)) {
 			if !add(id) {
 				return tokens[len(r.Tokens):]
 			}

@@ -57,6 +57,9 @@ func workloads() []workload {
 			"word":{"type":"string","pattern":"\\S+@\\S+"},"path":{"type":"string","pattern":"^(/[^/\\x00]+)+$"}`),
 			`{"code":"AB-12345","slug":"a-slug-of-9-words","has":"all 99 of them","both":"foobar is more",` +
 				`"phone":"+4912345678","semver":"v1.22.333-rc.1","word":"x@y","path":"/usr/local/lib"}`},
+		{"words", object(`"summary":{"type":"string","pattern":"^(?:\\S+\\s+){0,49}\\S+$","minLength":1,"maxLength":500},
+			"features":{"type":"array","items":{"type":"string","pattern":"^(?:\\S+\\s+){0,9}\\S+$","maxLength":100}},"mail":{"type":"string","pattern":"^[^\\s@]+@[^\\s@]+$"}`),
+			`{"summary":"This is a summary of the service. It provides a brief overview, für alle.","features":["one feature","two"],"mail":"x@y.example"}`},
 		{"formats", object(`"at":{"type":"string","format":"date-time"},"uri":{"type":"string","format":"uri"},"mail":{"type":"string","format":"email"},
 			"id":{"type":"string","format":"uuid"},"day":{"type":"string","format":"date"},"host":{"type":"string","format":"hostname"},
 			"ip":{"type":"string","format":"ipv4"},"both":{"type":"string","format":"uri","maxLength":2048}`),

@@ -11,6 +11,10 @@ type runes [][2]rune
 
 var anyRune = runes{{0, 0xd7ff}, {0xe000, utf8.MaxRune}}
 
+func (r runes) has(c rune) bool {
+	return slices.ContainsFunc(r, func(s [2]rune) bool { return s[0] <= c && c <= s[1] })
+}
+
 // normal orders ranges, joins those that touch, and leaves surrogates out.
 func (r runes) normal() runes {
 	r = slices.Clone(r)

@@ -218,9 +218,9 @@ func (t *exprs) search(e expr) (length int32, exact bool) {
 	best, end := int32(never), none
 	var queue []ahead
 	greedy := false
-	push := func(x, from expr, at int32) {
+	push := func(x, from expr, at int32) (length int32) { // that it has at least
 		if was, ok := seen[x]; ok && was.at <= at {
-			return
+			return never
 		}
 		seen[x] = way{at, from}
 		rest, least, sum := t.outlook(x)
@@ -235,7 +235,9 @@ func (t *exprs) search(e expr) (length int32, exact bool) {
 			}
 			queue = append(queue, a)
 			heapUp(queue)
+			return least
 		}
+		return rest
 	}
 	push(e, none, 0)
 	for len(queue) > 0 && (!greedy && queue[0].least < best || greedy && best == never) {
@@ -247,11 +249,15 @@ func (t *exprs) search(e expr) (length int32, exact bool) {
 			continue
 		}
 		first := t.first(s.x, 0)
-		for _, b := range t.reps {
-			if first.has(b) {
-				if d := t.after(s.x, b); d != none {
-					push(d, s.x, s.at+1)
-				}
+		for i, b := range t.reps[s.tried:] {
+			if !first.has(b) {
+				continue
+			}
+			if d := t.after(s.x, b); d != none && push(d, s.x, s.at+1) <= s.least && !greedy { // no other byte leads nearer: they wait
+				s.tried += i + 1
+				queue = append(queue, s)
+				heapUp(queue)
+				break
 			}
 		}
 		if len(seen) > maxSearch && t.live { // not known to have a text: taken to have none
@@ -292,6 +298,7 @@ type ahead struct {
 	least int32 // the fewest bytes of a text by this way
 	sum   int32 // of the shortest texts of the parts
 	first int32 // least or sum: those with the least are looked at first
+	tried int   // classes of bytes that were followed
 }
 
 // before says which place is looked at first.

@@ -63,10 +63,14 @@ type engine struct {
 	covering   []cover       // of configurations; chars is below 0 until it is known
 	taking     map[expr]bool // see takesChars
 	runs       []run         // of configurations
-	seen       []uint32      // by configuration: the mask for which it was last looked at
-	mask       uint32        // number of the mask that is made
-	sight      int           // what was looked at for it
-	maxWork    int           // derivatives that it may have made at its end
+	alikes     map[expr]charSet
+	seen       []uint32 // by configuration: the mask for which it was last looked at
+	mask       uint32   // number of the mask that is made
+	sight      int      // what was looked at for it
+	maxWork    int      // derivatives that it may have made at its end
+	counting   bool     // it is one near the end: what is left is counted in tokens, not in bytes
+	vocab      *Vocabulary
+	ways       ways // of configurations
 	masks      maskMemo
 	effort     effort
 	bytes      atomic.Int64 // about what tables and masks take
@@ -79,6 +83,7 @@ type engine struct {
 	pending []edge // next is a rule's term
 	joined  []edge
 	key     []byte
+	chain   []int32
 }
 
 // effort counts what has been done, for measurements and bounds.
@@ -89,9 +94,9 @@ type effort struct {
 }
 
 // newEngine makes an engine for a sealed grammar, of which it makes a copy.
-func newEngine(base *rules, root term) *engine {
-	e := &engine{rules: base.clone(), stackIndex: map[string]int32{}, index: map[string]int32{}, popped: map[int32]bool{},
-		covers: map[expr]cover{}, taking: map[expr]bool{}}
+func newEngine(v *Vocabulary, base *rules, root term) *engine {
+	e := &engine{vocab: v, rules: base.clone(), stackIndex: map[string]int32{}, index: map[string]int32{}, popped: map[int32]bool{},
+		covers: map[expr]cover{}, taking: map[expr]bool{}, alikes: map[expr]charSet{}}
 	e.limit += e.cells
 	e.full, e.live = false, true
 	e.hard = e.exprs.work + hardWork

@@ -7,8 +7,9 @@
 //	schema, regular expression, EBNF     schema*.go, number.go, regexp*.go, ebnf.go, json.go
 //	rules over lexemes                   rules.go, leftrules.go, members.go
 //	lexemes: expressions over bytes      expr.go, derive.go, chars.go
-//	a machine made while it runs         engine.go
-//	masks over a trie of tokens          vocabulary.go, run.go, matcher.go
+//	a machine made while it runs         engine.go, carry.go
+//	masks over a trie of tokens          vocabulary.go, run.go, matcher.go, memo.go
+//	the way to the end in tokens         way.go
 //	compiled grammars, kept              cache.go
 package grammar
 
@@ -222,7 +223,7 @@ func (g *Grammar) engine(old *engine) *engine {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.shared == nil || g.shared == old {
-		g.shared = newEngine(g.base, g.root)
+		g.shared = newEngine(g.vocab, g.base, g.root)
 	}
 	return g.shared
 }

@@ -127,16 +127,17 @@ func (m *Matcher) Accepting() bool {
 	return yes
 }
 
-// Distance is the fewest bytes until the text may end. Where every byte is a token, so many tokens are enough.
+// Distance is a number of tokens that is enough for the text to end: those of the text that is shortest in bytes, divided into the longest
+// tokens from the left. It supposes that each byte is a token.
 func (m *Matcher) Distance() int {
 	var d int32
-	m.do(func() { d = m.e.configs[m.at].shortest })
+	m.do(func() { d = m.e.tokens(m.at) })
 	return int(d)
 }
 
 // Mask returns the ids that may come next. With left above 0, at most left tokens may follow: ids after which the text could not end in
 // time are left out. If it cannot end in time at all, those that bring the end nearer stay. Of a grammar with too many places to look at
-// (see maxSight), tokens of more than one byte may be missing that Allows allows.
+// (see maxSight), tokens of more than one byte may be missing that Allows allows; which ones depends on what was looked at before.
 func (m *Matcher) Mask(left int) sample.Mask {
 	var mask sample.Mask
 	m.do(func() { mask = m.mask(left) })
@@ -147,11 +148,15 @@ func (m *Matcher) mask(left int) sample.Mask {
 	e := m.e
 	bound := int32(math.MaxInt32)
 	if left > 0 {
-		bound = max(int32(min(left, math.MaxInt32)), e.configs[m.at].shortest) - 1
+		if bound = int32(min(left, math.MaxInt32)) - 1; bound < e.configs[m.at].shortest {
+			bound = max(bound, e.tokens(m.at)-1)
+		}
 	}
 	whole := e.masks.get(memoKey{m.at, math.MaxInt32})
 	if whole == nil {
-		whole = m.keep(math.MaxInt32)
+		if whole = m.compute(math.MaxInt32); !e.full {
+			e.masks.put(memoKey{m.at, math.MaxInt32}, whole)
+		}
 	}
 	if whole.far <= bound {
 		return whole.mask
@@ -159,7 +164,15 @@ func (m *Matcher) mask(left int) sample.Mask {
 	if near := e.masks.get(memoKey{m.at, bound}); near != nil {
 		return near.mask
 	}
-	return m.keep(bound).mask
+	near := m.compute(bound)
+	switch {
+	case slices.Equal(near.mask.Bits, whole.mask.Bits): // it holds for what is left, counted in tokens, too
+		whole.far = near.far
+		return whole.mask
+	case !e.full:
+		e.masks.put(memoKey{m.at, bound}, near)
+	}
+	return near.mask
 }
 
 // maskKeys counts masks: each has a key of its own.
@@ -173,11 +186,11 @@ type walkStep struct {
 	c   int32  // configuration there
 }
 
-// compute makes the mask of tokens after which the text can end within bound bytes.
+// compute makes the mask of tokens after which the text can end within bound tokens; any number of bytes, if that is math.MaxInt32.
 func (m *Matcher) compute(bound int32) *memoEntry {
 	e, v := m.e, m.g.vocab
 	e.mask++
-	e.sight, e.maxWork = 0, e.derived+maxWork
+	e.sight, e.maxWork, e.counting = 0, e.derived+maxWork, bound < math.MaxInt32
 	entry := &memoEntry{mask: sample.Mask{Key: maskKeys.Add(1), Bits: make([]uint32, (v.ids+31)/32)}}
 	bits := entry.mask.Bits
 	allow := func(more []uint32, far int32) {
@@ -224,17 +237,14 @@ func (m *Matcher) compute(bound int32) *memoEntry {
 		}
 		entry.far = max(entry.far, m.walkTrie(p, bits, bound))
 	}
+	if e.counting { // the walk may have ended too early for it
+		if w := e.ways.at(m.at); w.known && w.id >= 0 && e.tokens(w.to) <= bound {
+			bits[w.id/32] |= 1 << (w.id % 32)
+			entry.far = max(entry.far, e.tokens(w.to))
+		}
+	}
 	for _, s := range v.same {
 		bits[s[1]/32] |= bits[s[0]/32] >> (s[0] % 32) & 1 << (s[1] % 32)
-	}
-	return entry
-}
-
-// keep computes a mask and keeps it.
-func (m *Matcher) keep(bound int32) *memoEntry {
-	entry := m.compute(bound)
-	if !m.e.full {
-		m.e.masks.put(memoKey{m.at, bound}, entry)
 	}
 	return entry
 }
@@ -270,10 +280,11 @@ func (m *Matcher) walkTrie(p *part, bits []uint32, bound int32) (far int32) {
 			id = sub.id
 		}
 		if id >= 0 {
-			if d := e.configs[c].shortest; d <= bound {
+			if d := e.left(c); d <= bound {
 				bits[id/32] |= 1 << (id % 32)
 				far = max(far, d)
 			}
+			steps = e.steps
 		}
 		if c != before && !e.look(c) {
 			i = end
@@ -318,10 +329,10 @@ func (m *Matcher) below(s *subtree, before, after int32) (near, far int32, ok bo
 		return m.e.along(after, &s.chars, s.most)
 	}
 	r := m.e.run(before)
-	if r.next == dead || !r.chars.others {
+	if r.next == dead || !s.first.within(&r.chars) {
 		return 0, 0, false
 	}
-	first := m.e.configs[r.next].shortest
+	first := m.e.left(r.next)
 	if s.most == 0 {
 		return first, first, true
 	}
@@ -330,8 +341,9 @@ func (m *Matcher) below(s *subtree, before, after int32) (near, far int32, ok bo
 }
 
 // Forced appends the tokens that must follow, as the tokenizer would write them after the last ones. What is left to the model: the end of
-// the forced text, whose tokens depend on what it writes next, and texts that the tokenizer would join with the last tokens.
-func (m *Matcher) Forced(dst []int32) []int32 {
+// the forced text, whose tokens depend on what it writes next, and texts that the tokenizer would join with the last tokens. With left
+// above 0, at most left tokens may follow: those behind which the text could not end in time are left out.
+func (m *Matcher) Forced(dst []int32, left int) []int32 {
 	v := m.g.vocab
 	if v.encode == nil {
 		return dst
@@ -356,6 +368,11 @@ func (m *Matcher) Forced(dst []int32) []int32 {
 	for bytes, n := 0, 0; len(tokens) > 0 && bytes < forcedTail && n < 4; n++ {
 		bytes += len(v.text(tokens[len(tokens)-1]))
 		tokens = tokens[:len(tokens)-1]
+	}
+	if left > 0 {
+		var n int
+		m.do(func() { n = m.e.inTime(m.at, tokens, left) })
+		tokens = tokens[:n]
 	}
 	return append(dst, tokens...)
 }
@@ -398,54 +415,4 @@ func (e *engine) single(class int) bool {
 		}
 	}
 	return n == 1
-}
-
-// memoKey is what a mask depends on.
-type memoKey struct {
-	config, bound int32
-}
-
-type memoEntry struct {
-	mask sample.Mask
-	far  int32 // the most bytes to the end after a token of the mask
-	used bool
-}
-
-// maxMasks are kept by an engine: 25 KB each with 200,000 ids.
-const maxMasks = 256
-
-// maskMemo keeps masks. Those in use outlive those that are not.
-type maskMemo struct {
-	masks map[memoKey]*memoEntry
-	bytes int64
-	ring  []memoKey
-	hand  int
-}
-
-func (m *maskMemo) get(k memoKey) *memoEntry {
-	entry := m.masks[k]
-	if entry != nil {
-		entry.used = true
-	}
-	return entry
-}
-
-func (m *maskMemo) put(k memoKey, entry *memoEntry) {
-	if m.masks == nil {
-		m.masks = map[memoKey]*memoEntry{}
-	}
-	m.masks[k] = entry
-	m.bytes += int64(4 * len(entry.mask.Bits))
-	if len(m.ring) < maxMasks {
-		m.ring = append(m.ring, k)
-		return
-	}
-	for m.masks[m.ring[m.hand]].used {
-		m.masks[m.ring[m.hand]].used = false
-		m.hand = (m.hand + 1) % maxMasks
-	}
-	m.bytes -= int64(4 * len(m.masks[m.ring[m.hand]].mask.Bits))
-	delete(m.masks, m.ring[m.hand])
-	m.ring[m.hand] = k
-	m.hand = (m.hand + 1) % maxMasks
 }

@@ -1,9 +1,11 @@
 package grammar
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -35,6 +37,21 @@ func compile(t testing.TB, v *Vocabulary, s Source, o Options) *Grammar {
 
 // accepts says whether text is a whole text of the grammar, byte by byte.
 func accepts(g *Grammar, text string) bool { return viable(g, text).accepting() }
+
+// checkTexts says which texts are judged wrongly.
+func checkTexts(t *testing.T, source string, g *Grammar, yes, no []string) {
+	t.Helper()
+	for _, text := range yes {
+		if !accepts(g, text) {
+			t.Errorf("%s: %q is refused", source, text)
+		}
+	}
+	for _, text := range no {
+		if accepts(g, text) {
+			t.Errorf("%s: %q is accepted", source, text)
+		}
+	}
+}
 
 type place struct{ m *Matcher }
 
@@ -156,7 +173,29 @@ func check(t *rapid.T, g *Grammar, lang language) {
 		}
 	}
 	m := g.NewMatcher()
+	if want := divided(lang); want >= 0 && m.Distance() != want {
+		t.Fatalf("distance %d, want %d tokens", m.Distance(), want)
+	}
 	checkWalk(t, m)
+}
+
+// divided is the number of tokens of the first one of the shortest texts, each of them the longest that fits; -1 if there is no text.
+func divided(lang language) int {
+	texts := slices.SortedFunc(maps.Keys(lang), func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+	if len(texts) == 0 {
+		return -1
+	}
+	n := 0
+	for text := texts[0]; text != ""; n++ {
+		longest := 1
+		for _, token := range letterTokens {
+			if strings.HasPrefix(text, token) {
+				longest = max(longest, len(token))
+			}
+		}
+		text = text[longest:]
+	}
+	return n
 }
 
 // checkWalk goes a random way and looks at every step whether mask and single ids agree, whether the distance can be kept, and whether
@@ -206,21 +245,51 @@ func checkWalk(t *rapid.T, m *Matcher) {
 			t.Fatal("what the mask allows is not accepted")
 		}
 	}
-	// The distance is exact: so many bytes lead to the end, one nearer with each.
-	for d := m.Distance(); d > 0; d-- {
+	checkBytes(t, *m)
+	// So many tokens are enough, whichever the masks allow.
+	for d := m.Distance(); d > 0; d = m.Distance() {
+		var allowed []int32
 		mask := m.Mask(d)
-		i := slices.IndexFunc(mask.Bits[:8], func(w uint32) bool { return w != 0 })
-		if i < 0 {
-			t.Fatalf("no byte at distance %d", d)
-		}
-		for b := range int32(32) {
-			if mask.Bits[i]>>b&1 != 0 {
-				m.Accept(int32(i)*32 + b)
-				break
+		for id := range int32(m.g.vocab.ids) {
+			if mask.Bits[id/32]>>(id%32)&1 != 0 {
+				allowed = append(allowed, id)
 			}
 		}
-		if m.Distance() != d-1 {
-			t.Fatalf("distance %d, want %d", m.Distance(), d-1)
+		if len(allowed) == 0 {
+			t.Fatalf("no token at distance %d", d)
+		}
+		m.Accept(rapid.SampledFrom(allowed).Draw(t, "id"))
+		if m.Distance() >= d {
+			t.Fatalf("distance %d, was %d", m.Distance(), d)
+		}
+	}
+	if !m.Accepting() {
+		t.Fatal("distance 0, and the text may not end")
+	}
+}
+
+// checkBytes goes the shortest way to the end: so many bytes lead there, one nearer with each.
+func checkBytes(t *rapid.T, m Matcher) {
+	for d := m.e.configs[m.at].shortest; d > 0; d-- {
+		if n := m.Distance(); n > int(d) {
+			t.Fatalf("%d tokens to the end, and %d bytes", n, d)
+		}
+		nearer := func(id int32) bool {
+			if !m.Accept(id) {
+				return false
+			}
+			if m.e.configs[m.at].shortest == d-1 {
+				return true
+			}
+			m.Rollback(1)
+			return false
+		}
+		found := false
+		for id := int32(0); id < 256 && !found; id++ {
+			found = nearer(id)
+		}
+		if !found {
+			t.Fatalf("no byte leads from %d bytes to %d", d, d-1)
 		}
 	}
 	if !m.Accepting() {
@@ -265,16 +334,7 @@ func TestLeftRecursion(t *testing.T) {
 		{`root ::= (root "a"){0,2} "b"`, "b bab babab bababab", "a ba ab"},
 	} {
 		g := compile(t, v, Source{EBNF: tt.ebnf}, Options{})
-		for _, text := range strings.Fields(tt.yes) {
-			if !accepts(g, text) {
-				t.Errorf("%s refuses %q", tt.ebnf, text)
-			}
-		}
-		for _, text := range strings.Fields(tt.no) {
-			if accepts(g, text) {
-				t.Errorf("%s accepts %q", tt.ebnf, text)
-			}
-		}
+		checkTexts(t, tt.ebnf, g, strings.Fields(tt.yes), strings.Fields(tt.no))
 	}
 	var syntax *SyntaxError
 	if _, err := v.Compile(t.Context(), Source{EBNF: "root ::= other\nother ::= \"a\"? other \"b\" | \"c\""}, Options{}); !errors.As(err, &syntax) ||
@@ -367,16 +427,7 @@ func TestRegexSyntax(t *testing.T) {
 		{`[\w-]+`, "a-b", "a+b"},
 	} {
 		g := compile(t, v, Source{Regex: tt.regex}, Options{})
-		for _, text := range strings.Fields(tt.yes) {
-			if !accepts(g, text) {
-				t.Errorf("%s refuses %q", tt.regex, text)
-			}
-		}
-		for _, text := range strings.Fields(tt.no) {
-			if accepts(g, text) {
-				t.Errorf("%s accepts %q", tt.regex, text)
-			}
-		}
+		checkTexts(t, tt.regex, g, strings.Fields(tt.yes), strings.Fields(tt.no))
 	}
 	for _, regex := range []string{`(?=a)`, `(?!a)b`, `(?<=a)b`, `(a)\1`, `\bx`, `(^a)*b`, `\p{Script=Greek}`, `(?i)a`} {
 		var unsupported *UnsupportedError

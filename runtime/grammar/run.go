@@ -170,10 +170,7 @@ type run struct {
 	next  int32 // unknown: not made yet
 }
 
-// probes are letters that are in most runs. Where two of them lead apart, there is no run.
-const probes = "eat"
-
-// run of a configuration.
+// run of a configuration: of characters that lead each of its items to one expression.
 func (e *engine) run(c int32) run {
 	for int(c) >= len(e.runs) {
 		e.runs = append(e.runs, run{})
@@ -181,22 +178,19 @@ func (e *engine) run(c int32) run {
 	if r := e.runs[c]; r.next != unknown {
 		return r
 	}
-	made := run{next: dead}
-	for i := range probes {
-		next := e.step(c, probes[i])
-		for j := range i {
-			if next != dead && next == e.step(c, probes[j]) {
-				made.next = next
-			}
-		}
+	made := run{next: dead, chars: plainChars}
+	if e.configs[c].depth > maxDepth {
+		made.chars = charSet{}
 	}
-	if made.next != dead {
-		for b := byte(0x20); b < 0x80; b++ {
-			if b != '"' && b != '\\' && e.step(c, b) == made.next {
-				made.chars.add(b)
-			}
-		}
-		made.chars.others = e.leads(c, made.next)
+	for _, x := range e.configs[c].items {
+		same := e.alike(x.e)
+		made.chars.intersect(&same)
+	}
+	if b, ok := made.chars.some(); ok {
+		made.next = e.step(c, b)
+	}
+	if made.next == dead || e.full {
+		made = run{next: dead}
 	}
 	if !e.full {
 		e.runs[c] = made
@@ -204,20 +198,79 @@ func (e *engine) run(c int32) run {
 	return made
 }
 
-// leads says whether all characters beyond ASCII lead from one configuration to another.
-func (e *engine) leads(from, to int32) bool {
+// probes are letters that are in most runs. Where two of them lead apart, there is no run.
+const probes = "eat"
+
+// alike is a set of plain characters that all lead from x to one expression, which may be none. Of intersections, sequences and repetitions
+// it is found by their parts, so that counters make no difference.
+func (e *engine) alike(x expr) charSet {
+	if s, ok := e.alikes[x]; ok {
+		return s
+	}
+	var s charSet
+	switch n := e.exprs.nodes[x]; n.kind { // a copy: the table grows
+	case kindNone, kindEmpty:
+		return plainChars
+	case kindAnd:
+		s = plainChars
+		for _, k := range n.kids {
+			same := e.alike(k)
+			s.intersect(&same)
+		}
+	case kindConcat:
+		s = e.alike(n.a)
+		if e.exprs.nullable(n.a) {
+			same := e.alike(n.kids[0])
+			s.intersect(&same)
+		}
+	case kindRepeat:
+		s = e.alike(n.a)
+	default:
+		s = e.probe(x)
+	}
+	if !e.full {
+		e.alikes[x] = s
+	}
+	return s
+}
+
+// probe finds by trying which characters lead where two of the probes lead.
+func (e *engine) probe(x expr) (s charSet) {
+	to := expr(-1)
+	for i := range probes {
+		next := e.after(x, e.reps[e.class[probes[i]]])
+		for j := range i {
+			if next == e.after(x, e.reps[e.class[probes[j]]]) {
+				to = next
+			}
+		}
+	}
+	if to < 0 {
+		return s
+	}
+	for b := byte(0x20); b < 0x80; b++ {
+		if b != '"' && b != '\\' && e.after(x, e.reps[e.class[b]]) == to {
+			s.add(rune(b))
+		}
+	}
+	s.others, s.spaces = e.leads(x, to, otherSteps[:]), e.leads(x, to, spaceSteps[:])
+	return s
+}
+
+// leads says whether all characters that a machine reads lead from one expression to another.
+func (e *engine) leads(from, to expr, steps []utf8Step) bool {
 	type state struct {
-		c int32
+		x expr
 		u uint8
 	}
-	var seen, work [32]state
+	var seen, work [48]state
 	n, left := 0, 1
 	work[0] = state{from, 0}
 	for left > 0 {
 		left--
 		s := work[left]
-		for _, st := range utf8Steps {
-			if st.from != s.u || st.lo < 0x80 {
+		for _, st := range steps {
+			if st.from != s.u {
 				continue
 			}
 			last := -1
@@ -227,18 +280,11 @@ func (e *engine) leads(from, to int32) bool {
 					continue
 				}
 				last = class
-				d := e.step(s.c, byte(b))
-				if st.to == 0 {
-					if d != to {
-						return false
-					}
-					continue
-				}
-				if d == dead {
+				next := state{e.after(s.x, e.reps[class]), st.to}
+				if st.to == 0 && next.x != to {
 					return false
 				}
-				next := state{d, st.to}
-				if slices.Contains(seen[:n], next) {
+				if st.to == 0 || slices.Contains(seen[:n], next) {
 					continue
 				}
 				if n == len(seen) || left == len(work) {
@@ -266,7 +312,7 @@ func (e *engine) along(c int32, chars *charSet, most int32) (near, far int32, ok
 			return 0, 0, false
 		}
 		e.look(r.next)
-		d := e.configs[r.next].shortest
+		d := e.left(r.next)
 		near, far = min(near, d), max(far, d)
 		if r.next == c {
 			break
@@ -287,18 +333,15 @@ func (e *engine) characters(c int32) (n int, far int32, ok bool) {
 		if r.next == dead {
 			return n, far, !e.full && !e.takesPlain(c)
 		}
-		if n == longChars || r.next == c || !r.chars.others || r.chars.ascii != plainASCII {
+		if n == longChars || r.next == c || r.chars != plainChars {
 			break
 		}
 		e.look(r.next)
-		far = max(far, e.configs[r.next].shortest)
+		far = max(far, e.left(r.next))
 		c = r.next
 	}
 	return 0, 0, false
 }
-
-// plainASCII is the characters of plain texts below 0x80.
-var plainASCII = [2]uint64{0xffffffff00000000 &^ (1 << '"'), 0xffffffffffffffff &^ (1 << ('\\' - 64))}
 
 // takesPlain says whether any plain character may come next.
 func (e *engine) takesPlain(c int32) bool {

@@ -104,16 +104,7 @@ func TestSchemas(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := compile(t, v, Source{JSONSchema: json.RawMessage(tt.schema)}, Options{})
-			for _, text := range tt.yes {
-				if !accepts(g, text) {
-					t.Errorf("%s is refused", text)
-				}
-			}
-			for _, text := range tt.no {
-				if accepts(g, text) {
-					t.Errorf("%s is accepted", text)
-				}
-			}
+			checkTexts(t, tt.schema, g, tt.yes, tt.no)
 		})
 	}
 }
@@ -164,16 +155,7 @@ func TestWhitespace(t *testing.T) {
 		Any:     {[]string{"{\n\t\"a\" :  [1,\r\n2 ] , \"b\":[1,2]}"}, []string{`{"a":[1 2]}`}},
 	} {
 		g := compile(t, bytesAnd(), Source{JSONSchema: json.RawMessage(schema)}, Options{Whitespace: w})
-		for _, text := range tt.yes {
-			if !accepts(g, text) {
-				t.Errorf("whitespace %d: %q is refused", w, text)
-			}
-		}
-		for _, text := range tt.no {
-			if accepts(g, text) {
-				t.Errorf("whitespace %d: %q is accepted", w, text)
-			}
-		}
+		checkTexts(t, fmt.Sprintf("white space %d", w), g, tt.yes, tt.no)
 	}
 }
 

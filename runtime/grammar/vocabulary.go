@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+	"sort"
 	"unicode/utf8"
 )
 
@@ -21,6 +22,7 @@ type Vocabulary struct {
 	plain  []uint32                // [(ids+31)/32], the tokens of all parts but the last
 	upTo   [longChars + 1][]uint32 // [(ids+31)/32], those of them of at most so many characters
 	same   [][2]int32              // a token of a trie, and another one of the same bytes
+	sorted []int32                 // all tokens in the order of their texts
 }
 
 // The parts: words, words after a space, and other plain text, each of at most 8 characters and of at most 16; longer plain text; the other
@@ -51,6 +53,7 @@ type trieNode struct {
 
 // subtree is what stands below a node of plain text.
 type subtree struct {
+	first  charSet // of the characters that begin with the node
 	chars  charSet // of the texts below
 	most   int32   // characters of the longest of them
 	lo, hi int32   // tokens below, in order
@@ -61,42 +64,19 @@ type subtree struct {
 // minSubtree is the fewest tokens for which a subtree is described.
 const minSubtree = 8
 
-// charSet is a set of characters: of ASCII, and all others together.
-type charSet struct {
-	ascii  [2]uint64
-	others bool
-}
-
-func (s *charSet) add(b byte) {
-	if b < 0x80 {
-		s.ascii[b>>6] |= 1 << (b & 63)
-	} else {
-		s.others = true
-	}
-}
-
-func (s *charSet) union(o *charSet) {
-	s.ascii[0] |= o.ascii[0]
-	s.ascii[1] |= o.ascii[1]
-	s.others = s.others || o.others
-}
-
-func (s *charSet) within(o *charSet) bool {
-	return s.ascii[0]&^o.ascii[0] == 0 && s.ascii[1]&^o.ascii[1] == 0 && (!s.others || o.others)
-}
-
 // NewVocabulary reads the text of ids tokens: nil for those that are no text. text must not change what it returned.
 func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 	v := &Vocabulary{ids: ids, text: text, plain: make([]uint32, (ids+31)/32)}
 	var builders [len(v.parts)]trieBuilder
 	for i := range builders {
 		v.parts[i].bits = make([]uint32, (ids+31)/32)
-		builders[i].part = &v.parts[i]
+		builders[i].part, builders[i].leads = &v.parts[i], map[uint32]charSet{}
 	}
 	for n := range v.upTo {
 		v.upTo[n] = make([]uint32, (ids+31)/32)
 	}
-	for _, id := range byText(ids, text) {
+	v.sorted = byText(ids, text)
+	for _, id := range v.sorted {
 		b := text(id)
 		i := partOf(b)
 		v.parts[i].bits[id/32] |= 1 << (id % 32)
@@ -111,7 +91,7 @@ func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 		p := &v.parts[i]
 		builders[i].leave(0)
 		if i != otherPart {
-			p.describe(i != longPart)
+			builders[i].describe(i != longPart)
 			for w, b := range p.bits {
 				v.plain[w] |= b
 			}
@@ -123,6 +103,20 @@ func NewVocabulary(ids int, text func(id int32) []byte) *Vocabulary {
 		}
 	}
 	return v
+}
+
+// narrow returns which of the sorted tokens from lo to hi, which have the first n bytes in common, have b behind them.
+func (v *Vocabulary) narrow(lo, hi, n int, b byte) (from, to int) {
+	// The ones without a byte there come first.
+	at := func(i int) int {
+		if text := v.text(v.sorted[lo+i]); n < len(text) {
+			return int(text[n])
+		}
+		return -1
+	}
+	from = lo + sort.Search(hi-lo, func(i int) bool { return at(i) >= int(b) })
+	to = lo + sort.Search(hi-lo, func(i int) bool { return at(i) > int(b) })
+	return from, to
 }
 
 // byText returns the tokens that have a text in the order of their texts, those of the same text in the order of their ids.
@@ -183,8 +177,9 @@ func byText(ids int, text func(id int32) []byte) []int32 {
 // trieBuilder makes the trie of a part, whose tokens come in the order of their texts.
 type trieBuilder struct {
 	*part
-	last []byte   // the text that came last
-	path []uint32 // its nodes
+	last  []byte             // the text that came last
+	path  []uint32           // its nodes
+	leads map[uint32]charSet // the characters beyond ASCII that begin with a node
 }
 
 // add adds a token, unless there is another one of the same text, which it returns.
@@ -202,6 +197,13 @@ func (p *trieBuilder) add(text []byte, id int32) (other int32, ok bool) {
 		p.trie = append(p.trie, trieNode{next: uint32(b) << 24, id: -1})
 	}
 	p.trie[len(p.trie)-1].id = id
+	for i, r := range string(text) {
+		if r >= utf8.RuneSelf {
+			s := p.leads[p.path[i]]
+			s.add(r)
+			p.leads[p.path[i]] = s
+		}
+	}
 	p.order = append(p.order, id)
 	p.last = text
 	return 0, true
@@ -216,7 +218,7 @@ func (p *trieBuilder) leave(keep int) {
 }
 
 // describe finds the whole, and the subtrees if they are wanted: of long texts, of which there are few, they are not.
-func (p *part) describe(subtrees bool) {
+func (p *trieBuilder) describe(subtrees bool) {
 	type described struct {
 		subtree
 		at uint32
@@ -227,10 +229,9 @@ func (p *part) describe(subtrees bool) {
 	take := func(to *subtree, end uint32) {
 		for len(loose) > 0 && loose[len(loose)-1].at < end {
 			c := &loose[len(loose)-1]
-			b := byte(p.trie[c.at].next >> 24)
 			more := int32(0)
-			if b&0xc0 != 0x80 { // not inside of a character
-				to.chars.add(b)
+			if c.first != (charSet{}) { // not inside of a character
+				to.chars.union(&c.first)
 				more = 1
 			}
 			to.chars.union(&c.chars)
@@ -242,7 +243,10 @@ func (p *part) describe(subtrees bool) {
 	for i := len(p.trie) - 1; i >= 0; i-- {
 		n := &p.trie[i]
 		end, first := n.next&(1<<24-1), byte(n.next>>24)
-		s := subtree{id: n.id, lead: first >= 0xc0, lo: below, hi: below}
+		s := subtree{id: n.id, first: p.leads[uint32(i)], lead: first >= 0xc0, lo: below, hi: below}
+		if first < 0x80 {
+			s.first.add(rune(first))
+		}
 		take(&s, end)
 		if n.id >= 0 {
 			below--
@@ -302,26 +306,4 @@ func partOf(text []byte) int {
 		part++
 	}
 	return part
-}
-
-// utf8Step is a machine that reads the characters of slices: from a state by a range of bytes to a state. 0 is between characters.
-type utf8Step struct {
-	from   uint8
-	lo, hi byte
-	to     uint8
-}
-
-var utf8Steps = [...]utf8Step{
-	{0, 0x20, 0x21, 0}, {0, 0x23, 0x5b, 0}, {0, 0x5d, 0x7f, 0},
-	{0, 0xc2, 0xdf, 1}, {0, 0xe0, 0xe0, 2}, {0, 0xe1, 0xec, 3}, {0, 0xed, 0xed, 4}, {0, 0xee, 0xef, 3},
-	{0, 0xf0, 0xf0, 5}, {0, 0xf1, 0xf3, 6}, {0, 0xf4, 0xf4, 7},
-	{1, 0x80, 0xbf, 0}, {2, 0xa0, 0xbf, 1}, {3, 0x80, 0xbf, 1}, {4, 0x80, 0x9f, 1},
-	{5, 0x90, 0xbf, 3}, {6, 0x80, 0xbf, 3}, {7, 0x80, 0x8f, 3},
-}
-
-// declareChars makes the classes of bytes respect the steps of characters.
-func (t *exprs) declareChars() {
-	for _, s := range utf8Steps {
-		t.set(span(s.lo, s.hi))
-	}
 }

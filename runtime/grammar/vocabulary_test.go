@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -108,6 +111,81 @@ func TestBudgetIsKept(t *testing.T) {
 	}
 }
 
+// Near the end tokens are counted, not bytes: a word is written on while there are tokens for what must follow it.
+func TestBudgetIsInTokens(t *testing.T) {
+	tok := tokenizertest.Vocabulary()
+	const schema = `{"type":"object","properties":{"description":{"type":"string"},"temperature_celsius":{"type":"integer"},"location":{"type":"string"}},
+		"required":["description","temperature_celsius","location"],"additionalProperties":false}`
+	m := compile(t, o200k(), Source{JSONSchema: json.RawMessage(schema)}, Options{}).NewMatcher()
+	if got, want := m.Distance(), len(tok.Encode(`{"description":"","temperature_celsius":0,"location":""}`)); got != want {
+		t.Errorf("distance %d, and the shortest document has %d tokens", got, want)
+	}
+	for _, id := range tok.Encode(`{"description":"A`) {
+		m.Accept(id)
+	}
+	word := tok.Encode(" temperature")[0]
+	enough := m.Distance() + 1
+	if !inSet(m.Mask(enough).Bits, word) || inSet(m.Mask(enough-1).Bits, word) {
+		t.Errorf("with %d tokens a word may follow: %v, with one less: %v", enough, inSet(m.Mask(enough).Bits, word), inSet(m.Mask(enough-1).Bits, word))
+	}
+}
+
+// With few tokens left a mask has what Accept takes and Distance says to leave enough, at all places of texts, with tables that grow meanwhile.
+func TestMasksNearTheEnd(t *testing.T) {
+	tok := tokenizertest.Vocabulary()
+	for _, w := range workloads() {
+		m := compile(t, o200k(), Source{JSONSchema: json.RawMessage(w.schema)}, Options{}).NewMatcher()
+		random := rand.New(rand.NewPCG(1, 2))
+		for i, id := range tok.Encode(w.text) {
+			distance := m.Distance()
+			left := max(1, distance-1+random.IntN(12))
+			mask := m.Mask(left).Bits
+			for j := range 60 {
+				other := random.Int32N(int32(tok.Vocab()))
+				if j%2 == 0 { // of those that may come
+					for k := 0; k < 200 && !inSet(mask, other); k++ {
+						other = random.Int32N(int32(tok.Vocab()))
+					}
+				}
+				want := false
+				if m.Accept(other) {
+					want = m.Distance() < max(left, distance)
+					m.Rollback(1)
+				}
+				if inSet(mask, other) != want {
+					t.Fatalf("%s: token %d, %d of %d left: the mask says %v of %q", w.name, i, left, distance, !want, tok.Bytes(other))
+				}
+			}
+			m.Accept(id)
+		}
+	}
+}
+
+func inSet(bits []uint32, id int32) bool { return bits[id/32]>>(id%32)&1 != 0 }
+
+// Tokens are forced only while there are enough for the rest, which the tokenizer may divide into more than the longest ones.
+func TestForcedInTime(t *testing.T) {
+	tok := tokenizertest.Vocabulary()
+	const schema = `{"type":"object","properties":{"temperature_celsius":{"const":"supercalifragilistic"}},"required":["temperature_celsius"],"additionalProperties":false}`
+	g := compile(t, o200k(), Source{JSONSchema: json.RawMessage(schema)}, Options{})
+	m := g.NewMatcher()
+	for left := m.Distance(); left < m.Distance()+5; left++ {
+		m := g.NewMatcher()
+		forced := m.Forced(nil, left)
+		for i, id := range forced {
+			if !m.Accept(id) || m.Distance() > left-i-1 {
+				t.Fatalf("forced %q of %q: %d tokens to the end, %d left", tok.Bytes(id), tok.Decode(forced), m.Distance(), left-i-1)
+			}
+		}
+	}
+	if len(m.Forced(nil, 1)) > 0 {
+		t.Error("tokens are forced where the text cannot end in time")
+	}
+	if len(m.Forced(nil, 100)) == 0 {
+		t.Error("nothing is forced")
+	}
+}
+
 // Forced tokens are those that the tokenizer writes, and allowed.
 func TestForced(t *testing.T) {
 	tok := tokenizertest.Vocabulary()
@@ -118,7 +196,7 @@ func TestForced(t *testing.T) {
 	m := g.NewMatcher()
 	tokens, total := tok.Encode(text), 0
 	for i := 0; i < len(tokens); i++ {
-		forced := m.Forced(nil)
+		forced := m.Forced(nil, 0)
 		total += len(forced)
 		for j, id := range forced {
 			if i+j >= len(tokens) || tokens[i+j] != id {
@@ -228,7 +306,7 @@ func checkTrie(t *rapid.T, v *Vocabulary, i int, texts map[string]int32) {
 }
 
 func checkSubtree(t *rapid.T, v *Vocabulary, path []byte, sub subtree, order []int32) {
-	var chars charSet
+	var first, chars charSet
 	most := 0
 	for k, id := range order {
 		rest, below := bytes.CutPrefix(v.text(id), path)
@@ -238,17 +316,50 @@ func checkSubtree(t *rapid.T, v *Vocabulary, path []byte, sub subtree, order []i
 		if !below {
 			continue
 		}
-		n := 0
-		for _, b := range rest {
-			if b&0xc0 != 0x80 {
-				chars.add(b)
-				n++
+		// The text begins in the middle of a character where the node is its first byte.
+		n, from := 0, len(path)
+		if sub.lead {
+			from--
+			n--
+		}
+		for i, r := range string(v.text(id)[from:]) {
+			if n++; sub.lead && i == 0 {
+				first.add(r)
+			} else {
+				chars.add(r)
 			}
 		}
 		most = max(most, n)
 	}
+	if sub.lead && first != sub.first {
+		t.Fatalf("at %q begin %v: the subtree says %v", path, first, sub.first)
+	}
 	if chars != sub.chars || most != int(sub.most) {
 		t.Fatalf("below %q are texts of %v, at most %d characters: the subtree says %v, %d", path, chars, most, sub.chars, sub.most)
+	}
+}
+
+// The machines read each character that they are for and no other.
+func TestUTF8Steps(t *testing.T) {
+	reads := func(steps []utf8Step, r rune) bool {
+		state := uint8(0)
+		for _, b := range []byte(string(r)) {
+			i := slices.IndexFunc(steps, func(s utf8Step) bool { return s.from == state && s.lo <= b && b <= s.hi })
+			if i < 0 {
+				return false
+			}
+			state = steps[i].to
+		}
+		return state == 0
+	}
+	for r := range rune(utf8.MaxRune + 1) {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		space, ascii := spaceRunes.has(r), r < 0x80
+		if reads(utf8Steps[:], r) != (r >= ' ' && r != '"' && r != '\\') || reads(spaceSteps[:], r) != (space && !ascii) || reads(otherSteps[:], r) != (!space && !ascii) {
+			t.Fatalf("%U: plain %v, space %v, other %v", r, reads(utf8Steps[:], r), reads(spaceSteps[:], r), reads(otherSteps[:], r))
+		}
 	}
 }
 
@@ -282,9 +393,9 @@ func BenchmarkMask(b *testing.B) {
 					b.Fatal("refused")
 				}
 			}
-			m.compute(1 << 30)
+			m.compute(math.MaxInt32)
 			for b.Loop() {
-				m.compute(1 << 30)
+				m.compute(math.MaxInt32)
 			}
 		})
 	}

@@ -15,6 +15,7 @@ import (
 
 	"gossamer/runtime/chat"
 	"gossamer/runtime/engine"
+	"gossamer/runtime/grammar"
 	"gossamer/runtime/playback"
 	"gossamer/runtime/sample"
 	"gossamer/runtime/tokenizer"
@@ -30,7 +31,23 @@ var (
 // schemaMaker makes random schemas whose documents are not endless.
 type schemaMaker struct {
 	*rand.Rand
-	depth int
+	draft7 bool // else 2020-12
+	depth  int
+}
+
+// schema is a schema that says which draft it is of.
+func (m *schemaMaker) schema() map[string]any {
+	defined := m.scalar()
+	o := m.object()
+	o["$schema"], o["$defs"] = "https://json-schema.org/draft/2020-12/schema", map[string]any{"some": defined}
+	reference := "#/$defs/some"
+	if m.draft7 {
+		delete(o, "$defs")
+		o["$schema"], o["definitions"] = "http://json-schema.org/draft-07/schema#", map[string]any{"some": defined}
+		reference = "#/definitions/some"
+	}
+	o["properties"].(map[string]any)["ref"] = map[string]any{"$ref": reference}
+	return o
 }
 
 func (m *schemaMaker) pick(list ...string) string { return list[m.IntN(len(list))] }
@@ -77,6 +94,9 @@ func (m *schemaMaker) object() map[string]any {
 	if m.IntN(5) == 0 {
 		o["patternProperties"] = map[string]any{"^x_": m.scalar()}
 	}
+	if m.IntN(5) == 0 && len(required) > 0 {
+		o[map[bool]string{true: "dependencies", false: "dependentRequired"}[m.draft7]] = map[string]any{"name": required}
+	}
 	return o
 }
 
@@ -84,7 +104,12 @@ func (m *schemaMaker) array() map[string]any {
 	least := m.IntN(3)
 	a := map[string]any{"type": "array", "items": m.value(), "minItems": least, "maxItems": least + m.IntN(3)}
 	if m.IntN(4) == 0 {
-		a["prefixItems"] = []any{m.scalar(), m.scalar()}
+		first := []any{m.scalar(), m.scalar()}
+		if m.draft7 {
+			a["items"], a["additionalItems"] = first, a["items"]
+		} else {
+			a["prefixItems"] = first
+		}
 	}
 	return a
 }
@@ -154,11 +179,13 @@ func TestDocumentsOfRandomSchemas(t *testing.T) {
 		b = random(t)
 	}
 	c := completer(t, b)
+	tok := tokenizertest.Vocabulary()
+	grammars := grammar.NewCache(grammar.NewVocabulary(tok.Vocab(), tok.Bytes))
 	var lines []byte
 	made, unsupported := 0, 0
 	for seed := uint64(0); made < *documents; seed++ {
-		m := &schemaMaker{Rand: rand.New(rand.NewPCG(seed, 5)), depth: 3}
-		schema, err := json.Marshal(m.object())
+		m := &schemaMaker{Rand: rand.New(rand.NewPCG(seed, 5)), draft7: seed%2 == 1, depth: 3}
+		schema, err := json.Marshal(m.schema())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,10 +205,10 @@ func TestDocumentsOfRandomSchemas(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", schema, err)
 		}
-		shortest := 0
+		least := fewestTokens(t, grammars, schema)
 		for i := range 5 {
 			if i > 0 {
-				r.MaxTokens = shortest + i*i*10 // few are enough, too
+				r.MaxTokens = least + m.IntN(i*i*5-4) // few are enough, too
 			}
 			r.Messages[0].Content = strings.Repeat("Go on. ", m.IntN(100)) // what is scribbled depends on the position
 			r.Sampling = &sample.Params{Temperature: 1.5, Seed: seed*5 + uint64(i)}
@@ -192,9 +219,6 @@ func TestDocumentsOfRandomSchemas(t *testing.T) {
 			text := reply.Message.Content
 			if wrong := judge(text); wrong != nil || reply.Reason != chat.FinishStop {
 				t.Fatalf("schema %s\ndocument %s\n%v after %d tokens of %d: %v", schema, text, reply.Reason, reply.Usage.CompletionTokens, r.MaxTokens, wrong)
-			}
-			if n := len(text) + 2; i == 0 || n < shortest { // a byte is a token at most
-				shortest = n
 			}
 			made++
 			line, err := json.Marshal(map[string]any{"schema": json.RawMessage(schema), "document": text})
@@ -213,6 +237,15 @@ func TestDocumentsOfRandomSchemas(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// fewestTokens are enough for a document and the token behind it.
+func fewestTokens(t *testing.T, grammars *grammar.Cache, schema []byte) int {
+	g, err := grammars.Compile(t.Context(), grammar.Source{JSONSchema: schema}, grammar.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g.NewMatcher().Distance() + 1
 }
 
 // newJudge returns what another implementation of JSON Schema has against a document.

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"encoding/json"
 	"strings"
 
 	"gossamer/runtime/chat"
@@ -79,6 +80,15 @@ func decodeStructured(v wire.Value) (*chat.ResponseFormat, error) {
 		}),
 		"json": one(func(v wire.Value) error {
 			f.Name = "json"
+			if v.Kind() == '"' { // vLLM takes a schema as text, too
+				text, err := v.Text()
+				if err != nil {
+					return err
+				}
+				if v.Raw = []byte(strings.TrimSpace(text)); !json.Valid(v.Raw) {
+					return v.Refuse(wire.CodeValue, "is a text, but not one of JSON")
+				}
+			}
 			return wire.Schema(&f.Schema)(v)
 		}),
 		"json_object": func(v wire.Value) error {

@@ -103,6 +103,9 @@ func TestDecode(t *testing.T) {
 		{"structured schema", body(`,"structured_outputs":{"json":{"type":"string"}}`), hi(func(r *Request) {
 			r.Chat.Format = &chat.ResponseFormat{Name: "json", Schema: json.RawMessage(`{"type":"string"}`)}
 		})},
+		{"structured schema as text", body(`,"structured_outputs":{"json":" {\"type\":\"string\"}"}`), hi(func(r *Request) {
+			r.Chat.Format = &chat.ResponseFormat{Name: "json", Schema: []byte(`{"type":"string"}`)}
+		})},
 		{"structured object", body(`,"structured_outputs":{"json_object":true}`), hi(func(r *Request) { r.Chat.Format = &chat.ResponseFormat{JSONObject: true} })},
 		{"no effort", body(`,"reasoning_effort":"none"`), hi(func(r *Request) { r.Chat.Effort = chat.None })},
 		{"least effort", body(`,"reasoning":{"effort":"minimal"}`), hi(func(r *Request) { r.Chat.Effort = chat.Low })},
@@ -307,6 +310,8 @@ func TestDecodeRefuses(t *testing.T) {
 			body(`,"response_format":{"type":"json_object"},"structured_outputs":{"regex":"a"}`),
 			fieldError("structured_outputs", "invalid_value", "says what the answer has to be, as response_format does: one of them is enough"),
 		},
+		{body(`,"structured_outputs":{"json":"{"}`), fieldError("structured_outputs.json", "invalid_value", "is a text, but not one of JSON")},
+		{body(`,"structured_outputs":{"json":"7"}`), fieldError("structured_outputs.json", "invalid_type", "want a JSON schema, an object")},
 		{body(`,"structured_outputs":{}`), fieldError("structured_outputs", "invalid_value", "has none of json, json_object, regex, choice and grammar")},
 		{body(`,"structured_outputs":{"json_object":false}`), fieldError("structured_outputs", "invalid_value", "has none of json, json_object, regex, choice and grammar")},
 		{body(`,"structured_outputs":{"regex":""}`), fieldError("structured_outputs.regex", "invalid_value", "is empty")},

@@ -63,8 +63,8 @@ func (f *chatFlags) declare() {
 	fs.BoolVar(&f.json, "json", false, "print one answer as a JSON object")
 }
 
-// request is what replies are asked for, without messages.
-func (f *chatFlags) request(ctx context.Context, env *env) (r chat.Request, err error) {
+// request is what replies are asked for, without messages. source is the flag that says what they have to be.
+func (f *chatFlags) request(ctx context.Context, env *env, source string) (r chat.Request, err error) {
 	r = chat.Request{Instructions: f.instructions, MaxTokens: f.maxTokens}
 	if f.maxTokens < 0 {
 		return r, usagef("--max-tokens %d, want 0 or more", f.maxTokens)
@@ -80,10 +80,9 @@ func (f *chatFlags) request(ctx context.Context, env *env) (r chat.Request, err 
 	if err := f.model.check(); err != nil {
 		return r, err
 	}
-	source, err := f.format.given(f.set)
 	switch {
-	case err != nil || source == "":
-		return r, err
+	case source == "":
+		return r, nil
 	case f.format.schema == "-" || f.format.ebnf == "-":
 		return r, usagef("%s wants a file: standard input is for the prompt", source)
 	}
@@ -95,7 +94,11 @@ func (f *chatFlags) run(ctx context.Context, env *env, args []string) error {
 	if len(args) > 1 {
 		return usagef("one PROMPT, in quotes, not %d arguments", len(args))
 	}
-	r, err := f.request(ctx, env)
+	source, err := f.format.given(f.set)
+	if err != nil {
+		return err
+	}
+	r, err := f.request(ctx, env, source)
 	if err != nil {
 		return err
 	}
@@ -121,9 +124,9 @@ func (f *chatFlags) run(ctx context.Context, env *env, args []string) error {
 	first := r
 	first.Messages = []chat.Message{{Role: chat.User}}
 	if _, err := e.Prepare(ctx, first); err != nil { // now, not at each answer
-		return err
+		return refused(err, source)
 	}
-	t := &talk{env: env, dim: colours(env.stdout), stats: f.stats, json: f.json, c: e.Conversation(r)}
+	t := &talk{env: env, dim: colours(env.stdout), stats: f.stats, json: f.json, source: source, c: e.Conversation(r)}
 	if once {
 		return t.answer(ctx, prompt)
 	}
@@ -213,6 +216,9 @@ type talk struct {
 	dim   bool // show reasoning, dimmed
 	stats bool
 	json  bool
+
+	source string            // the flag that says what answers have to be
+	reason chat.FinishReason // of the last answer
 }
 
 // converse answers prompts until there are no more.
@@ -325,6 +331,7 @@ func (t *talk) show(events iter.Seq2[chat.Event, error]) error {
 
 // tell says why a reply was cut off, and its numbers if they are wanted.
 func (t *talk) tell(d chat.Done) {
+	t.reason = d.Reason
 	switch d.Reason {
 	case chat.FinishLength:
 		fmt.Fprintln(t.env.stderr, "(cut off: the token limit or the context is reached)")
@@ -360,7 +367,7 @@ func (t *talk) answer(ctx context.Context, prompt string) error {
 		if err := t.show(t.c.Say(ctx, prompt)); err != nil {
 			return err
 		}
-		return ctx.Err()
+		return errors.Join(t.incomplete(), ctx.Err())
 	}
 	r, err := chat.Collect(t.c.Say(ctx, prompt))
 	if err != nil {
@@ -370,5 +377,14 @@ func (t *talk) answer(ctx context.Context, prompt string) error {
 	a.Usage.PromptTokens, a.Usage.CachedTokens = r.Usage.PromptTokens, r.Usage.CachedTokens
 	a.Usage.CompletionTokens, a.Usage.ReasoningTokens = r.Usage.CompletionTokens, r.Usage.ReasoningTokens
 	a.Usage.FirstToken, a.Usage.PrefillRate, a.Usage.DecodeRate = r.Usage.TimeToFirstToken.Seconds(), r.Usage.PrefillRate, r.Usage.DecodeRate
-	return errors.Join(writeJSON(t.env.stdout, a), ctx.Err())
+	t.reason = r.Reason
+	return errors.Join(writeJSON(t.env.stdout, a), t.incomplete(), ctx.Err())
+}
+
+// incomplete is an error if the answer had to be something and was cut off.
+func (t *talk) incomplete() error {
+	if t.source == "" || t.reason != chat.FinishLength {
+		return nil
+	}
+	return fmt.Errorf("the tokens ran out before the answer was what %s asks for: give more with --max-tokens, or a shorter conversation", t.source)
 }

@@ -506,6 +506,28 @@ func TestArgumentsThatBeginWithADash(t *testing.T) {
 	}
 }
 
+// TestAnswersOfAForm: what is wrong with it is told by the flag, and so is an answer that the tokens do not suffice for.
+func TestAnswersOfAForm(t *testing.T) {
+	for _, c := range []struct {
+		args   []string
+		code   int
+		stderr string
+	}{
+		{[]string{"--regex", "(?=a)b"}, exitFailure, "gossamer chat: --regex: "},
+		{[]string{"--choice", "yes, no", "--effort", "none"}, exitOK, ""},
+		{[]string{"--regex", "a{50}b{50}", "--effort", "none", "--max-tokens", "2"}, exitFailure, "before the answer was what --regex asks for"},
+		{[]string{"--regex", "a{50}b{50}", "--effort", "none", "--max-tokens", "2", "--json"}, exitFailure, "before the answer was what --regex asks for"},
+	} {
+		r := gossamerCommand(t, "", append(append([]string{"chat", "--backend", "cpu"}, c.args...), "Yes or no?")...)
+		if r.code != c.code || !strings.Contains(r.stderr, c.stderr) || strings.Contains(r.stderr, "Format") {
+			t.Errorf("%q: exit status %d, %s", c.args, r.code, r.stderr)
+		}
+		if answer := strings.TrimSpace(r.stdout); c.code == exitOK && answer != "yes" && answer != "no" {
+			t.Errorf("%q: %q", c.args, answer)
+		}
+	}
+}
+
 // TestPipedTextGoesBeforeThePrompt.
 func TestPipedTextGoesBeforeThePrompt(t *testing.T) {
 	for _, c := range []struct {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
+	"fmt"
 	"strings"
 
 	"gossamer/runtime/chat"
@@ -21,8 +23,10 @@ func (f *sourceFlags) declare(fs *flag.FlagSet) {
 	fs.StringVar(&f.regex, "regex", "", "regular `expression` for the whole text")
 	fs.StringVar(&f.ebnf, "ebnf", "", "`file` with a grammar in EBNF that begins at its rule root")
 	fs.BoolVar(&f.object, "json-object", false, "any JSON object")
-	fs.Func("choice", "one of these `texts`, comma-separated; may be given several times", func(list string) error {
-		f.choice = append(f.choice, strings.Split(list, ",")...)
+	fs.Func("choice", "one of these `texts`, comma-separated, without the spaces around them; may be given several times", func(list string) error {
+		for text := range strings.SplitSeq(list, ",") {
+			f.choice = append(f.choice, strings.TrimSpace(text))
+		}
 		return nil
 	})
 }
@@ -46,6 +50,15 @@ func (f *sourceFlags) given(fs *flag.FlagSet) (string, error) {
 		return "", usagef("%s is empty", given)
 	}
 	return given, nil
+}
+
+// refused says of an error that is about what an answer has to be which flag asked for it.
+func refused(err error, flag string) error {
+	var wrong *chat.FieldError
+	if errors.As(err, &wrong) && strings.HasPrefix(wrong.Field, "Format.") {
+		return fmt.Errorf("%s: %s", flag, wrong.Reason)
+	}
+	return err
 }
 
 // isGiven reports whether a flag is on the command line.
