@@ -54,7 +54,7 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 		return nil, errors.Join(err, loaded.close())
 	}
 	// A model with another vocabulary can still be compared token by token.
-	e.chat, e.chatErr = chat.New(e.engine, tok, chat.Options{})
+	e.chat, e.chatErr = chat.New(e.engine, tok, chat.Options{Record: o.Record})
 	o.Logger.InfoContext(ctx, "model open", "model", model, "backend", e.info.Backend, "adapter", e.info.Adapter,
 		"context", e.info.Context, "kv", e.info.KV)
 	return e, nil
@@ -153,6 +153,9 @@ func (e *Engine) Prompt(r chat.Request) ([]int32, error) {
 func (e *Engine) Generate(ctx context.Context, r engine.Request, emit func(engine.Token) bool) (engine.Result, error) {
 	return e.engine.Generate(ctx, r, emit)
 }
+
+// Load is how busy the model is. It waits for nothing.
+func (e *Engine) Load() engine.Load { return e.engine.Load() }
 
 // Info describes the model.
 func (e *Engine) Info() Info { return e.info }

@@ -27,8 +27,6 @@ var unusedExports = map[string]string{
 	"runtime/kernel.DownRowsConfig.WeightBytes":   counted,
 	"runtime/kernel.GateUpRowsConfig.WeightBytes": counted,
 
-	"runtime/engine.Engine.Load": server,
-
 	"runtime/openai.MaxChoices":   server,
 	"runtime/openai.NewModelList": server,
 

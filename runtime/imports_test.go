@@ -45,7 +45,7 @@ var imports = map[string][]string{
 	"runtime/openai":          {"runtime/chat", "runtime/wire"},
 	"runtime/completions":     {"runtime/chat", "runtime/openai", "runtime/sample", "runtime/tokenizer", "runtime/wire"},
 	"runtime/responses":       {"runtime/chat", "runtime/sample", "runtime/wire"},
-	"runtime/server":          {"runtime/chat", "runtime/completions", "runtime/openai", "runtime/responses", "runtime/tokenizer", "runtime/wire"},
+	"runtime/server":          {"runtime/chat", "runtime/completions", "runtime/engine", "runtime/openai", "runtime/responses", "runtime/tokenizer", "runtime/wire"},
 	"runtime/playback":        {"runtime/engine", "runtime/gptoss", "runtime/harmony", "runtime/sample", "runtime/tokenizer"},
 	"runtime/gpu":             {"runtime/promise", "shaders"},
 	"runtime/kernel":          {"shaders", "runtime/gpu"},
@@ -65,8 +65,10 @@ var testOnly = map[string][]string{
 
 // only lists packages outside this module that belong to few of ours.
 var only = map[string][]string{
-	"net/http":                              {"runtime/checkpoint/remote", "runtime/server"},                                             // natively
-	"syscall/js":                            {"wasm", "runtime/gpu", "runtime/promise", "runtime/checkpoint", "runtime/checkpoint/page"}, // in files for GOOS=js
+	"net/http":   {"runtime/checkpoint/remote", "runtime/server"},                                             // natively
+	"syscall/js": {"wasm", "runtime/gpu", "runtime/promise", "runtime/checkpoint", "runtime/checkpoint/page"}, // in files for GOOS=js
+	"github.com/prometheus/client_golang/prometheus":          {"runtime/server"},
+	"github.com/prometheus/client_golang/prometheus/promhttp": {"runtime/server"},
 	"log":                                   {},
 	"github.com/cogentcore/webgpu/wgpu":     {"runtime/gpu"},
 	"github.com/oliverbestmann/webgpu/wgpu": {"runtime/gpu"},

@@ -72,6 +72,9 @@ type Options struct {
 	// model is loaded.
 	Playback func(tok *tokenizer.Tokenizer, context int) (engine.Backend, error)
 
+	// Record is called with the tokens of each whole reply to a conversation; see chat.Options. nil: nothing is recorded.
+	Record func(prompt, reply []int32)
+
 	// Embedded are the models that the program carries, by the names that Open takes for them.
 	Embedded map[string]fs.FS
 	// Tokenizer is the vocabulary. nil: the one that the program carries; a browser's does not carry any.

@@ -111,6 +111,7 @@ func TotalUsage(each ...Usage) Usage {
 	total := each[0]
 	for _, u := range each[1:] {
 		total.CachedTokens = min(total.CachedTokens, u.CachedTokens)
+		total.Queued = min(total.Queued, u.Queued)
 		total.CompletionTokens += u.CompletionTokens
 		total.ReasoningTokens += u.ReasoningTokens
 		total.PrefillRate = max(total.PrefillRate, u.PrefillRate)

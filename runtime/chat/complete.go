@@ -16,6 +16,9 @@ import (
 type Options struct {
 	Clock  func() time.Time // tells the date of requests that have none; nil: time.Now
 	CallID func() string    // names calls of tools; nil: at random
+	// Record is called with the tokens of each reply that came to its end, with the one that ended it, and of its prompt; nil: nothing is
+	// recorded. It may be called from several goroutines, and keep the tokens.
+	Record func(prompt, reply []int32)
 }
 
 // Completer answers requests with an engine. It is safe for concurrent use.
@@ -25,6 +28,7 @@ type Completer struct {
 	vocab  *vocabulary
 	clock  func() time.Time
 	callID func() string
+	record func(prompt, reply []int32) // may be nil
 }
 
 // New returns a Completer. The engine's model must have a row of logits for each id of the tokenizer.
@@ -33,7 +37,7 @@ func New(e *engine.Engine, tok *tokenizer.Tokenizer, o Options) (*Completer, err
 	if vocab < tok.Vocab() {
 		return nil, fmt.Errorf("chat: the model has %d ids, the tokenizer %d: this is no gpt-oss for conversations", vocab, tok.Vocab())
 	}
-	c := &Completer{engine: e, tok: tok, vocab: newVocabulary(tok, vocab), clock: o.Clock, callID: o.CallID}
+	c := &Completer{engine: e, tok: tok, vocab: newVocabulary(tok, vocab), clock: o.Clock, callID: o.CallID, record: o.Record}
 	if c.clock == nil {
 		c.clock = time.Now
 	}
@@ -97,10 +101,14 @@ func (c *Completer) Stream(ctx context.Context, r Request) iter.Seq2[Event, erro
 			return
 		}
 		var usage Usage
+		var said []int32 // if it is to be recorded
 		reader := c.newReader(&r, p, request.Constraint != nil, func(e Event) bool { return yield(e, nil) })
 		result, err := c.engine.Generate(ctx, request, func(t engine.Token) bool {
 			if usage.TimeToFirstToken == 0 {
 				usage.TimeToFirstToken = time.Since(start)
+			}
+			if c.record != nil {
+				said = append(said, t.ID)
 			}
 			return reader.push(t)
 		})
@@ -115,7 +123,14 @@ func (c *Completer) Stream(ctx context.Context, r Request) iter.Seq2[Event, erro
 		if reader.silent {
 			return
 		}
+		if c.record != nil && result.Finish != engine.FinishCancelled {
+			if result.Finish == engine.FinishStop {
+				said = append(said, result.StopID)
+			}
+			c.record(p.tokens, said)
+		}
 		stats := result.Stats
+		done.Usage.Queued = stats.Queued
 		done.Usage.PromptTokens = stats.PromptTokens
 		done.Usage.CachedTokens = stats.CachedTokens
 		done.Usage.CompletionTokens = stats.GeneratedTokens

@@ -79,6 +79,7 @@ type Usage struct {
 	CachedTokens     int // of the prompt, known from before
 	CompletionTokens int
 	ReasoningTokens  int           // of the completion
+	Queued           time.Duration // waiting in line
 	TimeToFirstToken time.Duration // waiting in line included; 0 if there was none
 	PrefillRate      float64       // tokens per second of the prompt that were computed
 	DecodeRate       float64       // tokens per second after the first one

@@ -140,7 +140,9 @@ type Load struct {
 	Waiting int // replies in the queue
 	Parked  int // texts that are kept for their next turn
 
-	Pages, FreePages int // of the backend; 0 if it has no bound
+	// Memory, in pages of PageTokens positions; all 0 if the backend has no bound. What is neither free nor used by replies in progress
+	// holds parked texts, which make room for those. Replies that share a beginning count it once each, within what is there.
+	PageTokens, Pages, FreePages, UsedPages int
 
 	PromptTokens    int64 // of all requests so far that were begun
 	CachedTokens    int64 // of these, found in memory

@@ -361,7 +361,11 @@ func (l *loop) publish() {
 	c := l.count
 	c.Running, c.Waiting, c.Parked = len(l.active), len(l.waiting), len(l.parked)
 	if l.limits.Pages > 0 {
-		c.Pages, c.FreePages = l.limits.Pages, l.backend.FreePages()
+		c.PageTokens, c.Pages, c.FreePages = l.limits.PageTokens, l.limits.Pages, l.backend.FreePages()
+		for _, j := range l.active {
+			c.UsedPages += (j.held() + c.PageTokens - 1) / c.PageTokens
+		}
+		c.UsedPages = min(c.UsedPages, c.Pages-c.FreePages)
 	}
 	l.load.Store(&c)
 }

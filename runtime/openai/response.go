@@ -30,11 +30,12 @@ type Choice struct {
 
 // Message is what the assistant says. It can be sent back in a request as it is.
 type Message struct {
-	Role      string     `json:"role"`
-	Content   *string    `json:"content"` // nil if there are only calls
-	Refusal   *string    `json:"refusal"` // always nil
-	Reasoning string     `json:"reasoning,omitempty"`
-	ToolCalls []ToolCall `json:"tool_calls,omitempty"`
+	Role             string     `json:"role"`
+	Content          *string    `json:"content"` // nil if there are only calls
+	Refusal          *string    `json:"refusal"` // always nil
+	Reasoning        string     `json:"reasoning,omitempty"`
+	ReasoningContent string     `json:"reasoning_content,omitempty"` // see Options.ReasoningField
+	ToolCalls        []ToolCall `json:"tool_calls,omitempty"`
 }
 
 // ToolCall asks to call a function.
@@ -72,10 +73,11 @@ type ChunkChoice struct {
 
 // Delta is more of a message. The first one has the role, the others one of the other fields, the one at the end nothing.
 type Delta struct {
-	Role      string          `json:"role,omitempty"`
-	Content   *string         `json:"content,omitempty"`
-	Reasoning string          `json:"reasoning,omitempty"`
-	ToolCalls []ToolCallDelta `json:"tool_calls,omitempty"`
+	Role             string          `json:"role,omitempty"`
+	Content          *string         `json:"content,omitempty"`
+	Reasoning        string          `json:"reasoning,omitempty"`
+	ReasoningContent string          `json:"reasoning_content,omitempty"` // see Options.ReasoningField
+	ToolCalls        []ToolCallDelta `json:"tool_calls,omitempty"`
 }
 
 // ToolCallDelta is more of a call. The first one has everything but arguments, the others nothing else.
@@ -126,6 +128,27 @@ type Options struct {
 	Fingerprint  string   // names weights and program: with the same, a seed gives the same reply; "": left out
 	IncludeUsage bool     // in Stream, as the Request says
 	Ignored      []string // as the Request says
+	// ReasoningField has what the model thinks; "": Reasoning.
+	ReasoningField ReasoningField
+}
+
+// ReasoningField is where clients look for what the model thinks.
+type ReasoningField string
+
+const (
+	Reasoning        ReasoningField = "reasoning"         // OpenAI's convention, which most follow
+	ReasoningContent ReasoningField = "reasoning_content" // that of DeepSeek, and of programs made for it
+	BothReasoning    ReasoningField = "both"
+)
+
+// put moves what the model thinks to where the client looks for it.
+func (f ReasoningField) put(reasoning, content *string) {
+	if f == ReasoningContent || f == BothReasoning {
+		*content = *reasoning
+	}
+	if f == ReasoningContent {
+		*reasoning = ""
+	}
 }
 
 // NewCompletion returns whole replies to a request as the API has them, or wire.ErrCancelled.
@@ -138,7 +161,9 @@ func NewCompletion(replies []*chat.Response, o Options) (*Completion, error) {
 		if r.Reason == chat.FinishCancelled {
 			return nil, wire.ErrCancelled
 		}
-		c.Choices = append(c.Choices, Choice{Index: i, Message: newMessage(&r.Message), Logprobs: newLogprobs(r.Logprobs), FinishReason: string(r.Reason)})
+		m := newMessage(&r.Message)
+		o.ReasoningField.put(&m.Reasoning, &m.ReasoningContent)
+		c.Choices = append(c.Choices, Choice{Index: i, Message: m, Logprobs: newLogprobs(r.Logprobs), FinishReason: string(r.Reason)})
 		usage = append(usage, r.Usage)
 	}
 	c.Usage = NewUsage(chat.TotalUsage(usage...))
@@ -189,6 +214,7 @@ func Stream(events iter.Seq2[chat.ChoiceEvent, error], o Options) iter.Seq2[Chun
 			}
 			more, ok := newChoice(e.Event)
 			more.Index = e.Choice
+			o.ReasoningField.put(&more.Delta.Reasoning, &more.Delta.ReasoningContent)
 			if ok && !yield(chunk(more), nil) {
 				return
 			}

@@ -26,6 +26,7 @@ func (h *Handler) chat(w http.ResponseWriter, r *http.Request) error {
 	}
 	o := openai.Options{
 		ID: h.options.NewID("chatcmpl-"), Created: h.options.Clock(), Model: h.modelName(request.Model), IncludeUsage: request.IncludeUsage,
+		ReasoningField: h.options.ReasoningField,
 	}
 	x := &exchange{
 		failure: openai.Failure, model: request.Model, n: request.N,

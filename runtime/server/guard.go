@@ -81,6 +81,8 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request, public bool) (key 
 	return key, true, nil
 }
 
+const metricsPath = "/metrics"
+
 func isHealth(path string) bool { return path == "/health" || path == "/livez" || path == "/readyz" }
 
 // knows reports whether a request is meant for this server: whoever makes a name lead here does so to be taken for a page of that name.

@@ -19,6 +19,9 @@ func (m *Model) entry(name string) model {
 	return model{openai.NewModel(name, "openai", m.Created), m.Context, m.Context}
 }
 
+// names are all that a request may call the model.
+func (m *Model) names() []string { return append([]string{m.Name}, m.Aliases...) }
+
 // models answers GET /v1/models: each model by its names.
 func (h *Handler) models(w http.ResponseWriter, _ *http.Request) error {
 	list := struct {
@@ -27,7 +30,7 @@ func (h *Handler) models(w http.ResponseWriter, _ *http.Request) error {
 	}{Object: "list"}
 	for i := range h.options.Models {
 		m := &h.options.Models[i]
-		for _, name := range append([]string{m.Name}, m.Aliases...) {
+		for _, name := range m.names() {
 			list.Data = append(list.Data, m.entry(name))
 		}
 	}

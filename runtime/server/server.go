@@ -5,7 +5,8 @@
 //	POST /v1/completions                   see package completions
 //	GET  /v1/models, /v1/models/{model}    the models and their contexts
 //	POST /tokenize, /detokenize            {"prompt": TEXT} and {"tokens": [...]}, by the names of vLLM's server
-//	GET  /health, /readyz, /livez          200 when requests are served; the last one also while draining
+//	GET  /health, /readyz, /livez          200 when requests are served; the last one also while models are loaded, and while draining
+//	GET  /metrics                          for Prometheus, and for endpoint pickers and autoscalers that know vLLM's names
 //
 // It is meant for one machine: it listens where it is told, which should be a loopback address unless there are keys. A page of another
 // origin, and a name that was made to lead to this address (DNS rebinding), are refused in either case.
@@ -24,9 +25,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gossamer/runtime/chat"
+	"gossamer/runtime/engine"
+	"gossamer/runtime/openai"
 	"gossamer/runtime/tokenizer"
 	"gossamer/runtime/wire"
 )
@@ -35,9 +39,13 @@ import (
 type Model struct {
 	Name    string
 	Aliases []string
-	Engine  Engine
+	Engine  Engine    // nil: it is being loaded, see Handler.Loaded
 	Context int       // positions
 	Created time.Time // as /v1/models tells
+	// Parameters and Bytes are the size of the model, for whoever lists it; 0: not known.
+	Parameters, Bytes int64
+
+	tally *tally
 }
 
 // Engine answers requests; runtime.Engine is one.
@@ -46,6 +54,7 @@ type Engine interface {
 	Prepare(ctx context.Context, r chat.Request) (ignored []string, err error)
 	Continue(ctx context.Context, t chat.Text) iter.Seq2[chat.Event, error]
 	Tokenizer() *tokenizer.Tokenizer
+	Load() engine.Load
 }
 
 // Key lets its bearer in. The name is what replies are shared by, and what logs have.
@@ -59,15 +68,22 @@ type Options struct {
 	Origins []string // of pages on other hosts that may use the server, such as "https://app.example"
 	// StrictRequests refuses unknown fields, which are left out and named else.
 	StrictRequests bool
-	MaxBody        int64         // bytes of a request; 0: wire.MaxBytes
-	WriteTimeout   time.Duration // for a part of a reply, which a client must take in that time; 0: 30 s
-	KeepAlive      time.Duration // after which a stream without news gets a comment; 0: 10 s
-	ReplyTTL       time.Duration // how long responses are kept after their last use; 0: 24 h
-	ReplyBytes     int64         // of the responses that are kept together; 0: 256 MiB
-	Page           fs.FS         // at /, index.html and its files, which everybody may read; nil: none
-	Logger         *slog.Logger  // of requests, without their texts; nil: none
-	Clock          func() time.Time
-	NewID          func(prefix string) string // of replies; nil: at random
+	// ReasoningField is of chat completions; "": openai.Reasoning.
+	ReasoningField openai.ReasoningField
+	// OllamaDiscovery answers what clients of Ollama ask to find models, by the version of an Ollama whose clients use OpenAI's API.
+	OllamaDiscovery bool
+
+	OpenMetrics  bool          // /metrics needs no key
+	MaxPerKey    int           // requests for replies of a key, or of an address if there are no keys, at a time; 0: any number
+	MaxBody      int64         // bytes of a request; 0: wire.MaxBytes
+	WriteTimeout time.Duration // for a part of a reply, which a client must take in that time; 0: 30 s
+	KeepAlive    time.Duration // after which a stream without news gets a comment; 0: 10 s
+	ReplyTTL     time.Duration // how long responses are kept after their last use; 0: 24 h
+	ReplyBytes   int64         // of the responses that are kept together; 0: 256 MiB
+	Page         fs.FS         // at /, index.html and its files, which everybody may read; nil: none
+	Logger       *slog.Logger  // of requests, without their texts; nil: none
+	Clock        func() time.Time
+	NewID        func(prefix string) string // of replies; nil: at random
 }
 
 // Handler serves the API.
@@ -76,8 +92,12 @@ type Handler struct {
 	guard   guard
 	mux     *http.ServeMux
 	kept    *replies
+	metrics *metrics
+	loading atomic.Int64 // models without an engine
+	leaving atomic.Bool
 
 	mu       sync.Mutex
+	perKey   map[string]int // requests for replies
 	draining bool
 	active   int           // requests for replies
 	idle     chan struct{} // closed when there is none and no more are let in
@@ -90,9 +110,10 @@ func New(o Options) (*Handler, error) {
 	if len(o.Models) == 0 {
 		return nil, errors.New("server: there are no models")
 	}
+	o.Models = slices.Clone(o.Models)
 	seen := map[string]bool{}
 	for _, m := range o.Models {
-		for _, name := range append([]string{m.Name}, m.Aliases...) {
+		for _, name := range m.names() {
 			if name == "" || seen[name] {
 				return nil, fmt.Errorf("server: the name %q of a model is empty or there twice", name)
 			}
@@ -127,8 +148,20 @@ func New(o Options) (*Handler, error) {
 	if o.NewID == nil {
 		o.NewID = func(prefix string) string { return prefix + rand.Text() }
 	}
-	h := &Handler{options: o, guard: g, mux: http.NewServeMux(), kept: newReplies(o.ReplyTTL, o.ReplyBytes, o.Clock), idle: make(chan struct{})}
+	h := &Handler{
+		options: o, guard: g, mux: http.NewServeMux(), kept: newReplies(o.ReplyTTL, o.ReplyBytes, o.Clock),
+		perKey: map[string]int{}, idle: make(chan struct{}),
+	}
 	h.ending, h.end = context.WithCancelCause(context.Background())
+	for i := range h.options.Models {
+		m := &h.options.Models[i]
+		if m.tally = newTally(); m.Engine == nil {
+			h.loading.Add(1)
+		} else {
+			m.Engine = &observed{m.Engine, m.tally}
+		}
+	}
+	h.metrics = newMetrics(h)
 	h.routes()
 	return h, nil
 }
@@ -137,7 +170,7 @@ func New(o Options) (*Handler, error) {
 type handler func(http.ResponseWriter, *http.Request) error
 
 func (h *Handler) routes() {
-	for path, methods := range map[string]map[string]handler{
+	routes := map[string]map[string]handler{
 		"/v1/chat/completions":           {"POST": h.chat},
 		"/v1/responses":                  {"POST": h.responses},
 		"/v1/responses/{id}":             {"GET": h.response, "DELETE": h.deleteResponse},
@@ -151,7 +184,12 @@ func (h *Handler) routes() {
 		"/health":                        {"GET": h.ready},
 		"/readyz":                        {"GET": h.ready},
 		"/livez":                         {"GET": h.live},
-	} {
+		metricsPath:                      {"GET": h.metrics.scrape},
+	}
+	if h.options.OllamaDiscovery {
+		maps.Copy(routes, h.ollamaRoutes())
+	}
+	for path, methods := range routes {
 		h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			method := r.Method
 			if method == http.MethodHead {
@@ -169,6 +207,7 @@ func (h *Handler) routes() {
 			}
 		})
 	}
+	h.mux.HandleFunc("/api/", h.ollamaNothing)
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if h.page(w, r) {
 			return
@@ -188,16 +227,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	logged := &statusWriter{ResponseWriter: w}
-	_, public := h.pageFile(r)
-	key, ok, err := h.guard.admit(logged, r, public || isHealth(r.URL.Path))
+	key, ok, err := h.guard.admit(logged, r, h.isPublic(r))
 	if err != nil {
 		fail(logged, formOf(r), err)
 	}
 	if ok {
-		h.mux.ServeHTTP(logged, r.WithContext(context.WithValue(r.Context(), keyName{}, key)))
+		r = r.WithContext(context.WithValue(r.Context(), keyName{}, key))
+		h.serve(logged, r, key)
 	}
-	h.options.Logger.InfoContext(r.Context(), "request", "id", id, "method", r.Method, "path", r.URL.Path, "status", logged.status, "key", key,
-		"seconds", time.Since(start).Seconds())
+	h.metrics.answered(r.Pattern, logged.status)
+	h.log(r, id, key, logged.status, time.Since(start))
 }
 
 // keyName is where a request's context has the name of who asks.
@@ -225,28 +264,6 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 
 // Unwrap is for http.ResponseController.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-type status struct {
-	Status string `json:"status"`
-}
-
-// ready tells whether requests are served.
-func (h *Handler) ready(w http.ResponseWriter, _ *http.Request) error {
-	h.mu.Lock()
-	draining := h.draining
-	h.mu.Unlock()
-	if draining {
-		send(w, http.StatusServiceUnavailable, status{"draining"})
-		return nil
-	}
-	return h.live(w, nil)
-}
-
-// live tells that the server runs, also while it is draining.
-func (h *Handler) live(w http.ResponseWriter, _ *http.Request) error {
-	send(w, http.StatusOK, status{"ok"})
-	return nil
-}
 
 // find returns the model of a name; "" is the first one.
 func (h *Handler) find(name string) (*Model, error) {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -30,17 +29,13 @@ const plays = `{"version": 1, "plays": [
  {"name": "never", "when": {"user": "never"}, "reply": [{"text": "<|channel|>final<|message|>One"}, {"wait_ms": 600000}, {"text": " two"}]},
  {"name": "late", "when": {"user": "late"}, "reply": [{"wait_ms": 400}, {"text": "<|channel|>final<|message|>One"}]},
  {"name": "late failure", "when": {"user": "fails"}, "reply": [{"wait_ms": 400}, {"fail": "error"}]},
+ {"name": "lost", "when": {"user": "lost"}, "reply": [{"fail": "device_lost"}]},
  {"name": "long", "when": {"user": "long"}, "reply": [{"text": "<|channel|>final<|message|>"}, {"repeat": {"times": 4000, "of": [{"text": " a word that fills the buffers of a connection"}]}}]},
  {"name": "call", "when": {"user": "weather"}, "reply": [{"text": "<|channel|>analysis<|message|>They ask.<|end|><|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{\"city\":\"Rome\"}<|call|>"}]},
  {"name": "else", "when": {}, "reply": [{"text": "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>You said: {user}"}]}]}`
 
-// start serves plays on a free port, until the test ends or stop is called, which returns what Serve does.
-func start(t *testing.T, o server.Options, engines gossamer.Options, drain time.Duration) (url string, stop func() error) {
-	t.Helper()
-	return startPlays(t, plays, o, engines, drain)
-}
-
-func startPlays(t *testing.T, plays string, o server.Options, engines gossamer.Options, drain time.Duration) (url string, stop func() error) {
+// play opens an engine that plays, until the test ends.
+func play(t *testing.T, plays string, engines gossamer.Options) *gossamer.Engine {
 	t.Helper()
 	engines.Context = 40000
 	engines.Playback = func(tok *tokenizer.Tokenizer, context int) (engine.Backend, error) {
@@ -50,11 +45,41 @@ func startPlays(t *testing.T, plays string, o server.Options, engines gossamer.O
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Models = []server.Model{{Name: "gpt-oss-20b", Aliases: []string{"openai/gpt-oss-20b"}, Engine: e, Context: 40000, Created: time.Unix(1754352000, 0)}}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+// start serves plays on a free port, until the test ends or stop is called, which returns what Serve does.
+func start(t *testing.T, o server.Options, engines gossamer.Options, drain time.Duration) (url string, stop func() error) {
+	t.Helper()
+	return startPlays(t, plays, o, engines, drain)
+}
+
+func startPlays(t *testing.T, plays string, o server.Options, engines gossamer.Options, drain time.Duration) (url string, stop func() error) {
+	t.Helper()
+	o.Models = []server.Model{{
+		Name: "gpt-oss-20b", Aliases: []string{"openai/gpt-oss-20b"}, Engine: play(t, plays, engines), Context: 40000, Created: time.Unix(1754352000, 0),
+	}}
+	return serve(t, o, drain)
+}
+
+// serve is start with models of the caller's.
+func serve(t *testing.T, o server.Options, drain time.Duration) (url string, stop func() error) {
+	t.Helper()
 	h, err := server.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveHandler(t, h, drain)
+}
+
+// serveHandler is start with a handler.
+func serveHandler(t *testing.T, h *server.Handler, drain time.Duration) (url string, stop func() error) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +92,7 @@ func startPlays(t *testing.T, plays string, o server.Options, engines gossamer.O
 		return <-ended
 	})
 	t.Cleanup(func() {
-		if err := errors.Join(stop(), e.Close()); err != nil {
+		if err := stop(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -78,8 +103,8 @@ func body(text string, more string) string {
 	return fmt.Sprintf(`{"messages":[{"role":"user","content":%q}]%s}`, text, more)
 }
 
-// do sends a request with headers "Name: value".
-func do(t *testing.T, method, url, body string, headers ...string) (*http.Response, string) {
+// newRequest makes a request with headers "Name: value".
+func newRequest(t *testing.T, method, url, body string, headers ...string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -96,7 +121,13 @@ func do(t *testing.T, method, url, body string, headers ...string) (*http.Respon
 		}
 		r.Header.Set(name, value)
 	}
-	response, err := http.DefaultTransport.RoundTrip(r)
+	return r
+}
+
+// do sends a request.
+func do(t *testing.T, method, url, body string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	response, err := http.DefaultTransport.RoundTrip(newRequest(t, method, url, body, headers...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +296,13 @@ func TestStreamsWithoutNews(t *testing.T) {
 // open asks for a stream and reads until it has begun.
 func open(t *testing.T, url, text string) (*http.Response, *streamReader) {
 	t.Helper()
-	return openStream(t, url+"/v1/chat/completions", body(text, `,"stream":true`), `"One"`, `" a"`)
+	return openBody(t, url, body(text, `,"stream":true`))
+}
+
+// openBody is open with a whole body, and headers "Name: value".
+func openBody(t *testing.T, url, body string, headers ...string) (*http.Response, *streamReader) {
+	t.Helper()
+	return openRequest(t, newRequest(t, "POST", url+"/v1/chat/completions", body, headers...), `"One"`, `" a"`)
 }
 
 // streamReader reads the rest of a stream.
@@ -277,7 +314,12 @@ type streamReader struct {
 // openStream asks for a stream and reads until a line has one of some texts.
 func openStream(t *testing.T, url, body string, until ...string) (*http.Response, *streamReader) {
 	t.Helper()
-	r, err := http.Post(url, "application/json", strings.NewReader(body))
+	return openRequest(t, newRequest(t, "POST", url, body), until...)
+}
+
+func openRequest(t *testing.T, request *http.Request, until ...string) (*http.Response, *streamReader) {
+	t.Helper()
+	r, err := http.DefaultTransport.RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
 	}

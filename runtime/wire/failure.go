@@ -25,7 +25,7 @@ type Failure struct {
 // Types of failures, by OpenAI's names.
 const (
 	TypeRequest   = "invalid_request_error"
-	typeRate      = "rate_limit_error"
+	TypeRate      = "rate_limit_error"
 	TypeServer    = "server_error"
 	typeCancelled = "cancelled"
 )
@@ -73,7 +73,7 @@ func NewFailure(err error, name func(field string) string) *Failure {
 		return &Failure{Status: statusBadRequest, Type: TypeRequest, Code: "context_length_exceeded", Param: name("Messages"), Message: message}
 	case errors.As(err, &busy):
 		message := fmt.Sprintf("%d requests are waiting, which is as many as may: try again in %d s", busy.Waiting, int(math.Ceil(busy.RetryAfter.Seconds())))
-		return &Failure{Status: statusTooManyRequests, Type: typeRate, Code: "rate_limit_exceeded", Message: message, RetryAfter: busy.RetryAfter}
+		return &Failure{Status: statusTooManyRequests, Type: TypeRate, Code: "rate_limit_exceeded", Message: message, RetryAfter: busy.RetryAfter}
 	case errors.Is(err, context.DeadlineExceeded):
 		return serverFailure(statusGatewayTimeout, "timeout", "the reply took too long")
 	case errors.Is(err, context.Canceled), errors.Is(err, ErrCancelled):

@@ -199,6 +199,9 @@ func (c command) run(ctx context.Context, args []string, env *env) error {
 	case err != nil:
 		return c.misuse(err)
 	}
+	if err := settle(fs); err != nil {
+		return err
+	}
 	return execute(ctx, env, rest)
 }
 
@@ -240,7 +243,7 @@ func (c command) help(w io.Writer, fs *flag.FlagSet) {
 	if c.long != "" {
 		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(c.long))
 	}
-	fmt.Fprint(w, "\nflags:\n")
+	fmt.Fprint(w, "\nflags, and the environment variables that stand for those that are left out:\n")
 	fs.VisitAll(func(f *flag.Flag) {
 		name, text := flag.UnquoteUsage(f)
 		if name != "" {
@@ -249,7 +252,7 @@ func (c command) help(w io.Writer, fs *flag.FlagSet) {
 		if f.DefValue != "" && f.DefValue != "0" && f.DefValue != "false" {
 			text += fmt.Sprintf(" (default %s)", f.DefValue)
 		}
-		fmt.Fprintf(w, "  --%s%s\n        %s\n", f.Name, name, text)
+		fmt.Fprintf(w, "  --%s%s, %s\n        %s\n", f.Name, name, variable(f.Name), text)
 	})
 }
 

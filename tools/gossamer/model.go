@@ -36,11 +36,17 @@ type modelFlags struct {
 	queue         int // requests that may wait; 0: any number
 	verbose       bool
 	deterministic bool
-	checkpoint    *checkpoint.Checkpoint // in place of what model names, if not nil
+	checkpoint    *checkpoint.Checkpoint      // in place of what model names, if not nil
+	record        func(prompt, reply []int32) // of conversations; nil: nothing is recorded
 }
 
 func (m *modelFlags) declare(fs *flag.FlagSet) {
 	fs.StringVar(&m.model, "model", defaultModel, "the built-in model's `name`, a directory with a checkpoint or a packed model, or the URL of one")
+	m.declareRunning(fs)
+}
+
+// declareRunning declares what says how a model is run.
+func (m *modelFlags) declareRunning(fs *flag.FlagSet) {
 	fs.StringVar(&m.cacheDir, "cache-dir", "", "`directory` that keeps models of URLs; the user's cache directory if empty")
 	fs.StringVar(&m.backend, "backend", "auto", "what computes: `auto`, webgpu or cpu; auto is webgpu where there is a GPU that works, else cpu")
 	fs.StringVar(&m.adapter, "adapter", "", "the GPU: an `index` of gossamer doctor or a part of its name; the most capable one if empty")
@@ -119,6 +125,7 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 		MaxQueue:        m.queue,
 		Deterministic:   m.deterministic,
 		Checkpoint:      m.checkpoint,
+		Record:          m.record,
 		CacheDir:        m.cacheDir,
 		Embedded:        embedded,
 		Progress:        bar.work,
@@ -139,6 +146,7 @@ func (m *modelFlags) openPlayback(ctx context.Context, env *env) (*gossamer.Engi
 		Context:      m.context,
 		MaxSequences: m.sequences,
 		MaxQueue:     m.queue,
+		Record:       m.record,
 		Logger:       newLogger(env.stderr, m.verbose),
 		Playback: func(tok *tokenizer.Tokenizer, context int) (engine.Backend, error) {
 			return loadPlayback(m.playback, tok, context)

@@ -17,7 +17,7 @@ import (
 // serving starts the command and returns the URL that it prints, and what ends it: its exit status and standard error.
 func serving(t *testing.T, environ []string, args ...string) (url string, end func() (int, string)) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"serve", "--port", "0"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"serve", "--port", "0", "--drain-delay", "0"}, args...)...)
 	cmd.Env = append(append(os.Environ(), asCommand+"=1"), environ...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -116,6 +116,17 @@ func TestServeRefuses(t *testing.T) {
 		{[]string{"--host", "0.0.0.0"}, exitUsage, "lets other machines in"},
 		{[]string{"--host", "somewhere"}, exitUsage, "want an address"},
 		{[]string{"--port", "70000"}, exitUsage, "--port"},
+		{[]string{"--model", "a=nano,b=nano", "--name", "c"}, exitUsage, "--model NAME="},
+		{[]string{"--model", "a=nano,a=nano"}, exitFailure, "there twice"},
+		{[]string{"--model", "a=nano,b=nano", "--alias", "c"}, exitUsage, "--alias c: say of which"},
+		{[]string{"--alias", "c=d"}, exitUsage, `no model "d"`},
+		{[]string{"--model", "a,"}, exitUsage, "empty"},
+		{[]string{"--reasoning-field", "thoughts"}, exitUsage, "--reasoning-field"},
+		{[]string{"--max-per-key", "-1"}, exitUsage, "--max-per-key"},
+		{[]string{"--drain-delay", "-1s"}, exitUsage, "--drain-delay"},
+		{[]string{"--playback", "x.json", "--kv", "f16"}, exitUsage, "not for --playback"},
+		{[]string{"--model", "a=" + dir, "--port", "0"}, exitFailure, dir},
+		{[]string{"--record", bad, "--port", "0"}, exitFailure, "exists"},
 		{[]string{"--parallel", "0"}, exitUsage, "--parallel"},
 		{[]string{"--max-queue", "0"}, exitUsage, "--max-queue"},
 		{[]string{"--api-keys", bad}, exitFailure, "line 1"},

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// list is a flag of several values, comma-separated, that may be given several times.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+// Set adds values.
+func (l *list) Set(values string) error {
+	for value := range strings.SplitSeq(values, ",") {
+		if value = strings.TrimSpace(value); value == "" {
+			return fmt.Errorf("one of the values of %q is empty", values)
+		}
+		*l = append(*l, value)
+	}
+	return nil
+}
+
+// configFlag is the name of the flag whose file has values of the other flags, of commands that have it.
+const configFlag = "config"
+
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	return "GOSSAMER_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// settle gives flags that the command line has left out what the environment has for them, and else the file of --config.
+func settle(fs *flag.FlagSet) error {
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var err error
+	fs.VisitAll(func(f *flag.Flag) {
+		value := os.Getenv(variable(f.Name))
+		if err != nil || given[f.Name] || value == "" || isServiceLink(f.Name, value) {
+			return
+		}
+		given[f.Name] = true
+		if failed := fs.Set(f.Name, value); failed != nil {
+			err = usagef("%s=%s: %v", variable(f.Name), value, failed)
+		}
+	})
+	file := fs.Lookup(configFlag)
+	if err != nil || file == nil || file.Value.String() == "" {
+		return err
+	}
+	name := file.Value.String()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	settings, err := readSettings(string(text))
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	for _, s := range settings {
+		if f := fs.Lookup(s.name); f == nil || s.name == configFlag {
+			return fmt.Errorf("%s: line %d: there is no setting %q: the names are those of the flags, without dashes before them", name, s.line, s.name)
+		}
+		if given[s.name] {
+			continue
+		}
+		if err := fs.Set(s.name, s.value); err != nil {
+			return fmt.Errorf("%s: line %d: %s = %s: %w", name, s.line, s.name, s.value, err)
+		}
+	}
+	return nil
+}
+
+// isServiceLink reports whether a variable is what Kubernetes sets in each container for a service that is called gossamer.
+func isServiceLink(flag, value string) bool {
+	return flag == "port" && strings.HasPrefix(value, "tcp://")
+}
+
+// setting is a line of a file.
+type setting struct {
+	line        int
+	name, value string
+}
+
+// readSettings reads lines NAME = VALUE. Empty lines and lines that begin with # are left out.
+func readSettings(text string) (all []setting, err error) {
+	line := 0
+	for l := range strings.Lines(text) {
+		line++
+		if l = strings.TrimSpace(l); l == "" || l[0] == '#' {
+			continue
+		}
+		name, value, ok := strings.Cut(l, "=")
+		if name, value = strings.TrimSpace(name), strings.TrimSpace(value); !ok || name == "" || value == "" {
+			return nil, fmt.Errorf("line %d: want NAME = VALUE, such as port = 8080", line)
+		}
+		all = append(all, setting{line, name, value})
+	}
+	return all, nil
+}
