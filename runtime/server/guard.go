@@ -80,7 +80,9 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) (key string, ok bo
 	return key, true, nil
 }
 
-func isHealth(path string) bool { return path == "/health" || path == "/livez" || path == "/readyz" }
+func isHealth(path string) bool {
+	return path == "/" || path == "/health" || path == "/livez" || path == "/readyz"
+}
 
 // knows reports whether a request is meant for this server: whoever makes a name lead here does so to be taken for a page of that name.
 func (g *guard) knows(r *http.Request) bool {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -44,9 +43,7 @@ func (h *Handler) reply(w http.ResponseWriter, r *http.Request, x *exchange) err
 	if err != nil {
 		return err
 	}
-	if ignored := x.ignored(unenforced); len(ignored) > 0 {
-		w.Header().Set("X-Gossamer-Ignored", strings.Join(ignored, ", "))
-	}
+	nameIgnored(w, x.ignored(unenforced))
 	events := chat.Choices(ctx, model.Engine.Chat, *x.request, x.n)
 	if x.stream != nil {
 		return h.stream(ctx, w, x, events)

@@ -1,6 +1,7 @@
-// Package server is OpenAI's chat completions API over HTTP, for models that are open in this process.
+// Package server is OpenAI's chat completions API and Anthropic's Messages API over HTTP, for models that are open in this process.
 //
 //	POST /v1/chat/completions              see package openai
+//	POST /v1/messages, /count_tokens       see package anthropic
 //	GET  /v1/models, /v1/models/{model}    the models and their contexts
 //	POST /tokenize, /detokenize            {"prompt": TEXT} and {"tokens": [...]}, by the names of vLLM's server
 //	GET  /health, /readyz, /livez          200 when requests are served; the last one also while draining
@@ -41,6 +42,7 @@ type Model struct {
 type Engine interface {
 	Chat(ctx context.Context, r chat.Request) iter.Seq2[chat.Event, error]
 	Prepare(ctx context.Context, r chat.Request) (ignored []string, err error)
+	Prompt(r chat.Request) ([]int32, error)
 	Tokenizer() *tokenizer.Tokenizer
 }
 
@@ -127,8 +129,11 @@ func (h *Handler) routes() {
 		"/v1/chat/completions":  {"POST": h.chat},
 		"/v1/models":            {"GET": h.models},
 		"/v1/models/{model...}": {"GET": h.model},
+		messagesPath:            {"POST": h.messages},
+		countTokensPath:         {"POST": h.countTokens},
 		"/tokenize":             {"POST": h.tokenize},
 		"/detokenize":           {"POST": h.detokenize},
+		"/{$}":                  {"GET": h.live}, // Claude Code looks here whether there is a server
 		"/health":               {"GET": h.ready},
 		"/readyz":               {"GET": h.ready},
 		"/livez":                {"GET": h.live},
@@ -156,13 +161,21 @@ func (h *Handler) routes() {
 }
 
 // formOf is how the API at a request's path tells about errors.
-func formOf(*http.Request) form { return openaiForm }
+func formOf(r *http.Request) form {
+	if isMessages(r) {
+		return anthropicForm
+	}
+	return openaiForm
+}
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	id := h.options.NewID("req_")
 	w.Header().Set("X-Request-Id", id)
+	if isMessages(r) {
+		w.Header().Set("Request-Id", id) // where Anthropic's clients look
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	logged := &statusWriter{ResponseWriter: w}

@@ -37,6 +37,11 @@ const plays = `{"version": 1, "plays": [
 // start serves plays on a free port, until the test ends or stop is called, which returns what Serve does.
 func start(t *testing.T, o server.Options, engines gossamer.Options, drain time.Duration) (url string, stop func() error) {
 	t.Helper()
+	return startPlays(t, plays, o, engines, drain)
+}
+
+func startPlays(t *testing.T, plays string, o server.Options, engines gossamer.Options, drain time.Duration) (url string, stop func() error) {
+	t.Helper()
 	engines.Context = 40000
 	engines.Playback = func(tok *tokenizer.Tokenizer, context int) (engine.Backend, error) {
 		return playback.Load([]byte(plays), tok, playback.Options{Context: context})
