@@ -40,7 +40,7 @@
 //
 // A message has a block for each item of the reply, in their order: thinking, with a signature that nobody checks; text; tool_use. The input
 // of a call is always an object. Calls of offered functions have arguments that are one; where such a call is cut off, its input is empty.
-// Arguments of other functions that are no object become {"_unparsed": TEXT}, and are that text again when they come back.
+// Arguments that are no object, which calls of other functions can have, become {"_unparsed": TEXT}, and are that text when they come back.
 //
 // input_tokens are those that were computed, cache_read_input_tokens those that were known from before.
 package anthropic

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"strings"
 	"testing"
 
 	"gossamer/runtime/chat"
@@ -91,7 +92,7 @@ func FuzzInput(f *testing.F) {
 		if !isObject(string(object)) {
 			t.Fatalf("%s is no object", object)
 		}
-		if got := input(text, true); !isObject(string(got)) || isObject(text) != (string(got) == text) && text != "{}" {
+		if got := input(text, true); !isObject(string(got)) || string(got) == "{}" && string(object) != "{}" && !strings.HasPrefix(text, "{") {
 			t.Fatalf("of an offered function it is %s", got)
 		}
 		encoded, err := json.Marshal(object) // with other escapes

@@ -16,16 +16,22 @@ const unparsed = "_unparsed"
 // maxInputDepth bounds the nesting of an input: a request, in which it comes back, is bounded too.
 const maxInputDepth = 100
 
-// input is what a call's arguments are to clients: an object in any case, since they read it as one. Arguments of offered functions follow a
-// schema: where they are no object, the reply was cut off, and they are left away, as Anthropic's client does with a stream.
+// input is what a call's arguments are to clients: an object in any case, since they read it as one. Where an object that was streamed is none
+// after all, it was cut off: it is empty then, as Anthropic's client takes it.
 func input(arguments string, offered bool) json.RawMessage {
 	switch {
 	case isObject(arguments):
 		return json.RawMessage(arguments)
-	case offered:
+	case arguments == "" || isStreamed(arguments, offered):
 		return json.RawMessage("{}")
 	}
 	return json.RawMessage("{" + quote(unparsed) + ":" + quote(arguments) + "}")
+}
+
+// isStreamed reports whether arguments that begin so are sent as they come. Those of an offered function follow its schema, so that the rest
+// makes an object of them; of others it is not known before their end.
+func isStreamed(beginning string, offered bool) bool {
+	return offered && strings.HasPrefix(beginning, "{")
 }
 
 // isObject reports whether a text is a JSON object that can come back in a request.

@@ -68,6 +68,7 @@ type stream struct {
 	item  chat.ItemStart  // the one that is open
 	held  strings.Builder // text of the item that is sent at its end, in another form
 	holds bool            // the item's text is held
+	told  bool            // arguments have begun
 }
 
 func (s *stream) send(e Event) { s.gone = s.gone || !s.yield(e, nil) }
@@ -91,6 +92,9 @@ func (s *stream) event(e chat.Event) {
 	case chat.ContentDelta:
 		s.delta(Delta{Type: "text_delta", Text: e.Text})
 	case chat.ToolCallDelta:
+		if !s.told {
+			s.told, s.holds = true, !isStreamed(e.Arguments, s.Request.offers(s.item.Name))
+		}
 		if s.holds {
 			s.held.WriteString(e.Arguments)
 		} else {
@@ -106,17 +110,10 @@ func (s *stream) event(e chat.Event) {
 
 // start begins a block.
 func (s *stream) start(item chat.ItemStart) {
-	s.item = item
+	s.item, s.told, s.holds = item, false, item.Kind == chat.Reasoning && s.Request.Thinking == Omitted
 	s.held.Reset()
-	switch item.Kind {
-	case chat.Reasoning:
-		if s.holds = s.Request.Thinking == Omitted; s.Request.Thinking == Hidden {
-			return
-		}
-	case chat.Call: // nothing makes the arguments of other functions an object, so that only the whole is known to be one
-		s.holds = !s.Request.offers(item.Name)
-	default:
-		s.holds = false
+	if item.Kind == chat.Reasoning && s.Request.Thinking == Hidden {
+		return
 	}
 	s.send(Event{Type: "content_block_start", Index: new(s.index), ContentBlock: new(begin(&item))})
 }
