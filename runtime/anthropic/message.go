@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -95,11 +96,8 @@ func (b blocks) read(v wire.Value, text func(string)) error {
 		case name == "image" || name == "document" || name == "search_result":
 			return v.Refuse(wire.CodeUnsupported, "has the type %s, which is not supported: the model reads text", name)
 		}
-		var others []string
-		for name := range b {
-			others = append(others, name)
-		}
-		return kind.Refuse(wire.CodeUnsupported, "is %q, want %s", name, strings.Join(append([]string{"text"}, slices.Sorted(slices.Values(others))...), " or "))
+		want := append([]string{"text"}, slices.Sorted(maps.Keys(b))...)
+		return kind.Refuse(wire.CodeUnsupported, "is %q, want %s", name, strings.Join(want, " or "))
 	})
 }
 

@@ -133,7 +133,6 @@ func (h *Handler) routes() {
 		countTokensPath:         {"POST": h.countTokens},
 		"/tokenize":             {"POST": h.tokenize},
 		"/detokenize":           {"POST": h.detokenize},
-		"/{$}":                  {"GET": h.live}, // Claude Code looks here whether there is a server
 		"/health":               {"GET": h.ready},
 		"/readyz":               {"GET": h.ready},
 		"/livez":                {"GET": h.live},
@@ -155,6 +154,8 @@ func (h *Handler) routes() {
 			}
 		})
 	}
+	// Claude Code looks here whether there is a server.
+	h.mux.HandleFunc("HEAD /{$}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, formOf(r), refuse(http.StatusNotFound, "", "unknown_url", "there is nothing at %s", r.URL.Path))
 	})

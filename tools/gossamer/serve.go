@@ -22,9 +22,9 @@ import (
 func serveCommand() command {
 	return command{
 		name:  "serve",
-		short: "serve OpenAI's API to other programs",
-		long: `Serves OpenAI's chat completions API, also for several requests at a time: POST /v1/chat/completions, GET /v1/models, POST
-/tokenize and /detokenize, GET /health, /readyz and /livez. The first line on standard output is the URL to give to clients. Ctrl-C or
+		short: "serve OpenAI's and Anthropic's APIs to other programs",
+		long: `Serves OpenAI's chat completions API and Anthropic's Messages API, also for several requests at a time: POST /v1/chat/completions,
+/v1/messages and /v1/messages/count_tokens, GET /v1/models, POST /tokenize and /detokenize, GET /health, /readyz and /livez. The first line on standard output is the URL to give to clients. Ctrl-C or
 SIGTERM lets no more requests in, and ends once the replies that have begun are out, or --drain-timeout is over.
 
 Only programs on this machine reach it unless --host says otherwise, which wants keys or --no-auth. Pages of other hosts, and names
