@@ -8,15 +8,15 @@ import (
 	"gossamer/runtime/wire"
 )
 
-// ErrorResponse is the body of an answer that failed, and the event that ends a stream that failed.
-type ErrorResponse struct {
+// errorResponse is the body of an answer that failed, and the event that ends a stream that failed.
+type errorResponse struct {
 	Type      string      `json:"type"` // "error"
-	Error     ErrorObject `json:"error"`
+	Error     errorObject `json:"error"`
 	RequestID string      `json:"request_id,omitempty"`
 }
 
-// ErrorObject says what failed.
-type ErrorObject struct {
+// errorObject says what failed.
+type errorObject struct {
 	Type    string `json:"type"`
 	Message string `json:"message"`
 }
@@ -43,7 +43,7 @@ func NewError(f *wire.Failure, requestID string) (body any, status int) {
 	if f.Code == "context_length_exceeded" { // clients know by these words that they have to shorten the conversation
 		message = "prompt is too long: " + message
 	}
-	return ErrorResponse{"error", ErrorObject{kind, message}, requestID}, status
+	return errorResponse{"error", errorObject{kind, message}, requestID}, status
 }
 
 // Failure tells about an error of Decode, of a reply, or of the engine, with the API's names of the request's fields.

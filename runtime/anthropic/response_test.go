@@ -239,7 +239,7 @@ func TestNewError(t *testing.T) {
 	} {
 		f := (&Request{}).Failure(tt.err)
 		body, status := NewError(f, "req_1")
-		e := body.(ErrorResponse)
+		e := body.(errorResponse)
 		if status != tt.status || e.Type != "error" || e.Error.Type != tt.kind || !strings.HasSuffix(e.Error.Message, f.Message) || e.RequestID != "req_1" {
 			t.Errorf("%v: %d %+v", tt.err, status, e)
 		}

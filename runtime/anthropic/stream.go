@@ -15,17 +15,18 @@ type Event struct {
 	Message      *Message `json:"message,omitempty"`       // of message_start
 	Index        *int     `json:"index,omitempty"`         // of the block, from 0
 	ContentBlock *Block   `json:"content_block,omitempty"` // of content_block_start
-	Delta        any      `json:"delta,omitempty"`         // a Delta of content_block_delta, an Ending of message_delta
+	Delta        *Delta   `json:"delta,omitempty"`         // of content_block_delta and message_delta
 	Usage        *Usage   `json:"usage,omitempty"`         // of message_delta, of the whole reply
 }
 
-// Delta is more of a block. One of the last four is not empty.
+// Delta is more of a block, in one of the fields after its type, or the message's end.
 type Delta struct {
-	Type        string `json:"type"` // "thinking_delta", "signature_delta", "text_delta" or "input_json_delta"
+	Type        string `json:"type,omitempty"` // "thinking_delta", "signature_delta", "text_delta" or "input_json_delta"
 	Thinking    string `json:"thinking,omitempty"`
 	Signature   string `json:"signature,omitempty"`
 	Text        string `json:"text,omitempty"`
 	PartialJSON string `json:"partial_json,omitempty"`
+	*Ending
 }
 
 // Stream turns the events of a reply into those of the API while they arrive. It ends with the error of the events, or wire.ErrCancelled. An
@@ -74,7 +75,7 @@ type stream struct {
 func (s *stream) send(e Event) { s.gone = s.gone || !s.yield(e, nil) }
 
 func (s *stream) delta(d Delta) {
-	s.send(Event{Type: "content_block_delta", Index: new(s.index), Delta: d})
+	s.send(Event{Type: "content_block_delta", Index: new(s.index), Delta: &d})
 }
 
 func (s *stream) event(e chat.Event) {
@@ -103,7 +104,7 @@ func (s *stream) event(e chat.Event) {
 	case chat.ItemEnd:
 		s.end()
 	case chat.Done:
-		s.send(Event{Type: "message_delta", Delta: newEnding(e.Reason, e.Stop), Usage: new(newUsage(&e.Usage))})
+		s.send(Event{Type: "message_delta", Delta: &Delta{Ending: new(newEnding(e.Reason, e.Stop))}, Usage: new(newUsage(&e.Usage))})
 		s.send(Event{Type: "message_stop"})
 	}
 }

@@ -75,7 +75,7 @@ func joinMessage(events []chat.Event, o anthropic.Options) (*anthropic.Message, 
 			m.Content = append(m.Content, *e.ContentBlock)
 			input.Reset()
 		case "content_block_delta":
-			d, b := e.Delta.(anthropic.Delta), &m.Content[*e.Index]
+			d, b := e.Delta, &m.Content[*e.Index]
 			for _, part := range []struct {
 				to   *string
 				text string
@@ -91,8 +91,7 @@ func joinMessage(events []chat.Event, o anthropic.Options) (*anthropic.Message, 
 				b.Input = json.RawMessage(slices.Clone(input.Bytes()))
 			}
 		case "message_delta":
-			end := e.Delta.(anthropic.Ending)
-			m.StopReason, m.StopSequence, m.Usage = &end.StopReason, end.StopSequence, *e.Usage
+			m.StopReason, m.StopSequence, m.Usage = &e.Delta.StopReason, e.Delta.StopSequence, *e.Usage
 		case "message_stop":
 			ended = true
 		}
