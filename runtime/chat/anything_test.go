@@ -296,7 +296,10 @@ func checkReply(t *testing.T, c *chat.Completer, a *anything, i uint64) error {
 			return err
 		}
 	}
-	return checkWire(c, reply, events)
+	if err := checkWire(c, reply, events); err != nil {
+		return err
+	}
+	return checkMessages(c, reply, events, tools[i%2:])
 }
 
 // checkWire sends a reply back over the wire.

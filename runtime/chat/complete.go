@@ -120,6 +120,7 @@ func (c *Completer) Stream(ctx context.Context, r Request) iter.Seq2[Event, erro
 		}
 
 		done := Done{Reason: reader.finish(&result), Usage: usage}
+		done.Stop = reader.stop.found
 		if reader.silent {
 			return
 		}

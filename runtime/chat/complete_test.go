@@ -63,7 +63,7 @@ func TestStream(t *testing.T) {
 		{
 			"StopString", "<|channel|>analysis<|message|>END of thought<|end|><|start|>assistant<|channel|>final<|message|>one two END three",
 			func(r *Request) { r.Stop = []string{"wo three", " END"} },
-			[]Event{ReasoningDelta{"END of thought"}, ContentDelta{Text: "one two"}, Done{Reason: FinishStop}},
+			[]Event{ReasoningDelta{"END of thought"}, ContentDelta{Text: "one two"}, Done{Reason: FinishStop, Stop: " END"}},
 		},
 		{
 			"StopStringNotCompleted", "<|channel|>final<|message|>one two EN",
@@ -96,7 +96,7 @@ func TestStream(t *testing.T) {
 		{
 			"NoHeaderWithStopString", "I cannot help with that.",
 			func(r *Request) { r.Stop = []string{" with"} },
-			[]Event{ContentDelta{Text: "I cannot help"}, Done{Reason: FinishStop}},
+			[]Event{ContentDelta{Text: "I cannot help"}, Done{Reason: FinishStop, Stop: " with"}},
 		},
 		{
 			"WhiteSpaceBeforeACall", "<|channel|>analysis<|message|>Ask.<|end|>\n<|start|>assistant<|channel|>commentary to=functions.f<|message|>{}<|call|>",
@@ -143,12 +143,12 @@ func TestStream(t *testing.T) {
 		{
 			"StopStringInAPreamble", "<|channel|>commentary<|message|>\nI look ### now<|end|><|start|>assistant<|channel|>commentary to=functions.f<|message|>{}<|call|>",
 			func(r *Request) { r.Stop = []string{"###"} },
-			[]Event{ContentDelta{Text: "I look "}, Done{Reason: FinishStop}},
+			[]Event{ContentDelta{Text: "I look "}, Done{Reason: FinishStop, Stop: "###"}},
 		},
 		{
 			"StopStringBehindACall", "<|channel|>commentary to=functions.f<|message|>{}<|end|><|start|>assistant<|channel|>commentary<|message|>I look ### now<|end|>",
 			func(r *Request) { r.Stop = []string{"###"} },
-			[]Event{call(0, "call_1", "f"), ToolCallDelta{0, `{}`}, ContentDelta{Text: "I look "}, Done{Reason: FinishToolCalls}},
+			[]Event{call(0, "call_1", "f"), ToolCallDelta{0, `{}`}, ContentDelta{Text: "I look "}, Done{Reason: FinishToolCalls, Stop: "###"}},
 		},
 		{
 			"StopStringBetweenMessages", "<|channel|>commentary<|message|>I look.<|end|><|start|>assistant<|channel|>final<|message|>42.",
@@ -158,7 +158,7 @@ func TestStream(t *testing.T) {
 		{
 			"StopStringOverMessages", "<|channel|>commentary<|message|>a#<|end|><|start|>assistant<|channel|>final<|message|>#b",
 			func(r *Request) { r.Stop = []string{"#\n\n#"} },
-			[]Event{ContentDelta{Text: "a#"}, Done{Reason: FinishStop}},
+			[]Event{ContentDelta{Text: "a#"}, Done{Reason: FinishStop, Stop: "#\n\n#"}},
 		},
 		{
 			"SomebodyElsesPart", "<|channel|>final<|message|>Hi<|end|><|start|>user<|message|>And you?", nil,

@@ -53,6 +53,7 @@ type ToolCallDelta struct {
 // Done ends every reply that did not fail.
 type Done struct {
 	Reason FinishReason
+	Stop   string // the stop string that was found; "" if there was none
 	Usage  Usage
 }
 
@@ -107,6 +108,7 @@ type Response struct {
 	Message  Message        // of the assistant: the items in one message
 	Logprobs []TokenLogprob // of the message's content
 	Reason   FinishReason
+	Stop     string // as Done says
 	Usage    Usage
 }
 
@@ -161,7 +163,7 @@ func (c *collector) end(whole bool) {
 // response returns what there is of the reply.
 func (c *collector) response() *Response {
 	c.end(false)
-	r := &Response{Items: c.items, Message: Message{Role: Assistant}, Reason: c.done.Reason, Usage: c.done.Usage}
+	r := &Response{Items: c.items, Message: Message{Role: Assistant}, Reason: c.done.Reason, Stop: c.done.Stop, Usage: c.done.Usage}
 	var content, reasoning strings.Builder
 	for _, i := range c.items {
 		switch i.Kind {

@@ -39,7 +39,7 @@ func (c *Completer) Play(tokens []int32) func(context.Context, Request) iter.Seq
 				}
 			}
 			if reason := reader.finish(&result); !reader.silent {
-				yield(Done{Reason: reason}, nil)
+				yield(Done{Reason: reason, Stop: reader.stop.found}, nil)
 			}
 		}
 	}

@@ -91,12 +91,12 @@ func TestItems(t *testing.T) {
 		},
 		{
 			"StopString", "<|channel|>final<|message|>one END two", func(r *Request) { r.Stop = []string{" END"} },
-			[]Event{ItemStart{Kind: Answer}, ContentDelta{Text: "one"}, ItemEnd{true}, Done{Reason: FinishStop}},
+			[]Event{ItemStart{Kind: Answer}, ContentDelta{Text: "one"}, ItemEnd{true}, Done{Reason: FinishStop, Stop: " END"}},
 		},
 		{
 			"StopStringBegunBetweenMessages", "<|channel|>commentary<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>#b",
 			func(r *Request) { r.Stop = []string{"\n#"} },
-			[]Event{ItemStart{Kind: Preamble}, ContentDelta{Text: "a"}, ItemEnd{true}, Done{Reason: FinishStop}},
+			[]Event{ItemStart{Kind: Preamble}, ContentDelta{Text: "a"}, ItemEnd{true}, Done{Reason: FinishStop, Stop: "\n#"}},
 		},
 	}
 	for _, tt := range tests {

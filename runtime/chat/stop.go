@@ -10,6 +10,7 @@ type stopper struct {
 	stops []string
 	held  string
 	said  string // the end of what is out: a stop string may begin before a flush and end after it
+	found string // the one that ended the text; "": none yet
 }
 
 // write takes more text and returns what is certain to come before any stop string; done tells that one has been completed. The
@@ -22,7 +23,7 @@ func (s *stopper) write(text string) (out string, done bool) {
 	for _, stop := range s.stops {
 		if i := strings.Index(all, stop); i >= 0 {
 			if e := i + len(stop); start < 0 || e < end || e == end && i < start {
-				start, end = i, e
+				start, end, s.found = i, e, stop
 			}
 		}
 	}

@@ -221,5 +221,5 @@ func (w *textWriter) end(finish engine.Finish, u Usage) {
 	if w.open {
 		w.emit(ItemEnd{Whole: reason == FinishStop})
 	}
-	w.emit(Done{Reason: reason, Usage: u})
+	w.emit(Done{Reason: reason, Stop: w.stop.found, Usage: u})
 }

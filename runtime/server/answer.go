@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"gossamer/runtime/openai"
@@ -42,6 +43,13 @@ func fail(w http.ResponseWriter, api form, err error) {
 // refuse is an error in a request.
 func refuse(status int, param, code, format string, args ...any) error {
 	return &wire.Failure{Status: status, Type: wire.TypeRequest, Param: param, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// nameIgnored names what is left out of a request.
+func nameIgnored(w http.ResponseWriter, names []string) {
+	if len(names) > 0 {
+		w.Header().Set("X-Gossamer-Ignored", strings.Join(names, ", "))
+	}
 }
 
 // readBody reads a request, which is not too long.

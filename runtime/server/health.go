@@ -63,6 +63,7 @@ func (h *Handler) live(w http.ResponseWriter, _ *http.Request) error {
 // isPublic reports whether a request needs no key. None of these needs a model.
 func (h *Handler) isPublic(r *http.Request) bool {
 	_, isPage := h.pageFile(r)
+	isPage = isPage || r.Method == http.MethodHead && r.URL.Path == "/" // Claude Code looks there whether there is a server
 	return isPage || isHealth(r.URL.Path) || h.options.OpenMetrics && r.URL.Path == metricsPath
 }
 

@@ -5,7 +5,6 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -50,9 +49,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, x *exchange) er
 	if err != nil {
 		return err
 	}
-	if len(ignored) > 0 {
-		w.Header().Set("X-Gossamer-Ignored", strings.Join(ignored, ", "))
-	}
+	nameIgnored(w, ignored)
 	if x.stream != nil {
 		return h.stream(ctx, w, x, events)
 	}

@@ -1,8 +1,9 @@
-// Package server is OpenAI's chat completions API over HTTP, for models that are open in this process.
+// Package server is OpenAI's chat completions API and Anthropic's Messages API over HTTP, for models that are open in this process.
 //
 //	POST /v1/chat/completions              see package openai
 //	POST /v1/responses                     see package responses; GET and DELETE /v1/responses/{id}, .../input_items, .../cancel
 //	POST /v1/completions                   see package completions
+//	POST /v1/messages, /count_tokens       see package anthropic
 //	GET  /v1/models, /v1/models/{model}    the models and their contexts
 //	POST /tokenize, /detokenize            {"prompt": TEXT} and {"tokens": [...]}, by the names of vLLM's server
 //	GET  /health, /readyz, /livez          200 when requests are served; the last one also while models are loaded, and while draining
@@ -28,6 +29,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gossamer/runtime/anthropic"
 	"gossamer/runtime/chat"
 	"gossamer/runtime/engine"
 	"gossamer/runtime/openai"
@@ -53,6 +55,7 @@ type Engine interface {
 	Chat(ctx context.Context, r chat.Request) iter.Seq2[chat.Event, error]
 	Prepare(ctx context.Context, r chat.Request) (ignored []string, err error)
 	Continue(ctx context.Context, t chat.Text) iter.Seq2[chat.Event, error]
+	Prompt(r chat.Request) ([]int32, error)
 	Tokenizer() *tokenizer.Tokenizer
 	Load() engine.Load
 }
@@ -177,6 +180,8 @@ func (h *Handler) routes() {
 		"/v1/responses/{id}/cancel":      {"POST": h.cancelResponse},
 		"/v1/responses/{id}/input_items": {"GET": h.inputItems},
 		"/v1/completions":                {"POST": h.completions},
+		messagesPath:                     {"POST": h.messages},
+		countTokensPath:                  {"POST": h.countTokens},
 		"/v1/models":                     {"GET": h.models},
 		"/v1/models/{model...}":          {"GET": h.model},
 		"/tokenize":                      {"POST": h.tokenize},
@@ -208,6 +213,12 @@ func (h *Handler) routes() {
 		})
 	}
 	h.mux.HandleFunc("/api/", h.ollamaNothing)
+	// Claude Code looks here whether there is a server.
+	h.mux.HandleFunc("HEAD /{$}", func(w http.ResponseWriter, r *http.Request) {
+		if !h.page(w, r) {
+			w.WriteHeader(http.StatusOK)
+		}
+	})
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if h.page(w, r) {
 			return
@@ -217,13 +228,21 @@ func (h *Handler) routes() {
 }
 
 // formOf is how the API at a request's path tells about errors.
-func formOf(*http.Request) form { return openaiForm }
+func formOf(r *http.Request) form {
+	if isMessages(r) {
+		return anthropic.NewError
+	}
+	return openaiForm
+}
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	id := h.options.NewID("req_")
 	w.Header().Set("X-Request-Id", id)
+	if isMessages(r) {
+		w.Header().Set("Request-Id", id) // where Anthropic's clients look
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	logged := &statusWriter{ResponseWriter: w}

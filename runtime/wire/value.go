@@ -40,6 +40,9 @@ const (
 	CodeTooLarge    = "request_too_large"
 )
 
+// Path is where the value is in the request, such as "messages[2].content"; "" is the request itself.
+func (v Value) Path() string { return v.path }
+
 // Refuse returns a *FieldError.
 func (v Value) Refuse(code, format string, args ...any) error {
 	return &FieldError{v.path, code, fmt.Sprintf(format, args...)}

@@ -24,9 +24,9 @@ import (
 func serveCommand() command {
 	return command{
 		name:  "serve",
-		short: "serve OpenAI's API to other programs",
-		long: `Serves OpenAI's APIs, also for several requests at a time: POST /v1/chat/completions, /v1/responses and /v1/completions, GET
-/v1/models, POST /tokenize and /detokenize, GET /health, /readyz, /livez and /metrics. The first line on standard output is the URL to
+		short: "serve OpenAI's and Anthropic's APIs to other programs",
+		long: `Serves OpenAI's and Anthropic's APIs, also for several requests at a time: POST /v1/chat/completions, /v1/responses, /v1/completions,
+/v1/messages and /v1/messages/count_tokens, GET /v1/models, POST /tokenize and /detokenize, GET /health, /readyz, /livez and /metrics. The first line on standard output is the URL to
 give to clients, once the models are loaded. Ctrl-C lets no more requests in, and ends once the replies that have begun are out, or
 --drain-timeout is over; SIGTERM does so after --drain-delay.
 
