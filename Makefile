@@ -58,6 +58,10 @@ test: setup-test build ## all tests; missing hardware is a visible skip, in CI (
 	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/... ./wasm
 	@if [ -d web/node_modules ]; then $(MAKE) --no-print-directory web-tests; fi
 
+.PHONY: test-deploy
+test-deploy: build ## manifests, chart, units and compositions against the command; downloads 40 MB of Go modules for Kubernetes and Helm
+	cd deploy && go vet ./... && go test ./... && go mod tidy -diff
+
 .PHONY: web-tests
 web-tests: web
 	cd web && node_modules/.bin/tsc --noEmit && GOSSAMER=$(CURDIR)/bin/gossamer node test/run.mjs
