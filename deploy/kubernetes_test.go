@@ -173,7 +173,8 @@ func checkPod(t *testing.T, pod corev1.PodSpec) {
 	if s := pod.SecurityContext; !*s.RunAsNonRoot || *s.RunAsUser == 0 || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
 		t.Errorf("the pod's security context is %v", s)
 	}
-	if s := c.SecurityContext; !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || !slices.Equal(s.Capabilities.Drop, []corev1.Capability{"ALL"}) {
+	none := []corev1.Capability{"ALL"} // are dropped
+	if s := c.SecurityContext; !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || !slices.Equal(s.Capabilities.Drop, none) {
 		t.Errorf("the container's security context is %v", s)
 	}
 	if *pod.AutomountServiceAccountToken || *pod.EnableServiceLinks {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,8 +86,8 @@ func configuration(t *testing.T, name string, addresses map[string]string) strin
 	return text
 }
 
-// startProxy starts haproxy or nginx in front of the replicas and returns its URL. It gets an open socket, so that no other program can
-// take the port in between.
+// startProxy starts haproxy or nginx in front of the replicas. It listens on a socket of the file system, whose name is returned: a free
+// port could be taken by another program before the proxy has it.
 func startProxy(t *testing.T, program string, one, two *replica) string {
 	t.Helper()
 	// Administrators' programs are not always in the PATH of other users.
@@ -96,32 +97,22 @@ func startProxy(t *testing.T, program string, one, two *replica) string {
 			testenv.Missing(t, program+" is missing: run make setup-test")
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	dir, err := os.MkdirTemp("", "fleet") // the name of a test would make the socket's too long
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	socket, err := l.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	dir := t.TempDir()
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "socket")
+	addresses := map[string]string{"gossamer-1:8000": one.address, "gossamer-2:8000": two.address}
 	var cmd *exec.Cmd
 	switch program {
 	case "haproxy":
-		text := configuration(t, "haproxy.cfg", map[string]string{
-			"bind :8080": "bind fd@3", "gossamer-1:8000": one.address, "gossamer-2:8000": two.address,
-		})
-		cmd = exec.Command(path, "-db", "-f", textFile(t, dir, "haproxy.cfg", text))
+		addresses["bind :8080"] = "bind unix@" + socket
+		cmd = exec.Command(path, "-db", "-f", textFile(t, dir, "haproxy.cfg", configuration(t, "haproxy.cfg", addresses)))
 	case "nginx":
-		text := configuration(t, "nginx.conf", map[string]string{
-			"listen 8080": "listen " + l.Addr().String(), "gossamer-1:8000": one.address, "gossamer-2:8000": two.address,
-		})
-		cmd = exec.Command(path, "-p", dir, "-c", textFile(t, dir, "nginx.conf", text), "-g", "daemon off;")
-		cmd.Env = append(os.Environ(), "NGINX=3;") // as nginx hands its sockets to its successor
+		addresses["listen 8080"] = "listen unix:" + socket
+		cmd = exec.Command(path, "-p", dir, "-c", textFile(t, dir, "nginx.conf", configuration(t, "nginx.conf", addresses)), "-g", "daemon off;")
 	}
-	cmd.ExtraFiles = []*os.File{socket}
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
@@ -134,12 +125,11 @@ func startProxy(t *testing.T, program string, one, two *replica) string {
 			t.Logf("%s: %s", program, log.String())
 		}
 	})
-	return "http://" + l.Addr().String()
+	return socket
 }
 
 // fleet is two replicas behind a proxy.
 type fleet struct {
-	url      string
 	client   *http.Client
 	replicas map[string]*replica
 }
@@ -150,7 +140,11 @@ func startFleet(t *testing.T, program string) *fleet {
 		t.Skip("-short starts no other program")
 	}
 	one, two := startReplica(t, "Ann", "0"), startReplica(t, "Bob", "0")
-	f := &fleet{startProxy(t, program, one, two), &http.Client{Transport: &http.Transport{}}, map[string]*replica{one.name: one, two.name: two}}
+	socket := startProxy(t, program, one, two)
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}
+	f := &fleet{&http.Client{Transport: &http.Transport{DialContext: dial}}, map[string]*replica{one.name: one, two.name: two}}
 	t.Cleanup(f.client.CloseIdleConnections)
 	for _, name := range []string{one.name, two.name} {
 		f.await(t, name)
@@ -176,7 +170,7 @@ func (f *fleet) post(t *testing.T, text string, stream bool) (*http.Response, er
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(t.Context(), "POST", f.url+"/v1/chat/completions", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), "POST", "http://localhost/v1/chat/completions", bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
