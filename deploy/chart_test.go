@@ -33,7 +33,7 @@ func render(t *testing.T, release, values string) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := engine.Engine{Strict: true}.Render(chart, all)
+	files, err := engine.Engine{Strict: true}.RenderWithContext(t.Context(), chart, all)
 	var text strings.Builder
 	for name, file := range files {
 		if path.Ext(name) == ".yaml" {
