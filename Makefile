@@ -60,7 +60,7 @@ test: setup-test build ## all tests; missing hardware is a visible skip, in CI (
 
 .PHONY: test-deploy
 test-deploy: build ## manifests, chart, units and compositions against the command; downloads 40 MB of Go modules for Kubernetes and Helm
-	cd deploy && go vet ./... && go test ./... && go mod tidy -diff
+	cd deploy && go vet ./... && go test -count=1 ./... && go mod tidy -diff
 
 .PHONY: web-tests
 web-tests: web

@@ -19,7 +19,7 @@ import (
 // value is that of the only line NAME=VALUE of a unit.
 func value(t *testing.T, unit, name string) string {
 	t.Helper()
-	m := regexp.MustCompile(`(?m)^` + name + `=(.*)$`).FindAllStringSubmatch(unit, -1)
+	m := regexp.MustCompile(`(?m)^`+name+`=(.*)$`).FindAllStringSubmatch(unit, -1)
 	if len(m) != 1 {
 		t.Fatalf("the unit has %d lines %s=", len(m), name)
 	}
