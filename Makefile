@@ -26,8 +26,8 @@ chat: build ## chat with the built-in model
 	@bin/gossamer chat
 
 .PHONY: setup-test
-setup-test: setup-web ## what the tests need: a Vulkan driver, Chromium with SwiftShader, Dawn, a GGUF reader and llama.cpp for Node
-	@tools/setup driver chromium
+setup-test: setup-web ## what the tests need: a Vulkan driver, Chromium with SwiftShader, HAProxy, nginx, Dawn, a GGUF reader and llama.cpp for Node
+	@tools/setup driver chromium proxies
 	@DAWN_VERSION=$(DAWN_VERSION) GGUF_VERSION=$(GGUF_VERSION) LLAMA_VERSION=$(LLAMA_VERSION) tools/setup dawn gguf llama
 
 .PHONY: setup-web
@@ -61,6 +61,10 @@ test: setup-test build ## all tests; missing hardware is a visible skip, in CI (
 	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
 	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/... ./wasm
 	@if [ -d web/node_modules ]; then $(MAKE) --no-print-directory web-tests; fi
+
+.PHONY: test-deploy
+test-deploy: build ## manifests, chart, units and compositions against the command; downloads 40 MB of Go modules for Kubernetes and Helm
+	cd deploy && go vet ./... && go test -count=1 ./... && go mod tidy -diff
 
 .PHONY: web-tests
 web-tests: web

@@ -18,7 +18,7 @@ const root = "../"
 
 // documents are the documents that the tests read.
 var documents = []string{
-	"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/development.md", "docs/grammar.md", "docs/playback.md", "docs/server.md", "docs/structured-output.md",
+	"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/development.md", "docs/fleet.md", "docs/grammar.md", "docs/playback.md", "docs/server.md", "docs/structured-output.md",
 	"runtime/ARCHITECTURE.md", "runtime/RATIONALE.md",
 	"shaders/README.md", "tools/README.md", "wasm/README.md", "web/README.md",
 }
@@ -148,7 +148,7 @@ func TestPaths(t *testing.T) {
 			case strings.Contains(name, "NAME"), first == "bin", first == "dist", strings.HasPrefix(name, "web/dist"):
 				continue
 			case extension.MatchString(name):
-			case isPath && slices.Contains([]string{"runtime", "shaders", "wasm", "web", "tools", "docs", "testdata", "lib", ".ci"}, first):
+			case isPath && slices.Contains([]string{"runtime", "shaders", "wasm", "web", "tools", "docs", "deploy", "testdata", "lib", ".ci"}, first):
 			default:
 				continue
 			}
