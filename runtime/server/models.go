@@ -11,12 +11,13 @@ import (
 // model is an entry of /v1/models, with what clients of other servers look for.
 type model struct {
 	openai.Model
-	MaxModelLen   int `json:"max_model_len"`
-	ContextLength int `json:"context_length"`
+	MaxModelLen   int    `json:"max_model_len"`
+	ContextLength int    `json:"context_length"`
+	RunsOn        string `json:"runs_on,omitempty"` // for people; not part of OpenAI's API
 }
 
 func (m *Model) entry(name string) model {
-	return model{openai.NewModel(name, "openai", m.Created), m.Context, m.Context}
+	return model{openai.NewModel(name, "openai", m.Created), m.Context, m.Context, m.RunsOn}
 }
 
 // names are all that a request may call the model.

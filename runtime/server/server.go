@@ -43,6 +43,7 @@ type Model struct {
 	Aliases []string
 	Engine  Engine    // nil: it is being loaded, see Handler.Loaded
 	Context int       // positions
+	RunsOn  string    // what computes, in words, such as "Vulkan, NVIDIA H200"; may be empty
 	Created time.Time // as /v1/models tells
 	// Parameters and Bytes are the size of the model, for whoever lists it; 0: not known.
 	Parameters, Bytes int64

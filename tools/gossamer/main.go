@@ -114,7 +114,7 @@ func main() {
 // commands in the order of the help text.
 func commands() []command {
 	return []command{
-		chatCommand(), serveCommand(), modelsCommand(), packCommand(), generateCommand(), logitsCommand(), benchCommand(), doctorCommand(),
+		chatCommand(), appCommand(), serveCommand(), modelsCommand(), packCommand(), generateCommand(), logitsCommand(), benchCommand(), doctorCommand(),
 		tokenizeCommand(), renderCommand(), parseCommand(), playbackCommand(), grammarCommand(),
 	}
 }
@@ -149,7 +149,10 @@ func run(ctx context.Context, args []string, env *env) int {
 
 // execute runs the command that a command line names.
 func execute(ctx context.Context, args []string, env *env) (name string, err error) {
-	if len(args) == 0 {
+	switch {
+	case hasDesktop() && env.stdout.terminal && (len(args) == 0 || strings.HasPrefix(args[0], "--model")): // as when its icon is clicked
+		args = append([]string{"app"}, args...)
+	case len(args) == 0:
 		usage(env.stderr)
 		return "", usagef("which COMMAND?")
 	}

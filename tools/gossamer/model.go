@@ -176,15 +176,22 @@ func describe(e *gossamer.Engine) string {
 	if i.Backend == gossamer.Playback {
 		return fmt.Sprintf("%s is played, no model answers, context %d tokens", i.Model, i.Context)
 	}
-	on := "the CPU (plain Go)"
-	if i.Backend == gossamer.WebGPU {
-		on = "WebGPU: " + i.Adapter
-	}
-	text := fmt.Sprintf("%s on %s, context %d tokens, %s keys and values", i.Model, on, i.Context, i.KV)
+	text := fmt.Sprintf("%s on %s, context %d tokens, %s keys and values", i.Model, runsOn(e), i.Context, i.KV)
 	if !i.Verified && strings.Contains(i.Model, "://") { // files of one's own are not in question
 		text += "; its weights are not verified: there are no published hashes"
 	}
 	return text
+}
+
+// runsOn is what computes, in words.
+func runsOn(e *gossamer.Engine) string {
+	switch i := e.Info(); i.Backend {
+	case gossamer.Playback:
+		return "no model: replies of a file"
+	case gossamer.WebGPU:
+		return "WebGPU: " + i.Adapter
+	}
+	return "the CPU (plain Go)"
 }
 
 // quietDrivers stops Mesa's layer for choosing a device from complaining about the desktop session that a server doesn't have.

@@ -160,13 +160,31 @@ func (f *serveFlags) run(ctx context.Context, env *env, args []string) error {
 	if err := f.check(keys); err != nil {
 		return err
 	}
-	models, err := f.served()
+	l, err := net.Listen("tcp", net.JoinHostPort(f.host, strconv.Itoa(f.port)))
 	if err != nil {
 		return err
 	}
+	return f.serveOn(ctx, env, l, keys)
+}
+
+// serveOn serves on a listener, which it closes.
+func (f *serveFlags) serveOn(ctx context.Context, env *env, l net.Listener, keys []server.Key) error {
+	h, models, err := f.handler(env, keys)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return f.serve(ctx, env, l, h, models)
+}
+
+// handler is the server of the command line, whose models are still to be loaded.
+func (f *serveFlags) handler(env *env, keys []server.Key) (*server.Handler, []served, error) {
+	models, err := f.served()
+	if err != nil {
+		return nil, nil, err
+	}
 	page, err := openPage(f.page)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	logger := newLogger(env.stderr, f.model.verbose)
 	h, err := server.New(server.Options{
@@ -174,23 +192,17 @@ func (f *serveFlags) run(ctx context.Context, env *env, args []string) error {
 		StrictRequests: f.strict, ReasoningField: openai.ReasoningField(f.reasoning), OllamaDiscovery: f.ollama,
 		Page: page, OpenMetrics: f.metrics, MaxPerKey: f.perKey, Logger: logger,
 	})
+	if err != nil || f.record == "" {
+		return h, models, err
+	}
+	r, err := newRecording(f.record, func(err error) { logger.Warn("nothing more is recorded", "file", f.record, "error", err) })
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(f.host, strconv.Itoa(f.port)))
-	if err != nil {
-		return err
+	for i := range models {
+		models[i].flags.record = r.add
 	}
-	if f.record != "" {
-		r, err := newRecording(f.record, func(err error) { logger.Warn("nothing more is recorded", "file", f.record, "error", err) })
-		if err != nil {
-			return errors.Join(err, l.Close())
-		}
-		for i := range models {
-			models[i].flags.record = r.add
-		}
-	}
-	return f.serve(ctx, env, l, h, models)
+	return h, models, nil
 }
 
 // serve listens from the beginning, so that whoever asks is told that models are being loaded, and ends when ctx does: after --drain-delay, but

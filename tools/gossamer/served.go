@@ -112,7 +112,7 @@ func openAll(ctx context.Context, env *env, models []served, h *server.Handler) 
 			return engines, err
 		}
 		engines = append(engines, e)
-		m := server.Model{Name: models[i].name, Engine: e, Context: e.Info().Context}
+		m := server.Model{Name: models[i].name, Engine: e, Context: e.Info().Context, RunsOn: runsOn(e)}
 		m.Parameters, m.Bytes = e.Info().Config.Size()
 		if err := h.Loaded(m); err != nil {
 			return engines, err

@@ -65,13 +65,16 @@ export async function nativeModels(signal?: AbortSignal): Promise<NativeModel[]>
 /** Opens a model of the program: waits until it is loaded there. */
 export async function openNative(id: string, signal?: AbortSignal): Promise<Engine> {
   for (;;) {
-    const models = await nativeModels(signal);
-    const model = models.find((m) => m.id === id) ?? (id === '' ? models[0] : undefined);
-    if (!model) {
-      throw new RuntimeError('bad-model', `gossamer has no model ${JSON.stringify(id)}, only ${models.map((m) => m.id).join(', ')}`);
-    }
-    if (model.context_length > 0) {
-      return engine(model);
+    try {
+      const models = await nativeModels(signal);
+      const model = models.find((m) => m.id === id) ?? models[0]!; // the program was started with others since
+      if (model.context_length > 0) {
+        return engine(model);
+      }
+    } catch (error) {
+      if ((error as RuntimeError).details?.status !== 503) {
+        throw error;
+      }
     }
     await new Promise((resolve) => setTimeout(resolve, 300));
     signal?.throwIfAborted();
