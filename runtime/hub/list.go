@@ -181,12 +181,15 @@ func chooseWeights(files []File, folder string) []File {
 // partNumber matches the numbers in the names of a GGUF model's files.
 var partNumber = regexp.MustCompile(`-\d{5}-of-\d{5}\.gguf$`)
 
+// modelFile is the name of a GGUF model, whether it is in one file or in several.
+func modelFile(name string) string { return partNumber.ReplaceAllString(name, ".gguf") }
+
 // chooseGGUF returns the files of the GGUF model that is meant, the first one first.
 func chooseGGUF(files []File, n Name) ([]File, error) {
 	models := map[string][]File{} // by the name without the part's number
 	for _, f := range files {
 		if gguf.Named(f.Path) && !strings.HasPrefix(strings.ToLower(path.Base(f.Path)), "mmproj") {
-			model := partNumber.ReplaceAllString(f.Path, ".gguf")
+			model := modelFile(f.Path)
 			models[model] = append(models[model], f)
 		}
 	}
@@ -238,7 +241,7 @@ var otherTypes = regexp.MustCompile(`(?i)[-._](I?Q[1-7]_\w+|TQ\d_\d|Q8_1|Q8_K\w*
 
 // unreadable refuses a GGUF file whose name says that it has other types of numbers than gossamer reads, before it is downloaded.
 func unreadable(name string) error {
-	if m := otherTypes.FindStringSubmatch(partNumber.ReplaceAllString(name, ".gguf")); m != nil {
+	if m := otherTypes.FindStringSubmatch(modelFile(name)); m != nil {
 		return fmt.Errorf("hub: %s is quantised as %s, which gossamer does not read: take the published safetensors, or a GGUF file with MXFP4 experts and the rest in F16, BF16, F32 or Q8_0", name, m[1])
 	}
 	return nil

@@ -336,11 +336,16 @@ func (p *Plan) ofURL(ctx context.Context) error {
 
 // record is what the plan is once it is carried out.
 func (p *Plan) record() *record {
-	r := &record{Name: p.Name.String(), From: p.Name.URL, Revision: p.Revision, Files: p.Files, Open: p.open, Pulled: time.Now().UTC().Truncate(time.Second)}
-	if r.From == "" {
-		r.From = p.hub.endpoint.String() + "/" + p.Name.Owner + "/" + p.Name.Repo
+	n, from := p.Name, p.Name.URL
+	if n.URL == "" {
+		from = p.hub.endpoint.String() + "/" + n.Owner + "/" + n.Repo
 	}
-	return r
+	if n.URL == "" && p.open != "" { // the repository may get another GGUF model one day
+		n.Choice = strings.TrimSuffix(modelFile(p.Files[0].Path), ".gguf")
+	}
+	return &record{
+		Name: n.String(), From: from, Revision: p.Revision, Files: slices.Clone(p.Files), Open: p.open, Pulled: time.Now().UTC().Truncate(time.Second),
+	}
 }
 
 // here is how many bytes of the files are here already.

@@ -55,21 +55,12 @@ func (p *Plan) Pull(ctx context.Context, progress func(checkpoint.Progress)) err
 	if err := p.CheckRoom(); err != nil {
 		return err
 	}
-	if progress == nil {
-		progress = func(checkpoint.Progress) {}
-	}
 	t := &transfer{Plan: p, pending: p.record(), report: progress}
-	if err := t.prepare(ctx); err != nil {
-		return err
-	}
-	if err := t.download(ctx); err != nil {
+	if err := t.all(ctx); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		return p.explain(err)
-	}
-	if err := t.commit(); err != nil {
-		return err
 	}
 	open := filepath.Join(p.Dir, filepath.FromSlash(p.open))
 	if _, err := detect.Open(ctx, open, detect.Options{NoCache: true}); err != nil && ctx.Err() == nil {
@@ -82,8 +73,8 @@ func (p *Plan) Pull(ctx context.Context, progress func(checkpoint.Progress)) err
 type transfer struct {
 	*Plan
 	pending *record
-	todo    []*piece // files that are not in place
-	report  func(checkpoint.Progress)
+	todo    []*piece                  // files that are not in place
+	report  func(checkpoint.Progress) // nil: nobody is told
 
 	mu    sync.Mutex // guards meter, pending and calls of report
 	meter checkpoint.Meter
@@ -95,6 +86,17 @@ type piece struct {
 	part string
 	hash hash.Hash // of the first have bytes
 	have int64
+}
+
+// all carries it out.
+func (t *transfer) all(ctx context.Context) error {
+	if err := t.prepare(ctx); err != nil {
+		return err
+	}
+	if err := t.download(ctx); err != nil {
+		return err
+	}
+	return t.commit()
 }
 
 // prepare finds out what is here, reads it again, and writes down what the incomplete files are.

@@ -191,7 +191,7 @@ func (e *entry) is(n Name) bool {
 	if n.Choice == "" || r.Open == "" {
 		return n.Choice == ""
 	}
-	return meant(partNumber.ReplaceAllString(r.file(e.first(r)).Path, ".gguf"), r.Files, n.Choice)
+	return meant(modelFile(e.first(r)), r.Files, n.Choice)
 }
 
 // first is the path of the file to open.
