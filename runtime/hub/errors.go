@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"gossamer/runtime/checkpoint/remote"
 )
@@ -41,6 +42,8 @@ func (p *Plan) refusal(e *remote.StatusError) string {
 	switch {
 	case p.Name.URL != "":
 		return ""
+	case !strings.HasPrefix(e.URL, p.hub.endpoint.String()+"/"):
+		return "the host that " + p.Host + " sends on to does not give the file: run this again"
 	case e.Code == "GatedRepo" || e.Status == http.StatusForbidden:
 		if p.hub.token == "" {
 			return "its owner wants to know who downloads it: ask for access on " + page + ", and put a token of that account into HF_TOKEN"

@@ -34,7 +34,7 @@ type Client struct {
 type StatusError struct {
 	Status int
 	Code   string // what Hugging Face says beside it, in the header X-Error-Code, such as "GatedRepo"; often ""
-	url    string
+	URL    string // that was asked at last, as messages show it
 	verdict
 }
 
@@ -61,7 +61,7 @@ func (e *StatusError) Error() string {
 	case http.StatusRequestedRangeNotSatisfiable:
 		hint = ": the file is shorter there than when the model was published: tell its owner"
 	}
-	return fmt.Sprintf("%s: the server replies %d %s%s", e.url, e.Status, http.StatusText(e.Status), hint)
+	return fmt.Sprintf("%s: the server replies %d %s%s", e.URL, e.Status, http.StatusText(e.Status), hint)
 }
 
 // Is makes a missing file like one of a file system.
