@@ -47,7 +47,7 @@ func ParseName(text string) (Name, error) {
 	}
 	for _, host := range []string{shortHost, hubHost} {
 		if rest, ok := cutPrefixFold(text, host+"/"); ok {
-			return parseRepository(text, rest)
+			return parseRepository(text, strings.TrimSuffix(rest, "/"))
 		}
 	}
 	if !strings.Contains(text, "/") {
@@ -80,7 +80,7 @@ func parseRepository(text, rest string) (Name, error) {
 	var n Name
 	rest, n.Choice, _ = strings.Cut(rest, ":")
 	rest, n.Revision, _ = strings.Cut(rest, "@")
-	n.Owner, n.Repo, _ = strings.Cut(strings.TrimSuffix(rest, "/"), "/")
+	n.Owner, n.Repo, _ = strings.Cut(rest, "/")
 	if strings.HasSuffix(text, ":") || strings.HasSuffix(text, "@") {
 		return Name{}, fmt.Errorf("hub: %s ends too early: want OWNER/REPO, perhaps with @REVISION or :FILE behind it", quoted(text))
 	}
@@ -90,7 +90,7 @@ func parseRepository(text, rest string) (Name, error) {
 // check refuses names that cannot be of a repository.
 func (n Name) check(text string) (Name, error) {
 	for _, part := range []string{n.Owner, n.Repo} {
-		if !repoPart.MatchString(part) || strings.Contains(part, "..") || strings.Contains(part, "--") {
+		if !repoPart.MatchString(part) || gguf.Named(part) || strings.Contains(part, "..") || strings.Contains(part, "--") {
 			return Name{}, fmt.Errorf("hub: %s is no repository of Hugging Face: want OWNER/REPO, such as openai/gpt-oss-20b", quoted(text))
 		}
 	}

@@ -114,7 +114,7 @@ func main() {
 // commands in the order of the help text.
 func commands() []command {
 	return []command{
-		chatCommand(), serveCommand(), modelsCommand(), packCommand(), generateCommand(), logitsCommand(), benchCommand(), doctorCommand(),
+		runCommand(), chatCommand(), serveCommand(), pullCommand(), modelsCommand(), packCommand(), generateCommand(), logitsCommand(), benchCommand(), doctorCommand(),
 		tokenizeCommand(), renderCommand(), parseCommand(), playbackCommand(), grammarCommand(),
 	}
 }
