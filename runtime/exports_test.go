@@ -29,6 +29,8 @@ var unusedExports = map[string]string{
 
 	"runtime/engine.Engine.Load": server,
 
+	"runtime/checkpoint/remote.StatusError.Is": "errors.Is calls it",
+
 	"runtime/openai.ErrCancelled": server,
 	"runtime/openai.FieldError":   server,
 	"runtime/openai.MaxChoices":   server,

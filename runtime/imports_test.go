@@ -65,7 +65,7 @@ var testOnly = map[string][]string{
 
 // only lists packages outside this module that belong to few of ours.
 var only = map[string][]string{
-	"net/http":                              {"runtime/checkpoint/remote", "runtime/hub", "runtime/server"},                              // natively
+	"net/http":                              {"runtime/checkpoint/remote", "runtime/hub", "runtime/hub/hubtest", "runtime/server"},       // natively
 	"syscall/js":                            {"wasm", "runtime/gpu", "runtime/promise", "runtime/checkpoint", "runtime/checkpoint/page"}, // in files for GOOS=js
 	"log":                                   {},
 	"github.com/cogentcore/webgpu/wgpu":     {"runtime/gpu"},

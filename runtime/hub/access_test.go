@@ -20,7 +20,7 @@ func TestToken(t *testing.T) {
 	l := newLab(t)
 	l.Set(func(s *hubtest.Server) { s.Repos[small].Token = token })
 	host := strings.TrimPrefix(l.URL, "http://")
-	l.fail(t, small, `hub: openai/gpt-oss-20b: `+host+` has no such repository for the public: check the name, or put a token of an account that may read it into HF_TOKEN \(.*401 Unauthorized.*\)`)
+	l.fail(t, small, `hub: openai/gpt-oss-20b: `+host+` has no such repository for the public: check the name, or put a token of an account that may read it into HF_TOKEN \(401 Unauthorized\)`)
 	t.Setenv("HF_TOKEN", "hf_wrong")
 	l.reopen(t)
 	l.fail(t, small, `hub: openai/gpt-oss-20b: either the token in HF_TOKEN is not valid any more, or `+host+` has no such repository: check both .*`)
@@ -82,7 +82,7 @@ func TestRefusals(t *testing.T) {
 		header []string
 		want   string
 	}{
-		{404, []string{"X-Error-Code", "RepoNotFound"}, `hub: openai/gpt-oss-20b: ` + host + ` has no such repository: check the name \(.*404 Not Found.*\)`},
+		{404, []string{"X-Error-Code", "RepoNotFound"}, `hub: openai/gpt-oss-20b: ` + host + ` has no such repository: check the name \(404 Not Found\)`},
 		{404, []string{"X-Error-Code", "RevisionNotFound"}, `hub: openai/gpt-oss-20b: it has no branch, tag or commit main \(.*`},
 		{404, nil, `hub: openai/gpt-oss-20b: .* has no such repository: check the name \(.*`},
 		{403, []string{"X-Error-Code", "GatedRepo"}, `hub: openai/gpt-oss-20b: its owner wants to know who downloads it: ask for access on https://` + host + `/openai/gpt-oss-20b, and put a token .*`},

@@ -22,7 +22,7 @@ func (p *Plan) explain(err error) error {
 	switch {
 	case errors.As(err, &status):
 		if why := p.refusal(status); why != "" {
-			return fmt.Errorf("hub: %s: %s (%w)", p.Name, why, err)
+			return &refusedError{fmt.Sprintf("hub: %s: %s (%d %s)", p.Name, why, status.Status, http.StatusText(status.Status)), err}
 		}
 	case errors.As(err, new(*remote.ConnectError)):
 		hint := "check the connection"
@@ -35,6 +35,15 @@ func (p *Plan) explain(err error) error {
 	}
 	return err
 }
+
+// refusedError is a refusal in other words than the client's.
+type refusedError struct {
+	text string
+	err  error
+}
+
+func (e *refusedError) Error() string { return e.text }
+func (e *refusedError) Unwrap() error { return e.err }
 
 // refusal says what a status means; "" where nothing is to be added.
 func (p *Plan) refusal(e *remote.StatusError) string {

@@ -144,6 +144,3 @@ func (h *Hub) Host() string {
 	}
 	return checkpoint.Printable(host)
 }
-
-// Dir is the directory that keeps what is downloaded.
-func (h *Hub) Dir() string { return h.dir }

@@ -161,8 +161,8 @@ func (n Name) String() string {
 	return text
 }
 
-// Short names the model for programs that use it: the repository without its owner.
-func (n Name) Short() string {
+// short names the model for programs that use it: the repository without its owner.
+func (n Name) short() string {
 	if n.URL != "" {
 		return path.Base(strings.TrimRight(n.URL, "/"))
 	}

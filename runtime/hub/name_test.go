@@ -35,8 +35,8 @@ func TestParseName(t *testing.T) {
 		"":                             `hub: there is no model "": .*`,
 		"gpt-oss:7b":                   `hub: there is no model "gpt-oss:7b": .*`,
 		"a/b/c":                        `hub: "a/b/c" is no repository of Hugging Face: want OWNER/REPO, such as openai/gpt-oss-20b`,
-		"models/gpt-oss/":          `hub: "models/gpt-oss/" is no repository .*`, // but a directory
-		"models/x.gguf":            `hub: "models/x.gguf" is no repository .*`,
+		"models/gpt-oss/":              `hub: "models/gpt-oss/" is no repository .*`, // but a directory
+		"models/x.gguf":                `hub: "models/x.gguf" is no repository .*`,
 		"../b":                         `hub: "../b" is no repository .*`,
 		"a/..":                         `hub: "a/.." is no repository .*`,
 		"a/b--c":                       `hub: "a/b--c" is no repository .*`,

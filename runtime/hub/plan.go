@@ -322,7 +322,7 @@ func (p *Plan) ofURL(ctx context.Context) error {
 		return err
 	}
 	p.Host = checkpoint.Printable(u.Host)
-	f := File{Path: p.Name.Short()}
+	f := File{Path: p.Name.short()}
 	if !usable(f.Path) || partNumber.MatchString(f.Path) {
 		return fmt.Errorf("hub: %s cannot be downloaded alone: download all files of the model into a directory, and give that", checkpoint.Printable(p.Name.URL))
 	}

@@ -113,7 +113,7 @@ func (r *record) whole(dir string) error {
 // folder is the name of a model's folder: readable, and of one model alone. open is the path of the GGUF file to open, if it has one.
 func folder(n Name, open string) string {
 	if n.URL != "" {
-		return "url--" + notPlain.ReplaceAllString(n.Short(), "-") + "-" + packed.HashOf([]byte(n.URL))[:16]
+		return "url--" + notPlain.ReplaceAllString(n.short(), "-") + "-" + packed.HashOf([]byte(n.URL))[:16]
 	}
 	name := n.Owner + "--" + n.Repo
 	if n.Revision != "" {

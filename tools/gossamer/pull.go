@@ -129,8 +129,8 @@ func (p *puller) agree(ctx context.Context, env *env, plan *hub.Plan) error {
 	if err := plan.CheckRoom(); err != nil {
 		return err
 	}
-	if fit.refused && !p.force {
-		return fmt.Errorf("%s would not run here, for want of memory: take a smaller model or another machine; --force downloads it all the same", plan.Name)
+	if fit.refused != nil && !p.force {
+		return fit.refused
 	}
 	if p.yes || !interactive(env) {
 		return nil
@@ -158,8 +158,8 @@ func (p *puller) packed(ctx context.Context, env *env, n hub.Name) error {
 	}
 	fmt.Fprintf(env.stderr, "%s\n  download  up to %s\n  memory    %s\n", n, byteCount(bytes), fit.text)
 	switch {
-	case fit.refused && !p.force:
-		return fmt.Errorf("%s would not run here, for want of memory: take a smaller model or another machine; --force downloads it all the same", n)
+	case fit.refused != nil && !p.force:
+		return fit.refused
 	case !p.yes && interactive(env):
 		if err := ask(ctx, env, "Download it?"); err != nil {
 			return err

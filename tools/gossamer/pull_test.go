@@ -2,8 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -106,5 +110,80 @@ func TestRunPullsWithYes(t *testing.T) {
 	}
 	if list := mustRun(t, "", "models"); !strings.Contains(list, "openai/gpt-oss-20b  ") {
 		t.Errorf("models:\n%s", list)
+	}
+}
+
+// TestPullTellsRetries in a sentence each.
+func TestPullTellsRetries(t *testing.T) {
+	s := newHub(t)
+	cut := true
+	s.Set(func(s *hubtest.Server) {
+		s.Before = func(w http.ResponseWriter, r *http.Request, cdn bool) bool {
+			if !cdn || !cut {
+				return false
+			}
+			cut = false
+			s.ServeCDN(hubtest.Cut(w, 1000), r)
+			return true
+		}
+	})
+	r := gossamerCommand(t, "", "pull", "someone/small")
+	if r.code != exitOK || !regexp.MustCompile(`(?m)^gossamer: download interrupted, trying again: .*EOF.* \(in \d+ms\)$`).MatchString(r.stderr) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestPullRefusesWhatCannotRun before the weights are downloaded, unless it is forced.
+func TestPullRefusesWhatCannotRun(t *testing.T) {
+	s := newHub(t)
+	s.Set(func(s *hubtest.Server) {
+		s.Repos["someone/huge"] = &hubtest.Repo{Files: map[string][]byte{
+			"config.json": fmt.Appendf(nil, publishedConfig, 36, 2000), "model.safetensors": []byte("weights"),
+		}}
+	})
+	r := process(t, "", noDriver(t), "pull", "someone/huge")
+	if r.code == exitFailure && strings.Contains(r.stderr, "cannot run it") {
+		t.Skip("this system does not say how much memory is free")
+	}
+	if r.code != exitFailure || !regexp.MustCompile(`the model takes 9\d\d\.\d\d GB of memory, and .* are free .*--force`).MatchString(r.stderr) {
+		t.Errorf("%+v", r)
+	}
+	r = process(t, "", noDriver(t), "pull", "--force", "someone/huge")
+	if r.code != exitFailure || !strings.Contains(r.stderr, "is complete, but gossamer cannot run it: ") {
+		t.Errorf("forced: %+v", r)
+	}
+}
+
+// TestPullOfURLs: a packed model elsewhere is fetched in full, with its hashes, and used by its URL without the network.
+func TestPullOfURLs(t *testing.T) {
+	newHub(t)
+	dir := t.TempDir()
+	mustPack(t, goldentest.Load(t, "gqa_window8").ModelDir(t), filepath.Join(dir, "small"))
+	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	defer server.Close()
+	url := server.URL + "/small/"
+	r := gossamerCommand(t, "", "pull", url)
+	if r.code != exitOK || !strings.Contains(r.stderr, "is complete, ") || !strings.Contains(r.stderr, "checked: hashes of its manifest") {
+		t.Fatalf("%+v", r)
+	}
+	list := mustRun(t, "", "models")
+	if !strings.Contains(list, url+"  ") || !strings.Contains(list, "checked: hashes of its manifest, used ") {
+		t.Errorf("models:\n%s", list)
+	}
+	server.Close()
+	mustRun(t, "", "generate", "--model", url, "--backend", "cpu", "--tokens", "1", "--max-tokens", "2", "--json")
+	mustRun(t, "", "models", "rm", url)
+	if list := mustRun(t, "", "models"); !strings.HasPrefix(list, "no models in ") {
+		t.Errorf("models:\n%s", list)
+	}
+}
+
+// TestUnreachableHub: a pull fails at once, in a sentence.
+func TestUnreachableHub(t *testing.T) {
+	newHub(t)
+	t.Setenv("HF_ENDPOINT", "https://nobody.invalid")
+	r := gossamerCommand(t, "", "pull", "gpt-oss-20b")
+	if r.code != exitFailure || !strings.Contains(r.stderr, "nobody.invalid cannot be reached: ") || strings.Contains(r.stderr, "again") {
+		t.Errorf("%+v", r)
 	}
 }

@@ -44,6 +44,28 @@ type Repo struct {
 	Files map[string][]byte
 	Token string // that is needed to see it; "": it is public
 	Gated bool   // it is seen, but its files are given to nobody
+
+	sums map[string]sum // of files, by path
+}
+
+// sum is a file's SHA-256, which takes long to compute.
+type sum struct {
+	data []byte
+	text string
+}
+
+// SHA256 is the hash of a file. Files are replaced and not changed in place.
+func (r *Repo) SHA256(name string) string {
+	data := r.Files[name]
+	if s := r.sums[name]; len(s.data) == len(data) && len(data) > 0 && &s.data[0] == &data[0] {
+		return s.text
+	}
+	if r.sums == nil {
+		r.sums = map[string]sum{}
+	}
+	text := fmt.Sprintf("%x", sha256.Sum256(data))
+	r.sums[name] = sum{data, text}
+	return text
 }
 
 // Request is what the server was asked.
@@ -114,7 +136,7 @@ func Large(name string) bool {
 func (r *Repo) Commit() string {
 	h := sha1.New()
 	for _, name := range slices.Sorted(maps.Keys(r.Files)) {
-		fmt.Fprintf(h, "%s %x\n", name, sha256.Sum256(r.Files[name]))
+		fmt.Fprintf(h, "%s %s\n", name, r.SHA256(name))
 	}
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
@@ -212,7 +234,7 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request, repo *Repo) {
 		}
 		e := map[string]any{"type": "file", "oid": Blob(data), "size": len(data), "path": name}
 		if Large(name) {
-			e["lfs"] = map[string]any{"oid": fmt.Sprintf("%x", sha256.Sum256(data)), "size": len(data), "pointerSize": 135}
+			e["lfs"] = map[string]any{"oid": repo.SHA256(name), "size": len(data), "pointerSize": 135}
 			e["xetHash"] = strings.Repeat("a", 64)
 		}
 		all = append(all, e)
@@ -236,7 +258,7 @@ func (s *Server) resolve(w http.ResponseWriter, r *http.Request, repo *Repo, nam
 	case !ok:
 		refuse(w, http.StatusNotFound, "EntryNotFound", "Entry not found")
 	case Large(name):
-		sum := fmt.Sprintf("%x", sha256.Sum256(data))
+		sum := repo.SHA256(name)
 		w.Header().Set("X-Linked-Etag", `"`+sum+`"`)
 		w.Header().Set("X-Linked-Size", strconv.Itoa(len(data)))
 		w.Header().Set("Location", s.CDN+"/files/"+sum+"?X-Amz-Signature="+url.QueryEscape("sig/ned"))
@@ -254,7 +276,7 @@ func (s *Server) cdn(w http.ResponseWriter, r *http.Request) {
 	var data []byte
 	for _, repo := range s.Repos {
 		for name := range repo.Files {
-			if Large(name) && fmt.Sprintf("%x", sha256.Sum256(repo.Files[name])) == sum {
+			if Large(name) && repo.SHA256(name) == sum {
 				data = repo.Files[name]
 			}
 		}
