@@ -34,7 +34,7 @@ func TestDiskBecomesFull(t *testing.T) {
 		t.Errorf("%d bytes were kept", here)
 	}
 	checkpointtest.ResizeDisk(t, l.dir, "100m")
-	l.Requests()
+	l.move(t)
 	p = l.plan(t, small)
 	if err := p.Pull(t.Context(), nil); err != nil {
 		t.Fatal(err)

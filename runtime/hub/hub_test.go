@@ -73,6 +73,16 @@ func (l *lab) reopen(t *testing.T) {
 	l.hub = h
 }
 
+// move makes a mirror of the hub the one that is asked, which requests of a pull that was ended cannot reach late.
+func (l *lab) move(t *testing.T) {
+	t.Helper()
+	repos := l.Repos
+	l.Server = hubtest.New(t)
+	l.Set(func(s *hubtest.Server) { s.Repos = repos })
+	t.Setenv("HF_ENDPOINT", l.URL)
+	l.reopen(t)
+}
+
 // smallModel writes a checkpoint in several files.
 func smallModel(t *testing.T) string {
 	t.Helper()
