@@ -13,7 +13,7 @@ func TestNoRoom(t *testing.T) {
 	l.reopen(t)
 	p := l.plan(t, small)
 	l.Requests()
-	wantMatch(t, p.CheckRoom(), `hub: openai/gpt-oss-20b takes 1\.0 MB more, and the disk of .*/hub has \d+\.\d MB free: make room, or name a directory on another disk in GOSSAMER_MODELS or --cache-dir`)
+	wantMatch(t, l.hub.CheckRoom(small, p.Left), `hub: openai/gpt-oss-20b takes 1\.0 MB more, and the disk of .*/hub has \d+\.\d MB free: make room, or name a directory on another disk in GOSSAMER_MODELS or --cache-dir`)
 	wantMatch(t, p.Pull(t.Context(), nil), `hub: openai/gpt-oss-20b takes .*`)
 	if asked := l.Requests(); len(asked) > 0 {
 		t.Errorf("asked %v", asked)

@@ -376,29 +376,27 @@ func size(name string) int64 {
 }
 
 // Room is how many bytes a program may still write where the models are; false if the system does not say.
-func (p *Plan) Room() (bytes int64, known bool) {
-	dir := p.Dir
+func (h *Hub) Room() (bytes int64, known bool) {
+	dir := h.dir
 	for {
-		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
 			return diskRoom(dir)
 		}
-		if dir = filepath.Dir(dir); dir == filepath.Dir(dir) {
-			return diskRoom(dir)
-		}
+		dir = filepath.Dir(dir)
 	}
 }
 
-// spare is what a pull leaves free on the disk.
+// spare is what a download leaves free on the disk.
 const spare = 64 << 20
 
-// CheckRoom refuses a model that the disk has no room for.
-func (p *Plan) CheckRoom() error {
-	room, known := p.Room()
-	if !known || room-spare >= p.Left || p.Left == 0 {
+// CheckRoom refuses so many bytes of a model more than the disk has room for.
+func (h *Hub) CheckRoom(name string, bytes int64) error {
+	room, known := h.Room()
+	if !known || room-spare >= bytes || bytes == 0 {
 		return nil
 	}
 	return fmt.Errorf("hub: %s takes %s more, and the disk of %s has %s free: make room, or name a directory on another disk in GOSSAMER_MODELS or --cache-dir",
-		p.Name, gigabytes(p.Left), p.hub.dir, gigabytes(max(room, 0)))
+		checkpoint.Printable(name), gigabytes(bytes), h.dir, gigabytes(max(room, 0)))
 }
 
 // gigabytes writes a size in decimal units, as disks are measured.

@@ -52,7 +52,7 @@ func (p *Plan) Pull(ctx context.Context, progress func(checkpoint.Progress)) err
 		return nil
 	}
 	p.Left = p.Bytes - p.here()
-	if err := p.CheckRoom(); err != nil {
+	if err := p.hub.CheckRoom(p.Name.String(), p.Left); err != nil {
 		return err
 	}
 	t := &transfer{Plan: p, pending: p.record(), report: progress}

@@ -113,10 +113,7 @@ func (s *store) models() ([]listed, error) {
 		return nil, err
 	}
 	for _, m := range cached {
-		checked := "hashes of its manifest"
-		if !m.Verified {
-			checked = "no published hash, pinned at first sight"
-		}
+		checked := checkedAs(m)
 		if m.Damaged != "" {
 			checked = ""
 		}
@@ -126,6 +123,14 @@ func (s *store) models() ([]listed, error) {
 		}, m.Used})
 	}
 	return all, nil
+}
+
+// checkedAs says what the chunks of a URL's model are compared with.
+func checkedAs(m remote.CachedModel) string {
+	if m.Verified {
+		return "hashes of its manifest"
+	}
+	return "no published hash, pinned at first sight"
 }
 
 func (s *store) list(asJSON bool) error {

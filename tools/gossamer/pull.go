@@ -13,6 +13,7 @@ import (
 
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/checkpoint/detect"
+	"gossamer/runtime/checkpoint/remote"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/hub"
 )
@@ -68,7 +69,7 @@ func (p *puller) run(ctx context.Context, env *env, n hub.Name) error {
 		return err
 	}
 	if n.Packed() {
-		return p.packed(ctx, env, n)
+		return p.packed(ctx, env, h, n)
 	}
 	if m, err := h.Find(n); err == nil && m.Foreign && !p.force {
 		fmt.Fprintf(env.stderr, "%s is in the cache of Hugging Face's tools and is used from there: %s\n", m.Name, m.Path)
@@ -86,7 +87,7 @@ func (p *puller) run(ctx context.Context, env *env, n hub.Name) error {
 		fmt.Fprintf(env.stderr, "%s is here already, %s, and %s has nothing newer\n", n, byteCount(plan.Bytes), plan.Host)
 		return nil
 	}
-	if err := p.agree(ctx, env, plan); err != nil {
+	if err := p.agree(ctx, env, h, plan); err != nil {
 		return err
 	}
 	if err := plan.Pull(ctx, bar.work); err != nil {
@@ -102,7 +103,7 @@ func (p *puller) run(ctx context.Context, env *env, n hub.Name) error {
 }
 
 // agree tells what a download takes, refuses what does not fit, and asks.
-func (p *puller) agree(ctx context.Context, env *env, plan *hub.Plan) error {
+func (p *puller) agree(ctx context.Context, env *env, h *hub.Hub, plan *hub.Plan) error {
 	w := env.stderr
 	fmt.Fprintf(w, "%s from %s", plan.Name, plan.Host)
 	if len(plan.Revision) > 12 {
@@ -117,16 +118,28 @@ func (p *puller) agree(ctx context.Context, env *env, plan *hub.Plan) error {
 		fmt.Fprintf(w, "  replaces  the one that was pulled on %s\n", plan.Replaces.Local().Format(time.DateOnly))
 	}
 	fmt.Fprintf(w, "  disk      %s", plan.Dir)
-	if room, known := plan.Room(); known {
-		fmt.Fprintf(w, ", %s free", byteCount(room))
+	return p.settle(ctx, env, h, need{plan.Name.String(), plan.Config, plan.Bytes, plan.Left})
+}
+
+// need is what a model takes.
+type need struct {
+	name        string
+	config      *gptoss.Config // nil: not known yet
+	bytes, left int64          // of all its files, and of what is still to come
+}
+
+// settle tells what there is of disk and memory, refuses what does not fit, and asks.
+func (p *puller) settle(ctx context.Context, env *env, h *hub.Hub, n need) error {
+	if room, known := h.Room(); known {
+		fmt.Fprintf(env.stderr, ", %s free", byteCount(room))
 	}
-	fmt.Fprintln(w)
-	fit, err := fits(ctx, plan.Config, plan.Bytes)
+	fmt.Fprintln(env.stderr)
+	fit, err := fits(ctx, n.config, n.bytes)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "  memory    %s\n", fit.text)
-	if err := plan.CheckRoom(); err != nil {
+	fmt.Fprintf(env.stderr, "  memory    %s\n", fit.text)
+	if err := h.CheckRoom(n.name, n.left); err != nil {
 		return err
 	}
 	if fit.refused != nil && !p.force {
@@ -139,7 +152,7 @@ func (p *puller) agree(ctx context.Context, env *env, plan *hub.Plan) error {
 }
 
 // packed downloads a packed model, or a repository of a host without an API, in full.
-func (p *puller) packed(ctx context.Context, env *env, n hub.Name) error {
+func (p *puller) packed(ctx context.Context, env *env, h *hub.Hub, n hub.Name) error {
 	bar := newProgress(env.stderr)
 	defer bar.clear()
 	bar.wait("opening " + checkpoint.WithoutLogin(n.URL))
@@ -148,33 +161,43 @@ func (p *puller) packed(ctx context.Context, env *env, n hub.Name) error {
 	if err != nil {
 		return err
 	}
-	var bytes int64
-	for _, t := range c.Config().Tensors() {
-		bytes += t.Bytes()
-	}
-	fit, err := fits(ctx, c.Config(), bytes)
+	m, err := p.cached(n) // opening it has made its folder
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(env.stderr, "%s\n  download  up to %s\n  memory    %s\n", n, byteCount(bytes), fit.text)
-	switch {
-	case fit.refused != nil && !p.force:
-		return fit.refused
-	case !p.yes && interactive(env):
-		if err := ask(ctx, env, "Download it?"); err != nil {
-			return err
-		}
+	if m.Bytes == m.TotalBytes {
+		fmt.Fprintf(env.stderr, "%s is here already, %s\n", n, byteCount(m.TotalBytes))
+		return nil
+	}
+	fmt.Fprintf(env.stderr, "%s\n  download  %s of %s\n  disk      %s", n, byteCount(m.TotalBytes-m.Bytes), byteCount(m.TotalBytes), m.Dir)
+	if err := p.settle(ctx, env, h, need{n.String(), c.Config(), m.TotalBytes, m.TotalBytes - m.Bytes}); err != nil {
+		return err
 	}
 	if err := c.Load(ctx, discard{}, bar.work); err != nil {
 		return err
 	}
 	bar.clear()
-	checked := "hashes of its manifest"
-	if !c.Verified() {
-		checked = "no published hash, pinned at first sight"
-	}
-	fmt.Fprintf(env.stderr, "%s is complete, %s, checked: %s\n", n, byteCount(bytes), checked)
+	fmt.Fprintf(env.stderr, "%s is complete, %s, checked: %s\n", n, byteCount(m.TotalBytes), checkedAs(m))
 	return nil
+}
+
+// cached is what is here of a packed model.
+func (p *puller) cached(n hub.Name) (remote.CachedModel, error) {
+	dir := p.cacheDir
+	if dir == "" {
+		var err error
+		if dir, err = remote.DefaultCacheDir(); err != nil {
+			return remote.CachedModel{}, err
+		}
+	}
+	models, err := remote.ListCache(dir)
+	if err != nil {
+		return remote.CachedModel{}, err
+	}
+	if len(models) == 0 {
+		return remote.CachedModel{}, fmt.Errorf("%s cannot be kept: check that %s can be written", n, dir)
+	}
+	return models[0], nil // the one that was opened last
 }
 
 // discard is a checkpoint.Sink for a model that is only to be fetched.
