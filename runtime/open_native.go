@@ -62,5 +62,6 @@ func unknown(model string, o *Options) error {
 	if names := slices.Sorted(maps.Keys(o.Embedded)); len(names) > 0 {
 		also = ", or " + strings.Join(names, " or ") + ", which the program carries"
 	}
-	return fmt.Errorf("runtime: there is no model %.200q: give gpt-oss-20b, gpt-oss-120b, or OWNER/REPO of another repository of Hugging Face; a directory with a checkpoint or a packed model; a GGUF file; the URL of one%s", model, also)
+	return fmt.Errorf("runtime: there is no model %.200q: give gpt-oss-20b, gpt-oss-120b, or OWNER/REPO of another repository of Hugging Face; %s%s",
+		model, "a directory with a checkpoint or a packed model; a GGUF file; the URL of one", also)
 }

@@ -13,7 +13,8 @@ import (
 
 // untrusted says that a host's certificate is not in order.
 func untrusted(err error) bool {
-	return errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(x509.UnknownAuthorityError)) || errors.As(err, new(tls.RecordHeaderError))
+	return errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(x509.UnknownAuthorityError)) ||
+		errors.As(err, new(tls.RecordHeaderError))
 }
 
 // explain says what an error of the server means for who wants the model.
@@ -70,7 +71,8 @@ func (p *Plan) refusal(e *remote.StatusError) string {
 		return p.Host + " has no such repository: check the name"
 	case e.Status == http.StatusTooManyRequests:
 		if e.Wait() > 0 {
-			return fmt.Sprintf("%s has had too many requests and wants to be left alone for %s: run this again then; a token in HF_TOKEN allows more", p.Host, e.Wait())
+			return fmt.Sprintf("%s has had too many requests and wants to be left alone for %s: run this again then; a token in HF_TOKEN allows more",
+				p.Host, e.Wait())
 		}
 		return p.Host + " has had too many requests: run this again later; a token in HF_TOKEN allows more"
 	}

@@ -22,10 +22,9 @@ type Hub struct {
 	token    string   // shown to the endpoint alone
 	caches   []string // directories of Hugging Face's own tools, which are read and never written
 	offline  string   // the variable that forbids to ask the endpoint; "": none does
+	mistake  error    // in what the environment says of the endpoint and the token; what is here can be used all the same
 	log      *slog.Logger
 }
-
-const defaultEndpoint = "https://" + hubHost
 
 // Open reads the environment: the models are in dir ("": remote.DefaultCacheDir), in the folder hub; HF_ENDPOINT names a mirror,
 // HF_TOKEN is the user's token, or the file that Hugging Face's tools keep it in has it, HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE or HF_HOME
@@ -43,12 +42,11 @@ func Open(dir string, log *slog.Logger) (*Hub, error) {
 		return nil, fmt.Errorf("hub: %w", err)
 	}
 	h := &Hub{dir: filepath.Join(dir, "hub"), log: log}
-	if err := h.setEndpoint(os.Getenv("HF_ENDPOINT")); err != nil {
-		return nil, err
-	}
 	home := hubHome()
-	if h.token, err = readToken(home); err != nil {
-		return nil, err
+	h.token, h.mistake = readToken(home)
+	h.named = os.Getenv("HF_ENDPOINT") != ""
+	if h.endpoint, err = parseEndpoint(os.Getenv("HF_ENDPOINT")); err != nil {
+		h.mistake = err
 	}
 	for _, cache := range []string{os.Getenv("HF_HUB_CACHE"), os.Getenv("HUGGINGFACE_HUB_CACHE"), filepath.Join(home, "hub")} {
 		if filepath.IsAbs(cache) {
@@ -105,22 +103,25 @@ func readToken(home string) (string, error) {
 	return token, nil
 }
 
-// setEndpoint reads the URL of a mirror.
-func (h *Hub) setEndpoint(text string) error {
-	h.named = text != ""
+// parseEndpoint reads the URL of a mirror; "" is Hugging Face itself, which is also returned with an error.
+func parseEndpoint(text string) (*url.URL, error) {
+	usual := &url.URL{Scheme: "https", Host: hubHost}
 	if text == "" {
-		text = defaultEndpoint
+		return usual, nil
 	}
 	u, err := url.Parse(strings.TrimRight(text, "/"))
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("hub: HF_ENDPOINT is %s: want the URL of Hugging Face or of a mirror, such as %s, without a password", quoted(text), defaultEndpoint)
+		return usual, fmt.Errorf("hub: HF_ENDPOINT is %s: want the URL of Hugging Face or of a mirror, such as %s, without a password",
+			quoted(text), usual)
 	}
-	h.endpoint = u
-	return nil
+	return u, nil
 }
 
 // client asks the endpoint.
 func (h *Hub) client() (*remote.Client, error) {
+	if h.mistake != nil {
+		return nil, h.mistake
+	}
 	if h.offline != "" {
 		return nil, fmt.Errorf("hub: %s forbids to ask %s: unset it to download models", h.offline, h.endpoint.Host)
 	}

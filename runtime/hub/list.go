@@ -208,7 +208,8 @@ func chooseGGUF(files []File, n Name) ([]File, error) {
 	}
 	switch {
 	case len(all) == 0:
-		return nil, fmt.Errorf("hub: %s has no weights that gossamer reads: neither %s and safetensors files, nor GGUF files, nor a packed model", n, safetensors.ConfigName)
+		return nil, fmt.Errorf("hub: %s has no weights that gossamer reads: neither %s and safetensors files, nor GGUF files, nor a packed model",
+			n, safetensors.ConfigName)
 	case len(fitting) == 0:
 		return nil, fmt.Errorf("hub: %s/%s has no GGUF model %s: it has %s", n.Owner, n.Repo, n.Choice, listed(all))
 	case len(fitting) > 1:
@@ -242,7 +243,8 @@ var otherTypes = regexp.MustCompile(`(?i)[-._](I?Q[1-7]_\w+|TQ\d_\d|Q8_1|Q8_K\w*
 // unreadable refuses a GGUF file whose name says that it has other types of numbers than gossamer reads, before it is downloaded.
 func unreadable(name string) error {
 	if m := otherTypes.FindStringSubmatch(modelFile(name)); m != nil {
-		return fmt.Errorf("hub: %s is quantised as %s, which gossamer does not read: take the published safetensors, or a GGUF file with MXFP4 experts and the rest in F16, BF16, F32 or Q8_0", name, m[1])
+		return fmt.Errorf("hub: %s is quantised as %s, which gossamer does not read: take the published safetensors, or a GGUF file with %s",
+			name, m[1], "MXFP4 experts and the rest in F16, BF16, F32 or Q8_0")
 	}
 	return nil
 }

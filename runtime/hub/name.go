@@ -51,7 +51,8 @@ func ParseName(text string) (Name, error) {
 		}
 	}
 	if !strings.Contains(text, "/") {
-		return Name{}, fmt.Errorf("hub: there is no model %s: there are gpt-oss-20b and gpt-oss-120b, and OWNER/REPO names any repository of Hugging Face", quoted(text))
+		return Name{}, fmt.Errorf("hub: there is no model %s: there are gpt-oss-20b and gpt-oss-120b, and OWNER/REPO names any repository of Hugging Face",
+			quoted(text))
 	}
 	return parseRepository(text, text)
 }

@@ -95,7 +95,7 @@ func (p *Plan) checkPinned(old *record) error {
 	}
 	for i := range p.Files {
 		if f := old.file(p.Files[i].Path); f != nil && (f.SHA256 != p.Files[i].SHA256 || f.Blob != p.Files[i].Blob) {
-			return fmt.Errorf("hub: %s: %s publishes another hash of %s than when it was downloaded on %s, of the same commit: somebody on the way is not honest, or the model here is not the published one; to trust %s, remove the model first",
+			return fmt.Errorf("hub: %s: %s publishes another hash of %s than when it was downloaded on %s, of the same commit, so one of the two is not the real one: to trust %s now, remove the model first",
 				p.Name, p.Host, f.Path, old.Pulled.Format(time.DateOnly), p.Host)
 		}
 	}

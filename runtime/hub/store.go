@@ -185,7 +185,8 @@ func (e *entry) is(n Name) bool {
 	if r == nil {
 		r = e.pending
 	}
-	if r == nil || n.URL != e.name.URL || !strings.EqualFold(n.Owner, e.name.Owner) || !strings.EqualFold(n.Repo, e.name.Repo) || n.Revision != e.name.Revision {
+	if r == nil || n.URL != e.name.URL || n.Revision != e.name.Revision || !strings.EqualFold(n.Owner, e.name.Owner) ||
+		!strings.EqualFold(n.Repo, e.name.Repo) {
 		return false
 	}
 	if n.Choice == "" || r.Open == "" {

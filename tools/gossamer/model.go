@@ -41,7 +41,8 @@ type modelFlags struct {
 }
 
 func (m *modelFlags) declare(fs *flag.FlagSet) {
-	fs.StringVar(&m.model, "model", defaultModel, "a model's `name` (gpt-oss-20b; see gossamer help pull), a directory with a checkpoint or a packed model, a GGUF file, or the URL of one")
+	fs.StringVar(&m.model, "model", defaultModel, "a model's `name` (gpt-oss-20b; see gossamer help pull), a directory with a checkpoint or a packed model, "+
+		"a GGUF file, or the URL of one")
 	m.declareRest(fs)
 }
 

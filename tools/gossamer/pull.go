@@ -19,9 +19,9 @@ import (
 )
 
 // modelNames is what help texts say about names of models.
-const modelNames = `NAME is gpt-oss-20b or gpt-oss-120b (also gpt-oss:20b, openai/gpt-oss-20b), OWNER/REPO of any repository of Hugging Face with a gpt-oss
-model (also hf.co/OWNER/REPO and its page's URL; @REVISION behind it chooses a branch or commit, :MXFP4 or :FILE one of several GGUF
-files), or the URL of a GGUF file or of a packed model on any host.`
+const modelNames = `NAME is gpt-oss-20b or gpt-oss-120b (also gpt-oss:20b, openai/gpt-oss-20b), OWNER/REPO of any repository of Hugging Face
+with a gpt-oss model (also hf.co/OWNER/REPO and its page's URL; @REVISION behind it chooses a branch or commit, :MXFP4 or :FILE one of
+several GGUF files), or the URL of a GGUF file or of a packed model on any host.`
 
 func pullCommand() command {
 	return command{
