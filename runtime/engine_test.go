@@ -191,7 +191,7 @@ func TestOpenEmbedded(t *testing.T) {
 	if got := generate(t, e, c, sample.Params{}); !slices.Equal(got, c.Greedy.Tokens) {
 		t.Errorf("tokens %v, want %v", got, c.Greedy.Tokens)
 	}
-	if _, err := gossamer.Open(t.Context(), "micro", gossamer.Options{Embedded: embedded}); err == nil || !strings.Contains(err.Error(), "(nano)") {
+	if _, err := gossamer.Open(t.Context(), "micro", gossamer.Options{Embedded: embedded}); err == nil || !strings.Contains(err.Error(), "or nano, which the program carries") {
 		t.Errorf("an unknown name: %v", err)
 	}
 }
