@@ -105,6 +105,7 @@ func TestMemoryOfTheModels(t *testing.T) {
 		small, total := footprint(t, c, model.Options{Context: 8192, Rows: rows})
 		_, large := footprint(t, c, model.Options{Context: 131072, Rows: rows})
 		says(t, readme, "| %s | %.1f GB | %d KiB | %.1f / %.1f GB |", document, gb(small.Weights), small.PerToken>>10, gb(total), gb(large))
+		says(t, "docs/models.md", "| %s | %.1f GB | %.1f / %.1f GB |", document, gb(small.Weights), gb(total), gb(large))
 		if b := readBench(t, name); b.Load.Weights != small.Weights-padding(t, c, small.Weights) {
 			t.Errorf("%s was measured with %d bytes of weights, it has %d now: measure again", document, b.Load.Weights, small.Weights)
 		}

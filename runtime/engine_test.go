@@ -191,7 +191,7 @@ func TestOpenEmbedded(t *testing.T) {
 	if got := generate(t, e, c, sample.Params{}); !slices.Equal(got, c.Greedy.Tokens) {
 		t.Errorf("tokens %v, want %v", got, c.Greedy.Tokens)
 	}
-	if _, err := gossamer.Open(t.Context(), "micro", gossamer.Options{Embedded: embedded}); err == nil || !strings.Contains(err.Error(), "(nano)") {
+	if _, err := gossamer.Open(t.Context(), "micro", gossamer.Options{Embedded: embedded}); err == nil || !strings.Contains(err.Error(), "or nano, which the program carries") {
 		t.Errorf("an unknown name: %v", err)
 	}
 }
@@ -214,7 +214,9 @@ func TestOpenRefuses(t *testing.T) {
 		want        string
 	}{
 		{"URL", "ftp://example.com/model", gossamer.Options{Backend: gossamer.CPU}, "ftp"},
-		{"NoDirectory", "/no/such/model", gossamer.Options{Backend: gossamer.CPU}, "is not a directory"},
+		{"NoDirectory", "/no/such/model", gossamer.Options{Backend: gossamer.CPU}, "there is no directory and no file /no/such/model"},
+		{"NoModel", "llama", gossamer.Options{Backend: gossamer.CPU}, "there is no model \"llama\": give gpt-oss-20b, gpt-oss-120b, or OWNER/REPO"},
+		{"NotPulled", "someone/never-pulled", gossamer.Options{Backend: gossamer.CPU, CacheDir: t.TempDir()}, "someone/never-pulled is not on this machine: run gossamer pull someone/never-pulled (there is no such directory either)"},
 		{"NoCheckpoint", t.TempDir(), gossamer.Options{Backend: gossamer.CPU}, "config.json"},
 		{"Backend", dir, gossamer.Options{Backend: "cuda"}, "Backend"},
 		{"KV", dir, gossamer.Options{KV: "q8"}, "KV"},

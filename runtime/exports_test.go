@@ -27,6 +27,8 @@ var unusedExports = map[string]string{
 	"runtime/kernel.DownRowsConfig.WeightBytes":   counted,
 	"runtime/kernel.GateUpRowsConfig.WeightBytes": counted,
 
+	"runtime/checkpoint/remote.StatusError.Is": "errors.Is calls it",
+
 	"runtime/openai.MaxChoices":   server,
 	"runtime/openai.NewModelList": server,
 

@@ -32,6 +32,8 @@ var imports = map[string][]string{
 	"runtime/checkpoint/page":        {"runtime/checkpoint", "runtime/checkpoint/packed", "runtime/gptoss", "runtime/promise"}, // of the browser build
 	"runtime/checkpoint/detect": {"runtime/checkpoint", "runtime/checkpoint/gguf", "runtime/checkpoint/packed", "runtime/checkpoint/remote",
 		"runtime/checkpoint/safetensors"}, // remote natively
+	"runtime/hub": {"runtime/checkpoint", "runtime/checkpoint/detect", "runtime/checkpoint/gguf", "runtime/checkpoint/packed",
+		"runtime/checkpoint/remote", "runtime/checkpoint/safetensors", "runtime/gptoss"},
 
 	"runtime/kv":              {},
 	"runtime/sample":          {},
@@ -59,6 +61,7 @@ var imports = map[string][]string{
 var testOnly = map[string][]string{
 	"runtime/gpu/gputest":               {},
 	"runtime/checkpoint/checkpointtest": {"tools/randmodel"}, // the generator as a command
+	"runtime/hub/hubtest":               {},
 	"runtime/tokenizer/tokenizertest":   {},
 	"runtime/goldentest":                {},
 	"runtime/testenv":                   {},
@@ -66,7 +69,7 @@ var testOnly = map[string][]string{
 
 // only lists packages outside this module that belong to few of ours.
 var only = map[string][]string{
-	"net/http":   {"runtime/checkpoint/remote", "runtime/server"},                                             // natively
+	"net/http":   {"runtime/checkpoint/remote", "runtime/hub", "runtime/hub/hubtest", "runtime/server"},       // natively
 	"syscall/js": {"wasm", "runtime/gpu", "runtime/promise", "runtime/checkpoint", "runtime/checkpoint/page"}, // in files for GOOS=js
 	"github.com/prometheus/client_golang/prometheus":          {"runtime/server"},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"runtime/server"},

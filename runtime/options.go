@@ -64,7 +64,7 @@ type Options struct {
 
 	// Checkpoint is the model itself, if it is open already; its name then only appears in Info. nil: it is looked up by name.
 	Checkpoint *checkpoint.Checkpoint
-	// CacheDir keeps models that are opened by URL. "": the user's cache directory.
+	// CacheDir keeps models that are downloaded. "": $GOSSAMER_MODELS, or the user's cache directory.
 	CacheDir string
 
 	// Playback makes what plays a file of tokens in place of a model, for a number of positions, of which 0 is what it has: see package

@@ -32,19 +32,10 @@ type Options struct {
 // Load reads a checkpoint into memory as it is stored: the model takes as many bytes as the checkpoint.
 func Load(ctx context.Context, c *checkpoint.Checkpoint, o Options) (*Model, error) {
 	config := c.Config()
-	switch {
-	case o.Context < 0 || o.Context > config.MaxPositions:
+	if o.Context < 0 || o.Context > config.MaxPositions {
 		return nil, fmt.Errorf("ref: context of %d tokens: the model was made for 1 to %d", o.Context, config.MaxPositions)
-	case o.Context == 0:
-		o.Context = min(8192, config.MaxPositions)
 	}
-	if o.Chunk <= 0 {
-		o.Chunk = 256
-	}
-	if o.Workers <= 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
-	}
-
+	o.complete(config)
 	free, known := FreeMemory()
 	if err := checkMemory(config, o, free, known); err != nil {
 		return nil, err
@@ -64,6 +55,19 @@ func Load(ctx context.Context, c *checkpoint.Checkpoint, o Options) (*Model, err
 	m := &Model{config: config, options: o, rope: config.RopeTable(0, o.Context)}
 	m.params.Store(t.params(config))
 	return m, nil
+}
+
+// complete fills in what is usual.
+func (o *Options) complete(c *gptoss.Config) {
+	if o.Context == 0 {
+		o.Context = min(8192, c.MaxPositions)
+	}
+	if o.Chunk <= 0 {
+		o.Chunk = 256
+	}
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
 }
 
 // tensors holds the tensors of a checkpoint. It is the checkpoint.Sink.

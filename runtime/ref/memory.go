@@ -14,6 +14,13 @@ type Memory struct {
 	Of    string // what ends first, such as "of the machine's memory"
 }
 
+// MemoryNeeded is what a model takes in bytes, with a context of so many tokens and the other options as usual.
+func MemoryNeeded(c *gptoss.Config, context int) int64 {
+	o := Options{Context: context}
+	o.complete(c)
+	return memoryNeeded(c, o)
+}
+
 // memoryNeeded is what a model takes once a sequence fills its context, and what loading it takes besides. Go cannot recover from an
 // allocation that fails, so this is compared with what there is before anything is allocated.
 func memoryNeeded(c *gptoss.Config, o Options) int64 {

@@ -51,9 +51,15 @@ type chatFlags struct {
 }
 
 func (f *chatFlags) declare() {
+	f.model.declare(f.set)
+	f.model.declarePlayback(f.set)
+	f.declareRest()
+}
+
+// declareRest declares the flags that have nothing to do with which model answers.
+func (f *chatFlags) declareRest() {
 	fs := f.set
-	f.model.declare(fs)
-	f.model.declarePlayback(fs)
+	f.model.declarePull(fs)
 	f.sampling.declare(fs, 1)
 	f.format.declare(fs)
 	fs.StringVar(&f.effort, "effort", "medium", "how long the model reasons: none, low, `medium` or high")
@@ -106,11 +112,14 @@ func (f *chatFlags) run(ctx context.Context, env *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	if !once && f.json {
+		return usagef("--json wants a PROMPT")
+	}
+	if err := f.model.ensure(ctx, env); err != nil { // before the keyboard is the conversation's
+		return err
+	}
 	var lines prompter
 	if !once {
-		if f.json {
-			return usagef("--json wants a PROMPT")
-		}
 		if lines, err = openPrompter(env); err != nil {
 			return err
 		}

@@ -114,7 +114,8 @@ func main() {
 // commands in the order of the help text.
 func commands() []command {
 	return []command{
-		chatCommand(), appCommand(), serveCommand(), modelsCommand(), packCommand(), generateCommand(), logitsCommand(), benchCommand(), doctorCommand(),
+		runCommand(), chatCommand(), appCommand(), serveCommand(), pullCommand(), modelsCommand(), packCommand(), generateCommand(), logitsCommand(),
+		benchCommand(), doctorCommand(),
 		tokenizeCommand(), renderCommand(), parseCommand(), playbackCommand(), grammarCommand(),
 	}
 }

@@ -35,19 +35,21 @@ type modelFlags struct {
 	sequences     int // 0: as many as are usual
 	queue         int // requests that may wait; 0: any number
 	verbose       bool
+	yes           bool // download without asking; of commands that ask
 	deterministic bool
 	checkpoint    *checkpoint.Checkpoint      // in place of what model names, if not nil
 	record        func(prompt, reply []int32) // of conversations; nil: nothing is recorded
 }
 
 func (m *modelFlags) declare(fs *flag.FlagSet) {
-	fs.StringVar(&m.model, "model", defaultModel, "the built-in model's `name`, a directory with a checkpoint or a packed model, or the URL of one")
+	fs.StringVar(&m.model, "model", defaultModel, "a model's `name` (gpt-oss-20b; see gossamer help pull), a directory with a checkpoint or a packed model, "+
+		"a GGUF file, or the URL of one")
 	m.declareRunning(fs)
 }
 
 // declareRunning declares what says how a model is run.
 func (m *modelFlags) declareRunning(fs *flag.FlagSet) {
-	fs.StringVar(&m.cacheDir, "cache-dir", "", "`directory` that keeps models of URLs; the user's cache directory if empty")
+	fs.StringVar(&m.cacheDir, "cache-dir", "", "`directory` that keeps downloaded models; GOSSAMER_MODELS or the user's cache directory if empty")
 	fs.StringVar(&m.backend, "backend", "auto", "what computes: `auto`, webgpu or cpu; auto is webgpu where there is a GPU that works, else cpu")
 	fs.StringVar(&m.adapter, "adapter", "", "the GPU: an `index` of gossamer doctor or a part of its name; the most capable one if empty")
 	fs.BoolVar(&m.verbose, "verbose", false, "log on standard error what is chosen and done; without it, what goes wrong and is got over")
@@ -60,6 +62,11 @@ func (m *modelFlags) declareRunning(fs *flag.FlagSet) {
 // declarePlayback is for commands that need no weights.
 func (m *modelFlags) declarePlayback(fs *flag.FlagSet) {
 	fs.StringVar(&m.playback, "playback", "", "play the replies of a `file` in place of a model's; see gossamer help playback")
+}
+
+// declarePull is for commands that download a model which is not here.
+func (m *modelFlags) declarePull(fs *flag.FlagSet) {
+	fs.BoolVar(&m.yes, "yes", false, "download a model that is not here without asking")
 }
 
 // check refuses what is out of range, before anything is loaded.

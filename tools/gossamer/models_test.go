@@ -14,6 +14,7 @@ import (
 
 // TestModels: a damaged entry is listed beside the others and removed by the name that it is listed by.
 func TestModels(t *testing.T) {
+	t.Setenv("HF_HOME", t.TempDir())
 	dir, cache := t.TempDir(), t.TempDir()
 	mustPack(t, goldentest.Load(t, "gqa_window8").ModelDir(t), filepath.Join(dir, "a"))
 	mustPack(t, goldentest.Load(t, "gqa_window8").ModelDir(t), filepath.Join(dir, "b"))
@@ -33,15 +34,15 @@ func TestModels(t *testing.T) {
 	}
 	damaged := filepath.Base(filepath.Dir(origins[0]))
 	list := mustRun(t, "", "models", "--cache-dir", cache)
-	if lines := strings.Split(strings.TrimSpace(list), "\n"); len(lines) != 2 || !strings.HasPrefix(lines[0], s.URL+"/b/ ") && !strings.HasPrefix(lines[1], s.URL+"/b/ ") || !strings.Contains(list, damaged+" ") || !strings.Contains(list, " damaged: ") {
+	if lines := strings.Split(strings.TrimSpace(list), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[1], s.URL+"/b/ ") && !strings.HasPrefix(lines[2], s.URL+"/b/ ") || !strings.Contains(list, damaged+" ") || !strings.Contains(list, " damaged: ") {
 		t.Errorf("the list:\n%s", list)
 	}
-	mustRun(t, "", "models", "--cache-dir", cache, "--remove", damaged)
-	mustRun(t, "", "models", "--cache-dir", cache, "--remove", s.URL+"/b")
+	mustRun(t, "", "models", "--cache-dir", cache, "rm", damaged)
+	mustRun(t, "", "models", "--cache-dir", cache, "rm", s.URL+"/b")
 	if list := mustRun(t, "", "models", "--cache-dir", cache); list != "no models in "+cache+"\n" {
 		t.Errorf("the list: %s", list)
 	}
-	if r := gossamerCommand(t, "", "models", "--cache-dir", cache, "--remove", "../x"); r.code != exitFailure {
+	if r := gossamerCommand(t, "", "models", "--cache-dir", cache, "rm", "../x"); r.code != exitFailure {
 		t.Errorf("exit status %d", r.code)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"gossamer/runtime/checkpoint/detect"
 	"gossamer/runtime/checkpoint/gguf"
 	"gossamer/runtime/checkpoint/packed"
+	"gossamer/runtime/hub"
 	"gossamer/runtime/nano"
 	"gossamer/runtime/tokenizer/o200k"
 )
@@ -24,7 +26,7 @@ func packCommand() command {
 		args:  "SRC DST | --verify SRC",
 		short: "turn a checkpoint into chunks that any static host serves, or check such chunks",
 		long: `SRC is a directory with a published checkpoint, in Hugging Face's layout or OpenAI's original one, a GGUF file, the URL of a packed
-model, or the built-in model's name. DST becomes a packed model: manifest.json, and files of at most 24 MiB, each named by its SHA-256. An interrupted
+model, the name of one that was pulled, or the built-in model's. DST becomes a packed model: manifest.json, and files of at most 24 MiB, each named by its SHA-256. An interrupted
 run is continued by running it again.
 
 --manifest-only writes only manifest.json, which refers to ranges of the safetensors files: below --base-url, or beside the
@@ -80,6 +82,10 @@ func (p *packer) run(ctx context.Context, env *env, args []string) error {
 	if p.verify {
 		return p.verifyChunks(ctx, env, bar, src)
 	}
+	src, err := located(src)
+	if err != nil {
+		return err
+	}
 	c, err := openSource(ctx, env, src)
 	if err != nil {
 		return err
@@ -94,6 +100,23 @@ func (p *packer) run(ctx context.Context, env *env, args []string) error {
 		return p.report(env, bar)(packed.PackInPlace(ctx, c, args[1], p.baseURL, bar.work))
 	}
 	return p.report(env, bar)(packed.Pack(ctx, c, args[1], bar.work))
+}
+
+// located is the path of a model that was pulled, or what was given.
+func located(src string) (string, error) {
+	if _, err := os.Stat(src); src == defaultModel || !errors.Is(err, fs.ErrNotExist) {
+		return src, nil
+	}
+	n, err := hub.ParseName(src)
+	if err != nil || n.Packed() { // opening it says the former better
+		return src, nil
+	}
+	h, err := hub.Open("", slog.New(slog.DiscardHandler))
+	if err != nil {
+		return "", err
+	}
+	m, err := h.Find(n)
+	return m.Path, err
 }
 
 // openSource opens what is to be packed.

@@ -65,7 +65,7 @@ func TestServeComesAndGoes(t *testing.T) {
 	}
 	want("/readyz", `503 {"status":"model_loading"}`)
 	want("/livez", `200 {"status":"ok"}`)
-	if code, body := ask(t, host+"/v1", question("", "Who?")); code != 503 || !strings.Contains(body, "model_loading") {
+	if code, body := post(t, host+"/v1", question("", "Who?")); code != 503 || !strings.Contains(body, "model_loading") {
 		t.Errorf("a request: %d %q", code, body)
 	}
 	if err := os.WriteFile(pipe, []byte(`{"version": 1, "plays": [{"name": "any", "when": {}, "reply": [{"text": "Yes."}]}]}`), 0); err != nil {
@@ -81,7 +81,7 @@ func TestServeComesAndGoes(t *testing.T) {
 	for status("/readyz") != `503 {"status":"draining"}` { // until the signal has arrived
 	}
 	want("/livez", `200 {"status":"ok"}`)
-	if code, body := ask(t, host+"/v1", question("", "Who?")); code != 200 {
+	if code, body := post(t, host+"/v1", question("", "Who?")); code != 200 {
 		t.Errorf("a request while those who send them do not know yet: %d %q", code, body)
 	}
 	if err := cmd.Process.Kill(); err != nil { // it would take an hour

@@ -16,7 +16,7 @@ import (
 )
 
 // ask posts a request for a chat completion and returns the status and the body.
-func ask(t *testing.T, url, request string) (int, string) {
+func post(t *testing.T, url, request string) (int, string) {
 	t.Helper()
 	response, err := http.Post(url+"/chat/completions", "application/json", strings.NewReader(request))
 	if err != nil {
@@ -52,11 +52,11 @@ func TestServeSeveralModels(t *testing.T) {
 		"openai/gpt-oss-20b": "Two.", "gpt-oss-20b": "Two.", "gpt-oss:20b": "Two.", "second": "Two.",
 	} {
 		request := strings.Replace(question(name, "Who?"), "{", `{"unknown":1,`, 1)
-		if status, body := ask(t, url, request); status != 200 || !strings.Contains(body, want) {
+		if status, body := post(t, url, request); status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%q: %d %q, want %q", name, status, body, want)
 		}
 	}
-	if status, _ := ask(t, url, question("third", "Who?")); status != 404 {
+	if status, _ := post(t, url, question("third", "Who?")); status != 404 {
 		t.Errorf("an unknown model: status %d", status)
 	}
 	response, err := http.Get(url + "/models")
@@ -128,7 +128,7 @@ func TestRecord(t *testing.T) {
 		t.Helper()
 		url, end := serving(t, nil, append(args, "--name", "m")...)
 		for _, r := range requests {
-			status, body := ask(t, url, r)
+			status, body := post(t, url, r)
 			if status != 200 {
 				t.Errorf("%v: %s: %d %q", args, r, status, body)
 			}

@@ -31,3 +31,11 @@ func ReadOnlyDisk(t testing.TB) (dir string, readOnly func()) {
 		}
 	}
 }
+
+// ResizeDisk gives a SmallDisk room for n bytes.
+func ResizeDisk(t testing.TB, dir, n string) {
+	t.Helper()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size="+n); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -56,11 +56,15 @@ func (s fileState) more(head []byte) fileState {
 	return s
 }
 
-// DefaultCacheDir is the directory for models inside the user's cache directory.
+// DefaultCacheDir is the directory for models: the one that the environment variable GOSSAMER_MODELS names, else one inside the user's
+// cache directory.
 func DefaultCacheDir() (string, error) {
+	if dir := os.Getenv("GOSSAMER_MODELS"); dir != "" {
+		return dir, nil
+	}
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("checkpoint: cache: %w: give a directory", err)
+		return "", fmt.Errorf("checkpoint: cache: %w: name a directory in GOSSAMER_MODELS", err)
 	}
 	return filepath.Join(dir, "gossamer", "models"), nil
 }
@@ -74,7 +78,7 @@ func modelDir(cache, url string) string {
 
 // cacheStore has chunks on a web server, and keeps them in a directory.
 type cacheStore struct {
-	client *client
+	client *Client
 	from   origin
 	dir    string // "": keep nothing
 	log    *slog.Logger
@@ -86,7 +90,7 @@ type cacheStore struct {
 }
 
 // openCache prepares the folder of a model. What cannot be read or written there is not kept.
-func openCache(ctx context.Context, c *client, dir string, from origin) *cacheStore {
+func openCache(ctx context.Context, c *Client, dir string, from origin) *cacheStore {
 	s := &cacheStore{client: c, from: from, dir: dir, log: c.log, pins: map[string]string{}}
 	if dir == "" {
 		return s

@@ -369,7 +369,7 @@ func TestPartOfUnknownVersion(t *testing.T) {
 	dir, cache := filepath.Dir(file), t.TempDir()
 	m := mustOpenAt(t, s.URL, Options{CacheDir: cache})
 	k := &m.Manifest.Chunks[0]
-	store := openCache(t.Context(), &client{log: slog.New(slog.DiscardHandler)}, modelDir(cache, s.URL+"/"), mustOrigin(t, modelDir(cache, s.URL+"/")))
+	store := openCache(t.Context(), &Client{log: slog.New(slog.DiscardHandler)}, modelDir(cache, s.URL+"/"), mustOrigin(t, modelDir(cache, s.URL+"/")))
 	_, _, part := store.expect(k)
 	if err := os.WriteFile(part, make([]byte, k.Bytes/2), 0o644); err != nil {
 		t.Fatal(err)

@@ -50,8 +50,8 @@ type byteRange struct {
 }
 
 // fetch appends the bytes of s that p lacks to p, which may begin with some, and shows what comes to keep, with its offset.
-func (c *client) fetch(ctx context.Context, s byteRange, p []byte, keep func(p []byte, off int64)) ([]byte, error) {
-	err := c.retry(ctx, s.url, maxFailures, func(ctx context.Context) (int64, error) {
+func (c *Client) fetch(ctx context.Context, s byteRange, p []byte, keep func(p []byte, off int64)) ([]byte, error) {
+	err := c.Retry(ctx, s.url, MaxFailures, func(ctx context.Context) (int64, error) {
 		had := len(p)
 		var err error
 		p, err = c.fetchOnce(ctx, s, p, keep)
@@ -60,7 +60,7 @@ func (c *client) fetch(ctx context.Context, s byteRange, p []byte, keep func(p [
 	return p, err
 }
 
-func (c *client) fetchOnce(ctx context.Context, s byteRange, p []byte, keep func(p []byte, off int64)) ([]byte, error) {
+func (c *Client) fetchOnce(ctx context.Context, s byteRange, p []byte, keep func(p []byte, off int64)) ([]byte, error) {
 	if int64(len(p)) == s.n {
 		return p, nil
 	}
@@ -72,11 +72,11 @@ func (c *client) fetchOnce(ctx context.Context, s byteRange, p []byte, keep func
 	if s.fresh {
 		header.Set("Cache-Control", "no-cache")
 	}
-	b, err := c.do(ctx, s.url, header)
+	b, err := c.Get(ctx, s.url, header)
 	if err != nil {
 		return p, err
 	}
-	defer b.close()
+	defer b.Close()
 	if err := s.check(b, first); err != nil {
 		return p, err
 	}
@@ -105,7 +105,7 @@ func (c *client) fetchOnce(ctx context.Context, s byteRange, p []byte, keep func
 }
 
 // check refuses replies that cannot bring the bytes from first on, or not those of the file that was opened.
-func (s byteRange) check(b *body, first int64) error {
+func (s byteRange) check(b *Body, first int64) error {
 	v := versionOf(b.Response)
 	if s.version.differs(v) {
 		return finalf("%s has changed on the server since the model was opened: open it again", shownURL(s.url))
@@ -123,7 +123,7 @@ func (s byteRange) check(b *body, first int64) error {
 }
 
 // early is the error of a body that ended after so many bytes of the file.
-func (s byteRange) early(b *body, got int64, err error) error {
+func (s byteRange) early(b *Body, got int64, err error) error {
 	if errors.Is(err, io.EOF) && b.ended() {
 		return finalError{&lengthError{s.url, got, s.off + s.n}}
 	}
@@ -175,14 +175,14 @@ func contentRange(h http.Header) (first, total int64) {
 }
 
 // small fetches a whole file of at most limit bytes.
-func (c *client) small(ctx context.Context, url string, limit int64, failures int) ([]byte, error) {
+func (c *Client) small(ctx context.Context, url string, limit int64, failures int) ([]byte, error) {
 	var data []byte
-	err := c.retry(ctx, url, failures, func(ctx context.Context) (int64, error) {
-		b, err := c.do(ctx, url, http.Header{})
+	err := c.Retry(ctx, url, failures, func(ctx context.Context) (int64, error) {
+		b, err := c.Get(ctx, url, http.Header{})
 		if err != nil {
 			return 0, err
 		}
-		defer b.close()
+		defer b.Close()
 		if data, err = io.ReadAll(io.LimitReader(b, limit+1)); err != nil {
 			return 0, err
 		}
@@ -195,13 +195,13 @@ func (c *client) small(ctx context.Context, url string, limit int64, failures in
 }
 
 // head fetches the first n bytes of a file, or all if it has fewer, and its version, with its size.
-func (c *client) head(ctx context.Context, url string, n int64, failures int) (data []byte, v version, err error) {
-	err = c.retry(ctx, url, failures, func(ctx context.Context) (int64, error) {
-		b, err := c.do(ctx, url, http.Header{"Range": {fmt.Sprintf("bytes=0-%d", n-1)}})
+func (c *Client) head(ctx context.Context, url string, n int64, failures int) (data []byte, v version, err error) {
+	err = c.Retry(ctx, url, failures, func(ctx context.Context) (int64, error) {
+		b, err := c.Get(ctx, url, http.Header{"Range": {fmt.Sprintf("bytes=0-%d", n-1)}})
 		if err != nil {
 			return 0, err
 		}
-		defer b.close()
+		defer b.Close()
 		if v = versionOf(b.Response); v.Bytes == 0 && b.ContentLength != 0 {
 			return 0, finalf("%s: the server does not say how large the file is: use another host, or pack the model into chunks", shownURL(url))
 		}

@@ -41,11 +41,13 @@ func shownURL(s string) string {
 type guard struct {
 	base  *url.URL // of the model; nil: its manifest is in a directory
 	login login
+	token string // in place of a login
+	near  bool   // see ClientOptions.Near
 	next  http.RoundTripper
 }
 
 func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := mayAsk(g.base, r.URL); err != nil {
+	if err := mayAsk(g.base, r.URL); err != nil && (!g.near || r.URL.User != nil) {
 		return nil, finalError{err}
 	}
 	if r.Response != nil && r.Response.Request.URL.Scheme == "https" && r.URL.Scheme != "https" {
@@ -53,15 +55,18 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(r.Context())
 	r.Header.Del("Referer") // of redirects: a URL may be known to its user alone
-	if g.login.user != "" && originOf(r.URL) == originOf(g.base) {
+	switch own := g.base != nil && originOf(r.URL) == originOf(g.base); {
+	case own && g.token != "":
+		r.Header.Set("Authorization", "Bearer "+g.token)
+	case own && g.login.user != "":
 		r.SetBasicAuth(g.login.user, g.login.password)
 	}
 	return g.next.RoundTrip(r)
 }
 
 // newTransport makes connections for a model at base, honouring the environment's proxies.
-func newTransport(base *url.URL, resolver *net.Resolver) *http.Transport {
-	a := &addresses{resolver: resolver}
+func newTransport(base *url.URL, near bool, resolver *net.Resolver) *http.Transport {
+	a := &addresses{near: near, resolver: resolver}
 	if base != nil {
 		a.own = address(base)
 	}
@@ -82,9 +87,11 @@ func newTransport(base *url.URL, resolver *net.Resolver) *http.Transport {
 
 // addresses decides which addresses are connected to. The model's own host may have any, since the user named it, but not a private
 // one after a public one: the second answer would be a trick to reach the user's network. Proxies are the user's, too, and resolve
-// names themselves. All other hosts must have public addresses, whatever their names promise.
+// names themselves. All other hosts must have public addresses, whatever their names promise, unless the user's own host is near and has
+// none itself.
 type addresses struct {
 	own      string        // host and port of the model
+	near     bool          // see ClientOptions.Near
 	resolver *net.Resolver // nil: the system's
 
 	public  atomic.Bool // own was reached at a public address
@@ -101,10 +108,19 @@ func (a *addresses) dial(ctx context.Context, network, host string) (net.Conn, e
 	}}
 	conn, err := d.DialContext(ctx, network, host)
 	if dns := (*net.DNSError)(nil); errors.As(err, &dns) && dns.IsNotFound {
-		return nil, fmt.Errorf("there is no host %s: check the URL and the connection", checkpoint.Printable(dns.Name))
+		err = fmt.Errorf("there is no host %s: check the URL and the connection", checkpoint.Printable(dns.Name))
 	}
-	return conn, err
+	if err != nil {
+		return nil, &ConnectError{err}
+	}
+	return conn, nil
 }
+
+// ConnectError says that there is no connection to a host: it has no address, nobody answers there, or nothing there listens.
+type ConnectError struct{ err error }
+
+func (e *ConnectError) Error() string { return e.err.Error() }
+func (e *ConnectError) Unwrap() error { return e.err }
 
 // check says whether a host, with its port, may be reached at an address.
 func (a *addresses) check(host string, ip netip.Addr) error {
@@ -115,7 +131,7 @@ func (a *addresses) check(host string, ip netip.Addr) error {
 	if public && host == a.own {
 		a.public.Store(true)
 	}
-	if public || host == a.own && !a.public.Load() {
+	if public || (host == a.own || a.near) && !a.public.Load() {
 		return nil
 	}
 	return finalf("%s has the address %s, which is not public: a model's files lie on its own host or on public ones", checkpoint.Printable(host), ip)

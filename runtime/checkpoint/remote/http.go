@@ -20,8 +20,8 @@ import (
 
 const maxAttempts = 200 // of one chunk, progress or not
 
-// client fetches from web servers.
-type client struct {
+// Client fetches from a web server, and from those that it sends on to.
+type Client struct {
 	http  *http.Client
 	stall time.Duration // in which a connection must bring an answer, and then bytes at minRate
 	log   *slog.Logger
@@ -30,19 +30,28 @@ type client struct {
 	waiting sync.Once // for telling that a server is slow
 }
 
-// statusError is a reply that is not what was asked for.
-type statusError struct {
-	url    string
-	status int
+// StatusError is a reply that is not what was asked for.
+type StatusError struct {
+	Status int
+	Code   string // what Hugging Face says beside it, in the header X-Error-Code, such as "GatedRepo"; often ""
+	URL    string // that was asked at last, as messages show it
 	verdict
 }
 
-func (e *statusError) Error() string {
+// Wait is how long the server asks to wait before the next attempt, where it is too long to be waited here; 0 if it does not say.
+func (e *StatusError) Wait() time.Duration {
+	if e.retry {
+		return 0
+	}
+	return e.wait
+}
+
+func (e *StatusError) Error() string {
 	hint := ""
 	if !e.retry && e.wait > 0 {
 		hint = fmt.Sprintf(": it asks to wait for %s: run this again then", e.wait)
 	}
-	switch e.status {
+	switch e.Status {
 	case http.StatusUnauthorized:
 		hint = `: the server wants a login: for an https URL, put "machine HOST login USER password PASSWORD" into the file .netrc in your home directory`
 	case http.StatusForbidden:
@@ -52,11 +61,11 @@ func (e *statusError) Error() string {
 	case http.StatusRequestedRangeNotSatisfiable:
 		hint = ": the file is shorter there than when the model was published: tell its owner"
 	}
-	return fmt.Sprintf("%s: the server replies %d %s%s", e.url, e.status, http.StatusText(e.status), hint)
+	return fmt.Sprintf("%s: the server replies %d %s%s", e.URL, e.Status, http.StatusText(e.Status), hint)
 }
 
 // Is makes a missing file like one of a file system.
-func (e *statusError) Is(target error) bool {
+func (e *StatusError) Is(target error) bool {
 	return target == fs.ErrNotExist && e.missing
 }
 
@@ -64,6 +73,9 @@ func (e *statusError) Is(target error) bool {
 type finalError struct{ error }
 
 func (e finalError) Unwrap() error { return e.error }
+
+// Final makes an error of an attempt the last one: Retry does not try again.
+func Final(err error) error { return finalError{err} }
 
 func finalf(format string, args ...any) error { return finalError{fmt.Errorf(format, args...)} }
 
@@ -84,9 +96,9 @@ var (
 	errTrickle = fmt.Errorf("fewer than %d bytes a second arrived", minRate)
 )
 
-// retry calls try until it succeeds, fails with a finalError, or has failed too often without a byte of progress. try returns how many
-// bytes it received.
-func (c *client) retry(ctx context.Context, url string, failures int, try func(ctx context.Context) (int64, error)) error {
+// Retry calls try until it succeeds, fails with a Final error, or has failed so many times without a byte of progress. try returns how
+// many bytes it received.
+func (c *Client) Retry(ctx context.Context, url string, failures int, try func(ctx context.Context) (int64, error)) error {
 	failed := 0
 	for attempt := 1; ; attempt++ {
 		n, err := try(ctx)
@@ -105,7 +117,7 @@ func (c *client) retry(ctx context.Context, url string, failures int, try func(c
 		}
 		least, most := backoff(failed)
 		wait := least + rand.N(most-least)
-		var status *statusError
+		var status *StatusError
 		if errors.As(err, &status) {
 			wait = max(wait, status.wait)
 		}
@@ -130,8 +142,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// body is the body of a reply, given up if it brings too little for too long.
-type body struct {
+// Body is the body of a reply, given up if it brings too little for too long.
+type Body struct {
 	*http.Response
 	cancel   context.CancelCauseFunc
 	ctx      context.Context
@@ -141,15 +153,15 @@ type body struct {
 	window   atomic.Int64 // bytes since the timer was set
 }
 
-// do sends a GET request. Statuses other than 200 and 206 are errors, and so are bodies in another form than the file's own.
-func (c *client) do(ctx context.Context, url string, header http.Header) (*body, error) {
+// Get sends a GET request. The caller closes the body. Statuses other than 200 and 206 are errors, and so are bodies in another form than the file's own.
+func (c *Client) Get(ctx context.Context, url string, header http.Header) (*Body, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	b := &body{cancel: cancel, ctx: ctx, stall: c.stall}
+	b := &Body{cancel: cancel, ctx: ctx, stall: c.stall}
 	b.timer = time.AfterFunc(time.Hour, b.judgeWindow)
 	b.timer.Reset(c.stall) // now that it can be found
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		b.close()
+		b.Close()
 		return nil, finalError{err}
 	}
 	req.Header = header
@@ -160,21 +172,21 @@ func (c *client) do(ctx context.Context, url string, header http.Header) (*body,
 	b.Response, err = c.http.Do(req)
 	slow.Stop()
 	if err != nil {
-		b.close()
+		b.Close()
 		return nil, b.reason(transportError(err))
 	}
 	b.answered.Store(true)
 	b.timer.Reset(b.stall)
 	if s := b.StatusCode; s != http.StatusOK && s != http.StatusPartialContent {
-		err := &statusError{shown(b.Request.URL), s, judge(s, b.Header.Get("Retry-After"), time.Now())}
-		b.close()
+		err := &StatusError{s, b.Header.Get("X-Error-Code"), shown(b.Request.URL), judge(s, b.Header.Get("Retry-After"), time.Now())}
+		b.Close()
 		if err.retry {
 			return nil, err
 		}
 		return nil, finalError{err}
 	}
 	if coding := b.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		b.close()
+		b.Close()
 		return nil, finalf("%s: the server sends the file compressed (Content-Encoding %q) though nobody asked for that: switch it off there for this file, or use another host",
 			shown(b.Request.URL), coding)
 	}
@@ -202,7 +214,7 @@ func (e *printableError) Error() string { return e.text }
 func (e *printableError) Unwrap() error { return e.err }
 
 // judgeWindow gives a body up that brought too little since the timer was set.
-func (b *body) judgeWindow() {
+func (b *Body) judgeWindow() {
 	switch n := b.window.Swap(0); {
 	case n == 0 || !b.answered.Load():
 		b.cancel(errStalled)
@@ -214,14 +226,14 @@ func (b *body) judgeWindow() {
 }
 
 // reason prefers why a request was cancelled.
-func (b *body) reason(err error) error {
+func (b *Body) reason(err error) error {
 	if cause := context.Cause(b.ctx); errors.Is(cause, errStalled) || errors.Is(cause, errTrickle) {
 		return fmt.Errorf("%w (%s)", cause, b.stall)
 	}
 	return err
 }
 
-func (b *body) Read(p []byte) (int, error) {
+func (b *Body) Read(p []byte) (int, error) {
 	n, err := b.Body.Read(p)
 	b.window.Add(int64(n))
 	if err != nil && err != io.EOF {
@@ -231,14 +243,33 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 // ended says whether an end of the body is the server's word that there is no more, and not perhaps a broken connection.
-func (b *body) ended() bool {
+func (b *Body) ended() bool {
 	return b.ContentLength >= 0 || len(b.TransferEncoding) > 0 || b.ProtoMajor > 1
 }
 
-func (b *body) close() {
+// Close ends the reply, whatever of it is left.
+func (b *Body) Close() {
 	b.timer.Stop()
 	b.cancel(nil)
 	if b.Response != nil {
 		b.Body.Close() // the error says nothing about what was read
 	}
+}
+
+// Total is the size of the whole file, in bytes; -1 if the server does not say.
+func (b *Body) Total() int64 {
+	if b.StatusCode == http.StatusPartialContent {
+		_, total := contentRange(b.Header)
+		return total
+	}
+	return b.ContentLength
+}
+
+// First is where in the file the body begins; -1 if the server should say and does not.
+func (b *Body) First() int64 {
+	if b.StatusCode == http.StatusPartialContent {
+		first, _ := contentRange(b.Header)
+		return first
+	}
+	return 0
 }

@@ -44,7 +44,7 @@ func (o *Options) log() *slog.Logger {
 }
 
 // client makes the client of a model at base; nil: of a manifest in a directory.
-func (o *Options) client(base *url.URL) (*client, error) {
+func (o *Options) client(base *url.URL) (*Client, error) {
 	g := &guard{base: base, next: o.transport}
 	if base != nil && base.Scheme == "https" {
 		var err error
@@ -53,13 +53,41 @@ func (o *Options) client(base *url.URL) (*client, error) {
 		}
 	}
 	if g.next == nil {
-		g.next = newTransport(base, o.resolver)
+		g.next = newTransport(base, false, o.resolver)
 	}
-	c := &client{http: &http.Client{Transport: g}, stall: cmp.Or(o.stall, stallTimeout), log: o.log(), sleep: o.sleep}
+	return newClient(g, o), nil
+}
+
+// newClient makes a client that asks by way of g.
+func newClient(g *guard, o *Options) *Client {
+	c := &Client{http: &http.Client{Transport: g}, stall: cmp.Or(o.stall, stallTimeout), log: o.log(), sleep: o.sleep}
 	if c.sleep == nil {
 		c.sleep = sleep
 	}
-	return c, nil
+	return c
+}
+
+// ClientOptions of NewClient.
+type ClientOptions struct {
+	// Token is shown to the host itself, and to no other that it sends on to. "": none.
+	Token string
+	// Near says that the user has named the host: where it is in a private network, it may send on to other hosts there, and by http
+	// where it is asked by http.
+	Near bool
+	// Logger receives retries; nil: nothing is logged.
+	Logger *slog.Logger
+}
+
+// NewClient makes a client for the files of one host, that of base. Without a token, the login of .netrc is used, as Open does.
+func NewClient(base *url.URL, o ClientOptions) (*Client, error) {
+	g := &guard{base: base, token: o.Token, near: o.Near, next: newTransport(base, o.Near, nil)}
+	if o.Token == "" && base.Scheme == "https" {
+		var err error
+		if g.login, err = loginFor(base.Hostname()); err != nil {
+			return nil, err
+		}
+	}
+	return newClient(g, &Options{Logger: o.Logger}), nil
 }
 
 // cacheDir is the directory that keeps models; "": nothing is kept.
@@ -132,9 +160,9 @@ func checkChunk(base *url.URL, c *packed.Chunk) error {
 }
 
 // fetchManifest gets a model's manifest from the server, or makes it of a repository, or takes the one in the cache.
-func fetchManifest(ctx context.Context, c *client, base, dir string) (*packed.Manifest, origin, error) {
+func fetchManifest(ctx context.Context, c *Client, base, dir string) (*packed.Manifest, origin, error) {
 	cached, from, cacheErr := cachedManifest(dir)
-	failures := openFailures
+	failures := OpenFailures
 	if cacheErr == nil {
 		failures = 2 // there is a way out
 	}
@@ -167,7 +195,7 @@ func tellChanges(ctx context.Context, log *slog.Logger, before, now origin) {
 }
 
 // manifest fetches a manifest. An error that is fs.ErrNotExist or packed.ErrOtherFormat says that there is none.
-func (c *client) manifest(ctx context.Context, base string, failures int) (*packed.Manifest, error) {
+func (c *Client) manifest(ctx context.Context, base string, failures int) (*packed.Manifest, error) {
 	data, err := c.small(ctx, base+packed.ManifestName, packed.MaxManifestBytes, failures)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -192,7 +220,7 @@ func cachedManifest(dir string) (*packed.Manifest, origin, error) {
 }
 
 // derive makes the manifest of a repository with safetensors files, without hashes.
-func derive(ctx context.Context, c *client, base string, failures int) (*packed.Manifest, origin, error) {
+func derive(ctx context.Context, c *Client, base string, failures int) (*packed.Manifest, origin, error) {
 	from := origin{URL: base, Files: map[string]fileState{}}
 	states := map[string]fileState{} // by name
 	m, err := packed.Derive(func(name string, off, n int64) ([]byte, int64, error) {

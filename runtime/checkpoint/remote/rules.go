@@ -144,8 +144,8 @@ const (
 	firstPause   = 500 * time.Millisecond // before the second attempt; doubled for each further one
 	longestWait  = 30 * time.Second       // between attempts, unless the host asks for more
 	patience     = 5 * time.Minute        // the longest Retry-After that is obeyed
-	maxFailures  = 8                      // attempts in a row without a byte of progress
-	openFailures = 3                      // the same, for the small files that a model is opened with: nothing is gained yet
+	MaxFailures  = 8                      // attempts in a row without a byte of progress
+	OpenFailures = 3                      // the same, for the small files that a model is opened with: nothing is gained yet
 	stallTimeout = 30 * time.Second       // in which a connection must bring an answer, and then minRate
 	minRate      = 1 << 10                // bytes a second that count as progress
 )

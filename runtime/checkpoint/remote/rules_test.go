@@ -108,10 +108,10 @@ func TestRules(t *testing.T) {
 	}
 	testenv.ExampleLines(t, "rules/retries.json", retries)
 
-	pauses := []backoffExample{{Failures: maxFailures, GiveUp: true, Opening: true}}
-	for n := maxFailures - 1; n > 0; n-- {
+	pauses := []backoffExample{{Failures: MaxFailures, GiveUp: true, Opening: true}}
+	for n := MaxFailures - 1; n > 0; n-- {
 		least, most := backoff(n)
-		pauses = slices.Insert(pauses, 0, backoffExample{n, least.Milliseconds(), most.Milliseconds(), false, n >= openFailures})
+		pauses = slices.Insert(pauses, 0, backoffExample{n, least.Milliseconds(), most.Milliseconds(), false, n >= OpenFailures})
 	}
 	testenv.ExampleLines(t, "rules/backoff.json", pauses)
 
