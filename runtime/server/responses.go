@@ -19,23 +19,11 @@ func (h *Handler) responses(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	request, err := responses.Decode(body, h.options.StrictRequests)
+	request, history, err := h.decodeResponse(r, body)
 	if err != nil {
 		return err
 	}
 	key, _ := r.Context().Value(keyName{}).(string)
-	var history []responses.Item
-	if request.Previous != "" {
-		before := h.kept.get(request.Previous, key)
-		if before == nil {
-			const message = "there is no response %q here: it is not kept, or no more; send the whole conversation as input"
-			return refuse(http.StatusBadRequest, "previous_response_id", "previous_response_not_found", message, request.Previous)
-		}
-		history = before.history
-	}
-	if err := request.Converse(history, func(id string) (responses.Item, bool) { return h.kept.item(id, key) }); err != nil {
-		return err
-	}
 	o := responses.Options{ID: h.options.NewID("resp_"), Model: h.modelName(request.Model), Now: h.options.Clock, NewID: h.options.NewID}
 	keep := func(response *responses.Response) {
 		if request.Store {
@@ -70,6 +58,49 @@ func (h *Handler) responses(w http.ResponseWriter, r *http.Request) error {
 	defer cancel(nil)
 	defer h.kept.run(o.ID, key, cancel)()
 	return h.reply(w, r.WithContext(ctx), x)
+}
+
+// decodeResponse reads a request, and puts its conversation together with what is kept. history is what was before its input.
+func (h *Handler) decodeResponse(r *http.Request, body []byte) (request *responses.Request, history []responses.Item, err error) {
+	if request, err = responses.Decode(body, h.options.StrictRequests); err != nil {
+		return nil, nil, err
+	}
+	key, _ := r.Context().Value(keyName{}).(string)
+	if request.Previous != "" {
+		before := h.kept.get(request.Previous, key)
+		if before == nil {
+			const message = "there is no response %q here: it is not kept, or no more; send the whole conversation as input"
+			return nil, nil, refuse(http.StatusBadRequest, "previous_response_id", "previous_response_not_found", message, request.Previous)
+		}
+		history = before.history
+	}
+	return request, history, request.Converse(history, func(id string) (responses.Item, bool) { return h.kept.item(id, key) })
+}
+
+// countInput answers POST /v1/responses/input_tokens.
+func (h *Handler) countInput(w http.ResponseWriter, r *http.Request) error {
+	body, err := h.readBody(w, r)
+	if err != nil {
+		return err
+	}
+	request, _, err := h.decodeResponse(r, body)
+	if err != nil {
+		return err
+	}
+	model, err := h.find(request.Model)
+	if err != nil {
+		return err
+	}
+	tokens, err := model.Engine.Prompt(request.Chat)
+	if err != nil {
+		return request.Failure(err)
+	}
+	nameIgnored(w, request.Ignored)
+	send(w, http.StatusOK, struct {
+		Object      string `json:"object"`
+		InputTokens int    `json:"input_tokens"`
+	}{"response.input_tokens", len(tokens)})
+	return nil
 }
 
 // only is the one reply of a request that asks for one.

@@ -137,6 +137,10 @@ func TestChain(t *testing.T) {
 		}
 		chained := respond(t, url, `{"input":[`+say+`]`+more+`}`)
 		whole := respond(t, url, `{"store":false,"input":[`+strings.Join(input, ",")+`]}`)
+		_, counted := do(t, "POST", url+"/v1/responses/input_tokens", `{"input":[`+say+`]`+more+`}`)
+		if want := fmt.Sprintf(`"input_tokens":%d}`, whole.Usage.InputTokens); !strings.Contains(counted, want) {
+			t.Errorf("turn %d: %s, want %s", turn, counted, want)
+		}
 		if chained.Usage.InputTokens != whole.Usage.InputTokens {
 			t.Errorf("turn %d: %d tokens, sent whole %d", turn, chained.Usage.InputTokens, whole.Usage.InputTokens)
 		}

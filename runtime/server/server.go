@@ -177,6 +177,7 @@ func (h *Handler) routes() {
 	routes := map[string]map[string]handler{
 		"/v1/chat/completions":           {"POST": h.chat},
 		"/v1/responses":                  {"POST": h.responses},
+		"/v1/responses/input_tokens":     {"POST": h.countInput},
 		"/v1/responses/{id}":             {"GET": h.response, "DELETE": h.deleteResponse},
 		"/v1/responses/{id}/cancel":      {"POST": h.cancelResponse},
 		"/v1/responses/{id}/input_items": {"GET": h.inputItems},

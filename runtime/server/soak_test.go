@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -173,6 +174,12 @@ func TestSoak(t *testing.T) {
 		if time.Sleep(10 * time.Millisecond); i > 3000 {
 			stacks := make([]byte, 1<<20)
 			t.Fatalf("%d goroutines, before %d\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+		}
+	}
+	_, metrics := do(t, "GET", url+"/metrics", "")
+	for _, name := range []string{"gossamer_replies_running", "gossamer_replies_waiting", "gossamer_pages_used"} {
+		if m := regexp.MustCompile(`(?m)^` + name + `\{[^}]*\} (.*)$`).FindStringSubmatch(metrics); m == nil || m[1] != "0" {
+			t.Errorf("%s: %q", name, m)
 		}
 	}
 	if after := inUse(); after > heap+16<<20 {
