@@ -36,6 +36,9 @@ func fail(w http.ResponseWriter, api form, err error) {
 		seconds := min(int(math.Ceil(f.RetryAfter.Seconds())), 60) // clients ignore longer ones
 		w.Header().Set("Retry-After", strconv.Itoa(max(seconds, 1)))
 	}
+	if f.Code == "device_lost" || f.Code == "model_closed" {
+		w.Header().Set("X-Should-Retry", "false") // OpenAI's libraries repeat requests that were answered with 5xx
+	}
 	body, status := api(f, w.Header().Get("X-Request-Id"))
 	send(w, status, body)
 }

@@ -77,7 +77,7 @@ func TestModelsBeingLoaded(t *testing.T) {
 func TestLostDevice(t *testing.T) {
 	url, _ := start(t, server.Options{}, gossamer.Options{}, time.Second)
 	wantStatus(t, url+"/livez", 200, "ok")
-	if r, answer := do(t, "POST", url+"/v1/chat/completions", body("lost", "")); r.StatusCode != 503 || code(t, answer) != "device_lost" {
+	if r, answer := do(t, "POST", url+"/v1/chat/completions", body("lost", "")); r.StatusCode != 503 || code(t, answer) != "device_lost" || r.Header.Get("X-Should-Retry") != "false" {
 		t.Errorf("%d %q", r.StatusCode, answer)
 	}
 	wantStatus(t, url+"/livez", 503, "device_lost")
