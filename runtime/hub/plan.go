@@ -375,6 +375,9 @@ func size(name string) int64 {
 	return info.Size()
 }
 
+// Dir is where models are kept.
+func (h *Hub) Dir() string { return h.dir }
+
 // Room is how many bytes a program may still write where the models are; false if the system does not say.
 func (h *Hub) Room() (bytes int64, known bool) {
 	dir := h.dir

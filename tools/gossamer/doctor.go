@@ -6,22 +6,37 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
+	"os"
+	"runtime"
+	"strings"
 
 	gossamer "gossamer/runtime"
 	"gossamer/runtime/gpu"
+	"gossamer/runtime/hub"
 	"gossamer/runtime/ref"
 	"gossamer/runtime/selftest"
 )
 
 // diagnosis is the report of doctor.
 type diagnosis struct {
+	Program  string           `json:"program"` // its version
+	System   string           `json:"system"`
+	Cores    int              `json:"cores"`
+	Kept     *modelDirectory  `json:"models_kept,omitempty"` // where models are kept
 	Adapters []adapterReport  `json:"adapters"`
 	Error    string           `json:"error,omitempty"` // why there are none
 	Healthy  bool             `json:"healthy"`         // some adapter passes the self-test
 	Chosen   choice           `json:"chosen"`
 	Memory   *freeMemory      `json:"memory,omitempty"` // for models on the CPU, where it is known
 	Models   []modelFootprint `json:"models"`
+}
+
+// modelDirectory is where downloaded models are.
+type modelDirectory struct {
+	Dir  string `json:"directory"`
+	Free int64  `json:"free_bytes,omitempty"` // 0: not known
 }
 
 // freeMemory is how much a model on the CPU can take.
@@ -99,7 +114,11 @@ flag says otherwise: the most capable GPU, or the CPU, also where adapters would
 }
 
 func diagnose(ctx context.Context) (*diagnosis, error) {
-	d := &diagnosis{Adapters: []adapterReport{}}
+	d := &diagnosis{Program: versionLine(), System: systemName(), Cores: runtime.NumCPU(), Adapters: []adapterReport{}}
+	if h, err := hub.Open("", slog.New(slog.DiscardHandler)); err == nil { // else whoever downloads is told
+		free, _ := h.Room()
+		d.Kept = &modelDirectory{h.Dir(), free}
+	}
 	var err error
 	if d.Models, err = publishedFootprints(); err != nil {
 		return nil, err
@@ -175,7 +194,22 @@ func examine(ctx context.Context, info gpu.AdapterInfo) (adapterReport, error) {
 	return r, nil
 }
 
+// systemName is what the operating system calls itself.
+func systemName() string {
+	release, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return runtime.GOOS
+	}
+	for line := range strings.Lines(string(release)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "PRETTY_NAME="); ok {
+			return strings.Trim(name, `"'`)
+		}
+	}
+	return runtime.GOOS
+}
+
 func (d *diagnosis) print(w io.Writer) {
+	fmt.Fprintf(w, "%s, %s, %d processors\n", d.Program, d.System, d.Cores)
 	for _, a := range d.Adapters {
 		fmt.Fprintf(w, "adapter %d: %s (%s, %s, driver %s)\n", a.Index, a.Name, a.Type, a.Backend, a.Driver)
 		if a.Error != "" {
@@ -202,6 +236,9 @@ func (d *diagnosis) print(w io.Writer) {
 	}
 	if m := d.Memory; m != nil {
 		fmt.Fprintf(w, "a model on the CPU can take %.1f GB, what is left %s\n", float64(m.Bytes)/1e9, m.Of)
+	}
+	if k := d.Kept; k != nil && k.Free > 0 {
+		fmt.Fprintf(w, "models are kept in %s, %.1f GB are free there\n", k.Dir, float64(k.Free)/1e9)
 	}
 	fmt.Fprintln(w, "memory that the published models take (WebGPU does not tell how much an adapter has):")
 	for _, m := range d.Models {
