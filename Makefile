@@ -26,8 +26,8 @@ chat: build ## chat with the built-in model
 	@bin/gossamer chat
 
 .PHONY: setup-test
-setup-test: setup-web ## what the tests need: a Vulkan driver, Chromium with SwiftShader, HAProxy, nginx, Dawn, a GGUF reader and llama.cpp for Node
-	@tools/setup driver chromium proxies
+setup-test: setup-web ## what the tests need: a Vulkan driver, Chromium with SwiftShader, tmux, HAProxy, nginx, Dawn, a GGUF reader and llama.cpp for Node
+	@tools/setup driver chromium tmux proxies
 	@DAWN_VERSION=$(DAWN_VERSION) GGUF_VERSION=$(GGUF_VERSION) LLAMA_VERSION=$(LLAMA_VERSION) tools/setup dawn gguf llama
 
 .PHONY: setup-web

@@ -18,7 +18,7 @@ const root = "../"
 
 // documents are the documents that the tests read.
 var documents = []string{
-	"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/development.md", "docs/fleet.md", "docs/grammar.md", "docs/models.md",
+	"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/chat.md", "docs/development.md", "docs/fleet.md", "docs/grammar.md", "docs/models.md",
 	"docs/playback.md", "docs/server.md", "docs/structured-output.md",
 	"runtime/ARCHITECTURE.md", "runtime/RATIONALE.md",
 	"shaders/README.md", "tools/README.md", "wasm/README.md", "web/README.md",

@@ -1,17 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"iter"
-	"os"
 	"strings"
 
-	gossamer "gossamer/runtime"
 	"gossamer/runtime/chat"
 )
 
@@ -20,14 +15,19 @@ func chatCommand() command {
 		name:  "chat",
 		args:  "[PROMPT]",
 		short: "talk with a model",
-		long: `With a PROMPT, or a prompt on standard input, prints one answer; of both, the text on standard input comes first and the PROMPT
-below it: gossamer chat "Summarise this." < notes.txt. A PROMPT that begins with a dash goes behind two: gossamer chat -- "-5 + 3".
+		long: `With a PROMPT, or a prompt on standard input, prints one answer; of both, the text
+on standard input is appended. A PROMPT that begins with a dash goes behind two.
+  gossamer chat "Summarise this." < notes.txt
+  gossamer chat -- "-5 + 3"
 
-Else converses: Ctrl-C ends a reply or clears the line, Ctrl-D or Ctrl-C on an empty line ends the conversation; what is pasted is one
-prompt, which Enter sends; /new forgets the conversation, /effort none|low|medium|high changes how long the model reasons, /help lists this.
+Else converses. Alt-Enter begins another line, as does Enter between """ and """;
+what is pasted is one prompt. Ctrl-C stops a reply, twice at the prompt it leaves,
+as Ctrl-D does. /help lists commands, such as /new, /effort, /retry and /save.
+Conversations are kept: -c goes on with the last one. docs/chat.md has the rest.
 
-With --schema, --regex, --ebnf, --json-object or --choice answers are what that says: tokens that would break it are never drawn, and
-with --max-tokens they end in time. The model is shown a schema, but not the others: tell it what you want.
+With --schema, --regex, --ebnf, --json-object or --choice answers are what that
+says: tokens that would break it are never drawn, and with --max-tokens they end
+in time. The model is shown a schema, but not the others: tell it what you want.
 
 The model's reasoning is shown dimmed on a terminal and left out elsewhere.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
@@ -47,6 +47,8 @@ type chatFlags struct {
 	effort       string
 	instructions string
 	maxTokens    int
+	think        string
+	resume       bool
 	stats, json  bool
 }
 
@@ -65,6 +67,9 @@ func (f *chatFlags) declareRest() {
 	fs.StringVar(&f.effort, "effort", "medium", "how long the model reasons: none, low, `medium` or high")
 	fs.StringVar(&f.instructions, "instructions", "", "`text` that the model should follow")
 	fs.IntVar(&f.maxTokens, "max-tokens", 0, "end a reply after `n` tokens, reasoning included; 0: at a full context")
+	fs.StringVar(&f.think, "think", thinkOn, "the model's reasoning on a terminal: `on` shows it, fold its last words, off nothing")
+	fs.BoolVar(&f.resume, "continue", false, "go on with the last conversation")
+	fs.BoolVar(&f.resume, "c", false, "short for --continue")
 	fs.BoolVar(&f.stats, "stats", false, "tell tokens and rates after each reply")
 	fs.BoolVar(&f.json, "json", false, "print one answer as a JSON object")
 }
@@ -76,6 +81,9 @@ func (f *chatFlags) request(ctx context.Context, env *env, source string) (r cha
 		return r, usagef("--max-tokens %d, want 0 or more", f.maxTokens)
 	}
 	if r.Effort, err = parseEffort(f.effort); err != nil {
+		return r, err
+	}
+	if err := checkThink(f.think); err != nil {
 		return r, err
 	}
 	params, err := f.sampling.params()
@@ -112,34 +120,49 @@ func (f *chatFlags) run(ctx context.Context, env *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	if !once && f.json {
+	if f.json && !once {
 		return usagef("--json wants a PROMPT")
 	}
 	if err := f.model.ensure(ctx, env); err != nil { // before the keyboard is the conversation's
 		return err
 	}
-	var lines prompter
+	t := &talk{env: env, flags: f, source: source, once: once, think: f.think, stats: f.stats, colours: colours(env.stdout)}
+	if !env.stdout.terminal {
+		t.think = thinkOff
+	}
+	if err := t.openState(); err != nil {
+		return err
+	}
+	if t.ui, err = t.openUI(); err != nil {
+		return err
+	}
+	defer t.ui.Close()
 	if !once {
-		if lines, err = openPrompter(env); err != nil {
-			return err
-		}
-		defer lines.close()
+		t.ui.Status("loading the model")
 	}
 	e, err := f.model.open(ctx, env)
 	if err != nil {
 		return err
 	}
 	defer e.Close()
+	t.ui.Status("")
 	first := r
 	first.Messages = []chat.Message{{Role: chat.User}}
 	if _, err := e.Prepare(ctx, first); err != nil { // now, not at each answer
 		return refused(err, source)
 	}
-	t := &talk{env: env, dim: colours(env.stdout), stats: f.stats, json: f.json, source: source, c: e.Conversation(r)}
-	if once {
+	if err := t.begin(ctx, e, r); err != nil {
+		return err
+	}
+	switch {
+	case f.json:
+		return t.answerJSON(ctx, prompt)
+	case once:
 		return t.answer(ctx, prompt)
 	}
-	return t.converse(ctx, e, lines)
+	// Between a prompt and its reply Ctrl-C has nothing to stop.
+	env.whileInterruptible(func() {}, func() { err = t.converse(ctx) })
+	return err
 }
 
 func parseEffort(s string) (chat.Effort, error) {
@@ -172,186 +195,7 @@ func onePrompt(ctx context.Context, env *env, args []string) (prompt string, onc
 	case strings.TrimSpace(prompt) == "":
 		return args[0], true, nil
 	}
-	return prompt + "\n\n" + args[0], true, nil
-}
-
-// colours says whether a stream shows ANSI attributes.
-func colours(o *output) bool {
-	return o.terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-}
-
-// prompter is where the prompts of a conversation come from.
-type prompter interface {
-	// next returns the next prompt; io.EOF says that there is none.
-	next(ctx context.Context) (string, error)
-	close()
-}
-
-// openPrompter returns what suits the terminal.
-func openPrompter(env *env) (prompter, error) {
-	if os.Getenv("TERM") == "dumb" {
-		return &lineReader{env: env}, nil
-	}
-	return openKeyboard(env)
-}
-
-// lineReader reads prompts of one line from a terminal that knows no escape sequences.
-type lineReader struct {
-	env *env
-	in  *bufio.Reader
-}
-
-func (r *lineReader) next(ctx context.Context) (string, error) {
-	if r.in == nil {
-		r.in = bufio.NewReader(r.env.reader(ctx))
-	}
-	fmt.Fprint(r.env.stdout, "> ")
-	line, err := r.in.ReadString('\n')
-	if line != "" && errors.Is(err, io.EOF) {
-		err = nil
-	}
-	if ctx.Err() != nil {
-		err = io.EOF
-	}
-	return line, err
-}
-
-func (r *lineReader) close() {}
-
-// talk is a conversation on a terminal, or one question.
-type talk struct {
-	env   *env
-	c     *chat.Conversation
-	dim   bool // show reasoning, dimmed
-	stats bool
-	json  bool
-
-	source string            // the flag that says what answers have to be
-	reason chat.FinishReason // of the last answer
-}
-
-// converse answers prompts until there are no more.
-func (t *talk) converse(ctx context.Context, e *gossamer.Engine, prompts prompter) error {
-	fmt.Fprintf(t.env.stderr, "%s\nCtrl-C ends a reply, Ctrl-D the conversation, /help lists commands.\n", describe(e))
-	for {
-		fmt.Fprintln(t.env.stdout)
-		text, err := prompts.next(ctx)
-		if errors.Is(err, io.EOF) {
-			fmt.Fprintln(t.env.stdout)
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		text = strings.TrimRight(text, " \t\r\n")
-		switch line := strings.TrimSpace(text); {
-		case line == "":
-		case strings.HasPrefix(line, "/") && !strings.Contains(line, "\n"):
-			if quit := t.slash(line); quit {
-				return nil
-			}
-		default:
-			reply, cancel := context.WithCancel(ctx)
-			t.env.whileInterruptible(cancel, func() { err = t.show(t.c.Say(reply, text)) })
-			cancel()
-			if err != nil && !errors.Is(err, context.Canceled) {
-				// The history is as before the question: another one may fit.
-				fmt.Fprintf(t.env.stderr, "gossamer chat: %v\n", err)
-			}
-		}
-	}
-}
-
-// slash runs a command of the conversation.
-func (t *talk) slash(line string) (quit bool) {
-	word, rest, _ := strings.Cut(line, " ")
-	switch word {
-	case "/quit", "/exit", "/bye":
-		return true
-	case "/new":
-		t.c.Request.Messages = nil
-		fmt.Fprintln(t.env.stderr, "A new conversation.")
-	case "/effort":
-		level, err := parseEffort(strings.TrimSpace(rest))
-		if err != nil {
-			fmt.Fprintln(t.env.stderr, err)
-			return false
-		}
-		t.c.Request.Effort = level
-		fmt.Fprintf(t.env.stderr, "Reasoning effort: %s.\n", level)
-	case "/help":
-		fmt.Fprintln(t.env.stderr, "/new forgets the conversation, /effort none|low|medium|high changes how long the model reasons, /quit ends.")
-	default:
-		fmt.Fprintf(t.env.stderr, "%s is not a command; /help lists them.\n", word)
-	}
-	return false
-}
-
-// show prints a reply as it comes.
-func (t *talk) show(events iter.Seq2[chat.Event, error]) error {
-	w := t.env.stdout
-	reasoning := false // dimmed text is open
-	endReasoning := func() {
-		if reasoning {
-			w.control("\x1b[0m")
-			fmt.Fprintln(w)
-			reasoning = false
-		}
-	}
-	defer endReasoning()
-	for e, err := range events {
-		if err != nil {
-			endReasoning()
-			fmt.Fprintln(w)
-			return err
-		}
-		switch e := e.(type) {
-		case chat.ItemStart:
-			if e.Kind != chat.Reasoning {
-				endReasoning()
-			}
-			if e.Kind != chat.Reasoning || t.dim {
-				fmt.Fprint(w, e.Separator)
-			}
-			if e.Kind == chat.Call {
-				fmt.Fprintf(w, "[calls %s] ", e.Name)
-			}
-		case chat.ReasoningDelta:
-			if t.dim {
-				if !reasoning {
-					w.control("\x1b[2m")
-					reasoning = true
-				}
-				fmt.Fprint(w, e.Text)
-			}
-		case chat.ContentDelta:
-			endReasoning()
-			fmt.Fprint(w, e.Text)
-		case chat.ToolCallDelta:
-			fmt.Fprint(w, e.Arguments)
-		case chat.Done:
-			endReasoning()
-			fmt.Fprintln(w)
-			t.tell(e)
-		}
-	}
-	return nil
-}
-
-// tell says why a reply was cut off, and its numbers if they are wanted.
-func (t *talk) tell(d chat.Done) {
-	t.reason = d.Reason
-	switch d.Reason {
-	case chat.FinishLength:
-		fmt.Fprintln(t.env.stderr, "(cut off: the token limit or the context is reached)")
-	case chat.FinishCancelled:
-		fmt.Fprintln(t.env.stderr, "(stopped)")
-	}
-	if t.stats {
-		u := d.Usage
-		fmt.Fprintf(t.env.stderr, "(%d tokens, %d of them reasoning, %.1f tokens/s; prompt %d, %d from memory, %.1f tokens/s; first token after %.2f s)\n",
-			u.CompletionTokens, u.ReasoningTokens, u.DecodeRate, u.PromptTokens, u.CachedTokens, u.PrefillRate, u.TimeToFirstToken.Seconds())
-	}
+	return args[0] + "\n\n" + prompt, true, nil
 }
 
 // answered is the report of chat --json.
@@ -370,15 +214,10 @@ type answered struct {
 	} `json:"usage"`
 }
 
-// answer asks one question.
-func (t *talk) answer(ctx context.Context, prompt string) error {
-	if !t.json {
-		if err := t.show(t.c.Say(ctx, prompt)); err != nil {
-			return err
-		}
-		return errors.Join(t.incomplete(), ctx.Err())
-	}
+// answerJSON asks one question.
+func (t *talk) answerJSON(ctx context.Context, prompt string) error {
 	r, err := chat.Collect(t.c.Say(ctx, prompt))
+	t.ui.Status("")
 	if err != nil {
 		return err
 	}
@@ -386,13 +225,12 @@ func (t *talk) answer(ctx context.Context, prompt string) error {
 	a.Usage.PromptTokens, a.Usage.CachedTokens = r.Usage.PromptTokens, r.Usage.CachedTokens
 	a.Usage.CompletionTokens, a.Usage.ReasoningTokens = r.Usage.CompletionTokens, r.Usage.ReasoningTokens
 	a.Usage.FirstToken, a.Usage.PrefillRate, a.Usage.DecodeRate = r.Usage.TimeToFirstToken.Seconds(), r.Usage.PrefillRate, r.Usage.DecodeRate
-	t.reason = r.Reason
-	return errors.Join(writeJSON(t.env.stdout, a), t.incomplete(), ctx.Err())
+	return errors.Join(writeJSON(t.env.stdout, a), t.incomplete(r.Reason), ctx.Err(), t.save())
 }
 
-// incomplete is an error if the answer had to be something and was cut off.
-func (t *talk) incomplete() error {
-	if t.source == "" || t.reason != chat.FinishLength {
+// incomplete is an error if the one answer had to be something and was cut off.
+func (t *talk) incomplete(reason chat.FinishReason) error {
+	if t.source == "" || reason != chat.FinishLength {
 		return nil
 	}
 	return fmt.Errorf("the tokens ran out before the answer was what %s asks for: give more with --max-tokens, or a shorter conversation", t.source)

@@ -85,7 +85,7 @@ type selfTest struct {
 func doctorCommand() command {
 	return command{
 		name:  "doctor",
-		short: "list GPUs, their limits, and whether our kernels compute rightly on them",
+		short: "list GPUs, their limits, and whether kernels compute rightly on them",
 		long: `The self-test runs a tiny model on each adapter and compares the logits with the CPU's. It is also told what computes where no
 flag says otherwise: the most capable GPU, or the CPU, also where adapters would only compute on the CPU themselves.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -418,6 +419,11 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		if !strings.Contains(list, c.name) {
 			t.Errorf("gossamer --help does not list %s", c.name)
 		}
+		for line := range strings.SplitSeq(list+out, "\n") {
+			if n := utf8.RuneCountInString(line); n > helpWidth {
+				t.Errorf("%s --help has a line of %d columns: %s", c.name, n, line)
+			}
+		}
 	}
 }
 
@@ -528,16 +534,16 @@ func TestAnswersOfAForm(t *testing.T) {
 	}
 }
 
-// TestPipedTextGoesBeforeThePrompt.
-func TestPipedTextGoesBeforeThePrompt(t *testing.T) {
+// TestPipedTextGoesBehindThePrompt.
+func TestPipedTextGoesBehindThePrompt(t *testing.T) {
 	for _, c := range []struct {
 		stdin string
 		args  []string
 		want  string
 	}{
-		{"notes\n", []string{"Summarise."}, "notes\n\nSummarise."},
+		{"notes\n", []string{"Summarise."}, "Summarise.\n\nnotes"},
 		{"notes\r\n\r\n", nil, "notes"},
-		{"  indented\n  text", []string{"a", "?"}[:1], "  indented\n  text\n\na"},
+		{"  indented\n  text", []string{"a", "?"}[:1], "a\n\n  indented\n  text"},
 		{"\n", []string{"alone"}, "alone"},
 		{"", []string{"alone"}, "alone"},
 	} {
@@ -555,7 +561,7 @@ func TestPipedTextGoesBeforeThePrompt(t *testing.T) {
 		return float64(a.Usage.PromptTokens)
 	}
 	if one, both := asked("", "What is it?"), asked("The sky is blue.", "What is it?"); both < one+4 {
-		t.Errorf("a prompt of %v tokens has %v with text before it", one, both)
+		t.Errorf("a prompt of %v tokens has %v with text behind it", one, both)
 	}
 }
 

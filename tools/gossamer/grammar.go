@@ -15,15 +15,18 @@ func grammarCommand() command {
 	return command{
 		name:  "grammar",
 		args:  "[DOCUMENT...]",
-		short: "check a JSON Schema or another grammar, and which documents it accepts, token by token",
+		short: "check a JSON Schema or another grammar, and what it accepts",
 		long: `Compiles a grammar and feeds documents to it as a reply would be, in tokens of gpt-oss. A DOCUMENT is a file, as are --schema and
 --ebnf, and - standard input; one line feed at its end is not part of it. Without documents the grammar alone is checked. A document is accepted if each of its tokens is in
 the mask that is computed before it, and it may end where it ends. Exit status: 0 all accepted, 1 something is refused or
 rejected, 2 usage, 3 the grammar contradicts itself, which is an error of this program.
 
 With --jsonl reads lines
-  {"id": 1, "schema": {}|"regex": ""|"ebnf": ""|"choice": [""]|"json_object": true, "whitespace": "compact", "order": "any",
-   "lenient": false, "documents": [{"text": ""}|{"value": {}, "style": "compact"|"python"|"indent"}],
+  {"id": 1,
+   "schema": {}|"regex": ""|"ebnf": ""|"choice": [""]|"json_object": true,
+   "whitespace": "compact", "order": "any", "lenient": false,
+   "documents": [{"text": ""}|
+                 {"value": {}, "style": "compact"|"python"|"indent"}],
    "tokenization": ["canonical", "bytes", "random:3"], "verify": 64}
 and writes a line for each, in their order. A value is written as Python's json.dumps does with separators=(",", ":"), as it does by
 itself, or with indent=2; its properties keep their order. The verdicts must be the same for all tokenizations, and with

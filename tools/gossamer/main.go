@@ -38,9 +38,9 @@ type command struct {
 type env struct {
 	stdin          io.Reader
 	stdout, stderr *output
-	onInterrupt    atomic.Pointer[func()]   // what Ctrl-C does instead of ending the command
-	cancel         atomic.Pointer[func()]   // ends the command
-	keyboard       atomic.Pointer[keyboard] // to be put back when the process ends at once
+	onInterrupt    atomic.Pointer[func()] // what Ctrl-C does instead of ending the command
+	cancel         atomic.Pointer[func()] // ends the command
+	abort          atomic.Pointer[func()] // gives the terminal back when the process ends at once
 }
 
 func newEnv(stdin io.Reader, stdout, stderr io.Writer) *env {
@@ -71,8 +71,8 @@ func (e *env) end() {
 		(*f)()
 		return
 	}
-	if k := e.keyboard.Load(); k != nil {
-		k.restore()
+	if f := e.abort.Load(); f != nil {
+		(*f)()
 	}
 	os.Exit(exitInterrupted)
 }
@@ -188,7 +188,7 @@ func usage(w io.Writer) {
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.short)
 	}
-	fmt.Fprint(w, "\ngossamer help COMMAND describes a command and its flags, gossamer --version tells the version.\n")
+	fmt.Fprint(w, "\ngossamer help COMMAND describes a command and its flags; gossamer --version\ntells the version.\n")
 }
 
 func (c command) run(ctx context.Context, args []string, env *env) error {
@@ -245,7 +245,7 @@ func parseInterspersed(fs *flag.FlagSet, args []string) (rest []string, err erro
 func (c command) help(w io.Writer, fs *flag.FlagSet) {
 	fmt.Fprintf(w, "usage: gossamer %s [flags] %s\n\n%s\n", c.name, c.args, c.short)
 	if c.long != "" {
-		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(c.long))
+		fmt.Fprintf(w, "\n%s\n", filled(c.long))
 	}
 	fmt.Fprint(w, "\nflags, and the environment variables that stand for those that are left out:\n")
 	fs.VisitAll(func(f *flag.Flag) {
@@ -256,7 +256,7 @@ func (c command) help(w io.Writer, fs *flag.FlagSet) {
 		if f.DefValue != "" && f.DefValue != "0" && f.DefValue != "false" {
 			text += fmt.Sprintf(" (default %s)", f.DefValue)
 		}
-		fmt.Fprintf(w, "  --%s%s, %s\n        %s\n", f.Name, name, variable(f.Name), text)
+		fmt.Fprintf(w, "  --%s%s, %s\n%s\n", f.Name, name, variable(f.Name), filled("        "+text))
 	})
 }
 

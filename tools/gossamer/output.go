@@ -1,15 +1,20 @@
 package main
 
 import (
-	"bytes"
 	"io"
 	"os"
 	"sync"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"gossamer/tools/gossamer/internal/terminal"
 )
+
+// screen shows a conversation, and what else is written to its terminal.
+type screen interface {
+	Print(text string)
+	Status(text string)
+}
 
 // output is standard output or standard error. Its methods may be called from several goroutines.
 //
@@ -22,7 +27,7 @@ type output struct {
 	visible  bool // control characters are replaced
 
 	mu     sync.Mutex
-	raw    bool   // a line feed does not return the carriage here
+	screen screen // of a conversation; nil: none
 	status string // the line that stands below everything else, on a terminal
 	err    error  // of the first write that failed; nothing is written after it
 	lost   func(error)
@@ -45,19 +50,52 @@ func (o *output) Write(p []byte) (int, error) {
 	defer o.mu.Unlock()
 	text := p
 	if o.visible {
-		text = printable(p)
+		text = terminal.Printable(p)
 	}
-	if o.raw {
-		text = bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))
+	if err := o.put(text); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// put shows text in place of the status line. The caller holds mu.
+func (o *output) put(text []byte) error {
+	if o.screen != nil {
+		o.screen.Print(string(text))
+		return nil
 	}
 	if o.status != "" {
 		text = append([]byte(clearLine), text...)
 		o.status = ""
 	}
-	if err := o.write(text); err != nil {
-		return 0, err
+	return o.write(text)
+}
+
+// print writes text in which control characters are the program's own.
+func (o *output) print(text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.put([]byte(text)) // an error is kept, and the next Write returns it
+}
+
+// shown is text of others as this stream shows it.
+func (o *output) shown(text string) string {
+	if !o.visible {
+		return text
 	}
-	return len(p), nil
+	return string(terminal.Printable([]byte(text)))
+}
+
+// width of the terminal in columns; 0: there is none, or nobody knows.
+func (o *output) width() int {
+	if !o.terminal {
+		return 0
+	}
+	width, _, err := term.GetSize(int(o.w.(*os.File).Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 // control writes an escape sequence to a terminal, and nothing elsewhere.
@@ -79,22 +117,26 @@ func (o *output) show(status string) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.screen != nil {
+		o.screen.Status(string(terminal.Printable([]byte(status))))
+		return
+	}
 	if status == o.status {
 		return
 	}
-	line := []rune(string(printable([]byte(status))))
-	if width, _, err := term.GetSize(int(o.w.(*os.File).Fd())); err == nil && width > 0 {
+	line := []rune(string(terminal.Printable([]byte(status))))
+	if width := o.width(); width > 0 {
 		line = line[:min(len(line), width-1)]
 	}
 	o.write([]byte(clearLine + string(line)))
 	o.status = status
 }
 
-// setRaw says whether the terminal is in raw mode.
-func (o *output) setRaw(raw bool) {
+// divert lets a screen show what is written, until it is nil.
+func (o *output) divert(s screen) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.raw = raw && o.terminal
+	o.screen = s
 }
 
 // write writes bytes as they are, after the first failure none. The caller holds mu.
@@ -120,28 +162,4 @@ func (o *output) onLoss(f func(error)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.lost = f
-}
-
-// printable replaces control characters other than line feed and tab by visible ones, and with them the characters that turn the
-// direction of writing, which can make text look like another, and what is not UTF-8.
-func printable(p []byte) []byte {
-	out := make([]byte, 0, len(p))
-	for len(p) > 0 {
-		r, n := utf8.DecodeRune(p)
-		switch {
-		case r == '\n' || r == '\t':
-		case r == '\r' && n < len(p) && p[n] == '\n': // the line feed will do
-			p = p[n:]
-			continue
-		case r < ' ':
-			r += '␀' // control pictures, U+2400 and following
-		case r == 0x7f:
-			r = '␡'
-		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r) && r != '\u200e' && r != '\u200f' && r != '\u061c':
-			r = utf8.RuneError
-		}
-		out = utf8.AppendRune(out, r)
-		p = p[n:]
-	}
-	return out
 }

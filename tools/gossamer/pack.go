@@ -24,7 +24,7 @@ func packCommand() command {
 	return command{
 		name:  "pack",
 		args:  "SRC DST | --verify SRC",
-		short: "turn a checkpoint into chunks that any static host serves, or check such chunks",
+		short: "turn a checkpoint into chunks for static hosts, or check such chunks",
 		long: `SRC is a directory with a published checkpoint, in Hugging Face's layout or OpenAI's original one, a GGUF file, the URL of a packed
 model, the name of one that was pulled, or the built-in model's. DST becomes a packed model: manifest.json, and files of at most 24 MiB, each named by its SHA-256. An interrupted
 run is continued by running it again.

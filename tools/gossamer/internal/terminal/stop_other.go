@@ -1,6 +1,6 @@
 //go:build !unix
 
-package main
+package terminal
 
 // stopProcess does nothing: there is no job control.
 func stopProcess() {}
