@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -20,30 +21,30 @@ func TestQuestion(t *testing.T) {
 		return n
 	}
 	m := openTmux(t, "100", "30")
-	shows := func(text string) {
+	asked := func() {
 		t.Helper()
-		m.wait(text, func(screen string) bool { return strings.Contains(strings.ReplaceAll(screen, "\n", ""), text) })
+		m.wait("the question", func(screen string) bool { return strings.HasSuffix(screen, "Download it? [Y/n]") })
 	}
-	for _, answer := range [][]string{{"n", "Enter"}, {"no thanks", "Enter"}, {"C-d"}, {"C-c"}} {
-		m.keys("clear; gossamer pull someone/small; echo status $?", "Enter")
-		shows("Download it? [Y/n]")
+	for i, answer := range [][]string{{"n", "Enter"}, {"no thanks", "Enter"}, {"C-d"}, {"C-c"}} {
+		m.shell()
+		m.keys(fmt.Sprintf("clear; gossamer pull someone/small; echo answer %d: status $?", i), "Enter")
+		asked()
 		m.keys(answer...)
-		m.wait("the end of the command", func(screen string) bool { return strings.Contains(screen, "\nstatus 1") })
+		m.see(fmt.Sprintf("answer %d: status 1", i))
 		if shown := m.screen(); !strings.Contains(shown, "nothing was downloaded") && !strings.Contains(shown, "interrupted") {
 			t.Errorf("%q: %s", answer, shown)
 		}
 		if n := large(s); n > 0 {
 			t.Errorf("%q: %d files were downloaded", answer, n)
 		}
-		m.do("", "clear-history")
 	}
-	m.keys("clear; gossamer run gpt-oss-20b --backend cpu --ctx 512; echo status $?", "Enter")
-	shows("Download it? [Y/n]")
+	m.shell()
+	m.keys("gossamer run gpt-oss-20b --backend cpu --ctx 512", "Enter")
+	asked()
 	m.keys("Enter")
-	shows("is complete, ")
-	m.wait("the conversation", func(screen string) bool { return strings.HasSuffix(screen, prompt) })
-	m.keys("/bye", "Enter")
-	m.wait("the end of the command", func(screen string) bool { return strings.Contains(screen, "\nstatus 0") })
+	m.see("is complete, ")
+	m.seeEnd(prompt)
+	m.leave()
 	if n := large(s); n == 0 {
 		t.Error("nothing was downloaded")
 	}
