@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -16,8 +16,8 @@ import { serve } from '../lib/server.mjs';
 const question = 'What does the note say?';
 const program = (name) => fileURLToPath(new URL(`../../build/agents/node_modules/.bin/${name}`, import.meta.url));
 
-/** Tests a program, which calls a tool. How it is run is up to start. */
-function testAgent(title, name, tool, args, start) {
+/** Tests a program, which calls a tool. How it is run is up to start, how the server is to options. */
+function testAgent(title, name, tool, args, start, options = {}) {
   const plays = [
     play('result', { last: 'tool', result: 'seven' }, think('There it is.'), next, answer('The note says seven.')),
     play('command', { tools: [tool], last: 'user', user: 'note' }, think('I look.'), next, call(tool, args)),
@@ -29,7 +29,7 @@ function testAgent(title, name, tool, args, start) {
       home = await mkdtemp(join(homedir(), '.gossamer-clients-')); // Codex takes no home in a folder for temporary files
       await mkdir(join(home, 'work'));
       await writeFile(join(home, 'work', 'note.txt'), 'seven\n');
-      server = await serve({ plays });
+      server = await serve({ plays, ...options });
     });
     after(async () => {
       await server?.stop();
@@ -37,10 +37,11 @@ function testAgent(title, name, tool, args, start) {
     });
 
     /** Runs the program at the note, with a home of its own, and returns what it prints. */
-    const run = async (options, env = {}) => {
+    const run = async (words, env = {}) => {
       const own = { HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_DATA_HOME: join(home, 'data'), XDG_CACHE_HOME: join(home, 'cache') };
-      const child = spawn(program(name), options, {
-        cwd: join(home, 'work'), env: { ...process.env, ...own, ...env }, stdio: ['ignore', 'pipe', 'pipe'],
+      const others = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(ANTHROPIC|CLAUDE|CODEX|OPENAI)/.test(key)));
+      const child = spawn(program(name), words, {
+        cwd: join(home, 'work'), env: { ...others, ...own, ...env }, stdio: ['ignore', 'pipe', 'pipe'],
       });
       const output = { stdout: '', stderr: '' };
       for (const stream of ['stdout', 'stderr']) child[stream].setEncoding('utf8').on('data', (text) => { output[stream] += text; });
@@ -63,9 +64,10 @@ function testAgent(title, name, tool, args, start) {
 
 const lines = (output) => output.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
 
-testAgent('Codex', 'codex', 'exec_command', { cmd: 'cat note.txt' }, async ({ run, settings, home }) => {
-  await settings('config.toml', 'Codex', (text) => `check_for_update_on_startup = false\n${text}\n[analytics]\nenabled = false\n`);
-  const events = lines(await run(['exec', '--skip-git-repo-check', '--sandbox', 'danger-full-access', '--json', question], { CODEX_HOME: home }));
+/** Asks Codex with some settings. */
+async function codex({ run, home }, words, env) {
+  const free = ['--skip-git-repo-check', '--sandbox', 'danger-full-access'];
+  const events = lines(await run(['exec', ...words, ...free, '--json', question], { CODEX_HOME: home, ...env }));
   const items = events.filter((e) => e.type === 'item.completed').map((e) => e.item);
   const command = items.find((i) => i.type === 'command_execution');
   assert.deepEqual([command.aggregated_output, command.exit_code], ['seven\n', 0]);
@@ -73,6 +75,26 @@ testAgent('Codex', 'codex', 'exec_command', { cmd: 'cat note.txt' }, async ({ ru
   const { usage } = events.find((e) => e.type === 'turn.completed');
   assert.ok(usage.cached_input_tokens > 0, 'the second request of the turn begins like the first one');
   assert.ok(usage.reasoning_output_tokens > 0);
+}
+const quietCodex = (text) => `check_for_update_on_startup = false\n${text}\n[analytics]\nenabled = false\n`;
+
+testAgent('Codex', 'codex', 'exec_command', { cmd: 'cat note.txt' }, async (agent) => {
+  await agent.settings('config.toml', 'Codex', quietCodex);
+  await codex(agent, []);
+});
+
+testAgent('Codex that looks for Ollama', 'codex', 'exec_command', { cmd: 'cat note.txt' }, async (agent) => {
+  await writeFile(join(agent.home, 'config.toml'), quietCodex(''));
+  await codex(agent, ['--oss', '--local-provider', 'ollama'], { CODEX_OSS_PORT: new URL(agent.url).port });
+}, { name: 'gpt-oss-20b', args: ['--ollama-discovery'] });
+
+testAgent('Claude Code', 'claude', 'Bash', { command: 'cat note.txt', description: 'Prints the note' }, async ({ run, settings, home }) => {
+  const file = await settings('claude.sh', 'Claude Code');
+  const env = Object.fromEntries((await readFile(file, 'utf8')).match(/[A-Z_]+=\S+/g).map((assignment) => assignment.split(/=(.*)/s)));
+  const quiet = { CLAUDE_CONFIG_DIR: join(home, 'claude'), CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', DISABLE_AUTOUPDATER: '1' };
+  const [{ result, is_error: failed, usage }] = lines(await run(['-p', question, '--allowedTools', 'Bash', '--output-format', 'json'], { ...env, ...quiet }));
+  assert.deepEqual([result, failed], ['The note says seven.', false]);
+  assert.ok(usage.cache_read_input_tokens > 0);
 });
 
 testAgent('Continue', 'cn', 'Read', { filepath: 'note.txt' }, async ({ run, settings }) => {

@@ -32,7 +32,7 @@ describe('docs/clients.md', () => {
   });
   const save = async (title, name) => {
     const file = join(dir, 'now', name);
-    await writeFile(file, (await snippet(title)).replaceAll('http://127.0.0.1:8080/v1', server.url));
+    await writeFile(file, (await snippet(title)).replaceAll('http://127.0.0.1:8080', server.url.replace(/\/v1$/, '')));
     return file;
   };
 
@@ -41,7 +41,7 @@ describe('docs/clients.md', () => {
     assert.equal(JSON.parse(stdout).choices[0].message.content, 'That is 42.');
   });
 
-  for (const title of ['JavaScript', 'Agents SDK', 'Vercel\'s AI SDK', 'LangChain']) {
+  for (const title of ['JavaScript', 'Anthropic\'s libraries', 'Agents SDK', 'Vercel\'s AI SDK', 'LangChain']) {
     test(title, async () => {
       const { stdout } = await run(process.execPath, [await save(title, `${title.replace(/\W/g, '')}.mjs`)]);
       assert.equal(stdout.trim(), 'That is 42.');
