@@ -44,7 +44,7 @@ export function testOpenAI(version, { OpenAI, helpers, z }) {
 
     test('models', async () => {
       const { data } = await client.models.list();
-      assert.deepEqual(data.map((m) => m.id), [model]);
+      assert.deepEqual(data.map((m) => m.id), [model, 'gpt-oss-20b', 'gpt-oss:20b']);
       assert.equal((await client.models.retrieve(model)).object, 'model');
     });
 
@@ -166,6 +166,20 @@ export function testOpenAI(version, { OpenAI, helpers, z }) {
       assert.equal(continued.output_text, 'It is 20 degrees in Paris.');
       assert.equal(continued.usage.input_tokens, whole.usage.input_tokens);
       assert.ok(continued.usage.input_tokens_details.cached_tokens > 0);
+    });
+
+    test('responses: a chain of ten turns', async () => {
+      const said = [];
+      let previous;
+      for (let i = 1; i <= 10; i++) {
+        const turn = { role: 'user', content: `Turn ${i}` };
+        const chained = await client.responses.create({ model, input: [turn], previous_response_id: previous });
+        const whole = await client.responses.create({ model, input: [...said, turn], store: false });
+        assert.equal(chained.usage.input_tokens, whole.usage.input_tokens);
+        if (i > 1) assert.ok(chained.usage.input_tokens_details.cached_tokens > 0);
+        said.push(turn, ...chained.output);
+        previous = chained.id;
+      }
     });
 
     for (const [name, start] of [
