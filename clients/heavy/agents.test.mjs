@@ -92,7 +92,8 @@ testAgent('Claude Code', 'claude', 'Bash', { command: 'cat note.txt', descriptio
   const file = await settings('claude.sh', 'Claude Code');
   const env = Object.fromEntries((await readFile(file, 'utf8')).match(/[A-Z_]+=\S+/g).map((assignment) => assignment.split(/=(.*)/s)));
   const quiet = { CLAUDE_CONFIG_DIR: join(home, 'claude'), CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', DISABLE_AUTOUPDATER: '1' };
-  const [{ result, is_error: failed, usage }] = lines(await run(['-p', question, '--allowedTools', 'Bash', '--output-format', 'json'], { ...env, ...quiet }));
+  const words = ['-p', question, '--allowedTools', 'Bash', '--output-format', 'json'];
+  const [{ result, is_error: failed, usage }] = lines(await run(words, { ...env, ...quiet }));
   assert.deepEqual([result, failed], ['The note says seven.', false]);
   assert.ok(usage.cache_read_input_tokens > 0);
 });

@@ -68,7 +68,8 @@ export function testRandomReplies(version, { OpenAI, helpers, z }) {
       const { choices: [choice] } = await client.chat.completions.parse({ ...request, response_format: helpers.zodResponseFormat(Person, 'person') });
       assert.equal(choice.finish_reason, 'stop');
       assert.ok(Person.safeParse(choice.message.parsed).success);
-      const stream = client.responses.stream({ model, input: question, max_output_tokens: 200, text: { format: helpers.zodTextFormat(Person, 'person') } });
+      const text = { format: helpers.zodTextFormat(Person, 'person') };
+      const stream = client.responses.stream({ model, input: question, max_output_tokens: 200, text });
       assert.ok(Person.safeParse((await stream.finalResponse()).output_parsed).success);
     }));
   });
