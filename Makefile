@@ -8,6 +8,7 @@ SHELL := /bin/bash
 DAWN_VERSION := 0.6.2
 GGUF_VERSION := 0.4.6
 LLAMA_VERSION := 3.21.1
+AGENTS := @openai/codex@0.171.0 @continuedev/cli@1.5.47 cline@3.0.65 @anthropic-ai/claude-code@2.1.332
 
 # cgo holds the native WebGPU library; without a C compiler the build has the CPU backend only.
 CGO_ENABLED ?= $(shell command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 && echo 1 || echo 0)
@@ -26,13 +27,17 @@ chat: build ## chat with the built-in model
 	@bin/gossamer chat
 
 .PHONY: setup-test
-setup-test: setup-web ## what the tests need: a Vulkan driver, Chromium with SwiftShader, tmux, HAProxy, nginx, Dawn, a GGUF reader and llama.cpp for Node
+setup-test: setup-web setup-clients ## what the tests need: a Vulkan driver, Chromium with SwiftShader, tmux, HAProxy, nginx, Dawn, a GGUF reader and llama.cpp for Node
 	@tools/setup driver chromium tmux proxies
 	@DAWN_VERSION=$(DAWN_VERSION) GGUF_VERSION=$(GGUF_VERSION) LLAMA_VERSION=$(LLAMA_VERSION) tools/setup dawn gguf llama
 
 .PHONY: setup-web
 setup-web: ## the compilers of the web package
 	@tools/setup web
+
+.PHONY: setup-clients
+setup-clients: ## programs that speak to the server, for the tests that they do
+	@tools/setup clients
 
 .PHONY: web
 web: setup-web ## the npm package and the chat, static files in web/dist
@@ -44,6 +49,11 @@ page: setup-web ## the chat page inside the command: make page build
 
 .PHONY: test-web
 test-web: setup-test build web-tests ## of these, the web package in Node and in Chromium with SwiftShader's WebGPU
+
+.PHONY: test-clients
+test-clients: setup-clients build ## the server with other programs, also with large ones, and with OpenAI's own test if GPT_OSS is a checkout of openai/gpt-oss
+	@AGENTS='$(AGENTS)' tools/setup agents
+	cd clients && GOSSAMER=$(CURDIR)/bin/gossamer REPLIES=1000 node --test now/*.test.mjs earlier/*.test.mjs heavy/*.test.mjs
 
 .PHONY: nano
 nano: ## train the small model anew, hours on two cores; goes on where it was interrupted
@@ -61,6 +71,7 @@ test: setup-test build ## all tests; missing hardware is a visible skip, in CI (
 	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
 	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/... ./wasm
 	@if [ -d web/node_modules ]; then $(MAKE) --no-print-directory web-tests; fi
+	@if [ -d clients/node_modules ]; then $(MAKE) --no-print-directory client-tests; fi
 
 .PHONY: test-deploy
 test-deploy: build ## manifests, chart, units and compositions against the command; downloads 40 MB of Go modules for Kubernetes and Helm
@@ -69,6 +80,10 @@ test-deploy: build ## manifests, chart, units and compositions against the comma
 .PHONY: web-tests
 web-tests: web
 	cd web && node_modules/.bin/tsc --noEmit && GOSSAMER=$(CURDIR)/bin/gossamer node test/run.mjs
+
+.PHONY: client-tests
+client-tests: build
+	cd clients && GOSSAMER=$(CURDIR)/bin/gossamer node --test now/*.test.mjs earlier/*.test.mjs
 
 .PHONY: check
 check: ## formatting, vet, static analysis, import rules, generated files
@@ -110,7 +125,7 @@ bench-gpu: build ## all that bench measures, of gpt-oss-20b's shape on a large G
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin build web/dist web/node_modules
+	rm -rf bin build web/dist web/node_modules clients/node_modules clients/*/node_modules
 
 .PHONY: help
 help: ## this list

@@ -18,7 +18,8 @@ const root = "../"
 
 // documents are the documents that the tests read.
 var documents = []string{
-	"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/chat.md", "docs/development.md", "docs/fleet.md", "docs/grammar.md", "docs/models.md",
+	"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md",
+	"docs/chat.md", "docs/clients.md", "docs/development.md", "docs/fleet.md", "docs/grammar.md", "docs/models.md",
 	"docs/playback.md", "docs/server.md", "docs/structured-output.md",
 	"runtime/ARCHITECTURE.md", "runtime/RATIONALE.md",
 	"shaders/README.md", "tools/README.md", "wasm/README.md", "web/README.md",
@@ -53,7 +54,7 @@ func files(t *testing.T) []string {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && slices.Contains([]string{".git", "bin", "build", "web/dist", "web/node_modules"}, name) {
+		if d.IsDir() && slices.Contains([]string{".git", "bin", "build", "web/dist"}, name) || d.IsDir() && d.Name() == "node_modules" {
 			return fs.SkipDir
 		}
 		names = append(names, name)
@@ -149,7 +150,7 @@ func TestPaths(t *testing.T) {
 			case strings.Contains(name, "NAME"), first == "bin", first == "dist", strings.HasPrefix(name, "web/dist"):
 				continue
 			case extension.MatchString(name):
-			case isPath && slices.Contains([]string{"runtime", "shaders", "wasm", "web", "tools", "docs", "deploy", "testdata", "lib", ".ci"}, first):
+			case isPath && slices.Contains([]string{"runtime", "shaders", "wasm", "web", "clients", "tools", "docs", "deploy", "testdata", "lib", ".ci"}, first):
 			default:
 				continue
 			}

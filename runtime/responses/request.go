@@ -46,7 +46,7 @@ type echo struct {
 type tool struct {
 	Type        string          `json:"type"` // "function"
 	Name        string          `json:"name"`
-	Description string          `json:"description,omitempty"`
+	Description *string         `json:"description"`
 	Parameters  json.RawMessage `json:"parameters"`
 	Strict      bool            `json:"strict"`
 }
@@ -200,11 +200,12 @@ func (r *Request) decodeTool(v wire.Value) error {
 			return nil
 		}
 	}
+	var description string
 	t := tool{Type: "function"}
 	if err := o.Read(wire.Fields{
 		"type":          wire.Only("function", "define a function"),
 		"name":          wire.Text(&t.Name),
-		"description":   wire.Text(&t.Description),
+		"description":   wire.Text(&description),
 		"parameters":    wire.Schema(&t.Parameters),
 		"strict":        wire.Truth(&t.Strict),
 		"cache_control": wire.NoEffect,
@@ -212,8 +213,11 @@ func (r *Request) decodeTool(v wire.Value) error {
 	}, "type", "name"); err != nil {
 		return err
 	}
+	if description != "" {
+		t.Description = &description
+	}
 	r.echo.Tools = append(r.echo.Tools, t)
-	r.Chat.Tools = append(r.Chat.Tools, chat.Function{Name: t.Name, Description: t.Description, Parameters: t.Parameters, Strict: t.Strict})
+	r.Chat.Tools = append(r.Chat.Tools, chat.Function{Name: t.Name, Description: description, Parameters: t.Parameters, Strict: t.Strict})
 	return nil
 }
 

@@ -91,7 +91,7 @@ func TestHistory(t *testing.T) {
 }
 
 func TestFields(t *testing.T) {
-	r, err := Decode([]byte(`{"model":"m","input":"x","instructions":"i","tools":[{"type":"function","name":"f","parameters":{"type":"object"},"strict":false}],
+	r, err := Decode([]byte(`{"model":"m","input":"x","instructions":"i","tools":[{"type":"function","name":"f","description":null,"parameters":{"type":"object"},"strict":false}],
 		"tool_choice":{"type":"function","name":"f"},"text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object"},"strict":true},"verbosity":"medium"},
 		"reasoning":{"effort":"xhigh","summary":"auto"},"max_output_tokens":7,"temperature":0.5,"top_p":0.5,"seed":3,"include":["message.output_text.logprobs","file_search_call.results"],
 		"top_logprobs":2,"store":false,"stream":true,"parallel_tool_calls":false,"background":false,"truncation":"disabled","service_tier":"auto","metadata":{"a":"b"},
@@ -111,7 +111,7 @@ func TestFields(t *testing.T) {
 	got := marshal(t, whole)
 	for _, part := range []string{
 		`"instructions":"i"`, `"max_output_tokens":7`, `"metadata":{"a":"b"}`, `"parallel_tool_calls":false`, `"store":false`, `"temperature":0.5`, `"reasoning":{"effort":"high","summary":null}`,
-		`"tools":[{"type":"function","name":"f","parameters":{"type":"object"},"strict":false}]`, `"tool_choice":{"type":"function","name":"f"}`, `"user":"u"`,
+		`"tools":[{"type":"function","name":"f","description":null,"parameters":{"type":"object"},"strict":false}]`, `"tool_choice":{"type":"function","name":"f"}`, `"user":"u"`,
 		`"text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object"},"strict":true},"verbosity":"medium"}`,
 		`"status":"incomplete"`, `"incomplete_details":{"reason":"max_output_tokens"}`, `"completed_at":null`,
 	} {

@@ -106,6 +106,9 @@ func newResponse(r *Request, o *Options) *Response {
 	if c.Sampling != nil {
 		sampling = *c.Sampling
 	}
+	if sampling.TopP == 0 {
+		sampling.TopP = 1 // which also keeps all tokens, and is how the API says it
+	}
 	effort := c.Effort
 	if effort == "" {
 		effort = chat.Medium

@@ -292,6 +292,23 @@ func TestKeysOfResponses(t *testing.T) {
 	}
 }
 
+// What a response repeats is as the API would have it, also where the request leaves it out.
+func TestDefaultsOfResponses(t *testing.T) {
+	r := decode(t, `{"input":"x","tools":[{"type":"function","name":"f"},{"type":"function","name":"g","description":"G.","strict":true,"parameters":{}}]}`)
+	whole, err := New(r, &chat.Response{Reason: chat.FinishStop}, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const tools = `[{"type":"function","name":"f","description":null,"parameters":null,"strict":false},` +
+		`{"type":"function","name":"g","description":"G.","parameters":{},"strict":true}]`
+	if d := cmp.Diff(tools, marshal(t, whole.Tools)); d != "" {
+		t.Error(d)
+	}
+	if whole.TopP != 1 || whole.Temperature != 1 {
+		t.Errorf("top_p %v, temperature %v, want 1 and 1", whole.TopP, whole.Temperature)
+	}
+}
+
 func TestWriteSSE(t *testing.T) {
 	r := decode(t, `{"input":"x"}`)
 	var b strings.Builder

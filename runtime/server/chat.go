@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"io"
 	"iter"
 	"net/http"
@@ -39,6 +40,15 @@ func (h *Handler) chat(w http.ResponseWriter, r *http.Request) error {
 			return wire.WriteEvent(w, flush, "", openai.NewError(f))
 		},
 		whole: func(replies []*chat.Response) (any, error) { return openai.NewCompletion(replies, o) },
+	}
+	if begin := x.begin; h.options.PreambleAsReasoning {
+		x.begin = func(ctx context.Context, m *Model, key string) (iter.Seq2[chat.ChoiceEvent, error], []string, error) {
+			events, ignored, err := begin(ctx, m, key)
+			if err != nil {
+				return nil, nil, err
+			}
+			return chat.PreambleAsReasoning(events), ignored, nil
+		}
 	}
 	if request.Stream {
 		x.stream = func(w io.Writer, flush func() error, events iter.Seq2[chat.ChoiceEvent, error]) (bool, error) {

@@ -74,6 +74,8 @@ type Options struct {
 	StrictRequests bool
 	// ReasoningField is of chat completions; "": openai.Reasoning.
 	ReasoningField openai.ReasoningField
+	// PreambleAsReasoning makes reasoning of what is said before a call, in chat completions: see chat.PreambleAsReasoning.
+	PreambleAsReasoning bool
 	// OllamaDiscovery answers what clients of Ollama ask to find models, by the version of an Ollama whose clients use OpenAI's API.
 	OllamaDiscovery bool
 

@@ -31,6 +31,7 @@ const plays = `{"version": 1, "plays": [
  {"name": "late failure", "when": {"user": "fails"}, "reply": [{"wait_ms": 400}, {"fail": "error"}]},
  {"name": "lost", "when": {"user": "lost"}, "reply": [{"fail": "device_lost"}]},
  {"name": "long", "when": {"user": "long"}, "reply": [{"text": "<|channel|>final<|message|>"}, {"repeat": {"times": 4000, "of": [{"text": " a word that fills the buffers of a connection"}]}}]},
+ {"name": "announced", "when": {"user": "forecast"}, "reply": [{"text": "<|channel|>analysis<|message|>They ask.<|end|><|start|>assistant<|channel|>commentary<|message|>I look.<|end|><|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{}<|call|>"}]},
  {"name": "call", "when": {"user": "weather"}, "reply": [{"text": "<|channel|>analysis<|message|>They ask.<|end|><|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{\"city\":\"Rome\"}<|call|>"}]},
  {"name": "else", "when": {}, "reply": [{"text": "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>You said: {user}"}]}]}`
 
@@ -277,6 +278,34 @@ func TestIgnoredFieldsAreNamed(t *testing.T) {
 	strict, _ := start(t, server.Options{StrictRequests: true}, gossamer.Options{}, time.Second)
 	if r, answer := do(t, "POST", strict+"/v1/chat/completions", body("hi", `,"foo":1`)); r.StatusCode != 400 || code(t, answer) != "unknown_parameter" {
 		t.Errorf("%d %q", r.StatusCode, answer)
+	}
+}
+
+// What is said before a call is content, or reasoning for clients that would lose the call; whole and in parts.
+func TestPreambles(t *testing.T) {
+	for preamble, want := range map[bool]string{false: `content "I look.", reasoning "They ask."`, true: `content "", reasoning "They ask.\n\nI look."`} {
+		url, _ := start(t, server.Options{PreambleAsReasoning: preamble}, gossamer.Options{}, time.Second)
+		request := body("forecast", `,"tools":[{"type":"function","function":{"name":"get_weather"}}]`)
+		var whole struct {
+			Choices []struct {
+				Message struct {
+					Content, Reasoning string
+					ToolCalls          []any `json:"tool_calls"`
+				}
+			}
+		}
+		_, answer := do(t, "POST", url+"/v1/chat/completions", request)
+		if err := json.Unmarshal([]byte(answer), &whole); err != nil || len(whole.Choices) != 1 || len(whole.Choices[0].Message.ToolCalls) != 1 {
+			t.Fatalf("%v: %q, %v", preamble, answer, err)
+		}
+		m := whole.Choices[0].Message
+		if got := fmt.Sprintf("content %q, reasoning %q", m.Content, m.Reasoning); got != want {
+			t.Errorf("%v: %s, want %s", preamble, got, want)
+		}
+		_, answer = do(t, "POST", url+"/v1/chat/completions", strings.TrimSuffix(request, "}")+`,"stream":true}`)
+		if !strings.Contains(answer, `"get_weather"`) || strings.Contains(answer, `"content":" look"`) == preamble || strings.Contains(answer, `"reasoning":" look"`) != preamble {
+			t.Errorf("%v: %s", preamble, answer)
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ type serveFlags struct {
 	name                            string
 	aliases, hosts, origins         list
 	host, keys, page                string
-	reasoning, record               string
+	reasoning, preamble, record     string
 	port, parallel, queue, perKey   int
 	noAuth, strict, metrics, ollama bool
 	delay, drain                    time.Duration
@@ -77,6 +77,8 @@ func (f *serveFlags) declare(fs *flag.FlagSet) {
 	fs.BoolVar(&f.strict, "strict-requests", false, "refuse unknown fields of requests instead of leaving them out")
 	fs.StringVar(&f.reasoning, "reasoning-field", "reasoning", "`field` of chat completions that has what the model thinks: reasoning, "+
 		"reasoning_content or both")
+	fs.StringVar(&f.preamble, "preamble", "content", "`field` of chat completions that has what is said before a call: content, or reasoning for "+
+		"clients that lose calls beside content")
 	fs.BoolVar(&f.ollama, "ollama-discovery", false, "let clients of Ollama find the models: they use OpenAI's API then")
 	fs.IntVar(&f.parallel, "parallel", 8, "`replies` of a model that are computed together, 1 to 32; others wait")
 	fs.IntVar(&f.queue, "max-queue", 64, "`requests` that may wait for a model; more are told to come back later")
@@ -101,6 +103,8 @@ func (f *serveFlags) check(keys []server.Key) error {
 		return usagef("--port %d, want 0 to 65535", f.port)
 	case f.parallel < 1 || f.parallel > 32:
 		return usagef("--parallel %d, want 1 to 32", f.parallel)
+	case f.preamble != "content" && f.preamble != "reasoning":
+		return usagef("--preamble %q, want content or reasoning", f.preamble)
 	case f.queue < 1:
 		return usagef("--max-queue %d, want 1 or more", f.queue)
 	case f.perKey < 0:
@@ -189,8 +193,9 @@ func (f *serveFlags) handler(env *env, keys []server.Key) (*server.Handler, []se
 	logger := newLogger(env.stderr, f.model.verbose)
 	h, err := server.New(server.Options{
 		Models: forServer(models), Keys: keys, Hosts: f.hosts, Origins: f.origins,
-		StrictRequests: f.strict, ReasoningField: openai.ReasoningField(f.reasoning), OllamaDiscovery: f.ollama,
-		Page: page, OpenMetrics: f.metrics, MaxPerKey: f.perKey, Logger: logger,
+		StrictRequests: f.strict, ReasoningField: openai.ReasoningField(f.reasoning), PreambleAsReasoning: f.preamble == "reasoning",
+		OllamaDiscovery: f.ollama,
+		Page:            page, OpenMetrics: f.metrics, MaxPerKey: f.perKey, Logger: logger,
 	})
 	if err != nil || f.record == "" {
 		return h, models, err

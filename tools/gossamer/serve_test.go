@@ -129,6 +129,7 @@ func TestServeRefuses(t *testing.T) {
 		{[]string{"--record", bad, "--port", "0"}, exitFailure, "exists"},
 		{[]string{"--parallel", "0"}, exitUsage, "--parallel"},
 		{[]string{"--max-queue", "0"}, exitUsage, "--max-queue"},
+		{[]string{"--preamble", "none"}, exitUsage, "content or reasoning"},
 		{[]string{"--api-keys", bad}, exitFailure, "line 1"},
 		{[]string{"--api-keys", empty}, exitFailure, "no keys"},
 		{[]string{"--api-keys", filepath.Join(dir, "none")}, exitFailure, "no such file"},

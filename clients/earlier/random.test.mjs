@@ -1,0 +1,6 @@
+import OpenAI from 'openai';
+import * as helpers from 'openai/helpers/zod';
+import { z } from 'zod';
+import { testRandomReplies } from '../lib/random-replies.mjs';
+
+testRandomReplies('openai 5', { OpenAI, helpers, z });
