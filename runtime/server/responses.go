@@ -29,7 +29,7 @@ func (h *Handler) responses(w http.ResponseWriter, r *http.Request) error {
 		before := h.kept.get(request.Previous, key)
 		if before == nil {
 			const message = "there is no response %q here: it is not kept, or no more; send the whole conversation as input"
-			return refuse(http.StatusBadRequest, "previous_response_id", "previous_response_not_found", message, request.Previous)
+			return refuse(http.StatusBadRequest, "previous_response_id", "previous_response_not_found", message, request.Previous[:min(len(request.Previous), 100)])
 		}
 		history = before.history
 	}
