@@ -22,7 +22,11 @@ func Choices(ctx context.Context, stream func(context.Context, Request) iter.Seq
 	return Together(ctx, n, func(ctx context.Context, i int) iter.Seq2[Event, error] { return stream(ctx, r.choice(i)) })
 }
 
-// Together mixes the events of n replies as they come. The last events are a Done of each, or an error, which ends all.
+// maxTogether is how many replies of one request are asked for at a time: as many as an engine computes together. More would fill its queue,
+// so that the request is refused for its own sake.
+const maxTogether = 32
+
+// Together mixes the events of n replies as they come; at most 32 are under way at a time. The last events are a Done of each, or an error, which ends all.
 func Together(ctx context.Context, n int, stream func(ctx context.Context, i int) iter.Seq2[Event, error]) iter.Seq2[ChoiceEvent, error] {
 	if n == 1 {
 		return func(yield func(ChoiceEvent, error) bool) {
@@ -40,7 +44,7 @@ func Together(ctx context.Context, n int, stream func(ctx context.Context, i int
 	}
 	return func(yield func(ChoiceEvent, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		arrivals, gone := make(chan arrival), make(chan struct{})
+		arrivals, gone, turns := make(chan arrival), make(chan struct{}), make(chan struct{}, maxTogether)
 		running := n
 		defer func() {
 			cancel()
@@ -54,6 +58,12 @@ func Together(ctx context.Context, n int, stream func(ctx context.Context, i int
 		for i := range n {
 			go func() {
 				defer func() { arrivals <- arrival{end: true} }()
+				select {
+				case turns <- struct{}{}:
+					defer func() { <-turns }()
+				case <-gone:
+					return
+				}
 				for e, err := range stream(ctx, i) {
 					select {
 					case arrivals <- arrival{ChoiceEvent: ChoiceEvent{i, e}, err: err}:

@@ -184,17 +184,22 @@ func text(parts *[]Part) string {
 }
 
 // Converse puts the conversation of the request together: history are the items from before, to which the input is added. find returns an item
-// that is kept by its id.
+// that is kept by its id; each may be referred to once.
 func (r *Request) Converse(history []Item, find func(id string) (Item, bool)) error {
+	referred := map[string]bool{}
 	for i, item := range r.Input {
 		if item.Type != typeReference {
 			continue
 		}
 		kept, ok := find(item.ID)
-		if !ok {
-			return &wire.FieldError{Param: "input[" + strconv.Itoa(i) + "].id", Code: wire.CodeValue, Reason: "there is no item " + strconv.Quote(item.ID) + ": give the item itself"}
+		reason := "there is no item " + strconv.Quote(item.ID) + ": give the item itself"
+		if ok && referred[item.ID] { // so that a request gets no larger than it and what is kept
+			ok, reason = false, "refers to an item for the second time"
 		}
-		r.Input[i] = kept
+		if !ok {
+			return &wire.FieldError{Param: "input[" + strconv.Itoa(i) + "].id", Code: wire.CodeValue, Reason: reason}
+		}
+		referred[item.ID], r.Input[i] = true, kept
 	}
 	c := conversation{request: r}
 	for _, item := range history {
@@ -210,14 +215,17 @@ func (r *Request) Converse(history []Item, find func(id string) (Item, bool)) er
 // conversation puts items together to messages: what the assistant says in a row, thinks and calls is one.
 type conversation struct {
 	request *Request
-	open    *chat.Message // of the assistant
+	open    *chat.Message // of the assistant, without its texts
 	origin  int
+
+	thoughts, texts []string // of the open one
 }
 
 func (c *conversation) end() {
 	if c.open != nil {
+		c.open.Reasoning, c.open.Content = strings.Join(c.thoughts, paragraph), strings.Join(c.texts, paragraph)
 		c.append(*c.open, c.origin)
-		c.open = nil
+		c.open, c.thoughts, c.texts = nil, nil, nil
 	}
 }
 
@@ -235,24 +243,27 @@ func (c *conversation) add(i Item, origin int) {
 	}
 	switch i.Type {
 	case typeReasoning:
-		join(&c.open.Reasoning, text(i.Content))
+		c.thoughts = appendText(c.thoughts, i.Content)
 	case typeCall:
 		c.open.ToolCalls = append(c.open.ToolCalls, chat.ToolCall{ID: i.CallID, Name: i.Name, Arguments: *i.Arguments})
 	case typeOutput:
 		c.append(chat.Message{Role: chat.Tool, ToolCallID: i.CallID, Content: *i.Output}, origin)
 	case typeMessage:
 		if assistant {
-			join(&c.open.Content, text(i.Content))
+			c.texts = appendText(c.texts, i.Content)
 			return
 		}
 		c.append(chat.Message{Role: chat.Role(i.Role), Content: text(i.Content)}, origin)
 	}
 }
 
-// join adds a text after a blank line.
-func join(to *string, text string) {
-	if *to != "" && text != "" {
-		*to += "\n\n"
+// paragraph joins the texts of a message. They are joined once, at its end: there may be very many.
+const paragraph = "\n\n"
+
+// appendText adds the text of parts, if there is any.
+func appendText(all []string, parts *[]Part) []string {
+	if s := text(parts); s != "" {
+		return append(all, s)
 	}
-	*to += text
+	return all
 }

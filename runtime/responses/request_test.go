@@ -2,6 +2,7 @@ package responses
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -87,6 +88,32 @@ func TestHistory(t *testing.T) {
 	var field *wire.FieldError
 	if err := r.Converse(nil, find); !errors.As(err, &field) || field.Param != "input[0].id" {
 		t.Errorf("an unknown item: %v", err)
+	}
+	if r, err = Decode([]byte(`{"input":[{"type":"item_reference","id":"rs_1"},{"role":"user","content":"c"},{"type":"item_reference","id":"rs_1"}]}`), true); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Converse(nil, find); !errors.As(err, &field) || field.Param != "input[2].id" {
+		t.Errorf("an item twice: %v", err)
+	}
+}
+
+// Many texts of the assistant in a row are joined once: the work grows as they do.
+func TestManyItemsInARow(t *testing.T) {
+	const n, bytes = 4000, 1000
+	item := `{"role":"assistant","content":"` + strings.Repeat("x", bytes) + `"},`
+	r, err := Decode([]byte(`{"input":[`+strings.Repeat(item, n)+`{"role":"user","content":"hi"}]}`), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err = r.Converse(nil, nil)
+	runtime.ReadMemStats(&after)
+	if err != nil || len(r.Chat.Messages) != 2 || len(r.Chat.Messages[0].Content) != n*bytes+(n-1)*len("\n\n") {
+		t.Fatalf("%d messages, %v", len(r.Chat.Messages), err)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 20*n*bytes { // joined one after another they take 1,000 times as much
+		t.Errorf("%d bytes were allocated for a text of %d", took, n*bytes)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"gossamer/runtime/openai"
 	"gossamer/runtime/wire"
@@ -66,9 +65,4 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 		return nil, refuse(http.StatusBadRequest, "", "invalid_request", "the request could not be read: %v", err)
 	}
 	return body, nil
-}
-
-// deadline gives a client a time for taking what is written next.
-func (h *Handler) deadline(c *http.ResponseController) {
-	c.SetWriteDeadline(time.Now().Add(h.options.WriteTimeout)) // where it is not supported, there is none
 }

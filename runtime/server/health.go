@@ -76,7 +76,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, key string) {
 		})
 		return
 	}
-	if most := h.options.MaxPerKey; most > 0 && r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/v1/") {
+	if most := h.options.MaxPerKey; most > 0 && isWork(r) {
 		if !h.enter(key) {
 			fail(w, formOf(r), &wire.Failure{
 				Status: http.StatusTooManyRequests, Type: wire.TypeRate, Code: "rate_limit_exceeded", RetryAfter: time.Second,
@@ -87,6 +87,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, key string) {
 		defer h.leave(key)
 	}
 	h.mux.ServeHTTP(w, r)
+}
+
+// isWork reports whether a request is one of those of which a key may have so many at a time. Whoever has as many can still end one.
+func isWork(r *http.Request) bool {
+	return r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/v1/") && !strings.HasSuffix(r.URL.Path, "/cancel")
 }
 
 // enter counts a request of a key. False: it has as many as it may.

@@ -117,6 +117,9 @@ func TestMaxPerKey(t *testing.T) {
 	if r, _ := do(t, "GET", url+"/v1/models", "", "Authorization: Bearer secret-a"); r.StatusCode != 200 {
 		t.Errorf("the models have status %d", r.StatusCode)
 	}
+	if r, _ := do(t, "POST", url+"/v1/responses/none/cancel", "", "Authorization: Bearer secret-a"); r.StatusCode != 404 {
+		t.Errorf("ending one has status %d", r.StatusCode)
+	}
 	running.Body.Close()
 	for { // until the server hears of it
 		if r, _ := ask("secret-a", "hi"); r.StatusCode == 200 {

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"gossamer/runtime/openai"
 	"gossamer/runtime/wire"
@@ -83,21 +84,21 @@ func (h *Handler) detokenize(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	tok := m.Engine.Tokenizer()
-	text := ""
+	var text strings.Builder
 	for i, id := range request.Tokens {
 		special, isSpecial := tok.SpecialText(id)
 		switch {
 		case isSpecial:
-			text += special
+			text.WriteString(special)
 		case id < 0 || tok.Bytes(id) == nil:
 			return refuse(http.StatusBadRequest, "tokens", wire.CodeValue, "tokens[%d]: %d is no token", i, id)
 		default:
-			text += string(tok.Bytes(id))
+			text.Write(tok.Bytes(id))
 		}
 	}
 	send(w, http.StatusOK, struct {
 		Prompt string `json:"prompt"`
-	}{text})
+	}{text.String()})
 	return nil
 }
 

@@ -30,7 +30,7 @@ type keptReply struct {
 	response *responses.Response
 	input    []responses.Item // of its request
 	history  []responses.Item // the whole conversation
-	bytes    int64            // of the input and the response
+	bytes    int64            // of all of it
 	used     time.Time
 }
 
@@ -49,7 +49,7 @@ func newReplies(ttl time.Duration, maxBytes int64, clock func() time.Time) *repl
 
 // put keeps a response, and forgets the oldest ones where they are too many bytes.
 func (s *replies) put(k *keptReply) {
-	k.bytes = size(k.input) + size(k.response)
+	k.bytes = size(k.response) + size(k.input) + size(k.history) + int64(len(k.input)+len(k.history))*itemBytes
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k.bytes > s.maxBytes {
@@ -65,7 +65,11 @@ func (s *replies) put(k *keptReply) {
 	s.clean()
 }
 
-// size is about what a value takes in memory.
+// itemBytes is about what an item takes in memory beside its text. The items of a conversation are in the history of each of its responses,
+// and their texts may be in no other one that is left.
+const itemBytes = 256
+
+// size is about what the text of a value takes in memory.
 func size(v any) int64 {
 	data, err := json.Marshal(v)
 	if err != nil {

@@ -64,7 +64,6 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, x *exchange) er
 	if err != nil {
 		return err
 	}
-	h.deadline(http.NewResponseController(w))
 	send(w, http.StatusOK, whole)
 	return nil
 }
@@ -141,7 +140,6 @@ func (s *eventWriter) write(p []byte) (int, error) {
 		s.w.Header().Set("X-Accel-Buffering", "no") // of nginx
 	}
 	s.last = time.Now()
-	s.h.deadline(s.c)
 	return s.w.Write(p)
 }
 

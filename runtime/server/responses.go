@@ -70,7 +70,8 @@ func (h *Handler) decodeResponse(r *http.Request, body []byte) (request *respons
 		before := h.kept.get(request.Previous, key)
 		if before == nil {
 			const message = "there is no response %q here: it is not kept, or no more; send the whole conversation as input"
-			return nil, nil, refuse(http.StatusBadRequest, "previous_response_id", "previous_response_not_found", message, request.Previous)
+			return nil, nil, refuse(http.StatusBadRequest, "previous_response_id", "previous_response_not_found", message,
+				request.Previous[:min(len(request.Previous), 100)])
 		}
 		history = before.history
 	}

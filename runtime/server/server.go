@@ -82,7 +82,7 @@ type Options struct {
 	OpenMetrics  bool          // /metrics needs no key
 	MaxPerKey    int           // requests for replies of a key, or of an address if there are no keys, at a time; 0: any number
 	MaxBody      int64         // bytes of a request; 0: wire.MaxBytes
-	WriteTimeout time.Duration // for a part of a reply, which a client must take in that time; 0: 30 s
+	WriteTimeout time.Duration // for a part of an answer, which a client must take in that time; 0: 30 s
 	KeepAlive    time.Duration // after which a stream without news gets a comment; 0: 10 s
 	ReplyTTL     time.Duration // how long responses are kept after their last use; 0: 24 h
 	ReplyBytes   int64         // of the responses that are kept together; 0: 256 MiB
@@ -249,7 +249,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	logged := &statusWriter{ResponseWriter: w}
+	logged := &statusWriter{ResponseWriter: w, timeout: h.options.WriteTimeout}
 	key, ok, err := h.guard.admit(logged, r, h.isPublic(r))
 	if err != nil {
 		fail(logged, formOf(r), err)
@@ -265,24 +265,39 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // keyName is where a request's context has the name of who asks.
 type keyName struct{}
 
-// statusWriter notes the status of an answer.
+// statusWriter notes the status of an answer, and gives the client a time for taking each part of it: whoever takes nothing loses the connection.
 type statusWriter struct {
 	http.ResponseWriter
-	status int
+	timeout time.Duration
+	status  int
 }
+
+// partBytes is how much of an answer the client has to take in that time.
+const partBytes = 64 << 10
 
 func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
 	}
+	w.deadline()
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *statusWriter) Write(p []byte) (int, error) {
+func (w *statusWriter) Write(p []byte) (n int, err error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	return w.ResponseWriter.Write(p)
+	for err == nil && n < len(p) {
+		w.deadline()
+		var taken int
+		taken, err = w.ResponseWriter.Write(p[n:min(n+partBytes, len(p))])
+		n += taken
+	}
+	return n, err
+}
+
+func (w *statusWriter) deadline() {
+	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.timeout)) // where it is not supported, there is none
 }
 
 // Unwrap is for http.ResponseController.

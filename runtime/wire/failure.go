@@ -67,7 +67,7 @@ func NewFailure(err error, name func(field string) string) *Failure {
 		if field.Code == CodeTooLarge {
 			status = statusContentTooLarge
 		}
-		return &Failure{Status: status, Type: TypeRequest, Code: field.Code, Param: field.Param, Message: field.Error()}
+		return &Failure{Status: status, Type: TypeRequest, Code: field.Code, Param: clip(field.Param), Message: clip(field.Error())}
 	case errors.As(err, &prompt):
 		message := fmt.Sprintf("the messages are %d tokens, the context holds %d and the reply needs room too: shorten them", prompt.Tokens, prompt.Context)
 		return &Failure{Status: statusBadRequest, Type: TypeRequest, Code: "context_length_exceeded", Param: name("Messages"), Message: message}
@@ -86,6 +86,16 @@ func NewFailure(err error, name func(field string) string) *Failure {
 		return serverFailure(statusServiceUnavailable, "device_lost", err.Error())
 	}
 	return serverFailure(statusInternalServerError, "", err.Error())
+}
+
+// maxQuoted is how many bytes of a failure may be what the request has there: people read it.
+const maxQuoted = 1000
+
+func clip(s string) string {
+	if len(s) <= maxQuoted {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxQuoted], "") + "..."
 }
 
 // inRequest is an error in a field that can be wrong although it was accepted when the request was read.

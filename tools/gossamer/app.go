@@ -133,7 +133,12 @@ func writeDoor(path, url string) error {
 	}
 	text := `<!doctype html><meta charset="utf-8"><title>Gossamer</title><meta http-equiv="refresh" content="0; url=` + html.EscapeString(url) + `">` +
 		`<a href="` + html.EscapeString(url) + `">Open the chat</a>` + "\n"
-	return os.WriteFile(path, []byte(text), 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // never one that somebody else has made meanwhile
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }
 
 // openBrowser shows a file in the default browser.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -137,8 +135,10 @@ func (f *serveFlags) readKeys() ([]server.Key, error) {
 		return nil, err
 	}
 	var keys []server.Key
-	for lines, n := bufio.NewScanner(bytes.NewReader(data)), 1; lines.Scan(); n++ {
-		line := strings.Fields(lines.Text())
+	n := 0
+	for text := range strings.Lines(string(data)) {
+		n++
+		line := strings.Fields(text)
 		switch {
 		case len(line) == 0 || strings.HasPrefix(line[0], "#"):
 		case len(line) == 2:

@@ -108,6 +108,7 @@ func TestServeRefuses(t *testing.T) {
 	dir := t.TempDir()
 	bad := textFile(t, dir, "bad", "ann\n")
 	empty := textFile(t, dir, "empty", "# nobody\n")
+	long := textFile(t, dir, "long", "ann secret\n#"+strings.Repeat("-", 1<<17)+"\nbob\n")
 	for _, tt := range []struct {
 		args []string
 		code int
@@ -132,6 +133,7 @@ func TestServeRefuses(t *testing.T) {
 		{[]string{"--preamble", "none"}, exitUsage, "content or reasoning"},
 		{[]string{"--api-keys", bad}, exitFailure, "line 1"},
 		{[]string{"--api-keys", empty}, exitFailure, "no keys"},
+		{[]string{"--api-keys", long}, exitFailure, "line 3"},
 		{[]string{"--api-keys", filepath.Join(dir, "none")}, exitFailure, "no such file"},
 		{[]string{"--allow-origin", "app.example", "--port", "0", "--model", "nano", "--backend", "cpu"}, exitFailure, "origin"},
 		{[]string{"now"}, exitUsage, `"now"`},
