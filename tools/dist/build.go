@@ -48,6 +48,14 @@ func (b *build) Executable() string {
 	return "gossamer"
 }
 
+// CPU is what Homebrew calls the processor.
+func (b *build) CPU() string {
+	if b.Arch == "amd64" {
+		return "intel"
+	}
+	return "arm"
+}
+
 // build builds a target's program, its archive and its SBOM.
 func (r *release) build(t target) (*build, error) {
 	b := &build{target: t, Folder: fmt.Sprintf("gossamer-%s-%s-%s", r.Version, t.OS, t.Arch)}

@@ -42,7 +42,11 @@ func linked(executable string) ([]component, error) {
 		return nil, err
 	}
 	parts := []component{{kind: "golang", name: "std", version: strings.TrimPrefix(info.GoVersion, "go"), licence: "BSD-3-Clause", texts: texts}}
-	args := []string{"mod", "download", "-json"}
+	ranks, err := command("", nil, "go", "list", "-m", "-f", "{{.Path}}@{{.Version}}", "github.com/pkoukk/tiktoken-go-loader") // data in the program
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"mod", "download", "-json", strings.TrimSpace(ranks)}
 	for _, m := range info.Deps {
 		args = append(args, m.Path+"@"+m.Version)
 	}
@@ -116,6 +120,7 @@ func crates(program []byte) []component {
 	if m := rustPath.FindSubmatch(program); m != nil {
 		seen["rust"] = component{kind: "generic", name: "rust-std", version: string(m[1]), licence: "MIT OR Apache-2.0"}
 	}
+	seen["wgpu"] = component{kind: "generic", name: "wgpu-native", licence: "MIT OR Apache-2.0"}
 	return slices.SortedFunc(maps.Values(seen), func(a, b component) int { return cmp.Compare(a.purl(), b.purl()) })
 }
 

@@ -71,7 +71,7 @@ func run(out, url string) error {
 		builds = append(builds, b)
 		fmt.Printf("%s: %d bytes\n", b.Archive, b.Size)
 	}
-	for _, step := range []func([]*build) error{} {
+	for _, step := range []func([]*build) error{r.systemPackages, r.manifests, r.npmPackages} {
 		if err := step(builds); err != nil {
 			return err
 		}
