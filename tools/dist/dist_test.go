@@ -172,7 +172,8 @@ func TestLinked(t *testing.T) {
 			t.Errorf("the notice does not contain %q", want)
 		}
 	}
-	b := &build{target: target{"linux", "amd64", true}, Folder: "gossamer-1-linux-amd64", Archive: "gossamer-1-linux-amd64.tar.gz", SHA256: strings.Repeat("0", 64)}
+	b := &build{target: target{"linux", "amd64", true}, Folder: "gossamer-1-linux-amd64", Archive: "gossamer-1-linux-amd64.tar.gz",
+		SHA256: strings.Repeat("0", 64)}
 	doc := sbom(b, "1", parts, releaseTime)
 	packages := map[string]bool{doc.SPDXID: true}
 	for _, p := range doc.Packages {
@@ -200,7 +201,8 @@ func releaseFiles(t *testing.T) (*release, []*build) {
 	r := &release{Version: "1.2.3", URL: "https://example.org/v1.2.3", time: releaseTime, out: t.TempDir()}
 	var builds []*build
 	for _, target := range targets("linux", "amd64") {
-		b := &build{target: target, Folder: "gossamer-" + target.OS, Archive: "gossamer-" + target.OS + "-" + target.Arch, SHA256: strings.Repeat(target.Arch[:1], 64)}
+		b := &build{target: target, Folder: "gossamer-" + target.OS, Archive: "gossamer-" + target.OS + "-" + target.Arch,
+			SHA256: strings.Repeat(target.Arch[:1], 64)}
 		b.files = []file{{b.Executable(), 0o755, []byte("#!/bin/sh\necho \"started $1\"\nexit 7\n")}, {"man/gossamer.1", 0o644, []byte("page")}}
 		builds = append(builds, b)
 	}
@@ -243,7 +245,9 @@ func TestLayOut(t *testing.T) {
 	if err != nil || !strings.Contains(string(unit), "ExecStart=/usr/bin/gossamer serve\n") {
 		t.Errorf("%s, %v", unit, err)
 	}
-	for name, mode := range map[string]os.FileMode{"usr/bin/gossamer": 0o755, "usr/share/man/man1/gossamer.1": 0o644, "usr/share/doc/gossamer/gossamer.env": 0o644} {
+	for name, mode := range map[string]os.FileMode{
+		"usr/bin/gossamer": 0o755, "usr/share/man/man1/gossamer.1": 0o644, "usr/share/doc/gossamer/gossamer.env": 0o644,
+	} {
 		if info, err := os.Stat(filepath.Join(r.out, name)); err != nil || info.Mode() != mode {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
