@@ -238,7 +238,7 @@ func TestManifests(t *testing.T) {
 // The root of a package has the service with the path of the packaged program.
 func TestLayOut(t *testing.T) {
 	r, builds := releaseFiles(t)
-	if err := layOut(r.out, builds[0].files); err != nil {
+	if err := layOut(r.out, builds[0].files, r.time); err != nil {
 		t.Fatal(err)
 	}
 	unit, err := os.ReadFile(filepath.Join(r.out, "usr/lib/systemd/system/gossamer.service"))
@@ -248,7 +248,7 @@ func TestLayOut(t *testing.T) {
 	for name, mode := range map[string]os.FileMode{
 		"usr/bin/gossamer": 0o755, "usr/share/man/man1/gossamer.1": 0o644, "usr/share/doc/gossamer/gossamer.env": 0o644,
 	} {
-		if info, err := os.Stat(filepath.Join(r.out, name)); err != nil || info.Mode() != mode {
+		if info, err := os.Stat(filepath.Join(r.out, name)); err != nil || info.Mode() != mode || !info.ModTime().Equal(r.time) {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
 	}

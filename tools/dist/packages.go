@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ func (r *release) systemPackages(builds []*build) error {
 			continue
 		}
 		root := filepath.Join(out, filepath.Base(r.work), b.Folder+"-root")
-		if err := layOut(root, b.files); err != nil {
+		if err := layOut(root, b.files, r.time); err != nil {
 			return err
 		}
 		data := struct {
@@ -47,7 +48,7 @@ func (r *release) systemPackages(builds []*build) error {
 }
 
 // layOut writes files as a package for a Linux system has them: those of an archive, and the service.
-func layOut(root string, files []file) error {
+func layOut(root string, files []file, modified time.Time) error {
 	unit, err := os.ReadFile("deploy/systemd/gossamer.service")
 	if err != nil {
 		return err
@@ -85,7 +86,7 @@ func layOut(root string, files []file) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(path, f.data, f.mode); err != nil {
+		if err := errors.Join(os.WriteFile(path, f.data, f.mode), os.Chtimes(path, modified, modified)); err != nil {
 			return err
 		}
 	}
