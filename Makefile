@@ -123,6 +123,16 @@ bench-gpu: build ## all that bench measures, of gpt-oss-20b's shape on a large G
 	bin/gossamer bench --json --backend webgpu $(BENCH_SHAPE) --depths 64 --prompt 128 --tokens 32 --runs 2 --rows $(BENCH_ROWS) --kernels >$(OUT)/rows.json
 	bin/gossamer bench --json --backend webgpu --depths 0,512,0,512 --prompt 128 --tokens 64 --runs 3 --kernels >$(OUT)/nano.json
 
+# With DIST_URL= manifests name the directory that will have the files. GOFLAGS=-buildvcs=false leaves the revision out of the program.
+.PHONY: dist
+dist: setup-web ## what a release consists of, in build/dist: archives, deb, rpm, npm packages, manifests; publishes nothing
+	@[ -d web/node_modules ] || { echo "make dist: npm is missing: install Node.js 20 or newer" >&2; exit 1; }
+	go run ./tools/dist $(if $(DIST_URL),-url $(DIST_URL))
+
+.PHONY: test-dist
+test-dist: setup-web ## make dist in two directories gives the same files, and they install and run
+	tools/dist/test.sh
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin build web/dist web/node_modules clients/node_modules clients/*/node_modules

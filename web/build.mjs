@@ -3,7 +3,8 @@
 //	gossamer.js (the page's side), worker.js, gossamer.wasm, o200k.bin.gz, service.js, types/    the package
 //	index.html, bench.html, sandbox.html, app/, service-worker.js, nano/             the app, with the built-in model
 //
-// node build.mjs native DIRECTORY builds the app for the program gossamer, which serves it and runs the models itself.
+// node build.mjs native DIRECTORY [METAFILE] builds the app for the program gossamer, which serves it and runs the models itself, and writes
+// what esbuild tells of it.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -29,7 +30,10 @@ const sha256 = (...parts) => {
 const options = { bundle: true, format: 'esm', target: 'es2022', minify: true, sourcemap: true, legalComments: 'none', logLevel: 'warning' };
 
 if (process.argv[2] === 'native') {
-  await buildNative(resolve(process.argv[3]));
+  const metafile = await buildNative(resolve(process.argv[3]));
+  if (process.argv[4]) {
+    writeFileSync(process.argv[4], JSON.stringify(metafile));
+  }
 } else {
   // node build.mjs app: the pages only, around what was built before.
   if (process.argv[2] !== 'app') {
@@ -77,7 +81,7 @@ async function buildApp() {
 
 /** The chat alone, with what it needs of the package inside. */
 async function buildNative(to) {
-  await buildPages(to, ['index.html'], ['app/index.ts'], { define: { NATIVE: 'true', VERSION: '""', BUILD: '""' }, sourcemap: false });
+  return buildPages(to, ['index.html'], ['app/index.ts'], { define: { NATIVE: 'true', VERSION: '""', BUILD: '""' }, sourcemap: false });
 }
 
 async function buildPages(to, pages, scripts, more) {

@@ -120,6 +120,11 @@ func commands() []command {
 	}
 }
 
+// packagers are commands for those who make packages, which the help text leaves out.
+func packagers() []command {
+	return []command{completionCommand(), manCommand()}
+}
+
 // run executes one command line and returns the exit status.
 func run(ctx context.Context, args []string, env *env) int {
 	ctx, cancel := context.WithCancel(ctx)
@@ -175,7 +180,7 @@ func execute(ctx context.Context, args []string, env *env) (name string, err err
 		}
 		name, rest = rest[0], []string{"--help"}
 	}
-	for _, c := range commands() {
+	for _, c := range append(commands(), packagers()...) {
 		if c.name == name {
 			return name, c.run(ctx, rest, env)
 		}
