@@ -136,7 +136,8 @@ export class ModelDialog {
     this.detail.replaceChildren(h('p', {}, `Looking at ${choice.name} …`));
     const context = h('select', { id: 'model-context' }, h('option', { value: '' }, `the default, ${this.host.backend === 'cpu' ? '8,192' : '32,768'}`),
       ...[1024, 4096, 8192, 16384, 32768, 65536, 131072].map((n) => h('option', { value: n, selected: n === this.settings.context }, `${n.toLocaleString()} tokens`)));
-    const keep = h('input', { type: 'checkbox', id: 'model-keep', checked: choice.store });
+    const canKeep = navigator.storage !== undefined; // pages that are not secure have none
+    const keep = h('input', { type: 'checkbox', id: 'model-keep', checked: choice.store && canKeep });
     const check = async () => {
       const positions = context.value ? Number(context.value) : undefined;
       let verdict: ModelVerdict;
@@ -166,12 +167,12 @@ export class ModelDialog {
         bill && h('dl', {},
           ...[
             ['Download', local ? 'nothing, the files are here' : missing === 0 ? 'nothing, it is stored' : formatBytes(missing) + (stored ? ` of ${formatBytes(bill.download)}, the rest is stored` : '')],
-            ['Stored in this browser', local && !keep.checked ? 'nothing' : formatBytes(bill.download)],
+            ['Stored in this browser', local && !keep.checked || !canKeep ? 'nothing' : formatBytes(bill.download)],
             [this.host.backend === 'cpu' ? 'Memory' : 'GPU memory', `${formatBytes(bill.total)} with ${bill.context.toLocaleString()} tokens of context`],
             ['Checked', verdict.verified ? 'against published SHA-256 hashes' : 'not verified: no hashes are published'],
           ].flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)])),
         bill && h('div', { class: 'field' }, h('label', { for: 'model-context' }, 'Context'), context),
-        bill && h('label', { class: 'check' }, keep, local ? 'Keep a copy in this browser for the next visit' : 'Keep it in this browser for the next visit'),
+        bill && canKeep && h('label', { class: 'check' }, keep, local ? 'Keep a copy in this browser for the next visit' : 'Keep it in this browser for the next visit'),
         verdict.ok && h('button', { type: 'button', class: 'primary', onclick: open }, missing > 0 && !local ? `Download ${formatBytes(missing)} and open` : 'Open'),
       ].filter((e) => e instanceof HTMLElement));
       this.detail.scrollIntoView({ block: 'nearest' });

@@ -16,9 +16,10 @@ function showExplanation(e: Environment): void {
   const dialog = h('dialog', { class: 'sheet', 'aria-labelledby': 'explain-title', onclose: () => dialog.remove() });
   dialog.append(
     h('div', { class: 'sheet-head' }, h('h2', { id: 'explain-title' }, 'How to run real models'), iconButton('close', 'Close', () => dialog.close())),
-    h('div', { class: 'sheet-body' },
+    h('div', { class: 'sheet-body' }, h('div', {}, // keeps the table from shrinking
       h('p', {}, 'Models such as gpt-oss-20b take a GPU, which a page reaches by WebGPU. Without it this page computes on one core of the processor, many times slower.'),
-      ...reasons(e)));
+      ...reasons(e),
+      h('p', {}, 'Or use the program gossamer, which runs models on this machine outside of the browser.'))));
   document.body.append(dialog);
   dialog.showModal();
 }

@@ -537,7 +537,7 @@ describe('the page in Chromium', { skip }, () => {
   });
 
   const plain = { args: [] }; // no WebGPU
-  const onProcessor = (page: Page) => page.locator('#model-button', { hasText: 'gossamer-nano' }).filter({ hasText: 'of memory, on the processor' }).waitFor({ timeout });
+  const onProcessor = (page: Page) => page.locator('#model-button', { hasText: 'gossamer-nano' }).filter({ hasText: 'iB, on the processor' }).waitFor({ timeout });
 
   test('without WebGPU the built-in model answers on the processor, and others are refused with a reason', { timeout }, async () => {
     const remembered = `${likeliest};try { localStorage['gossamer-settings'] = JSON.stringify({ ...JSON.parse(localStorage['gossamer-settings']), model: '/huge/', context: 4096 }); } catch {}`;
