@@ -2,12 +2,12 @@
 
 import { Client, Gossamer } from './client.ts';
 import { findAdapter } from '../shared/device.ts';
+import type { Backend } from '../shared/engine.ts';
 import { RuntimeError } from '../shared/errors.ts';
 import { addFiles, type LocalFiles } from '../shared/files.ts';
 import { WorkerConnection } from './connection.ts';
 import { baseURL, manifestURL } from '../shared/manifest.ts';
 import type { Notice, Progress } from '../shared/protocol.ts';
-import type { Backend } from '../shared/plan.ts';
 import { SharedConnection } from './shared-connection.ts';
 
 /** Options of create. They cannot be changed later. */

@@ -1,6 +1,7 @@
 // The interface between the worker (worker.ts), which opens the device and the storage, and the engine in WebAssembly (bridge.ts).
 
-import type { Backend } from './plan.ts';
+/** What computes: a GPU, or the processor, by code in WebAssembly. */
+export type Backend = 'webgpu' | 'cpu';
 
 /** A part of the weights: a file, or a range of one. */
 export interface Chunk {

@@ -1,11 +1,9 @@
 // What a model takes, computed from its configuration before anything is downloaded, by the rules of runtime/model (sizes.go,
 // buffers.go). testdata/plans.json, which the tests of both sides read, holds the two to the same bytes.
 
+import type { Backend } from './engine.ts';
 import { RuntimeError } from './errors.ts';
 import type { Config, Manifest } from './manifest.ts';
-
-/** What computes: a GPU, or the processor, by code in WebAssembly. */
-export type Backend = 'webgpu' | 'cpu';
 
 /** What a model takes, in bytes: of the GPU's memory, or of the tab's where the processor computes. */
 export interface Bill {

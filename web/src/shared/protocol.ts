@@ -2,9 +2,8 @@
 // Where tabs share a worker (shared-connection.ts, host.ts) the other tabs' messages are the same, on broadcast channels.
 
 import type { WireError } from './errors.ts';
-import type { EngineInfo, EngineStats } from './engine.ts';
+import type { Backend, EngineInfo, EngineStats } from './engine.ts';
 import type { LocalFiles } from './files.ts';
-import type { Backend } from './plan.ts';
 
 /** What the worker needs to open a model. URLs are absolute. */
 export interface OpenMessage {
