@@ -47,7 +47,7 @@ const answerSum = async (page: Page) => (await page.evaluate((ask) => globalThis
 
 describe('the processor in Chromium', { skip }, () => {
   let server: Server;
-  const plain = { args: [] };
+  const plain = { args: ['--disable-gpu'] }; // no WebGPU
   const nano = '/nano/', backend = 'cpu' as const;
   const insecure = () => `http://insecure.test:${server.port}/page.html`;
 

@@ -536,7 +536,7 @@ describe('the page in Chromium', { skip }, () => {
     await leave(tab);
   });
 
-  const plain = { args: [] }; // no WebGPU
+  const plain = { args: ['--disable-gpu'] }; // no WebGPU
   const onProcessor = (page: Page) => page.locator('#model-button', { hasText: 'gossamer-nano' }).filter({ hasText: 'iB, on the processor' }).waitFor({ timeout });
 
   test('without WebGPU the built-in model answers on the processor, and others are refused with a reason', { timeout }, async () => {
