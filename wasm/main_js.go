@@ -6,9 +6,10 @@
 //
 //	{version: string,
 //	 open(options: Options) => Promise<Model>,
-//	 derive(read: ReadFile, signal: AbortSignal) => Promise<string>, the manifest of a repository that has none}
+//	 derive(read: ReadFile, signal: AbortSignal) => Promise<string>, the manifest of a repository that has none
+//	 sha256(bytes: Uint8Array) => string, hexadecimal, for pages that the browser gives no crypto.subtle}
 //
-//	Options  {manifest, model: string, vocabulary: Uint8Array, store: ChunkStore, context: number, kv: string,
+//	Options  {manifest, model: string, vocabulary: Uint8Array, store: ChunkStore, cpu: bool, context: number, kv: string,
 //	          maxBindingBytes: number, noF16, noSubgroups, tested: bool, signal: AbortSignal, onPhase: (phase: string) => void}
 //	Model    {info: string, JSON
 //	          chat(body: string, onFrame: (json: string) => void, signal: AbortSignal) => Promise<void>,
@@ -22,6 +23,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"syscall/js"
 
@@ -55,8 +58,20 @@ func main() {
 				return string(manifest), err
 			})
 		}),
+		"sha256": function(func(args []js.Value) any { return hash(args[0]) }),
 	})
 	select {}
+}
+
+// hash is the SHA-256 of a Uint8Array in hexadecimal.
+func hash(data js.Value) string {
+	h, piece := sha256.New(), make([]byte, min(data.Length(), 1<<20))
+	for at := 0; at < data.Length(); {
+		n := js.CopyBytesToGo(piece, data.Call("subarray", at, at+len(piece)))
+		h.Write(piece[:n])
+		at += n
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // function makes a function for JavaScript, which lives as long as the program.

@@ -19,6 +19,7 @@ import (
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/model"
 	"gossamer/runtime/openai"
+	"gossamer/runtime/ref"
 	"gossamer/runtime/selftest"
 	"gossamer/runtime/tokenizer"
 )
@@ -26,8 +27,8 @@ import (
 // openModel is a model with the device that it has to itself.
 type openModel struct {
 	name      string
-	device    *gpu.Device
-	deviation *float64 // of the self-test; nil: not made
+	device    *gpu.Device // nil: the processor computes
+	deviation *float64    // of the self-test; nil: not made
 	engine    *gossamer.Engine
 
 	warming sync.WaitGroup
@@ -42,15 +43,16 @@ func (e *faultyError) Error() string { return e.reason }
 // info is EngineInfo of web/src/shared/engine.ts.
 type info struct {
 	Model   string `json:"model"`
+	Backend string `json:"backend"`
 	Context int    `json:"context"` // positions
 	KV      string `json:"kv"`
 	Memory  memory `json:"memory"`
-	Device  caps   `json:"device"`
+	Device  *caps  `json:"device,omitempty"` // absent on the processor
 	// Deviation is what the self-test found; absent: it was not made.
 	Deviation *float64 `json:"deviation,omitempty"`
 }
 
-// memory is what the model takes of the device's, in bytes.
+// memory is what the model takes of the device's, or on the processor of the tab's, in bytes.
 type memory struct {
 	Weights    int64 `json:"weights"`
 	KV         int64 `json:"kv"`
@@ -95,10 +97,6 @@ func open(ctx context.Context, o js.Value) (_ *openModel, err error) {
 		}
 		return 0
 	}
-	kv := gossamer.F16
-	if v := o.Get("kv"); v.Type() == js.TypeString {
-		kv = gossamer.Precision(v.String())
-	}
 	phase := func(name string) {
 		if f := o.Get("onPhase"); f.Type() == js.TypeFunction && ctx.Err() == nil {
 			f.Invoke(name)
@@ -110,42 +108,57 @@ func open(ctx context.Context, o js.Value) (_ *openModel, err error) {
 			m.close()
 		}
 	}()
-	m.device, err = gpu.Open(ctx, gpu.Options{
-		MaxBindingBytes: number("maxBindingBytes"), NoF16: o.Get("noF16").Truthy(), NoSubgroups: o.Get("noSubgroups").Truthy(),
-	})
-	if err != nil {
-		return nil, err
+	options := gossamer.Options{Backend: gossamer.CPU, Checkpoint: ck, Tokenizer: tok, Context: int(number("context"))}
+	if v := o.Get("kv"); v.Type() == js.TypeString {
+		options.KV = gossamer.Precision(v.String())
 	}
-	if !o.Get("tested").Truthy() {
-		phase("test")
-		result, err := selftest.Run(ctx, m.device)
+	if !o.Get("cpu").Truthy() {
+		m.device, err = gpu.Open(ctx, gpu.Options{
+			MaxBindingBytes: number("maxBindingBytes"), NoF16: o.Get("noF16").Truthy(), NoSubgroups: o.Get("noSubgroups").Truthy(),
+		})
 		if err != nil {
 			return nil, err
 		}
-		if !result.Passed() {
-			return nil, &faultyError{result.Reason()}
+		if err := m.test(ctx, o.Get("tested").Truthy(), phase); err != nil {
+			return nil, err
 		}
-		m.deviation = &result.Deviation
-	}
-	phase("load")
-	m.engine, err = gossamer.Open(ctx, m.name, gossamer.Options{
-		Backend: gossamer.WebGPU, Device: m.device, Checkpoint: ck, Tokenizer: tok, Context: int(number("context")), KV: kv,
-		Progress: func(p checkpoint.Progress) {
+		options.Backend, options.Device = gossamer.WebGPU, m.device
+		options.Progress = func(p checkpoint.Progress) {
 			if p.BytesDone == p.BytesTotal {
 				phase("compile") // has begun before, and is all that is left
 			}
-		},
-	})
-	if err != nil {
+		}
+	}
+	phase("load")
+	if m.engine, err = gossamer.Open(ctx, m.name, options); err != nil {
 		return nil, err
 	}
-	// What is left is small, the vocabulary mostly. Collections interrupt replies, so from now on they wait until it has grown well.
-	runtime.GC()
-	debug.SetGCPercent(400)
-	warm, cool := context.WithCancel(context.Background())
-	m.cool = cool
-	m.warming.Go(func() { m.engine.Backend().(*model.Model).WarmUp(warm) }) // a prompt will meet the same error
+	runtime.GC() // of what loading took
+	if gpuModel, ok := m.engine.Backend().(*model.Model); ok {
+		// What is left is small, the vocabulary mostly. Collections interrupt replies, so from now on they wait until it has grown well.
+		debug.SetGCPercent(400)
+		warm, cool := context.WithCancel(context.Background())
+		m.cool = cool
+		m.warming.Go(func() { gpuModel.WarmUp(warm) }) // a prompt will meet the same error
+	}
 	return m, nil
+}
+
+// test makes the device's self-test, unless it has passed before.
+func (m *openModel) test(ctx context.Context, passed bool, phase func(name string)) error {
+	if passed {
+		return nil
+	}
+	phase("test")
+	result, err := selftest.Run(ctx, m.device)
+	if err != nil {
+		return err
+	}
+	if !result.Passed() {
+		return &faultyError{result.Reason()}
+	}
+	m.deviation = &result.Deviation
+	return nil
 }
 
 // object is the model for JavaScript.
@@ -265,17 +278,34 @@ func toInt32Array(tokens []int32) js.Value {
 }
 
 func (m *openModel) info() string {
-	i, c := m.engine.Info(), m.device.Caps()
-	footprint := m.engine.Backend().(*model.Model).Footprint()
-	return encode(info{
-		Model: m.name, Context: i.Context, KV: string(i.KV),
-		Memory:    memory{footprint.Weights, footprint.KV, footprint.Scratch, footprint.PerToken},
-		Device:    caps{c.MaxBindingBytes, c.Variant.F16, c.Variant.Subgroups},
-		Deviation: m.deviation,
-	})
+	e := m.engine.Info()
+	i := info{Model: m.name, Backend: string(e.Backend), Context: e.Context, KV: string(e.KV), Memory: m.memory(), Deviation: m.deviation}
+	if m.device != nil {
+		c := m.device.Caps()
+		i.Device = &caps{c.MaxBindingBytes, c.Variant.F16, c.Variant.Subgroups}
+	}
+	return encode(i)
 }
 
+func (m *openModel) memory() memory {
+	if gpuModel, ok := m.engine.Backend().(*model.Model); ok {
+		f := gpuModel.Footprint()
+		return memory{f.Weights, f.KV, f.Scratch, f.PerToken}
+	}
+	e := m.engine.Info()
+	weights, perToken := int64(0), int64(2*4*e.Config.Layers*e.Config.KVDim())
+	for _, t := range e.Config.Tensors() {
+		weights += t.Bytes()
+	}
+	kv := perToken * int64(e.Context)
+	return memory{weights, kv, ref.MemoryNeeded(e.Config, e.Context) - weights - kv, perToken}
+}
+
+// stats are all 0 on the processor.
 func (m *openModel) stats() string {
+	if m.device == nil {
+		return encode(stats{})
+	}
 	s := m.device.Stats()
 	return encode(stats{
 		Crossings: s.Crossings, Submits: s.Submits, Dispatches: s.Dispatches, Readbacks: s.Readbacks,

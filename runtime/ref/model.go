@@ -103,6 +103,7 @@ type pass struct {
 	params *params
 	seq    *Sequence
 	tokens []int32 // [n]
+	rest   rest
 
 	x []float64 // [n][Hidden] residual stream
 	t []float64 // [n][Hidden] x, normalised
@@ -171,6 +172,7 @@ func (f *pass) forward(ctx context.Context) error {
 		f.params.embedding.row(f.x[i*hidden:][:hidden], int(token), 0)
 	}
 	for n := range f.params.layers {
+		f.rest.take()
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -239,6 +241,7 @@ func (f *pass) mlp(ctx context.Context, n int) error {
 
 	// An expert serves all its tokens at once, so that its weights are decoded once.
 	for e := range c.Experts {
+		f.rest.take()
 		if err := ctx.Err(); err != nil { // a chunk can take seconds in one layer
 			return err
 		}

@@ -43,7 +43,7 @@ export async function measure(url: string, options: BenchOptions, signal: AbortS
     // Again, since the size of a repository without a manifest is known completely only when it is open.
     const footprint = (await canRun(info.url, { context: info.context, kv: info.kv })).bill ?? verdict.bill!;
     const report: Report = {
-      model: nameOf(url), backend: 'webgpu', adapter: Object.values(info.adapter).filter((v) => typeof v === 'string' && v !== '').join(' '),
+      model: nameOf(url), backend: 'webgpu', adapter: Object.values(info.adapter ?? {}).filter((v) => typeof v === 'string' && v !== '').join(' '),
       machine: navigator.userAgent, date: new Date().toISOString(), context: info.context, kv: info.kv,
       load: { seconds, weight_bytes: info.memory.weights, bytes_per_second: info.memory.weights / seconds },
       copy_bytes_per_second: copy,

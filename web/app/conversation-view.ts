@@ -7,7 +7,6 @@ import { byId, h } from './dom.ts';
 import type { ModelHost } from './model.ts';
 import type { AppState } from './state.ts';
 import { Thread } from './thread.ts';
-import { explain } from './unsupported.ts';
 
 export class ConversationView {
   private readonly element = byId('thread');
@@ -52,10 +51,10 @@ export class ConversationView {
     return true;
   }
 
-  /** Shows a greeting, or why no model can be opened. */
+  /** Shows a greeting. */
   showEmpty(): void {
     this.shown.clear();
-    this.element.replaceChildren(this.host.state.phase === 'unsupported' ? explain(this.host.state.environment) : this.greeting());
+    this.element.replaceChildren(this.greeting());
   }
 
   /** Shows what has changed of a reply that is being written. Says whether it is shown already. */
@@ -93,8 +92,8 @@ export class ConversationView {
     return h('section', { class: 'greeting' },
       h('h2', {}, 'What would you like to know?'),
       h('p', {}, isNano
-        ? 'The built-in model is a miniature: it does sums, lists, simple logic and calls of functions, and knows next to nothing. For real answers, choose gpt-oss-20b above.'
-        : 'The model runs in this tab, on this machine’s GPU.'),
+        ? `The built-in model is a miniature: it does sums, lists, simple logic and calls of functions, and knows next to nothing.${this.host.noGPU ? '' : ' For real answers, choose gpt-oss-20b above.'}`
+        : `The model runs in this tab, on this machine’s ${this.host.noGPU ? 'processor' : 'GPU'}.`),
       h('div', { class: 'ideas' }, ...ideas.map((idea) => h('button', { type: 'button', onclick: () => this.send(idea) }, idea))));
   }
 }

@@ -81,14 +81,19 @@ export interface Conversation {
   options: Options;
 }
 
+/** An id that no other conversation or message has. Pages that are not secure lack crypto.randomUUID. */
+export function newID(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
+}
+
 export function newConversation(options: Options): Conversation {
   const now = Date.now();
-  return { id: crypto.randomUUID(), title: '', created: now, updated: now, messages: [], leaf: null, options: structuredClone(options) };
+  return { id: newID(), title: '', created: now, updated: now, messages: [], leaf: null, options: structuredClone(options) };
 }
 
 /** Appends a message to the branch that is shown, or after another one as a new branch. */
 export function append(c: Conversation, message: Omit<Message, 'id' | 'parent' | 'created'>, parent = c.leaf): Message {
-  const added: Message = { id: crypto.randomUUID(), parent, created: Date.now(), ...message };
+  const added: Message = { id: newID(), parent, created: Date.now(), ...message };
   c.messages.push(added);
   c.leaf = added.id;
   c.updated = Date.now();

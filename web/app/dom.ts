@@ -95,10 +95,27 @@ export function announce(text: string): void {
   setTimeout(() => (region.textContent = text), 50); // a change of the text is what they tell of
 }
 
+async function writeClipboard(text: string): Promise<void> {
+  if (navigator.clipboard) {
+    return navigator.clipboard.writeText(text);
+  }
+  // Pages that are not secure have only the older way, which copies what is selected. A dialog keeps what is outside it from that.
+  const focused = document.activeElement as HTMLElement | null;
+  const box = h('textarea', { class: 'sr-only', 'aria-hidden': 'true', value: text });
+  (document.querySelector('dialog[open]') ?? document.body).append(box);
+  box.select();
+  const done = document.execCommand('copy');
+  box.remove();
+  focused?.focus();
+  if (!done) {
+    throw new Error('nothing was copied');
+  }
+}
+
 /** Copies text and shows on the button that it is done. */
 export async function copyText(text: string, button: HTMLButtonElement): Promise<void> {
   try {
-    await navigator.clipboard.writeText(text);
+    await writeClipboard(text);
   } catch {
     toast('The browser does not let this page use the clipboard.', { error: true });
     return;

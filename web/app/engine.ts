@@ -49,5 +49,6 @@ export function aboutEngine({ info }: Engine): string {
     return info.runsOn ?? '';
   }
   const { weights, kv, scratch } = info.inBrowser.memory;
-  return `${formatBytes(weights + kv + scratch)} of GPU memory${info.inBrowser.verified ? '' : ' · not verified'}`;
+  const where = info.inBrowser.backend === 'cpu' ? ', on the processor' : ' of GPU memory';
+  return `${formatBytes(weights + kv + scratch)}${where}${info.inBrowser.verified ? '' : ' · not verified'}`;
 }

@@ -21,6 +21,7 @@ import { Panel } from './panel.ts';
 import { Sidebar } from './sidebar.ts';
 import { AppState } from './state.ts';
 import { saveSettings } from './store.ts';
+import { slowNotice } from './unsupported.ts';
 
 class App {
   private readonly state = new AppState({
@@ -91,12 +92,10 @@ class App {
     }
     const found = await looking;
     if (found && !found.ok) {
-      this.host.refuse(found);
-      this.offline.start();
-      void this.show();
-    } else {
-      void this.host.open(this.firstChoice());
+      this.host.noGPU = found;
+      byId('hint').replaceChildren(...slowNotice(found));
     }
+    void this.host.open(this.firstChoice());
     void import('./markdown.ts'); // for the first reply
   }
 
@@ -165,8 +164,8 @@ class App {
       return;
     }
     const { phase } = this.host.state;
-    if (phase === 'none' || phase === 'unsupported' || phase === 'failed') {
-      toast(phase === 'unsupported' ? 'This browser cannot run the model.' : 'No model is open: choose one first.', { error: true });
+    if (phase === 'none' || phase === 'failed') {
+      toast('No model is open: choose one first.', { error: true });
       return;
     }
     this.composer.clear();
@@ -260,14 +259,15 @@ class App {
     void this.host.open(choice);
   }
 
-  /** The model that the page's URL names, or that of the last visit, or the built-in one. */
+  /** The model that the page's URL names, or that of the last visit, which a processor could hardly compute, or the built-in one. */
   private firstChoice(): Choice {
     const { model, context } = this.state.settings;
     if (isNative) {
       return { model, name: model || 'The model', store: false };
     }
-    const url = new URLSearchParams(location.search).get('model') ?? (model || nano.url);
-    return { model: url, name: nameOf(url), context, store: true };
+    const url = new URLSearchParams(location.search).get('model') ?? (!this.host.noGPU && model || nano.url);
+    const store = navigator.storage !== undefined; // pages that are not secure have none, which need not be said each time
+    return { model: url, name: nameOf(url), context: this.host.noGPU ? undefined : context, store };
   }
 
   private modelChanged(): void {

@@ -100,9 +100,10 @@ export class ModelDialog {
       return;
     }
     const { weights, kv, scratch } = info.memory;
-    const gpu = [info.adapter.vendor, info.adapter.architecture, info.adapter.device].filter(Boolean).join(' ') || 'this GPU';
+    const { vendor, architecture, device } = info.adapter ?? {};
+    const place = info.backend === 'cpu' ? 'the processor' : [vendor, architecture, device].filter(Boolean).join(' ') || 'this GPU';
     this.current.replaceChildren(h('p', {},
-      `Open on ${gpu}: ${formatBytes(weights + kv + scratch)} of its memory, ${formatBytes(weights)} for weights, ${formatBytes(kv)} for ${info.context.toLocaleString()} tokens of context, ${formatBytes(scratch)} to compute. `,
+      `Open on ${place}: ${formatBytes(weights + kv + scratch)} of ${info.backend === 'cpu' ? 'this tab’s' : 'its'} memory, ${formatBytes(weights)} for weights, ${formatBytes(kv)} for ${info.context.toLocaleString()} tokens of context, ${formatBytes(scratch)} to compute. `,
       info.verified ? 'Every byte was compared with its published hash.' : 'Its weights are not verified: no hashes are published, they are compared with what this browser saw first.'));
     this.list.before(this.current);
   }
@@ -133,14 +134,15 @@ export class ModelDialog {
     }
     const { signal } = (this.asking = new AbortController());
     this.detail.replaceChildren(h('p', {}, `Looking at ${choice.name} …`));
-    const context = h('select', { id: 'model-context' }, h('option', { value: '' }, 'the default, 32,768'),
+    const context = h('select', { id: 'model-context' }, h('option', { value: '' }, `the default, ${this.host.backend === 'cpu' ? '8,192' : '32,768'}`),
       ...[1024, 4096, 8192, 16384, 32768, 65536, 131072].map((n) => h('option', { value: n, selected: n === this.settings.context }, `${n.toLocaleString()} tokens`)));
-    const keep = h('input', { type: 'checkbox', id: 'model-keep', checked: choice.store });
+    const canKeep = navigator.storage !== undefined; // pages that are not secure have none
+    const keep = h('input', { type: 'checkbox', id: 'model-keep', checked: choice.store && canKeep });
     const check = async () => {
       const positions = context.value ? Number(context.value) : undefined;
       let verdict: ModelVerdict;
       try {
-        verdict = await canRun(choice.model, { context: positions, signal });
+        verdict = await canRun(choice.model, { context: positions, backend: this.host.backend, signal });
       } catch (error) {
         if (!signal.aborted) {
           this.detail.replaceChildren(h('p', { class: 'error' }, errorText(error)));
@@ -165,12 +167,12 @@ export class ModelDialog {
         bill && h('dl', {},
           ...[
             ['Download', local ? 'nothing, the files are here' : missing === 0 ? 'nothing, it is stored' : formatBytes(missing) + (stored ? ` of ${formatBytes(bill.download)}, the rest is stored` : '')],
-            ['Stored in this browser', local && !keep.checked ? 'nothing' : formatBytes(bill.download)],
-            ['GPU memory', `${formatBytes(bill.total)} with ${bill.context.toLocaleString()} tokens of context`],
+            ['Stored in this browser', local && !keep.checked || !canKeep ? 'nothing' : formatBytes(bill.download)],
+            [this.host.backend === 'cpu' ? 'Memory' : 'GPU memory', `${formatBytes(bill.total)} with ${bill.context.toLocaleString()} tokens of context`],
             ['Checked', verdict.verified ? 'against published SHA-256 hashes' : 'not verified: no hashes are published'],
           ].flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)])),
         bill && h('div', { class: 'field' }, h('label', { for: 'model-context' }, 'Context'), context),
-        bill && h('label', { class: 'check' }, keep, local ? 'Keep a copy in this browser for the next visit' : 'Keep it in this browser for the next visit'),
+        bill && canKeep && h('label', { class: 'check' }, keep, local ? 'Keep a copy in this browser for the next visit' : 'Keep it in this browser for the next visit'),
         verdict.ok && h('button', { type: 'button', class: 'primary', onclick: open }, missing > 0 && !local ? `Download ${formatBytes(missing)} and open` : 'Open'),
       ].filter((e) => e instanceof HTMLElement));
       this.detail.scrollIntoView({ block: 'nearest' });

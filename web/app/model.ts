@@ -1,6 +1,6 @@
 // The open model, or the one that is being opened: there is at most one, since it has the GPU's memory.
 
-import type { Environment, LocalFiles, Notice, Progress } from '../src/index.ts';
+import type { Backend, Environment, LocalFiles, Notice, Progress } from '../src/index.ts';
 import { createEngine, type Engine } from './engine.ts';
 
 /** A model to open. */
@@ -14,20 +14,20 @@ export interface Choice {
 }
 
 export type ModelState =
-  /** The browser is being looked at; then a model is opened, or refused. */
+  /** The browser is being looked at; then a model is opened. */
   | { phase: 'starting' }
   | { phase: 'none' }
   | { phase: 'loading'; choice: Choice; progress?: Progress; paused: boolean }
   | { phase: 'ready'; choice: Choice; engine: Engine }
-  | { phase: 'failed'; choice: Choice; error: unknown }
-  /** The browser cannot run any model. */
-  | { phase: 'unsupported'; environment: Environment };
+  | { phase: 'failed'; choice: Choice; error: unknown };
 
 /** Opens models, and tells of it. */
 export class ModelHost extends EventTarget {
   state: ModelState = { phase: 'starting' };
   /** What is worth knowing of the open model. */
   notices: Notice[] = [];
+  /** Why no GPU can be used, so that the processor computes; undefined: one can. */
+  noGPU: Environment | undefined;
   private abort: AbortController | undefined;
   private waiting: { resolve(engine: Engine): void; reject(error: unknown): void }[] = [];
 
@@ -36,10 +36,9 @@ export class ModelHost extends EventTarget {
     this.dispatchEvent(new Event('change'));
   }
 
-  /** Says that no model can be opened here. */
-  refuse(environment: Environment): void {
-    this.set({ phase: 'unsupported', environment });
-    this.rejectWaiting(new Error(environment.cause));
+  /** What computes the models. */
+  get backend(): Backend {
+    return this.noGPU ? 'cpu' : 'webgpu';
   }
 
   /** Opens a model; the one before is closed. Failures are told by the state. */
@@ -52,7 +51,7 @@ export class ModelHost extends EventTarget {
     await before?.close();
     try {
       const engine = await createEngine({
-        model: choice.model, context: choice.context, store: choice.store, signal: abort.signal,
+        model: choice.model, context: choice.context, store: choice.store, backend: this.backend, signal: abort.signal,
         onProgress: (progress) => {
           if (this.abort === abort && this.state.phase === 'loading' && !this.state.paused) {
             this.set({ ...this.state, progress });

@@ -1,6 +1,6 @@
 // Conversations as files: JSON with all branches, Markdown with the one that is shown. Both can be read again.
 
-import { append, branch, checkSchema, defaultOptions, newConversation, titleOf, type Conversation, type Effort, type Message, type Options } from './conversation.ts';
+import { append, branch, checkSchema, defaultOptions, newConversation, newID, titleOf, type Conversation, type Effort, type Message, type Options } from './conversation.ts';
 
 const format = 'gossamer-conversations';
 
@@ -159,7 +159,7 @@ function readConversation(data: unknown): Conversation {
   const leaf = from.leaf === null || ids.has(from.leaf ?? '') ? (from.leaf ?? null) : (messages.at(-1)?.id ?? null);
   const created = number(from.created, Date.now());
   const title = titleOf(typeof from.title === 'string' ? from.title : '');
-  return { id: crypto.randomUUID(), title, created, updated: number(from.updated, created), messages, leaf, options: readOptions(from.options) };
+  return { id: newID(), title, created, updated: number(from.updated, created), messages, leaf, options: readOptions(from.options) };
 }
 
 function readMessage(data: unknown): Message {

@@ -20,7 +20,7 @@ export { create, type CreateOptions } from './page/create.ts';
 export { canRun, deleteModel, environment, listModels, type Environment, type ModelVerdict, type Verdict } from './page/environment.ts';
 export { RuntimeError, type RuntimeErrorCode, type RuntimeErrorDetails } from './shared/errors.ts';
 export type { AdapterInfo } from './shared/device.ts';
-export type { EngineStats } from './shared/engine.ts';
+export type { Backend, EngineStats } from './shared/engine.ts';
 export type { LocalFiles } from './shared/files.ts';
 export { modelName } from './shared/manifest.ts';
 export { formatBytes, type Bill, type BillOptions } from './shared/plan.ts';

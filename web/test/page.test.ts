@@ -76,8 +76,8 @@ describe('the page in Chromium', { skip }, () => {
     await server?.close();
   });
 
-  const visit = async (path = '', options: Parameters<typeof visitURL>[1] = {}): Promise<Visit> => {
-    const tab = await visitURL(`${server.url}some/where/${path}`, { ...options, script: `${spy};${options.script ?? ''}` });
+  const visit = async (path = '', options: Parameters<typeof visitURL>[1] = {}, host = '127.0.0.1'): Promise<Visit> => {
+    const tab = await visitURL(`http://${host}:${server.port}/some/where/${path}`, { ...options, script: `${spy};${options.script ?? ''}` });
     tab.page.on('pageerror', (e) => problems.push(e.message));
     return tab;
   };
@@ -536,16 +536,64 @@ describe('the page in Chromium', { skip }, () => {
     await leave(tab);
   });
 
-  test('a browser without WebGPU is told which have it, and conversations can still be read', { timeout }, async () => {
-    const tab = await visit('', { args: ['--disable-gpu'] });
+  const plain = { args: ['--disable-gpu'] }; // no WebGPU
+  const onProcessor = (page: Page) => page.locator('#model-button', { hasText: 'gossamer-nano' }).filter({ hasText: 'iB, on the processor' }).waitFor({ timeout });
+
+  test('without WebGPU the built-in model answers on the processor, and others are refused with a reason', { timeout }, async () => {
+    const remembered = `${likeliest};try { localStorage['gossamer-settings'] = JSON.stringify({ ...JSON.parse(localStorage['gossamer-settings']), model: '/huge/', context: 4096 }); } catch {}`;
+    const tab = await visit('', { ...plain, script: remembered });
     const { page } = tab;
-    await page.getByText('This browser cannot run the model').waitFor();
-    assert.match(await page.locator('.explain').innerText(), /Chrome.*113.*Safari.*26.*Firefox.*141/s);
+    const notice = page.locator('#hint');
+    await notice.filter({ hasText: /^This browser has no WebGPU: only the built-in model runs, on the processor, slowly\./ }).waitFor();
+    await onProcessor(page);
     await checkAccessibility(page, 'no WebGPU');
-    await importFile(page, 'x.json', file([{ role: 'user', content: 'Hello' }, { role: 'assistant', content: '**Hi**', finish: 'stop' }]));
-    await page.locator('.assistant strong', { hasText: 'Hi' }).waitFor();
+    await ask(page, 'What is 17 + 25?');
+    await idle(page);
+    assert.match(await lastAnswer(page).innerText(), /\b42\b/);
+
+    await notice.getByRole('button', { name: 'How to run real models' }).click();
+    const why = page.getByRole('dialog', { name: 'How to run real models' });
+    assert.match(await why.innerText(), /Chrome.*113.*Safari.*26.*Firefox.*141/s);
+    await checkAccessibility(page, 'no WebGPU, explained');
+    await page.keyboard.press('Escape');
+    await why.waitFor({ state: 'detached' });
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'How to run real models', 'the focus comes back');
+
+    await page.locator('#model-button').click();
+    await page.locator('.current-model', { hasText: 'Open on the processor' }).waitFor();
+    await page.getByLabel('Any other').fill('/huge/');
+    await page.getByRole('button', { name: 'Look' }).click();
+    await page.locator('.verdict .error', { hasText: /GiB of weights, and without a GPU only models of up to 1.0 GiB can be computed/ }).waitFor();
+    assert.equal(await page.locator('.verdict').getByRole('button', { name: 'Open' }).count(), 0);
+    await close(page);
+    assert.equal(await page.evaluate(() => (JSON.parse(localStorage['gossamer-settings']) as { model: string }).model), '/huge/', 'for a browser with WebGPU');
+
+    const direct = await tab.newPage(`${tab.url}some/where/?model=/huge/`);
+    await direct.locator('.card.failed', { hasText: 'without a GPU only models of up to 1.0 GiB can be computed' }).waitFor();
     await page.goto(`${tab.url}some/where/bench.html`);
-    await page.getByText('This browser cannot run the model').waitFor();
+    await page.getByText('The benchmark needs WebGPU').waitFor();
+    await leave(tab);
+  });
+
+  test('on plain http the built-in model answers too, and what needs a secure page has its substitute', { timeout }, async () => {
+    const tab = await visit('', { ...plain, script: likeliest }, 'insecure.test');
+    const { page } = tab;
+    await page.locator('#hint', { hasText: 'This page does not come by https' }).waitFor();
+    await onProcessor(page);
+    assert.equal(await page.locator('.toast').count(), 0, 'what is left out is left out quietly');
+    await ask(page, 'What is 17 + 25?');
+    await idle(page);
+    assert.match(await lastAnswer(page).innerText(), /\b42\b/);
+    await lastAnswer(page).getByRole('button', { name: 'Copy' }).click();
+    await page.locator('#live', { hasText: 'Copied' }).waitFor({ state: 'attached' });
+    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('aria-label')?.startsWith('Copy')), true, 'the focus stays');
+    await box(page).focus();
+    await page.keyboard.press('Control+V');
+    assert.match(await box(page).inputValue(), /\b42\b/);
+    await page.reload();
+    await page.locator('#conversations li').getByText('What is 17 + 25?').click();
+    await page.locator('.assistant', { hasText: '42' }).waitFor(); // conversations are kept
+    await onProcessor(page);
     await leave(tab);
   });
 

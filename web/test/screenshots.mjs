@@ -62,8 +62,9 @@ const showcase = {
 const profiles = mkdtempSync(join(tmpdir(), 'gossamer-shots-'));
 let profile = 0;
 /** A visitor's browser; dark and narrow are theirs. */
-async function visit({ dark = false, narrow = false, gpu = true, path = '' } = {}) {
+async function visit({ dark = false, narrow = false, gpu = true, path = '', host = '127.0.0.1' } = {}) {
   const args = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+    '--host-resolver-rules=MAP insecure.test 127.0.0.1',
     ...(gpu ? ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'] : ['--disable-gpu'])];
   const context = await chromium.launchPersistentContext(join(profiles, String(profile++)), {
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args, ignoreDefaultArgs: ['--headless', '--enable-unsafe-swiftshader'],
@@ -72,7 +73,7 @@ async function visit({ dark = false, narrow = false, gpu = true, path = '' } = {
   const page = context.pages()[0] ?? (await context.newPage());
   page.on('console', (m) => m.type() === 'error' && console.error(`console: ${m.text()}`));
   page.on('pageerror', (e) => console.error(`page: ${e.message}`));
-  await page.goto(url + path);
+  await page.goto(url.replace('127.0.0.1', host) + path);
   return { page, context };
 }
 const shot = async (page, name) => {
@@ -88,11 +89,25 @@ const load = async (page) => {
 const choose = (page, name) => page.evaluate((name) => [...document.querySelectorAll('#conversations .title')].find((b) => b.textContent === name).click(), name);
 
 const scenes = {
+  /** The processor computes: without WebGPU, and by plain http. */
   async nowebgpu() {
-    const { page, context } = await visit({ gpu: false });
-    await page.getByText('This browser cannot run the model').waitFor();
-    await shot(page, 'nowebgpu');
-    await context.close();
+    for (const [name, options] of [['nowebgpu', {}], ['nowebgpu-narrow-dark', { narrow: true, dark: true }], ['plain-http', { host: 'insecure.test' }]]) {
+      const { page, context } = await visit({ gpu: false, ...options });
+      await page.locator('#model-button').filter({ hasText: 'on the processor' }).waitFor({ timeout: 200_000 });
+      await shot(page, name);
+      await page.getByLabel('Message', { exact: true }).fill('What is 17 + 25?');
+      await page.keyboard.press('Enter');
+      await page.locator('.assistant .stats').waitFor({ timeout: 300_000 });
+      await shot(page, `${name}-answer`);
+      await page.getByRole('button', { name: 'How to run real models' }).click();
+      await shot(page, `${name}-why`);
+      await page.keyboard.press('Escape');
+      await page.locator('#model-button').click();
+      await page.getByRole('button', { name: 'Choose gossamer-nano' }).click();
+      await page.locator('.verdict dl').waitFor();
+      await shot(page, `${name}-models`);
+      await context.close();
+    }
   },
   async looks() {
     for (const [name, options] of [['light', {}], ['dark', { dark: true }], ['narrow', { narrow: true }], ['narrow-dark', { narrow: true, dark: true }]]) {

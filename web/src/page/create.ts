@@ -2,6 +2,8 @@
 
 import { Client, Gossamer } from './client.ts';
 import { findAdapter } from '../shared/device.ts';
+import type { Backend } from '../shared/engine.ts';
+import { RuntimeError } from '../shared/errors.ts';
 import { addFiles, type LocalFiles } from '../shared/files.ts';
 import { WorkerConnection } from './connection.ts';
 import { baseURL, manifestURL } from '../shared/manifest.ts';
@@ -15,9 +17,14 @@ export interface CreateOptions {
    * Or the visitor's own files.
    */
   model: string | LocalFiles;
-  /** Positions that a conversation can have, in tokens. Default: 32,768, or as many as the model has; canRun gives the memory that they take. */
+  /**
+   * What computes: the GPU, or with cpu the processor, in any browser and also on pages that are not secure. That is slow, on one core, and
+   * for small models: more than 1 GiB of weights is refused with `limits`. Default: webgpu.
+   */
+  backend?: Backend;
+  /** Positions that a conversation can have, in tokens. Default: 32,768, with cpu 8,192, or as many as the model has; canRun gives the memory that they take. */
   context?: number;
-  /** How keys and values are stored. Default: f16. */
+  /** How keys and values are stored. Default: f16, with cpu f32. */
   kv?: 'f16' | 'f32';
   /** Keep the weights in the browser for the next visit. Default: true. */
   store?: boolean;
@@ -52,16 +59,23 @@ export interface CreateOptions {
  */
 export async function create(options: CreateOptions): Promise<Gossamer> {
   options.signal?.throwIfAborted();
-  await findAdapter(); // says what is wrong before a worker is started
+  const { backend = 'webgpu' } = options;
+  if (backend !== 'webgpu' && backend !== 'cpu') {
+    throw new RuntimeError('bad-request', `backend is ${JSON.stringify(backend)}, want "webgpu" or "cpu"`, { param: 'backend' });
+  }
+  if (backend === 'webgpu') {
+    await findAdapter(); // says what is wrong before a worker is started
+  }
   if (options.store !== false) {
     // Asks the browser not to delete the weights when space is short. It decides by itself or asks the user.
     navigator.storage?.persist?.().catch(() => {});
   }
-  const { model, context, kv, limits, store, parallel, share, workerURL, wasmURL, vocabularyURL } = options;
+  const { model, context, kv, limits, store, parallel, workerURL, wasmURL, vocabularyURL } = options;
+  const share = options.share && navigator.locks !== undefined; // which pages that are not secure lack: each has an engine of its own
   const files = typeof model === 'string' ? undefined : model;
   const url = manifestURL(typeof model === 'string' ? model : await addFiles(model), baseURL());
   const own = new WorkerConnection(assetURL(workerURL, defaultWorkerURL), {
-    kind: 'open', manifestURL: url, files, context, kv, limits,
+    kind: 'open', manifestURL: url, files, context, kv, backend, limits,
     wasmURL: assetURL(wasmURL, defaultWasmURL).href, vocabularyURL: assetURL(vocabularyURL, defaultVocabularyURL).href,
     store: store ?? true, parallel: parallel ?? 3, share,
   });

@@ -4,7 +4,7 @@ import { describe, findAdapter, limitError, missingLimit, offered, type AdapterI
 import { addFiles, type LocalFiles } from '../shared/files.ts';
 import { RuntimeError, type RuntimeErrorCode } from '../shared/errors.ts';
 import { baseURL, manifestURL, parseManifest, readConfig, type Manifest } from '../shared/manifest.ts';
-import { bill, formatBytes, leastLimits, needs, type Bill, type BillOptions, type Limits } from '../shared/plan.ts';
+import { bill, cpuRefusal, formatBytes, leastLimits, needs, type Bill, type BillOptions, type Limits } from '../shared/plan.ts';
 import { fileReader, readManifest } from '../shared/repository.ts';
 import { FileStorage, roomFor, storedBytes, type StoredModel } from '../shared/storage.ts';
 
@@ -86,14 +86,16 @@ export async function environment(): Promise<Environment> {
 export async function canRun(model: string | LocalFiles, options: BillOptions & { signal?: AbortSignal } = {}): Promise<ModelVerdict> {
   try {
     const url = manifestURL(typeof model === 'string' ? model : await addFiles(model), baseURL());
-    const adapter = await findAdapter();
+    const adapter = options.backend === 'cpu' ? undefined : await findAdapter();
     const storage = await FileStorage.open();
     const signal = options.signal ?? new AbortController().signal;
     const manifest = await readManifest(url, storage, (missing) => outline(url, storage, missing, signal), signal);
-    const limits = offered(adapter, { maxStorageBufferBindingSize: 0, maxBufferSize: 0 });
-    const total = bill(manifest, options, { limits, software: describe(adapter).software });
+    const total = bill(manifest, options, adapter && {
+      limits: offered(adapter, { maxStorageBufferBindingSize: 0, maxBufferSize: 0 }), software: describe(adapter).software,
+    });
     const stored = storage ? await storedBytes(storage, manifest) : 0;
-    return { ...(await judge(adapter, total, stored, needs(manifest.config, options))), bill: total, stored, verified: isVerified(manifest) };
+    const verdict = adapter ? await judge(adapter, total, stored, needs(manifest.config, options)) : judgeCPU(manifest);
+    return { ...verdict, bill: total, stored, verified: isVerified(manifest) };
   } catch (error) {
     return refused(error);
   }
@@ -166,6 +168,11 @@ async function judge(adapter: GPUAdapter, total: Bill, stored: number, want: Lim
     );
   }
   return fine;
+}
+
+function judgeCPU(manifest: Manifest): Verdict {
+  const refusal = cpuRefusal(manifest.config);
+  return refusal ? refused(refusal) : warning('the processor computes: replies are right, but slow', 'Use a browser with WebGPU where you can.');
 }
 
 /** Lists the models in the browser's storage, the one used last first. */

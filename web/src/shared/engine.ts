@@ -1,5 +1,8 @@
 // The interface between the worker (worker.ts), which opens the device and the storage, and the engine in WebAssembly (bridge.ts).
 
+/** What computes: a GPU, or the processor, by code in WebAssembly. */
+export type Backend = 'webgpu' | 'cpu';
+
 /** A part of the weights: a file, or a range of one. */
 export interface Chunk {
   /** Where it is; relative to the manifest's URL, or absolute. */
@@ -33,8 +36,10 @@ export interface OpenOptions {
   model: string;
   /** Ranks of the vocabulary, unpacked. */
   vocabulary: Uint8Array;
-  device: GPUDevice;
-  adapterInfo: GPUAdapterInfo;
+  /** undefined: the processor computes. */
+  device?: GPUDevice | undefined;
+  /** Of the device's adapter. */
+  adapterInfo?: GPUAdapterInfo | undefined;
   store: ChunkStore;
   /** Positions. undefined: what fits. */
   context?: number;
@@ -54,18 +59,20 @@ export interface OpenOptions {
 /** What is known of an open model. */
 export interface EngineInfo {
   model: string;
+  /** What computes it: the GPU, or the processor. */
+  backend: Backend;
   /** Positions of the key/value cache. */
   context: number;
   kv: 'f16' | 'f32';
-  /** Bytes on the device. */
+  /** Bytes on the device, or in the tab's memory where the processor computes. */
   memory: { weights: number; kv: number; scratch: number; kvPerToken: number };
-  /** What the kernels use of the device. */
-  device: { maxBindingBytes: number; f16: boolean; subgroups: boolean };
+  /** What the kernels use of the device; undefined: there is none. */
+  device?: { maxBindingBytes: number; f16: boolean; subgroups: boolean };
   /** Largest error of the self-test's logits, divided by their standard deviation; undefined: it was skipped. */
   deviation?: number;
 }
 
-/** What the engine has done since the model was opened. */
+/** What the engine has done since the model was opened; all 0 where the processor computes. */
 export interface EngineStats {
   /** Calls between WebAssembly and JavaScript for submits, writes and reads. */
   crossings: number;
@@ -104,6 +111,8 @@ export interface Program {
   open(options: OpenOptions): Promise<Engine>;
   /** Makes the text of manifest.json, without hashes, for a repository in Hugging Face's layout that has none. */
   derive(read: ReadFile, signal: AbortSignal): Promise<string>;
+  /** SHA-256 in hexadecimal, slower than the browser's, which it keeps from pages that are not secure. */
+  sha256(bytes: Uint8Array): Promise<string>;
 }
 
 /** What bridge.ts exports: starts the program, once per worker. */

@@ -1,14 +1,15 @@
 // What a model takes, computed from its configuration before anything is downloaded, by the rules of runtime/model (sizes.go,
 // buffers.go). testdata/plans.json, which the tests of both sides read, holds the two to the same bytes.
 
+import type { Backend } from './engine.ts';
 import { RuntimeError } from './errors.ts';
 import type { Config, Manifest } from './manifest.ts';
 
-/** What a model takes, in bytes. */
+/** What a model takes, in bytes: of the GPU's memory, or of the tab's where the processor computes. */
 export interface Bill {
   /** To download, if nothing is stored. */
   download: number;
-  /** Weights on the GPU, with the padding between small vectors. */
+  /** Weights, on the GPU with the padding between small vectors. */
   weights: number;
   /** Keys and values of 1,024 tokens of context, in the layers that see all of it. */
   kvPer1kTokens: number;
@@ -18,7 +19,7 @@ export interface Bill {
   scratch: number;
   /** Positions that the sum below is for. */
   context: number;
-  /** On the GPU, all together. */
+  /** All together. */
   total: number;
   /** Weights that one token of a reply reads. */
   readPerToken: number;
@@ -34,10 +35,12 @@ export interface BillDevice {
 
 /** Choices that change a bill. */
 export interface BillOptions {
-  /** Positions. Default: 32,768, or as many as the model has. */
+  /** Positions. Default: 32,768, on the processor 8,192, or as many as the model has. */
   context?: number | undefined;
-  /** Default: f16. */
+  /** Default: f16. The processor keeps f32 in any case, and rounds them if f16 is asked for. */
   kv?: 'f16' | 'f32' | undefined;
+  /** Default: webgpu. */
+  backend?: Backend | undefined;
 }
 
 // Of runtime/model, runtime/kernel and runtime/kv.
@@ -53,16 +56,16 @@ const maxRun = 8, maxBiases = 1024, topLogprobs = 20, listLanes = 256;
 const sampleTile = 1024;
 const vectorAlign = 8;
 const stepRowBytes = 32;
-const defaultContext = 32768;
+const defaultContext = 32768, cpuDefaultContext = 8192;
 const leastBinding = 128 << 20; // WebGPU's default, which every device has
 
 const qDim = (c: Config) => c.num_attention_heads * c.head_dim;
 const kvDim = (c: Config) => c.num_key_value_heads * c.head_dim;
 
-/** Positions to make room for. A GPU does not tell its memory, so the default is moderate. */
+/** Positions to make room for. Neither GPUs nor browsers tell their memory, so the defaults are moderate. */
 export function contextFor(c: Config, o: BillOptions): number {
   const most = c.max_position_embeddings;
-  const context = o.context ?? Math.min(defaultContext, most);
+  const context = o.context ?? Math.min(o.backend === 'cpu' ? cpuDefaultContext : defaultContext, most);
   if (!Number.isSafeInteger(context) || context < 1 || context > most) {
     throw new RuntimeError('bad-request', `context is ${context}, the model has 1 to ${most} positions`, { param: 'context' });
   }
@@ -88,6 +91,9 @@ function cacheShape(c: Config, context: number, o: BillOptions, binding: number,
 
 /** Adds up what a model takes. */
 export function bill(manifest: Manifest, o: BillOptions = {}, device: BillDevice = {}): Bill {
+  if (o.backend === 'cpu') {
+    return cpuBill(manifest, o);
+  }
   const c = manifest.config;
   const context = contextFor(c, o);
   const { maxStorageBufferBindingSize = leastBinding, maxBufferSize = Infinity } = device.limits ?? {};
@@ -102,6 +108,41 @@ export function bill(manifest: Manifest, o: BillOptions = {}, device: BillDevice
     download: manifest.bytes, weights, kvPer1kTokens: (fullLayers * pagePair * 1024) / pageTokens,
     kvFixed: kv - pagePair * fullLayers * shape.contextPages, scratch, context, total: weights + kv + scratch, readPerToken: tokenBytes(c),
   };
+}
+
+// Of runtime/ref: tokens that go through a layer together, and what is in memory at a time while a model is loaded.
+const cpuChunkTokens = 256, cpuLoadingBytes = (2 * 16 + 8 * 24) << 20;
+
+/** bill, where the processor computes: by the rules of runtime/ref (memory.go). */
+function cpuBill(manifest: Manifest, o: BillOptions): Bill {
+  const c = manifest.config;
+  const context = contextFor(c, o);
+  const layers = c.num_hidden_layers, h = c.hidden_size, topK = c.num_experts_per_tok;
+  const weights = weightBytes(c, 1);
+  const perToken = 2 * 4 * layers * kvDim(c);
+  const layerVectors = vectors(c).reduce((n, v) => n + v, 0) + c.num_local_experts * (2 * c.intermediate_size + h);
+  const row = 4 * h + 2 * qDim(c) + 2 * kvDim(c) + c.num_local_experts + topK * (2 + h) + 2 * h + 3 * c.intermediate_size;
+  const scratch = 4 * (layers * layerVectors + h + context * c.head_dim) + 8 * (cpuChunkTokens * row + 2 * c.vocab_size) + Math.min(weights, cpuLoadingBytes);
+  const kv = context * perToken;
+  return {
+    download: manifest.bytes, weights, kvPer1kTokens: 1024 * perToken, kvFixed: 0, scratch, context, total: weights + kv + scratch, readPerToken: tokenBytes(c),
+  };
+}
+
+/**
+ * Bytes of weights that the processor may compute with. Go's memory may grow to twice of what is in use before it is cleaned up, and
+ * browsers end tabs, on phones first, that take more than 2 GiB; WebAssembly ends at 4 GiB. A token that reads so many bytes takes
+ * seconds as well.
+ */
+const cpuMaxWeights = 2 ** 30;
+
+/** Why the processor cannot compute with a model; undefined: it can. */
+export function cpuRefusal(c: Config): RuntimeError | undefined {
+  const weights = weightBytes(c, 1);
+  return weights <= cpuMaxWeights ? undefined : new RuntimeError('limits',
+    `the model has ${formatBytes(weights)} of weights, and without a GPU only models of up to ${formatBytes(cpuMaxWeights)} can be computed`, {
+      hint: 'Use a browser with WebGPU over https or from localhost, or a smaller model.', limit: 'weights', want: weights, got: cpuMaxWeights,
+    });
 }
 
 /** What lives during a program only, and the tables that programs read. */
@@ -161,9 +202,9 @@ function expertBytes(c: Config): number {
   return bf16 * (2 * i + h) + mxfp4 * 3 * i * h;
 }
 
-/** Bytes of all weights. Small vectors are aligned. */
-function weightBytes(c: Config): number {
-  const aligned = vectors(c).reduce((n, v) => n + Math.ceil(v / vectorAlign) * vectorAlign, 0);
+/** Bytes of all weights. Small vectors are aligned to so many elements. */
+function weightBytes(c: Config, align = vectorAlign): number {
+  const aligned = vectors(c).reduce((n, v) => n + Math.ceil(v / align) * align, 0);
   const layer = denseBytes(c) + bf16 * aligned + c.num_local_experts * expertBytes(c);
   return c.num_hidden_layers * layer + bf16 * (2 * c.vocab_size + 1) * c.hidden_size;
 }

@@ -2,7 +2,7 @@
 // Where tabs share a worker (shared-connection.ts, host.ts) the other tabs' messages are the same, on broadcast channels.
 
 import type { WireError } from './errors.ts';
-import type { EngineInfo, EngineStats } from './engine.ts';
+import type { Backend, EngineInfo, EngineStats } from './engine.ts';
 import type { LocalFiles } from './files.ts';
 
 /** What the worker needs to open a model. URLs are absolute. */
@@ -16,6 +16,7 @@ export interface OpenMessage {
   vocabularyURL: string;
   context?: number | undefined;
   kv?: 'f16' | 'f32' | undefined;
+  backend: Backend;
   /** Bounds on what is asked of the adapter, to try what a weaker one does. */
   limits?: Record<string, number> | undefined;
   /** false: nothing is stored. */
@@ -82,7 +83,7 @@ export const names = {
   client: (client: string) => `gossamer client ${client}`,
 };
 
-/** Stages of loading, in this order: small files; the self-test; weights from network or disk to the GPU; shaders. */
+/** Stages of loading, in this order: small files; the self-test; weights from network or disk to the GPU; shaders. Without a GPU neither test nor shaders. */
 export type Phase = 'prepare' | 'test' | 'load' | 'compile' | 'ready';
 
 /** How far loading is. */
@@ -109,8 +110,8 @@ export interface Notice {
 export interface ModelInfo extends EngineInfo {
   /** Of manifest.json. */
   url: string;
-  /** What the browser tells of the GPU. */
-  adapter: { vendor: string; architecture: string; device: string; description: string };
+  /** What the browser tells of the GPU; undefined where the processor computes. */
+  adapter?: { vendor: string; architecture: string; device: string; description: string };
   /** Whether every byte of the weights was compared with a published hash. */
   verified: boolean;
   /** Whether the next visit finds the weights in the browser's storage. */

@@ -277,9 +277,9 @@ async function writeJSON(dir: FileSystemDirectoryHandle, key: string, value: unk
 }
 
 /** The name under which a chunk is kept; base is the manifest's URL. */
-export async function chunkKey(chunk: Chunk, base: string): Promise<string> {
+export async function chunkKey(chunk: Chunk, base: string, hash: Hash = sha256): Promise<string> {
   // Without a published hash the chunk is known only by where it is.
-  return chunk.sha256 ?? `at-${await hashText(`${new URL(chunk.url, base).href} ${chunk.offset ?? 0} ${chunk.bytes}`)}`;
+  return chunk.sha256 ?? `at-${await hash(encode(`${new URL(chunk.url, base).href} ${chunk.offset ?? 0} ${chunk.bytes}`))}`;
 }
 
 /** Bytes of a model's chunks that are stored. */
@@ -297,6 +297,9 @@ export async function roomFor(bytes: number): Promise<number> {
 }
 
 /** SHA-256 in hexadecimal. */
+export type Hash = (bytes: Uint8Array<ArrayBuffer>) => Promise<string>;
+
+/** The browser's SHA-256, which pages that are not secure have not; those have no storage either. */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   return Array.from(digest, (b) => b.toString(16).padStart(2, '0')).join('');
@@ -309,5 +312,9 @@ export function free(buffer: ArrayBuffer): void {
 
 /** SHA-256 of a text. */
 export function hashText(text: string): Promise<string> {
-  return sha256(new TextEncoder().encode(text));
+  return sha256(encode(text));
+}
+
+function encode(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
 }

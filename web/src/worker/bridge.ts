@@ -13,6 +13,7 @@ interface GoProgram {
   version: string;
   open(options: Record<string, unknown>): Promise<GoModel>;
   derive(read: ReadFile, signal: AbortSignal): Promise<string>;
+  sha256(bytes: Uint8Array): string;
 }
 
 interface GoModel {
@@ -34,7 +35,7 @@ export const startEngine: StartEngine = async (wasm) => {
   let options: OpenOptions | undefined;
   const host = {
     gpu,
-    openDevice: async () => ({ device: options!.device, info: options!.adapterInfo }),
+    openDevice: async () => ({ device: options!.device!, info: options!.adapterInfo! }),
     ready: (_: GoProgram) => {},
   };
   const ready = new Promise<GoProgram>((resolve) => (host.ready = resolve));
@@ -63,8 +64,8 @@ export const startEngine: StartEngine = async (wasm) => {
   return {
     open: async (o) => {
       options = o;
-      const { device: _device, adapterInfo: _info, ...rest } = o;
-      const model = await guard(() => program.open(rest));
+      const { device, adapterInfo: _info, ...rest } = o;
+      const model = await guard(() => program.open({ ...rest, cpu: device === undefined }));
       return {
         info: JSON.parse(model.info) as EngineInfo,
         chat: (body, onFrame, signal, strict = false) => guard(() => model.chat(body, onFrame, signal, strict)),
@@ -75,5 +76,6 @@ export const startEngine: StartEngine = async (wasm) => {
       };
     },
     derive: (read, signal) => guard(() => program.derive(read, signal)),
+    sha256: (bytes) => guard(async () => program.sha256(bytes)),
   };
 };

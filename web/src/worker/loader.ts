@@ -5,7 +5,7 @@ import type { Chunk, ChunkStore } from '../shared/engine.ts';
 import { RuntimeError } from '../shared/errors.ts';
 import { differs, type FileStates } from '../shared/file-state.ts';
 import type { Notice } from '../shared/protocol.ts';
-import { chunkKey, free, isFull, sha256, type Storage, type Writer } from '../shared/storage.ts';
+import { chunkKey, free, isFull, sha256, type Hash, type Storage, type Writer } from '../shared/storage.ts';
 
 export interface LoaderOptions {
   /** Of the manifest; chunks are relative to it. */
@@ -20,6 +20,8 @@ export interface LoaderOptions {
   /** Told of bytes that came over the network. */
   onFetched?: (bytes: number) => void;
   retryPolicy?: RetryPolicy;
+  /** Default: the browser's. */
+  hash?: Hash | undefined;
 }
 
 /** Bytes that are written to the storage at a time during a download: a crash loses at most so many for each connection. */
@@ -34,18 +36,20 @@ export class Loader implements ChunkStore {
   full = false;
   private readonly options: LoaderOptions;
   private readonly connections: Semaphore;
+  private readonly hash: Hash;
   /** A chunk takes its bytes several times while it is read from the storage or hashed, which is quick. */
   private readonly hashing = new Semaphore(2);
 
   constructor(options: LoaderOptions) {
     this.options = options;
     this.parallel = options.parallel;
+    this.hash = options.hash ?? sha256;
     this.connections = new Semaphore(options.parallel);
   }
 
   async get(chunk: Chunk, signal: AbortSignal, onBytes: (bytes: number) => void = () => {}): Promise<Uint8Array<ArrayBuffer>> {
     signal.throwIfAborted();
-    const key = await chunkKey(chunk, this.options.base);
+    const key = await chunkKey(chunk, this.options.base, this.hash);
     if (!chunk.sha256 && !this.unverified) {
       this.unverified = true;
       this.options.onNotice({
@@ -87,7 +91,7 @@ export class Loader implements ChunkStore {
       }
       pinned = chunk.sha256 ? undefined : record.sha256;
       bytes = await storage.read(key);
-      if ((await sha256(bytes)) !== (chunk.sha256 ?? record.sha256)) {
+      if ((await this.hash(bytes)) !== (chunk.sha256 ?? record.sha256)) {
         bytes = undefined;
         if (!pinned) {
           await storage.remove(key); // damaged since it was committed
@@ -142,7 +146,7 @@ export class Loader implements ChunkStore {
           await this.giveUpStorage(key, failure);
         }
       }
-      got = await this.hashing.run(signal, () => sha256(part.bytes));
+      got = await this.hashing.run(signal, () => this.hash(part.bytes));
       if (want === undefined || got === want) {
         await this.commit(key, chunk, got);
         return part.bytes;

@@ -10,7 +10,7 @@ import { isAbort, RuntimeError } from '../shared/errors.ts';
 import type { FileStates } from '../shared/file-state.ts';
 import { addFiles } from '../shared/files.ts';
 import { modelName, parseManifest, type Manifest } from '../shared/manifest.ts';
-import { contextFor, formatBytes, needs } from '../shared/plan.ts';
+import { contextFor, cpuRefusal, formatBytes, needs } from '../shared/plan.ts';
 import type { ModelInfo, Notice, OpenMessage, Progress } from '../shared/protocol.ts';
 import { changedChunks, fileReader, readManifest } from '../shared/repository.ts';
 import { chunkKey, FileStorage, roomFor, storedBytes } from '../shared/storage.ts';
@@ -43,15 +43,15 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
     starting,
     readVocabulary(m.vocabularyURL, signal),
   ]);
-  const gpu = await openDevice(needs(manifest.config, m), m.limits);
-  events.onDevice(gpu.device);
-  const adapter = describe(gpu.adapter);
-  if (adapter.software) {
+  const gpu = await findPlace(manifest, m, events);
+  const adapter = gpu && describe(gpu.adapter);
+  if (adapter?.software) {
     notify({ kind: 'software-adapter', message: 'WebGPU is emulated by the processor: replies are right, but slow.' });
   }
 
   const loader = new Loader({
     base: manifest.url, storage, parallel: m.parallel, files: manifest.files, onNotice: notify, onFetched: (n) => meter.addFetched(n),
+    hash: globalThis.crypto.subtle ? undefined : (bytes) => program.sha256(bytes),
   });
   if (storage) {
     await forgetChanged(storage, manifest, notify);
@@ -61,8 +61,8 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
     manifest: manifest.text,
     model: modelName(manifest.url),
     vocabulary,
-    device: gpu.device,
-    adapterInfo: gpu.adapter.info,
+    device: gpu?.device,
+    adapterInfo: gpu?.adapter.info,
     store: {
       parallel: loader.parallel,
       get: (chunk, signal, onBytes) =>
@@ -75,11 +75,11 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
     context: contextFor(manifest.config, m),
     kv: m.kv,
     // The processor's emulation of WebGPU is correct, and would take a minute to compile the self-test.
-    tested: adapter.software || (await hasPassed(gpu.adapter.info, m.wasmURL)),
+    tested: !gpu || adapter!.software || (await hasPassed(gpu.adapter.info, m.wasmURL)),
     signal,
     onPhase: (phase) => meter.begin(phase, manifest.bytes),
   });
-  if (engine.info.deviation !== undefined) {
+  if (gpu && engine.info.deviation !== undefined) {
     await setPassed(gpu.adapter.info, m.wasmURL);
   }
   const stored = storage !== undefined && !loader.full;
@@ -88,6 +88,20 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
   }
   meter.begin('ready');
   return { engine, info: { ...engine.info, url: manifest.url, adapter, verified: !loader.unverified, stored } };
+}
+
+/** Opens the GPU that the model needs; undefined: the processor is to compute, and can. */
+async function findPlace(manifest: Manifest, m: OpenMessage, events: OpenEvents): Promise<{ device: GPUDevice; adapter: GPUAdapter } | undefined> {
+  if (m.backend === 'cpu') {
+    const refusal = cpuRefusal(manifest.config);
+    if (refusal) {
+      throw refusal;
+    }
+    return undefined;
+  }
+  const gpu = await openDevice(needs(manifest.config, m), m.limits);
+  events.onDevice(gpu.device);
+  return gpu;
 }
 
 /** Has the engine make a manifest, without hashes, for a repository that has none. */
