@@ -2,6 +2,7 @@
 
 import { Client, Gossamer } from './client.ts';
 import { findAdapter } from '../shared/device.ts';
+import { RuntimeError } from '../shared/errors.ts';
 import { addFiles, type LocalFiles } from '../shared/files.ts';
 import { WorkerConnection } from './connection.ts';
 import { baseURL, manifestURL } from '../shared/manifest.ts';
@@ -60,9 +61,9 @@ export async function create(options: CreateOptions): Promise<Gossamer> {
   const { model, context, kv, limits, store, parallel, share, workerURL, wasmURL, vocabularyURL } = options;
   const files = typeof model === 'string' ? undefined : model;
   const url = manifestURL(typeof model === 'string' ? model : await addFiles(model), baseURL());
-  const own = new WorkerConnection(assetURL(workerURL, defaultWorkerURL), {
+  const own = new WorkerConnection(assetURL(workerURL, beside.worker), {
     kind: 'open', manifestURL: url, files, context, kv, limits,
-    wasmURL: assetURL(wasmURL, defaultWasmURL).href, vocabularyURL: assetURL(vocabularyURL, defaultVocabularyURL).href,
+    wasmURL: assetURL(wasmURL, beside.wasm).href, vocabularyURL: assetURL(vocabularyURL, beside.vocabulary).href,
     store: store ?? true, parallel: parallel ?? 3, share,
   });
   const client = new Client(share ? new SharedConnection(url, { context, kv }, own) : own, options);
@@ -72,15 +73,30 @@ export async function create(options: CreateOptions): Promise<Gossamer> {
 // The version keeps hosts' and browsers' caches from mixing files of two releases. BUILD is defined by build.mjs.
 declare const BUILD: string;
 
-const defaultWorkerURL = new URL('./worker.js', import.meta.url);
-const defaultWasmURL = new URL('./gossamer.wasm', import.meta.url);
-const defaultVocabularyURL = new URL('./o200k.bin.gz', import.meta.url);
+/**
+ * The package's files. Bundlers know these expressions and put the files where the URLs lead to. They are evaluated in create only: on
+ * a server, and in bundles that are no modules, they lead nowhere.
+ */
+const beside = {
+  worker: () => new URL('./worker.js', import.meta.url),
+  wasm: () => new URL('./gossamer.wasm', import.meta.url),
+  vocabulary: () => new URL('./o200k.bin.gz', import.meta.url),
+};
 
-function assetURL(given: string | URL | undefined, otherwise: URL): URL {
+function assetURL(given: string | URL | undefined, otherwise: () => URL): URL {
   if (given !== undefined) {
     return new URL(given, baseURL());
   }
-  const url = new URL(otherwise);
+  let url: URL;
+  try {
+    url = new URL(String(otherwise()), baseURL()); // Next.js makes them relative to the origin
+  } catch {
+    throw new RuntimeError('download', 'the package\'s files cannot be found beside a script that is no module', {
+      hint: 'Load the script with type="module", or give workerURL, wasmURL and vocabularyURL.',
+    });
+  }
+  // The development server of Vite before version 8 serves packages from another directory than their files.
+  url.pathname = url.pathname.replace(/\/node_modules\/\.vite\/deps(_\w+)?\/(?=[^/]+$)/, '/node_modules/gossamer/dist/');
   if (url.protocol.startsWith('http')) {
     url.searchParams.set('v', BUILD);
   }
