@@ -26,8 +26,8 @@ chat: build ## chat with the built-in model
 	@bin/gossamer chat
 
 .PHONY: setup-test
-setup-test: setup-web ## what the tests need: a Vulkan driver, Chromium with SwiftShader, HAProxy, nginx, Dawn, a GGUF reader and llama.cpp for Node
-	@tools/setup driver chromium proxies
+setup-test: setup-web ## what the tests need: a Vulkan driver, Chromium with SwiftShader, HAProxy, nginx, bundlers, Dawn, a GGUF reader and llama.cpp for Node
+	@tools/setup driver chromium proxies bundlers
 	@DAWN_VERSION=$(DAWN_VERSION) GGUF_VERSION=$(GGUF_VERSION) LLAMA_VERSION=$(LLAMA_VERSION) tools/setup dawn gguf llama
 
 .PHONY: setup-web
@@ -44,6 +44,11 @@ page: setup-web ## the chat page inside the command: make page build
 
 .PHONY: test-web
 test-web: setup-test build web-tests ## of these, the web package in Node and in Chromium with SwiftShader's WebGPU
+
+.PHONY: test-bundlers
+test-bundlers: web ## the npm package in every bundler, framework and development server; downloads 400 MB of them
+	@tools/setup chromium bundlers frameworks
+	cd web && BUNDLERS=all node test/run.mjs package bundlers frameworks
 
 .PHONY: nano
 nano: ## train the small model anew, hours on two cores; goes on where it was interrupted

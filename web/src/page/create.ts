@@ -16,6 +16,11 @@ export interface CreateOptions {
    * Or the visitor's own files.
    */
   model: string | LocalFiles;
+  /**
+   * Sent with each request for the model to its own origin, such as { authorization: 'Bearer …' }; chunks on other hosts are asked without
+   * them. The host must allow them (Access-Control-Allow-Headers).
+   */
+  headers?: Record<string, string>;
   /** Positions that a conversation can have, in tokens. Default: 32,768, or as many as the model has; canRun gives the memory that they take. */
   context?: number;
   /** How keys and values are stored. Default: f16. */
@@ -58,11 +63,11 @@ export async function create(options: CreateOptions): Promise<Gossamer> {
     // Asks the browser not to delete the weights when space is short. It decides by itself or asks the user.
     navigator.storage?.persist?.().catch(() => {});
   }
-  const { model, context, kv, limits, store, parallel, share, workerURL, wasmURL, vocabularyURL } = options;
+  const { model, headers, context, kv, limits, store, parallel, share, workerURL, wasmURL, vocabularyURL } = options;
   const files = typeof model === 'string' ? undefined : model;
   const url = manifestURL(typeof model === 'string' ? model : await addFiles(model), baseURL());
   const own = new WorkerConnection(assetURL(workerURL, beside.worker), {
-    kind: 'open', manifestURL: url, files, context, kv, limits,
+    kind: 'open', manifestURL: url, files, headers, context, kv, limits,
     wasmURL: assetURL(wasmURL, beside.wasm).href, vocabularyURL: assetURL(vocabularyURL, beside.vocabulary).href,
     store: store ?? true, parallel: parallel ?? 3, share,
   });
