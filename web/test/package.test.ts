@@ -10,10 +10,10 @@ const tools = new Tools('bundlers');
 const compilers = ['typescript-5.5', 'typescript-5.9', 'typescript-6'].map((name) => ({ name, path: tools.path(name, 'bin/tsc') }));
 compilers.push({ name: 'typescript 7', path: join(web, 'node_modules/typescript/bin/tsc') });
 
-const options = (module: string, resolution: string, ...more: string[]) => [
-  '--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2022', '--lib', 'es2022,dom,dom.iterable', '--typeRoots', './none',
-  '--module', module, '--moduleResolution', resolution, ...more,
-];
+/** A tsconfig.json for some files. */
+const config = (files: string[], more: object) => JSON.stringify({
+  files, compilerOptions: { noEmit: true, strict: true, target: 'es2022', module: 'esnext', moduleResolution: 'bundler', types: [], ...more },
+});
 
 /** The snippets of the README: one without an import goes on where the one above it ended. */
 function snippets(): string[] {
@@ -64,16 +64,17 @@ describe('the packed package', { skip: tools.skip }, () => {
           }
           return ai.chat.completions.create({ messages: [{ role: 'user', content: 'Hello' }] }).catch((e: unknown) => (e as RuntimeError).hint);
         }`,
+      'right.json': config(['app.ts'], { skipLibCheck: false, exactOptionalPropertyTypes: true, lib: ['es2022', 'dom', 'dom.iterable'] }),
+      'wrong.json': config(['wrong.ts'], { lib: ['es2022', 'dom'] }),
       'wrong.ts': `import { create } from 'gossamer'; export const ai = create({ modell: 'x' });`,
     });
     const declarations = readFileSync(join(app, 'node_modules/gossamer/dist/types/index.d.ts'), 'utf8');
     assert.doesNotMatch(declarations, /^\s*(import|export .* from|\/\/\/ <reference)/m);
     for (const { name, path } of compilers) {
       for (const [module, resolution] of [['node16', 'node16'], ['nodenext', 'nodenext'], ['esnext', 'bundler']] as const) {
-        const compile = (file: string) => run(path, options(module, resolution, '--skipLibCheck', 'false', file), app);
-        assert.doesNotThrow(() => compile('app.ts'), `${name} ${resolution}`);
-        assert.throws(() => compile('wrong.ts'), /modell/, `${name} ${resolution}`);
+        assert.doesNotThrow(() => run(path, ['-p', 'right.json', '--module', module, '--moduleResolution', resolution], app), `${name} ${resolution}`);
       }
+      assert.throws(() => run(path, ['-p', 'wrong.json'], app), /modell/, name);
     }
   });
 
@@ -82,14 +83,14 @@ describe('the packed package', { skip: tools.skip }, () => {
     assert.ok(Object.keys(files).length > 3);
     const app = project(tarball, 'snippets', {
       ...files,
+      'tsconfig.json': config([...Object.keys(files), 'openai.ts'], { skipLibCheck: true, lib: ['es2023', 'dom', 'dom.iterable', 'dom.asynciterable'] }),
       'openai.ts': `
         import type { ChatCompletion, ChatCompletionChunk } from 'gossamer';
         import type OpenAI from 'openai';
         export const whole = (answer: ChatCompletion): OpenAI.ChatCompletion => answer;
         export const part = (chunk: ChatCompletionChunk): OpenAI.ChatCompletionChunk => chunk;`,
     }, Object.fromEntries(['openai', 'zod'].map((name) => [name, join(web, 'node_modules', name)])));
-    run(compilers.at(-1)!.path, ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2023,dom,dom.iterable,dom.asynciterable', '--typeRoots', './none',
-      '--module', 'esnext', '--moduleResolution', 'bundler', '--skipLibCheck', ...Object.keys(files), 'openai.ts'], app);
+    run(compilers.at(-1)!.path, ['-p', 'tsconfig.json'], app);
   });
 
   test('is imported anywhere, and says in Node that it needs a browser', () => {
