@@ -17,7 +17,8 @@ export class Tools {
 
   constructor(name: 'bundlers' | 'frameworks') {
     this.directory = join(dirname(web), 'build', name, 'node_modules');
-    const missing = existsSync(this.directory) ? existsSync(join(dist, 'types/index.d.ts')) ? false : 'the package is not built: make web' : `build/${name} is missing: tools/setup ${name}`;
+    const built = existsSync(join(dist, 'types/index.d.ts'));
+    const missing = !existsSync(this.directory) ? `build/${name} is missing: tools/setup ${name}` : !built && 'the package is not built: make web';
     if (missing && name === 'bundlers' && process.env.CI) {
       throw new Error(missing);
     }
