@@ -11,7 +11,8 @@ import { serve, type Server } from './server.ts';
 
 const tools = new Tools('frameworks');
 const why = process.env.BUNDLERS === 'all' ? skip || tools.skip : 'make test-bundlers runs it';
-const quiet = { NEXT_TELEMETRY_DISABLED: '1', ASTRO_TELEMETRY_DISABLED: '1' };
+// Node's test runner sets NODE_ENV to test, which Next.js cannot render with.
+const environment = { NEXT_TELEMETRY_DISABLED: '1', ASTRO_TELEMETRY_DISABLED: '1', NODE_ENV: 'production' };
 
 const page = `'use client';
 import { useEffect } from 'react';
@@ -31,8 +32,8 @@ const next = {
 };
 
 /** Runs a program that serves until it is ended, and hands over the URL that it tells. */
-async function serving(program: string, args: string[], cwd: string, use: (url: string) => Promise<void>): Promise<void> {
-  const child = spawn(process.execPath, [program, ...args], { cwd, env: { ...process.env, ...quiet }, stdio: ['ignore', 'pipe', 'pipe'] });
+async function serving(program: string, args: string[], cwd: string, use: (url: string) => Promise<void>, env = {}): Promise<void> {
+  const child = spawn(process.execPath, [program, ...args], { cwd, env: { ...process.env, ...environment, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   try {
     const url = await new Promise<string>((resolve, reject) => {
@@ -96,19 +97,20 @@ describe('an app', { skip: why, timeout }, () => {
     test(`of Next.js, built by ${bundler}, answers`, async () => {
       const root = project(tarball, `next-${bundler}`, next);
       const program = tools.path('next/dist/bin/next');
-      run(process.execPath, [program, 'build', `--${bundler}`], root, quiet);
+      run(process.execPath, [program, 'build', `--${bundler}`], root, environment);
       await serving(program, ['start', '-p', '0'], root, (url) => asks(url, model));
     });
   }
 
   test('of Next.js, served by Turbopack, answers', async () => {
     const root = project(tarball, 'next-serve', next);
-    await serving(tools.path('next/dist/bin/next'), ['dev', '--turbopack', '-p', '0'], root, (url) => asks(url.replace('127.0.0.1', 'localhost'), model));
+    await serving(tools.path('next/dist/bin/next'), ['dev', '--turbopack', '-p', '0'], root, (url) => asks(url.replace('127.0.0.1', 'localhost'), model),
+      { NODE_ENV: 'development' });
   });
 
   test('of Astro answers', async () => {
     const root = project(tarball, 'astro', { 'src/pages/index.astro': `<!doctype html><title>loading</title><body><script>${app}</script></body>\n` });
-    run(process.execPath, [tools.path('astro/astro.js'), 'build'], root, quiet);
+    run(process.execPath, [tools.path('astro/astro.js'), 'build'], root, environment);
     await served(join(root, 'dist'));
   });
 });
