@@ -27,8 +27,8 @@ chat: build ## chat with the built-in model
 	@bin/gossamer chat
 
 .PHONY: setup-test
-setup-test: setup-web setup-clients ## what the tests need: a Vulkan driver, Chromium with SwiftShader, tmux, HAProxy, nginx, Dawn, a GGUF reader and llama.cpp for Node
-	@tools/setup driver chromium tmux proxies
+setup-test: setup-web setup-clients ## what the tests need: a Vulkan driver, Chromium with SwiftShader, tmux, HAProxy, nginx, bundlers, Dawn, a GGUF reader and llama.cpp for Node
+	@tools/setup driver chromium tmux proxies bundlers
 	@DAWN_VERSION=$(DAWN_VERSION) GGUF_VERSION=$(GGUF_VERSION) LLAMA_VERSION=$(LLAMA_VERSION) tools/setup dawn gguf llama
 
 .PHONY: setup-web
@@ -54,6 +54,11 @@ test-web: setup-test build web-tests ## of these, the web package in Node and in
 test-clients: setup-clients build ## the server with other programs, also with large ones, and with OpenAI's own test if GPT_OSS is a checkout of openai/gpt-oss
 	@AGENTS='$(AGENTS)' tools/setup agents
 	cd clients && GOSSAMER=$(CURDIR)/bin/gossamer REPLIES=1000 node --test now/*.test.mjs earlier/*.test.mjs heavy/*.test.mjs
+
+.PHONY: test-bundlers
+test-bundlers: web ## the npm package in every bundler, framework and development server; downloads 400 MB of them
+	@tools/setup chromium bundlers frameworks
+	cd web && BUNDLERS=all node test/run.mjs package bundlers frameworks
 
 .PHONY: nano
 nano: ## train the small model anew, hours on two cores; goes on where it was interrupted

@@ -61,7 +61,37 @@ async function buildPackage() {
   const service = { contents: "import { serve } from './service.ts'; serve();", resolveDir: join(web, 'src') };
   await build({ ...options, format: 'iife', stdin: service, outfile: join(dist, 'service.js') });
 
-  run(join(web, 'node_modules/.bin/tsc'), ['-p', join(web, 'tsconfig.types.json')]);
+  buildTypes();
+  writeLicences();
+}
+
+/** The types in one file, which imports nothing. */
+function buildTypes() {
+  const bin = (name) => join(web, 'node_modules/.bin', name);
+  for (const directory of ['declarations', 'types']) {
+    rmSync(join(dist, directory), { recursive: true, force: true });
+  }
+  run(bin('tsc'), ['-p', join(web, 'tsconfig.types.json')]);
+  // The bundler uses an older compiler, which does not know the types of WebGPU, of which nothing is published.
+  run(bin('dts-bundle-generator'), ['--silent', '--no-check', '--no-banner', '--export-referenced-types', 'false',
+    '-o', join(dist, 'types/index.d.ts'), join(dist, 'declarations/index.d.ts')]);
+  writeFileSync(join(dist, 'types/service.d.ts'), '// Importing it answers requests; it exports nothing.\nexport {};\n');
+  rmSync(join(dist, 'declarations'), { recursive: true });
+}
+
+/** The licences of the package and of what is compiled into its files, where npm packs them. */
+function writeLicences() {
+  copyFileSync(join(root, 'LICENSE'), join(web, 'LICENSE'));
+  const goroot = run('go', ['env', 'GOROOT']).trim();
+  const format = '{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}';
+  const listed = run('go', ['list', '-deps', '-f', format, './wasm'], { GOOS: 'js', GOARCH: 'wasm' }).trim().split('\n').filter(Boolean);
+  const modules = [...new Set(listed)].sort().map((line) => line.split(' '));
+  const parts = [['The Go runtime and standard library (gossamer.wasm, worker.js)', goroot], ...modules.map(([path, directory]) => [`${path} (gossamer.wasm)`, directory])];
+  const texts = parts.map(([name, directory]) => `${name}\n\n${readFileSync(join(directory, 'LICENSE'), 'utf8').trim()}`);
+  texts.push(`The ranks of the vocabulary o200k_base, of OpenAI's tiktoken (o200k.bin.gz)\n\n${readFileSync(join(root, 'runtime/tokenizer/o200k/LICENSE'), 'utf8').trim()}`);
+  const rule = `\n\n${'-'.repeat(80)}\n\n`;
+  const head = 'Gossamer\nLicensed under the Apache License, Version 2.0 (see LICENSE).\n\nThe package contains, each under its own licence:';
+  writeFileSync(join(web, 'NOTICE'), `${[head, ...texts].join(rule)}\n`);
 }
 
 /** Part of the URLs under which the page asks for the package's files, so that no cache mixes two releases. */

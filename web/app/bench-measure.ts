@@ -4,7 +4,8 @@ import { canRun, formatBytes, type Bill, type ChatParams } from '../src/index.ts
 import { copyBandwidth } from './bandwidth.ts';
 import type { Report, Speed } from './bench-types.ts';
 import { nameOf } from './catalogue.ts';
-import { createEngine, type Engine } from './engine.ts';
+import { createEngine } from './engine.ts';
+import type { Engine } from './engine-types.ts';
 
 export interface BenchOptions {
   /** Tokens of the prompts that are measured, from the shortest. */

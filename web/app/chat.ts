@@ -2,7 +2,7 @@
 
 import type { RuntimeError, Usage } from '../src/index.ts';
 import { append, branch, fit, followsSchema, openCalls, toParams, toRequest, type Conversation, type Fill, type Message } from './conversation.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from './engine-types.ts';
 import { errorText } from './dom.ts';
 import type { ModelHost } from './model.ts';
 import type { Settings } from './store.ts';

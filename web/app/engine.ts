@@ -1,29 +1,12 @@
 // How the app gets its engine: the one place that decides it.
 
-import { create, formatBytes, type Gossamer, type ModelInfo } from '../src/index.ts';
+import { create, formatBytes } from '../src/index.ts';
+import type { Engine } from './engine-types.ts';
 import { openNative } from './native.ts';
 
 /** Set when the page is built for the program gossamer, which runs the models itself. */
 declare const NATIVE: boolean | undefined;
 export const isNative = typeof NATIVE !== 'undefined' && NATIVE === true;
-
-/** What the app needs of an open model. */
-export interface Engine {
-  readonly info: EngineInfo;
-  readonly chat: { readonly completions: Pick<Gossamer['chat']['completions'], 'create'> };
-  tokenize: Gossamer['tokenize'];
-  close: Gossamer['close'];
-}
-
-export interface EngineInfo {
-  model: string;
-  /** Positions. */
-  context: number;
-  /** What runs it, in words; natively. */
-  runsOn?: string;
-  /** Of an engine in the browser. */
-  inBrowser?: ModelInfo;
-}
 
 export type EngineOptions = Parameters<typeof create>[0];
 

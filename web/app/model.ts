@@ -1,7 +1,8 @@
 // The open model, or the one that is being opened: there is at most one, since it has the GPU's memory.
 
 import type { Backend, Environment, LocalFiles, Notice, Progress } from '../src/index.ts';
-import { createEngine, type Engine } from './engine.ts';
+import { createEngine } from './engine.ts';
+import type { Engine } from './engine-types.ts';
 
 /** A model to open. */
 export interface Choice {

@@ -1,7 +1,7 @@
 // The page's engine where the program gossamer serves the page itself: models run in that program, and are asked over its API.
 
 import { RuntimeError, type ChatCompletionChunk, type ChatParams } from '../src/index.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from './engine-types.ts';
 
 /** A model that the program has. */
 export interface NativeModel {

@@ -23,6 +23,7 @@ export type { AdapterInfo } from './shared/device.ts';
 export type { Backend, EngineStats } from './shared/engine.ts';
 export type { LocalFiles } from './shared/files.ts';
 export { modelName } from './shared/manifest.ts';
+export { models, type PublishedModel } from './shared/models.ts';
 export { formatBytes, type Bill, type BillOptions } from './shared/plan.ts';
 export type { ModelInfo, Notice, Phase, Progress } from './shared/protocol.ts';
 export type { StoredModel } from './shared/storage.ts';

@@ -11,7 +11,7 @@ import { Chat } from '../app/chat.ts';
 import {
   append, branch, checkSchema, defaultOptions, fit, newConversation, openCalls, show, siblings, toParams, toRequest, type Conversation, type Message, type Options,
 } from '../app/conversation.ts';
-import type { Engine } from '../app/engine.ts';
+import type { Engine } from '../app/engine-types.ts';
 import type { ModelHost } from '../app/model.ts';
 import type { Settings } from '../app/store.ts';
 import { builtIns, checkFunction, runCall, toolsFor } from '../app/tools.ts';

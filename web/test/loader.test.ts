@@ -8,6 +8,7 @@ import { defaultRetryPolicy, fetchText, type RetryPolicy } from '../src/shared/d
 import type { Chunk } from '../src/shared/engine.ts';
 import { RuntimeError } from '../src/shared/errors.ts';
 import type { FileStates } from '../src/shared/file-state.ts';
+import { addHeaders } from '../src/shared/files.ts';
 import { parseManifest, type Manifest } from '../src/shared/manifest.ts';
 import { changedChunks, fileReader } from '../src/shared/repository.ts';
 import { chunkKey } from '../src/shared/storage.ts';
@@ -171,6 +172,17 @@ test('bytes that were damaged in the store are fetched again', async (t) => {
   assert.equal(f.server.requests.length, 2);
   assert.deepEqual(await f.loader().get(f.chunk, never), f.data);
   assert.equal(f.server.requests.length, 2);
+});
+
+test('headers go to the origin that they are for, and to no other', async (t) => {
+  const [own, other] = [await fixture(t, 100), await fixture(t, 100)];
+  addHeaders(`${own.server.url}model/manifest.json`, { authorization: 'Bearer key' });
+  await own.loader().get({ ...own.chunk, offset: 0 }, never);
+  await other.loader().get(other.chunk, never);
+  await fetchText(`${own.server.url}model/chunk.bin`, never);
+  assert.deepEqual(own.server.requests.map((r) => r.headers.authorization), ['Bearer key', 'Bearer key']);
+  assert.ok(own.server.requests[0]!.range, 'its own headers are there too');
+  assert.deepEqual(other.server.requests.map((r) => r.headers.authorization), [undefined]);
 });
 
 test('a missing file is reported at once', async (t) => {

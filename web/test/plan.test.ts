@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { RuntimeError } from '../src/shared/errors.ts';
 import { parseManifest, readConfig, type Config } from '../src/shared/manifest.ts';
+import { models } from '../src/shared/models.ts';
 import { bill, formatBytes, needs } from '../src/shared/plan.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -54,6 +55,7 @@ test('a bill has the bytes that the engine plans and allocates', () => {
 });
 
 test('weights are the bytes of the published checkpoints', () => {
+  assert.deepEqual(models.map((m) => m.bytes), [bill(parse(published(24, 32))).weights, bill(parse(published(36, 128))).weights]);
   assert.equal(bill(parse(published(24, 32))).weights, 13_761_264_768);
   assert.equal(bill(parse(published(36, 128))).weights, 65_248_815_744);
 });

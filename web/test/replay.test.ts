@@ -17,7 +17,7 @@ function reply(id: string, n: number): ChatCompletionChunk[] {
   return [
     chunk(id, { role: 'assistant', content: '' }),
     ...cut('I think about it. ').map((reasoning) => chunk(id, { reasoning })),
-    ...cut('Let me look 🔎 that up.').map((content) => chunk(id, { content }, { logprobs: { content: [...content].map(token) } })),
+    ...cut('Let me look 🔎 that up.').map((content) => chunk(id, { content }, { logprobs: { content: [...content].map(token), refusal: null } })),
     chunk(id, { tool_calls: [{ index: 0, id: 'call_1', type: 'function', function: { name: 'search', arguments: '' } }] }),
     ...cut('{"query":"gossamer"}').map((text) => chunk(id, { tool_calls: [{ index: 0, function: { arguments: text } }] })),
     chunk(id, {}, { finish_reason: 'tool_calls' }),

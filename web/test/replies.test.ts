@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Chat, type Listener } from '../app/chat.ts';
 import { branch, defaultOptions, newConversation, openCalls } from '../app/conversation.ts';
-import type { Engine } from '../app/engine.ts';
+import type { Engine } from '../app/engine-types.ts';
 import type { ModelHost } from '../app/model.ts';
 import type { Settings } from '../app/store.ts';
 import type { ChatCompletionChunk, ChatMessage } from '../src/index.ts';

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import type { Record, Storage } from '../src/shared/storage.ts';
@@ -33,6 +33,7 @@ export interface Fault {
 export interface Request {
   path: string;
   range: string | undefined;
+  headers: IncomingHttpHeaders;
   /** Bytes of the body. */
   sent: number;
 }
@@ -76,7 +77,7 @@ export async function serve(files: { [prefix: string]: string | Uint8Array }): P
 async function answer(server: Server, files: { [prefix: string]: string | Uint8Array }, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = normalize(decodeURIComponent(new URL(request.url!, 'http://x').pathname)).replace(/\/$/, '/index.html');
   const range = request.headers.range;
-  const entry: Request = { path, range, sent: 0 };
+  const entry: Request = { path, range, headers: request.headers, sent: 0 };
   server.requests.push(entry);
   const fault = server.fault(path, server.requests.length - 1) ?? {};
   const headers: { [name: string]: string } = {

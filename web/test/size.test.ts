@@ -10,15 +10,20 @@ import { brotliCompressSync, constants } from 'node:zlib';
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
 const skip = existsSync(join(dist, 'gossamer.wasm')) ? false : 'the package is not built: make web';
 
+/** Bytes of a file as hosts send it. */
+function sentBytes(name: string): number {
+  const data = readFileSync(join(dist, name));
+  // Level 9: the highest takes a quarter of a minute for the program and saves a few percent; wasm/size_test.go has its size.
+  return name.endsWith('.gz') ? data.length : brotliCompressSync(data, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).length;
+}
+
 test('page, program and vocabulary are at most 4.5 MB compressed', { skip }, (t) => {
   // All of the page, though much of it comes later; each file as hosts send it. The vocabulary is compressed already.
   const page = existsSync(join(dist, 'app')) ? ['index.html', ...readdirSync(join(dist, 'app')).map((name) => join('app', name))] : [];
   const files = [...page.filter((name) => /\.(html|js|css)$/.test(name)), 'gossamer.js', 'worker.js', 'gossamer.wasm', 'o200k.bin.gz'];
   let total = 0;
   for (const name of files) {
-    const data = readFileSync(join(dist, name));
-    // Level 9: the highest takes a quarter of a minute for the program and saves a few percent; wasm/size_test.go has its size.
-    const sent = name.endsWith('.gz') ? data.length : brotliCompressSync(data, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).length;
+    const sent = sentBytes(name);
     if (sent > 100_000) {
       t.diagnostic(`${name}: ${sent} bytes`);
     }
@@ -26,4 +31,14 @@ test('page, program and vocabulary are at most 4.5 MB compressed', { skip }, (t)
   }
   t.diagnostic(`${total} bytes in all`);
   assert.ok(total <= 4_500_000, `${total} bytes`);
+});
+
+test('the README tells the sizes of the package\'s files', { skip }, () => {
+  const readme = readFileSync(join(dirname(dist), 'README.md'), 'utf8');
+  const rows = [...readme.matchAll(/^\| `([\w.]+)` \|.*\| ([\d.]+) (kB|MB) \|$/gm)];
+  assert.equal(rows.length, 5);
+  for (const [, name, size, unit] of rows) {
+    const [told, is] = [Number(size) * (unit === 'kB' ? 1e3 : 1e6), sentBytes(name!)];
+    assert.ok(is <= told && is > 0.85 * told, `${name}: ${is} bytes, the README says ${told}`);
+  }
 });

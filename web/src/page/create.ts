@@ -22,6 +22,11 @@ export interface CreateOptions {
    * for small models: more than 1 GiB of weights is refused with `limits`. Default: webgpu.
    */
   backend?: Backend;
+  /**
+   * Sent with each request for the model to its own origin, such as { authorization: 'Bearer …' }; chunks on other hosts are asked without
+   * them. The host must allow them (Access-Control-Allow-Headers).
+   */
+  headers?: Record<string, string>;
   /** Positions that a conversation can have, in tokens. Default: 32,768, with cpu 8,192, or as many as the model has; canRun gives the memory that they take. */
   context?: number;
   /** How keys and values are stored. Default: f16, with cpu f32. */
@@ -70,13 +75,13 @@ export async function create(options: CreateOptions): Promise<Gossamer> {
     // Asks the browser not to delete the weights when space is short. It decides by itself or asks the user.
     navigator.storage?.persist?.().catch(() => {});
   }
-  const { model, context, kv, limits, store, parallel, workerURL, wasmURL, vocabularyURL } = options;
+  const { model, headers, context, kv, limits, store, parallel, workerURL, wasmURL, vocabularyURL } = options;
   const share = options.share && navigator.locks !== undefined; // which pages that are not secure lack: each has an engine of its own
   const files = typeof model === 'string' ? undefined : model;
   const url = manifestURL(typeof model === 'string' ? model : await addFiles(model), baseURL());
-  const own = new WorkerConnection(assetURL(workerURL, defaultWorkerURL), {
-    kind: 'open', manifestURL: url, files, context, kv, backend, limits,
-    wasmURL: assetURL(wasmURL, defaultWasmURL).href, vocabularyURL: assetURL(vocabularyURL, defaultVocabularyURL).href,
+  const own = new WorkerConnection(assetURL(workerURL, beside.worker), {
+    kind: 'open', manifestURL: url, files, headers, context, kv, backend, limits,
+    wasmURL: assetURL(wasmURL, beside.wasm).href, vocabularyURL: assetURL(vocabularyURL, beside.vocabulary).href,
     store: store ?? true, parallel: parallel ?? 3, share,
   });
   const client = new Client(share ? new SharedConnection(url, { context, kv }, own) : own, options);
@@ -86,15 +91,30 @@ export async function create(options: CreateOptions): Promise<Gossamer> {
 // The version keeps hosts' and browsers' caches from mixing files of two releases. BUILD is defined by build.mjs.
 declare const BUILD: string;
 
-const defaultWorkerURL = new URL('./worker.js', import.meta.url);
-const defaultWasmURL = new URL('./gossamer.wasm', import.meta.url);
-const defaultVocabularyURL = new URL('./o200k.bin.gz', import.meta.url);
+/**
+ * The package's files. Bundlers know these expressions and put the files where the URLs lead to. They are evaluated in create only: on
+ * a server, and in bundles that are no modules, they lead nowhere.
+ */
+const beside = {
+  worker: () => new URL('./worker.js', import.meta.url),
+  wasm: () => new URL('./gossamer.wasm', import.meta.url),
+  vocabulary: () => new URL('./o200k.bin.gz', import.meta.url),
+};
 
-function assetURL(given: string | URL | undefined, otherwise: URL): URL {
+function assetURL(given: string | URL | undefined, otherwise: () => URL): URL {
   if (given !== undefined) {
     return new URL(given, baseURL());
   }
-  const url = new URL(otherwise);
+  let url: URL;
+  try {
+    url = new URL(String(otherwise()), baseURL()); // Next.js makes them relative to the origin
+  } catch {
+    throw new RuntimeError('download', 'the package\'s files cannot be found beside a script that is no module', {
+      hint: 'Load the script with type="module", or give workerURL, wasmURL and vocabularyURL.',
+    });
+  }
+  // The development server of Vite before version 8 serves packages from another directory than their files.
+  url.pathname = url.pathname.replace(/\/node_modules\/\.vite\/deps(_\w+)?\/(?=[^/]+$)/, '/node_modules/gossamer/dist/');
   if (url.protocol.startsWith('http')) {
     url.searchParams.set('v', BUILD);
   }

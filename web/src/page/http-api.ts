@@ -4,7 +4,7 @@
 import { Client, Completions, randomSeed } from './client.ts';
 import { apiError, modelList, modelObject, serverSentEvents, Unavailable } from './openai.ts';
 import { SharedConnection } from './shared-connection.ts';
-import { RuntimeError, type APIError } from '../shared/errors.ts';
+import { notBrowser, RuntimeError, type APIError } from '../shared/errors.ts';
 import { modelName } from '../shared/manifest.ts';
 import { names, type Progress } from '../shared/protocol.ts';
 
@@ -199,6 +199,9 @@ const apis = new Map<string, HTTPAPI>();
  * service worker: replies do not break when the browser stops that. For OpenAI's library: `new OpenAI({ fetch: localFetch, ... })`.
  */
 export async function localFetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  if (!globalThis.navigator?.locks) {
+    throw notBrowser();
+  }
   const request = new Request(input, init);
   const { origin, pathname } = new URL(request.url);
   const [, base, path] = /^(.*\/)v1\/(chat\/completions|models|models\/.*)$/.exec(pathname) ?? [];

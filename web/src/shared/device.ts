@@ -1,6 +1,6 @@
 // The GPU: whether there is one, what it allows, and opening it with exactly the limits that a model needs.
 
-import { RuntimeError } from './errors.ts';
+import { notBrowser, RuntimeError } from './errors.ts';
 import { formatBytes, type Limits } from './plan.ts';
 
 /** What the browser says about a GPU. */
@@ -15,6 +15,9 @@ export interface AdapterInfo {
 
 /** Finds the most capable adapter. Rejects with 'insecure-context' or 'no-webgpu'. */
 export async function findAdapter(): Promise<GPUAdapter> {
+  if (globalThis.isSecureContext === undefined) {
+    throw notBrowser();
+  }
   if (!globalThis.isSecureContext) {
     throw new RuntimeError('insecure-context', `WebGPU works only in secure contexts, and ${globalThis.location?.origin ?? 'this page'} is none`);
   }

@@ -80,6 +80,13 @@ export class RuntimeError extends Error {
   }
 }
 
+/** The error outside a browser. */
+export function notBrowser(): RuntimeError {
+  return new RuntimeError('no-webgpu', 'this is not a browser: the package runs models in pages', {
+    hint: 'Call this in a page, where frameworks render in the browser; on a server, run the command `gossamer serve` and use its API.',
+  });
+}
+
 /** Whether an error is an abort. */
 export function isAbort(error: unknown): boolean {
   return typeof error === 'object' && error !== null && (error as { name?: unknown }).name === 'AbortError';

@@ -31,10 +31,19 @@ function urlOf(path: string, base: string): string {
   return new URL(encoded.includes('/') ? encoded : `files/${encoded}`, base).href;
 }
 
+/** Headers of requests, by the origin that they are for. */
+const logins = new Map<string, Record<string, string>>();
+
+/** Sends headers with each request to the origin of a model at url, and to no other. */
+export function addHeaders(url: string, headers: Record<string, string> = {}): void {
+  logins.set(new URL(url).origin, headers);
+}
+
 /** Like fetch, but local: URLs are read from the files given to addFiles. Files of an earlier visit fail like an unreachable host. */
 export async function fetchFile(url: string, init: RequestInit = {}): Promise<Response> {
   if (!url.startsWith('local:')) {
-    return fetch(url, init);
+    const login = logins.get(new URL(url).origin);
+    return fetch(url, login ? { ...init, headers: { ...login, ...Object.fromEntries(new Headers(init.headers)) } } : init);
   }
   init.signal?.throwIfAborted();
   const file = known.get(url);

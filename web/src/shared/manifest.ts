@@ -1,7 +1,7 @@
 // manifest.json, as far as the page needs it: the engine checks the rest (runtime/checkpoint/packed/manifest.go).
 
 import type { Chunk } from './engine.ts';
-import { RuntimeError } from './errors.ts';
+import { notBrowser, RuntimeError } from './errors.ts';
 import type { FileStates } from './file-state.ts';
 import { chunkFault, withoutLogin } from './hosts.ts';
 
@@ -43,7 +43,11 @@ const sizes = [
 
 /** What relative URLs of models are relative to. */
 export function baseURL(): string {
-  return globalThis.document?.baseURI ?? location.href;
+  const base = globalThis.document?.baseURI ?? globalThis.location?.href;
+  if (base === undefined) {
+    throw notBrowser();
+  }
+  return base;
 }
 
 /**

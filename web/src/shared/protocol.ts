@@ -12,6 +12,8 @@ export interface OpenMessage {
   manifestURL: string;
   /** The model, if it is in the visitor's own files. */
   files?: LocalFiles | undefined;
+  /** Of requests to the model's origin. */
+  headers?: Record<string, string> | undefined;
   wasmURL: string;
   vocabularyURL: string;
   context?: number | undefined;

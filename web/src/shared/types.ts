@@ -125,6 +125,7 @@ export interface TokenLogprob {
 
 export interface ChatLogprobs {
   content: (TokenLogprob & { top_logprobs: TokenLogprob[] })[] | null;
+  refusal: null;
 }
 
 export interface Usage {

@@ -8,7 +8,7 @@ import { describe, openDevice } from '../shared/device.ts';
 import type { Engine, Program } from '../shared/engine.ts';
 import { isAbort, RuntimeError } from '../shared/errors.ts';
 import type { FileStates } from '../shared/file-state.ts';
-import { addFiles } from '../shared/files.ts';
+import { addFiles, addHeaders } from '../shared/files.ts';
 import { modelName, parseManifest, type Manifest } from '../shared/manifest.ts';
 import { contextFor, cpuRefusal, formatBytes, needs } from '../shared/plan.ts';
 import type { ModelInfo, Notice, OpenMessage, Progress } from '../shared/protocol.ts';
@@ -31,6 +31,7 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
   if (m.files) {
     await addFiles(m.files);
   }
+  addHeaders(m.manifestURL, m.headers);
 
   const storage = m.store ? await FileStorage.open() : undefined;
   if (m.store && !storage) {

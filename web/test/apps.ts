@@ -1,0 +1,45 @@
+// The app that bundlers build, and asking it.
+
+import assert from 'node:assert/strict';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { visit } from './browser.ts';
+import { serve, type Server } from './server.ts';
+
+/** Asks the model at ?model= one question. The title tells of the end, the body has the answer. */
+export const app = `
+import { create } from 'gossamer';
+
+async function main() {
+  const ai = await create({ model: new URLSearchParams(location.search).get('model'), context: 256, onNotice() {} });
+  const messages = [{ role: 'user', content: 'What is 17 + 25?' }];
+  const answer = await ai.chat.completions.create({ messages, reasoning_effort: 'low', temperature: 0 });
+  document.body.dataset.answer = answer.choices[0].message.content;
+  document.title = 'answered';
+}
+
+main().catch((error) => {
+  document.title = 'failed: ' + error;
+});
+`;
+
+/** A page with a script. */
+export const html = (script: string) => `<!doctype html><title>loading</title><body><script type="module" src="${script}"></script>`;
+
+/** Serves the built-in model on an origin of its own. */
+export async function serveModel(): Promise<Server> {
+  // The bundled tests lie in web/dist/test.
+  return serve({ '/nano/': join(dirname(dirname(fileURLToPath(import.meta.url))), 'nano') });
+}
+
+/** Opens an app with the model, and fails unless it answers. */
+export async function asks(url: string, model: Server): Promise<void> {
+  const visitor = await visit(`${url}?model=${encodeURIComponent(`${model.url}nano/`)}`);
+  try {
+    await visitor.page.waitForFunction(() => document.title === 'answered' || document.title.startsWith('failed'));
+    assert.equal(await visitor.page.title(), 'answered');
+    assert.match(await visitor.page.evaluate(() => document.body.dataset['answer'] ?? ''), /42/);
+  } finally {
+    await visitor.close();
+  }
+}
