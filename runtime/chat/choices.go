@@ -26,7 +26,8 @@ func Choices(ctx context.Context, stream func(context.Context, Request) iter.Seq
 // so that the request is refused for its own sake.
 const maxTogether = 32
 
-// Together mixes the events of n replies as they come; at most 32 are under way at a time. The last events are a Done of each, or an error, which ends all.
+// Together mixes the events of n replies as they come; at most 32 are under way at a time. The last events are a Done of each, or an error,
+// which ends all.
 func Together(ctx context.Context, n int, stream func(ctx context.Context, i int) iter.Seq2[Event, error]) iter.Seq2[ChoiceEvent, error] {
 	if n == 1 {
 		return func(yield func(ChoiceEvent, error) bool) {

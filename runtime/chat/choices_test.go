@@ -53,13 +53,15 @@ func TestChoicesEndTogether(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	running := make(chan int, 1)
+	begun, running := make(chan int, 2), make(chan int, 1)
 	stream := func(ctx context.Context, r Request) iter.Seq2[Event, error] {
 		return func(yield func(Event, error) bool) {
 			if r.Sampling.Seed == 2 {
+				<-begun
 				yield(nil, broken)
 				return
 			}
+			begun <- 0
 			<-ctx.Done()
 			select {
 			case running <- 0:
