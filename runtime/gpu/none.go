@@ -1,4 +1,4 @@
-//go:build !cgo && !js
+//go:build !cgo && !js && (static || !(linux || darwin || windows) || !(amd64 || arm64))
 
 package gpu
 
