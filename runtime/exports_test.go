@@ -29,6 +29,8 @@ var unusedExports = map[string]string{
 
 	"runtime/engine.Engine.Load": server,
 
+	"runtime/gpu/dawn.Device.ForceLoss": tests,
+
 	"runtime/openai.MaxChoices":   server,
 	"runtime/openai.NewModelList": server,
 

@@ -5,7 +5,6 @@ package gpu
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"slices"
 	"sync"
@@ -34,10 +33,8 @@ type rawDevice struct{ device *dawn.Device }
 // library loads Dawn, once for the process: it can't be unloaded.
 var library = sync.OnceValues(func() (*dawn.Library, error) {
 	path, err := dawn.Find()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: this program was built without cgo and finds no library of Dawn: fetch one with `tools/setup dawn-native` "+
-			"and set %s to its path, or copy it beside the program as %s; or build with CGO_ENABLED=1, or use the CPU backend",
-			ErrNoAdapter, dawn.PathVariable, dawn.FileName())
+	if err != nil {
+		return nil, fmt.Errorf("%w: this program was built without cgo, and %w; or build it with CGO_ENABLED=1, or use the CPU backend", ErrNoAdapter, err)
 	}
 	l, err := dawn.Load(path)
 	if err != nil {
@@ -46,8 +43,8 @@ var library = sync.OnceValues(func() (*dawn.Library, error) {
 	return l, nil
 })
 
-// Library says what implements WebGPU here; empty where nothing does.
-func Library() string {
+// rawLibrary names the library, and the file that it comes from.
+func rawLibrary() string {
 	l, err := library()
 	if err != nil {
 		return ""

@@ -129,6 +129,9 @@ type staging struct {
 	bytes int64
 }
 
+// Library says what implements WebGPU here; empty where nothing does.
+func Library() string { return rawLibrary() }
+
 // Adapters lists the adapters of this machine, in the order of Options.Adapter's index.
 func Adapters(ctx context.Context) ([]AdapterInfo, error) {
 	if err := ctx.Err(); err != nil {

@@ -70,6 +70,9 @@ func native(instance wgpuInstance) ([]wgpuAdapter, []AdapterInfo) {
 	return adapters, infos
 }
 
+// rawLibrary names the library, which is a part of the program.
+func rawLibrary() string { return wgpuLibrary }
+
 // rawAdapters lists the adapters.
 func rawAdapters() (infos []AdapterInfo, err error) {
 	defer caught(&err)

@@ -16,6 +16,7 @@ import (
 
 // diagnosis is the report of doctor.
 type diagnosis struct {
+	Library  string           `json:"library,omitempty"` // that implements WebGPU
 	Adapters []adapterReport  `json:"adapters"`
 	Error    string           `json:"error,omitempty"` // why there are none
 	Healthy  bool             `json:"healthy"`         // some adapter passes the self-test
@@ -99,7 +100,7 @@ flag says otherwise: the most capable GPU, or the CPU, also where adapters would
 }
 
 func diagnose(ctx context.Context) (*diagnosis, error) {
-	d := &diagnosis{Adapters: []adapterReport{}}
+	d := &diagnosis{Library: gpu.Library(), Adapters: []adapterReport{}}
 	var err error
 	if d.Models, err = publishedFootprints(); err != nil {
 		return nil, err
@@ -176,6 +177,9 @@ func examine(ctx context.Context, info gpu.AdapterInfo) (adapterReport, error) {
 }
 
 func (d *diagnosis) print(w io.Writer) {
+	if d.Library != "" {
+		fmt.Fprintf(w, "WebGPU by %s\n", d.Library)
+	}
 	for _, a := range d.Adapters {
 		fmt.Fprintf(w, "adapter %d: %s (%s, %s, driver %s)\n", a.Index, a.Name, a.Type, a.Backend, a.Driver)
 		if a.Error != "" {

@@ -56,7 +56,7 @@ func (l *Library) Adapters() (list []*Adapter, reason, err error) {
 			case err != nil:
 				return nil, nil, err
 			case refused != nil:
-				reason = errors.Join(reason, refused)
+				reason = refused
 			case !slices.ContainsFunc(list, a.same):
 				list = append(list, a)
 			}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,7 +17,7 @@ import (
 
 // The environment variables that say which library is loaded.
 const (
-	PathVariable = "GOSSAMER_DAWN"     // the library's path
+	pathVariable = "GOSSAMER_DAWN"     // the library's path
 	anyVariable  = "GOSSAMER_DAWN_ANY" // 1: also one that is not known
 )
 
@@ -30,11 +29,19 @@ func known() map[string]string {
 	}
 }
 
+// hint says how to get a library.
+func hint() string {
+	if runtime.GOOS != "linux" {
+		return fmt.Sprintf("set %s to the path of one that exports webgpu.h, and %s=1, because none was tried on %s", pathVariable, anyVariable, runtime.GOOS)
+	}
+	return fmt.Sprintf("fetch one with `make setup-dawn` and set %s to its path, or copy it beside the program as %s", pathVariable, fileName())
+}
+
 // maxLibraryBytes bounds what is read before it is known to be a library.
 const maxLibraryBytes = 256 << 20
 
-// FileName is what the library is called where it is looked for.
-func FileName() string {
+// fileName is what the library is called where it is looked for.
+func fileName() string {
 	switch runtime.GOOS {
 	case "windows":
 		return "dawn.dll"
@@ -44,10 +51,10 @@ func FileName() string {
 	return "libdawn.so"
 }
 
-// Find returns the path of the library: the one that PathVariable has, else of a file called FileName beside the program, else of one
-// in the folder gossamer of the user's cache directory. Without any the error is fs.ErrNotExist.
+// Find returns the path of the library: the one that pathVariable has, else of a file called libdawn.so (libdawn.dylib, dawn.dll) beside the program, else of one
+// in the folder gossamer of the user's cache directory. The error says how to get one.
 func Find() (string, error) {
-	if path := os.Getenv(PathVariable); path != "" {
+	if path := os.Getenv(pathVariable); path != "" {
 		return path, nil
 	}
 	var places []string
@@ -58,12 +65,12 @@ func Find() (string, error) {
 		places = append(places, filepath.Join(cache, "gossamer"))
 	}
 	for _, dir := range places {
-		path := filepath.Join(dir, FileName())
+		path := filepath.Join(dir, fileName())
 		if _, err := os.Stat(path); err == nil {
 			return path, nil
 		}
 	}
-	return "", fs.ErrNotExist
+	return "", fmt.Errorf("there is no library of Dawn: %s", hint())
 }
 
 // Library is a loaded Dawn with its instance, the way to adapters. It stays loaded: C may call back at any time, and drivers
@@ -91,8 +98,8 @@ func Load(path string) (*Library, error) {
 	case os.Getenv(anyVariable) == "1":
 		about = "an unknown build of Dawn"
 	default:
-		return nil, fmt.Errorf("%s is none of the builds of Dawn that were tried (its SHA-256 is %x): fetch one with `tools/setup dawn-native`, "+
-			"or set %s=1 to load it all the same", path, sum, anyVariable)
+		return nil, fmt.Errorf("%s is none of the builds of Dawn that were tried (its SHA-256 is %x): %s; or set %s=1 to load it all the same",
+			path, sum, hint(), anyVariable)
 	}
 	l := &Library{about: fmt.Sprintf("%s (%s)", about, path)}
 	address, err := open(path, data)

@@ -101,16 +101,16 @@ func prepare(data []byte) (hidden map[string]uintptr, err error) {
 	return hidden, nil
 }
 
-// loadMemory has the dynamic linker load a library that is not in a file.
+// loadMemory has the dynamic linker load a library that is in no folder. The file stays open: the linker knows libraries by their paths, and
+// would take another one with this number for this one.
 func loadMemory(data []byte) (library uintptr, err error) {
-	fd, err := unix.MemfdCreate(FileName(), unix.MFD_CLOEXEC)
+	fd, err := unix.MemfdCreate(fileName(), unix.MFD_CLOEXEC)
 	if err != nil {
 		return 0, err
 	}
-	f := os.NewFile(uintptr(fd), FileName())
-	defer f.Close() // what is loaded stays
-	if _, err := f.Write(data); err != nil {
+	path := fmt.Sprintf("/proc/self/fd/%d", fd)
+	if err := os.WriteFile(path, data, 0o700); err != nil {
 		return 0, err
 	}
-	return purego.Dlopen(fmt.Sprintf("/proc/self/fd/%d", fd), purego.RTLD_LAZY|purego.RTLD_LOCAL)
+	return purego.Dlopen(path, purego.RTLD_LAZY|purego.RTLD_LOCAL)
 }
