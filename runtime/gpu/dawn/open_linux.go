@@ -82,8 +82,11 @@ func prepare(data []byte) (hidden map[string]uintptr, err error) {
 		}
 		if s.Section == elf.SHN_UNDEF && (strings.HasPrefix(s.Name, "napi_") || strings.HasPrefix(s.Name, "node_api_")) {
 			const infoAt = 4
-			// The symbols begin behind one that means nothing, which the list leaves out.
-			data[section.Offset+uint64(i+1)*elf.Sym64Size+infoAt] = elf.ST_INFO(elf.STB_WEAK, elf.ST_TYPE(s.Info))
+			at := section.Offset + uint64(i+1)*elf.Sym64Size + infoAt // behind a symbol that means nothing, which the list leaves out
+			if at >= uint64(len(data)) {
+				return nil, errors.New("its symbols are compressed")
+			}
+			data[at] = elf.ST_INFO(elf.STB_WEAK, elf.ST_TYPE(s.Info))
 		}
 	}
 	if hidden[addOn] == 0 {
