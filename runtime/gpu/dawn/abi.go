@@ -142,7 +142,7 @@ type Limits struct {
 	_                                 [6]uint32
 	MaxStorageBuffersPerShaderStage   uint32
 	_                                 [2]uint32
-	MaxUniformBufferBindingSize       uint64
+	_                                 uint64
 	MaxStorageBufferBindingSize       uint64
 	minUniformBufferOffsetAlignment   uint32
 	minStorageBufferOffsetAlignment   uint32
