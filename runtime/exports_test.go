@@ -29,7 +29,7 @@ var unusedExports = map[string]string{
 
 	"runtime/engine.Engine.Load": server,
 
-	"runtime/gpu/dawn.Device.ForceLoss": tests,
+	"runtime/gpu.Device.Lose": tests,
 
 	"runtime/openai.MaxChoices":   server,
 	"runtime/openai.NewModelList": server,

@@ -35,7 +35,7 @@ func TestLostDeviceOnDawn(t *testing.T) {
 			}
 			go func() { waited <- d.Wait(t.Context()) }()
 		}
-		gpu.ForceLoss(d)
+		d.Lose()
 		if waiting {
 			if err := <-waited; err != nil { // what was submitted may have ended in time
 				wantError(t, err, gpu.ErrLost, "gpu: wait:")

@@ -169,7 +169,8 @@ const (
 	modeWaitAnyOnly = 1
 	modeSpontaneous = 3
 
-	success = 1 // of requests, waits, mappings
+	success  = 1 // of requests, waits, mappings
+	timedOut = 2 // of waits
 
 	errorOutOfMemory = 3
 

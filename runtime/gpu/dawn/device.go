@@ -82,6 +82,13 @@ func (d *Device) told(reason uint32, message string) {
 // Lost gets the reason if the device is lost, and is closed when the device is closed before.
 func (d *Device) Lost() <-chan string { return d.lost }
 
+// isLost returns ErrLost, with the reason, if the device is.
+func (d *Device) isLost() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.loss
+}
+
 // check returns the errors that there were since it was last called.
 func (d *Device) check() error {
 	d.mu.Lock()

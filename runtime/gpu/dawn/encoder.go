@@ -66,22 +66,21 @@ func (e *Encoder) Submit() error {
 func (d *Device) Done() *Future {
 	l := d.library
 	info := &callbackInfo{mode: modeSpontaneous, callback: l.callbacks.status}
-	return &Future{l: l, id: uint64(callWithInfo(l.f.QueueOnSubmittedWorkDone, info, d.queue))}
+	return &Future{d: d, id: callWithInfo(l.f.QueueOnSubmittedWorkDone, info, d.queue)}
 }
 
 // Map begins to map the first n bytes of b to be read, behind everything submitted. The future must be waited for.
 func (d *Device) Map(b Buffer, n int64) (*Future, error) {
 	l := d.library
-	future := &Future{l: l}
-	var number uintptr
-	number = l.callbacks.register(func(status uint32, _ uintptr, message string) {
-		l.callbacks.forget(number)
+	future := &Future{d: d}
+	future.callback = l.callbacks.register(func(status uint32, _ uintptr, message string) {
+		l.callbacks.forget(future.callback)
 		if status != success {
-			future.err = errors.New(message)
+			future.fail(errors.New(message))
 		}
 	})
-	info := &callbackInfo{mode: modeWaitAnyOnly, callback: l.callbacks.status, user1: number}
-	future.id = uint64(callWithInfo(l.f.BufferMapAsync, info, uintptr(b), mapModeRead, 0, uintptr(n)))
+	info := &callbackInfo{mode: modeWaitAnyOnly, callback: l.callbacks.status, user1: future.callback}
+	future.id = callWithInfo(l.f.BufferMapAsync, info, uintptr(b), mapModeRead, 0, uintptr(n))
 	return future, d.check()
 }
 

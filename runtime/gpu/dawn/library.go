@@ -146,26 +146,6 @@ func (l *Library) start() error {
 // String says which library it is.
 func (l *Library) String() string { return l.about }
 
-// Future is something that the device is to finish.
-type Future struct {
-	l   *Library
-	id  uint64
-	err error
-}
-
-// Err returns why it failed, after Wait.
-func (f *Future) Err() error { return f.err }
-
-// Wait returns once it is done, and whether that failed. One goroutine may wait.
-func (f *Future) Wait() error {
-	const forever = ^uintptr(0)
-	w := &futureWaitInfo{id: f.id}
-	if status := uint32(call(f.l.f.InstanceWaitAny, f.l.instance, 1, uintptr(unsafe.Pointer(w)), forever)); status != success {
-		f.err = errors.Join(f.err, fmt.Errorf("waiting failed with status %d", status))
-	}
-	return f.err
-}
-
 // request calls a function that asks for an object, with args, and waits for the object.
 //
 //go:uintptrescapes
@@ -179,9 +159,15 @@ func (l *Library) request(function uintptr, args ...uintptr) (object uintptr, er
 	})
 	defer l.callbacks.forget(number)
 	info := &callbackInfo{mode: modeWaitAnyOnly, callback: l.callbacks.handle, user1: number}
-	f := Future{l: l, id: uint64(callWithInfo(function, info, args...))}
-	if err := f.Wait(); err != nil {
-		return 0, err
+	const forever = ^uintptr(0)
+	if status := l.wait(callWithInfo(function, info, args...), forever); status != success {
+		return 0, fmt.Errorf("waiting failed with status %d", status)
 	}
 	return object, answer
+}
+
+// wait waits for a future of C, for some nanoseconds at most.
+func (l *Library) wait(future, timeout uintptr) (status uint32) {
+	w := &futureWaitInfo{id: uint64(future)}
+	return uint32(call(l.f.InstanceWaitAny, l.instance, 1, uintptr(unsafe.Pointer(w)), timeout))
 }
