@@ -67,6 +67,7 @@ test: setup-test build ## all tests; missing hardware is a visible skip, in CI (
 	$(GO_TEST) -tags cogentcore ./runtime/gpu/
 	$(GO_TEST) -tags cogentcore -run 'TestCompileAll|TestGolden$$/gqa_window8' ./runtime/kernel/ ./runtime/model/
 	$(ON_DAWN) $(GO_TEST) ./runtime/gpu/...
+	$(ON_DAWN) $(GO_TEST) -run 'TestLostDevice' ./runtime/
 	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
 	CGO_ENABLED=0 go vet -tags static ./runtime/gpu
 	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/... ./wasm
