@@ -74,7 +74,8 @@ func adapters() ([]*dawn.Adapter, []AdapterInfo, error) {
 		return nil, nil, err
 	}
 	if len(list) == 0 {
-		return nil, nil, fmt.Errorf("%w: Dawn finds no GPU whose driver it accepts (of Mesa's drivers, those of version 25 and newer): %w", ErrNoAdapter, reason)
+		return nil, nil, fmt.Errorf("%w: Dawn finds no GPU whose driver it accepts (of Mesa's drivers, those of version 25 and newer): %w",
+			ErrNoAdapter, reason)
 	}
 	infos := make([]AdapterInfo, len(list))
 	for i, a := range list {

@@ -11,7 +11,7 @@ type (
 		n    uintptr
 	}
 	chainedStruct struct {
-		next  unsafe.Pointer
+		_     unsafe.Pointer
 		sType uint32
 		_     uint32
 	}

@@ -32,7 +32,8 @@ func known() map[string]string {
 // hint says how to get a library.
 func hint() string {
 	if runtime.GOOS != "linux" {
-		return fmt.Sprintf("set %s to the path of one that exports webgpu.h, and %s=1, because none was tried on %s", pathVariable, anyVariable, runtime.GOOS)
+		return fmt.Sprintf("set %s to the path of one that exports webgpu.h, and %s=1, because none was tried on %s",
+			pathVariable, anyVariable, runtime.GOOS)
 	}
 	return fmt.Sprintf("fetch one with `make setup-dawn` and set %s to its path, or copy it beside the program as %s", pathVariable, fileName())
 }
@@ -51,8 +52,8 @@ func fileName() string {
 	return "libdawn.so"
 }
 
-// Find returns the path of the library: the one that pathVariable has, else of a file called libdawn.so (libdawn.dylib, dawn.dll) beside the program, else of one
-// in the folder gossamer of the user's cache directory. The error says how to get one.
+// Find returns the path of the library: the one that GOSSAMER_DAWN has, else of a file called libdawn.so (libdawn.dylib, dawn.dll) beside the
+// program, else of one in the folder gossamer of the user's cache directory. The error says how to get one.
 func Find() (string, error) {
 	if path := os.Getenv(pathVariable); path != "" {
 		return path, nil

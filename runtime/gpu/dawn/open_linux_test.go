@@ -58,8 +58,14 @@ func elfFile(t testing.TB, dynamic, all []symbol) []byte {
 
 func nodeAddOn(t testing.TB) []byte {
 	return elfFile(t,
-		[]symbol{{"napi_create_object", elf.SHN_UNDEF, 0}, {"malloc", elf.SHN_UNDEF, 0}, {"node_api_get_module_file_name", elf.SHN_UNDEF, 0}, {addOn, 1, 0x1000}},
-		[]symbol{{addOn, 1, 0x1000}, {"wgpuCreateInstance", 1, 0x1800}, {"wgpuElsewhere", elf.SHN_UNDEF, 0}, {"other", 1, 0x1900}, {setProcs, 1, 0x2000}, {getProcs, 1, 0x3000}})
+		[]symbol{
+			{"napi_create_object", elf.SHN_UNDEF, 0}, {"malloc", elf.SHN_UNDEF, 0}, {"node_api_get_module_file_name", elf.SHN_UNDEF, 0},
+			{addOn, 1, 0x1000},
+		},
+		[]symbol{
+			{addOn, 1, 0x1000}, {"wgpuCreateInstance", 1, 0x1800}, {"wgpuElsewhere", elf.SHN_UNDEF, 0}, {"other", 1, 0x1900},
+			{setProcs, 1, 0x2000}, {getProcs, 1, 0x3000},
+		})
 }
 
 // TestPrepare: of an add-on of Node, Node's functions may be missing afterwards, and Dawn's are found; other libraries stay as they are.
@@ -69,7 +75,9 @@ func TestPrepare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]uintptr{addOn: 0x1000, "wgpuCreateInstance": 0x1800, "wgpuElsewhere": 0, "other": 0, setProcs: 0x2000, getProcs: 0x3000} {
+	for name, want := range map[string]uintptr{
+		addOn: 0x1000, "wgpuCreateInstance": 0x1800, "wgpuElsewhere": 0, "other": 0, setProcs: 0x2000, getProcs: 0x3000,
+	} {
 		if hidden[name] != want {
 			t.Errorf("%s is at %#x, want %#x", name, hidden[name], want)
 		}
