@@ -90,7 +90,7 @@ type Library struct {
 func Load(path string) (*Library, error) {
 	data, err := read(path)
 	if err != nil {
-		return nil, fmt.Errorf("the library of Dawn: %w", err)
+		return nil, fmt.Errorf("the library of Dawn: %w: %s", err, hint())
 	}
 	sum := sha256.Sum256(data)
 	about := known()[hex.EncodeToString(sum[:])]
