@@ -17,6 +17,10 @@ GOFLAGS_BUILD := -trimpath
 # Tells of each test when it ends, and of those that failed again at the end. The limit is for a test that hangs, on a busy machine.
 GO_TEST := go tool gotestsum --format testname --format-hide-empty-pkg -- -timeout 60m
 
+# Without cgo, on Dawn and Chromium's SwiftShader: the tests skip, or fail in CI, where either is missing.
+SWIFTSHADER := /usr/lib/chromium/vk_swiftshader_icd.json
+ON_DAWN := CGO_ENABLED=0 GOSSAMER_DAWN=$(CURDIR)/build/dawn-native/libdawn.so VK_ICD_FILENAMES=$(SWIFTSHADER) VK_DRIVER_FILES=$(SWIFTSHADER)
+
 .PHONY: build
 build: ## the command, bin/gossamer
 	@mkdir -p bin
@@ -27,9 +31,13 @@ chat: build ## chat with the built-in model
 	@bin/gossamer chat
 
 .PHONY: setup-test
-setup-test: setup-web setup-clients ## what the tests need: a Vulkan driver, Chromium with SwiftShader, tmux, HAProxy, nginx, bundlers, Dawn, a GGUF reader and llama.cpp for Node
+setup-test: setup-web setup-dawn setup-clients ## what the tests need: a Vulkan driver, Chromium with SwiftShader, tmux, HAProxy, nginx, bundlers, Dawn, a GGUF reader and llama.cpp for Node
 	@tools/setup driver chromium tmux proxies bundlers
 	@DAWN_VERSION=$(DAWN_VERSION) GGUF_VERSION=$(GGUF_VERSION) LLAMA_VERSION=$(LLAMA_VERSION) tools/setup dawn gguf llama
+
+.PHONY: setup-dawn
+setup-dawn: ## a library of Dawn, build/dawn-native/libdawn.so: GPUs for programs built without cgo
+	@DAWN_VERSION=$(DAWN_VERSION) tools/setup dawn-native
 
 .PHONY: setup-web
 setup-web: ## the compilers of the web package
@@ -73,7 +81,10 @@ test: setup-test build ## all tests; missing hardware is a visible skip, in CI (
 	$(GO_TEST) ./...
 	$(GO_TEST) -tags cogentcore ./runtime/gpu/
 	$(GO_TEST) -tags cogentcore -run 'TestCompileAll|TestGolden$$/gqa_window8' ./runtime/kernel/ ./runtime/model/
+	$(ON_DAWN) $(GO_TEST) ./runtime/gpu/...
+	$(ON_DAWN) $(GO_TEST) -run 'TestLostDevice' ./runtime/
 	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
+	CGO_ENABLED=0 go vet -tags static ./runtime/gpu
 	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/... ./wasm
 	@if [ -d web/node_modules ]; then $(MAKE) --no-print-directory web-tests; fi
 	@if [ -d clients/node_modules ]; then $(MAKE) --no-print-directory client-tests; fi
@@ -96,6 +107,7 @@ check: ## formatting, vet, static analysis, import rules, generated files
 	go vet ./...
 	go vet -tags cogentcore ./runtime/gpu/...
 	go tool staticcheck ./...
+	CGO_ENABLED=0 $$(go tool -n staticcheck) ./runtime/gpu/...
 	GOOS=js GOARCH=wasm $$(go tool -n staticcheck) ./runtime/gpu ./runtime/promise ./runtime/ref ./runtime/checkpoint/... ./wasm
 	go test -count=1 -run Architecture ./runtime
 	go test -count=1 ./tools/vocab

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/engine"
@@ -15,17 +16,70 @@ import (
 
 // loaded is a backend that holds a model.
 type loaded struct {
+	info  Info                                       // what the backend knows of it
+	again func(ctx context.Context) (*loaded, error) // loads the same model on another device; nil: that is not possible
+
+	mu      sync.Mutex
 	backend engine.Backend
-	info    Info        // what the backend knows of it
 	device  *gpu.Device // below the backend, if it was opened for it
+	closed  bool
+}
+
+// current is the backend at this time.
+func (l *loaded) current() engine.Backend {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.backend
 }
 
 func (l *loaded) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	l.closed = true
 	err := l.backend.Close()
 	if l.device != nil {
 		l.device.Close()
 	}
 	return err
+}
+
+// rebuild is engine.Options.Rebuild: it loads the model on another device in place of one that is lost.
+func (l *loaded) rebuild(ctx context.Context) (engine.Backend, error) {
+	l.close() // what fails on a lost device is of no interest
+	fresh, err := l.again(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: the device was lost, and loading the model again failed: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.backend, l.device, l.closed = fresh.backend, fresh.device, false
+	return l.backend, nil
+}
+
+// survives makes l able to rebuild, if its device was opened for it.
+func (l *loaded) survives(ck *checkpoint.Checkpoint, o Options) {
+	if l.device == nil {
+		return
+	}
+	o.Progress = nil
+	l.again = func(ctx context.Context) (*loaded, error) {
+		o.Logger.WarnContext(ctx, "the device was lost: the model is loaded again", "adapter", l.info.Adapter)
+		p, err := choosePlace(ctx, &o)
+		if err != nil {
+			return nil, err
+		}
+		if p.device == nil {
+			return nil, errors.New(p.reason)
+		}
+		fresh, err := loadWebGPU(ctx, ck, p, &o)
+		if err != nil {
+			p.close()
+		}
+		return fresh, err
+	}
 }
 
 // place is where a model is to be computed.
@@ -73,6 +127,7 @@ func load(ctx context.Context, ck *checkpoint.Checkpoint, p *place, o *Options) 
 	if p.device != nil {
 		var l *loaded
 		if l, gpuErr = loadWebGPU(ctx, ck, p, o); gpuErr == nil {
+			l.survives(ck, *o)
 			return l, nil
 		}
 		p.close()
@@ -119,7 +174,7 @@ func loadWebGPU(ctx context.Context, ck *checkpoint.Checkpoint, p *place, o *Opt
 	if !p.opened {
 		dev = nil
 	}
-	return &loaded{m, info, dev}, nil
+	return &loaded{backend: m, info: info, device: dev}, nil
 }
 
 func loadCPU(ctx context.Context, ck *checkpoint.Checkpoint, o *Options) (*loaded, error) {
@@ -131,5 +186,5 @@ func loadCPU(ctx context.Context, ck *checkpoint.Checkpoint, o *Options) (*loade
 	if err != nil {
 		return nil, err
 	}
-	return &loaded{m, info, nil}, nil
+	return &loaded{backend: m, info: info}, nil
 }

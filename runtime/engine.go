@@ -15,7 +15,7 @@ import (
 // Engine is an open model. It is safe for concurrent use.
 type Engine struct {
 	info    Info
-	backend engine.Backend
+	loaded  *loaded
 	engine  *engine.Engine
 	tok     *tokenizer.Tokenizer
 	chat    *chat.Completer
@@ -48,9 +48,13 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{info: loaded.info, backend: loaded.backend, tok: tok}
-	e.info.Model, e.info.Config, e.info.Context = model, e.backend.Config(), e.backend.Context()
-	if e.engine, err = engine.New(e.backend, engine.Options{MaxSequences: o.MaxSequences, MaxQueue: o.MaxQueue, Free: loaded.close}); err != nil {
+	e := &Engine{info: loaded.info, loaded: loaded, tok: tok}
+	e.info.Model, e.info.Config, e.info.Context = model, loaded.backend.Config(), loaded.backend.Context()
+	options := engine.Options{MaxSequences: o.MaxSequences, MaxQueue: o.MaxQueue, Free: loaded.close}
+	if loaded.again != nil {
+		options.Rebuild = loaded.rebuild
+	}
+	if e.engine, err = engine.New(loaded.backend, options); err != nil {
 		return nil, errors.Join(err, loaded.close())
 	}
 	// A model with another vocabulary can still be compared token by token.
@@ -160,8 +164,9 @@ func (e *Engine) Load() engine.Load { return e.engine.Load() }
 // Info describes the model.
 func (e *Engine) Info() Info { return e.info }
 
-// Backend is the model itself, for comparison with other implementations. It stays the Engine's to close.
-func (e *Engine) Backend() engine.Backend { return e.backend }
+// Backend is the model itself, for comparison with other implementations. It stays the Engine's to close, and after the loss of a device
+// there is another one.
+func (e *Engine) Backend() engine.Backend { return e.loaded.current() }
 
 // Tokenizer is the vocabulary.
 func (e *Engine) Tokenizer() *tokenizer.Tokenizer { return e.tok }

@@ -29,6 +29,8 @@ var unusedExports = map[string]string{
 
 	"runtime/checkpoint/remote.StatusError.Is": "errors.Is calls it",
 
+	"runtime/gpu.Device.Lose": tests,
+
 	"runtime/openai.MaxChoices":   server,
 	"runtime/openai.NewModelList": server,
 

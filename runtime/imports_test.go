@@ -50,7 +50,8 @@ var imports = map[string][]string{
 	"runtime/responses":       {"runtime/chat", "runtime/sample", "runtime/wire"},
 	"runtime/server":          {"runtime/anthropic", "runtime/chat", "runtime/completions", "runtime/engine", "runtime/openai", "runtime/responses", "runtime/tokenizer", "runtime/wire"},
 	"runtime/playback":        {"runtime/engine", "runtime/gptoss", "runtime/harmony", "runtime/sample", "runtime/tokenizer"},
-	"runtime/gpu":             {"runtime/promise", "shaders"},
+	"runtime/gpu":             {"runtime/gpu/dawn", "runtime/promise", "shaders"}, // dawn without cgo, promise in the browser build
+	"runtime/gpu/dawn":        {},
 	"runtime/kernel":          {"shaders", "runtime/gpu"},
 	"runtime/ref":             {"runtime/engine", "runtime/gptoss", "runtime/tensor", "runtime/checkpoint"},
 	"runtime/selftest":        {"runtime/engine", "runtime/gptoss", "runtime/gpu", "runtime/model", "runtime/ref", "runtime/tensor", "runtime/checkpoint"},
@@ -79,6 +80,7 @@ var only = map[string][]string{
 	"charm.land/bubbletea/v2":               {"tools/gossamer/internal/terminal"},
 	"github.com/cogentcore/webgpu/wgpu":     {"runtime/gpu"},
 	"github.com/oliverbestmann/webgpu/wgpu": {"runtime/gpu"},
+	"github.com/ebitengine/purego":          {"runtime/gpu/dawn"},
 }
 
 // build is one way to build the module.

@@ -52,6 +52,10 @@ type Options struct {
 	TokenInterval time.Duration
 	// Free is called once, when the engine is closed; may be nil.
 	Free func() error
+	// Rebuild is called after the backend has failed with an error whose method DeviceLost returns true, once every sequence is closed: it closes
+	// that backend and returns another one like it. Replies go on where they were. If it fails, they end with its error, and it
+	// is called again for the next ones. nil: they end with the backend's.
+	Rebuild func(ctx context.Context) (Backend, error)
 }
 
 // Defaults of Options.
@@ -62,7 +66,8 @@ const (
 
 // Engine generates replies with a backend. Its methods may be called from several goroutines.
 type Engine struct {
-	backend Backend
+	config  *gptoss.Config
+	context int // Backend.Context
 	options Options
 
 	closing context.Context // ends with ErrClosed
@@ -103,16 +108,16 @@ func New(b Backend, o Options) (*Engine, error) {
 	if o.TokenInterval == 0 {
 		o.TokenInterval = defaultTokenInterval
 	}
-	e := &Engine{backend: b, options: o, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	e := &Engine{config: b.Config(), context: b.Context(), options: o, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	e.closing, e.close = context.WithCancelCause(context.Background())
 	e.load.Store(&Load{})
-	l := &loop{Engine: e, limits: limits, served: map[string]float64{}}
+	l := &loop{Engine: e, backend: b, limits: limits, served: map[string]float64{}}
 	go l.run()
 	return e, nil
 }
 
 // Config is the model's configuration. Do not modify it.
-func (e *Engine) Config() *gptoss.Config { return e.backend.Config() }
+func (e *Engine) Config() *gptoss.Config { return e.config }
 
 // Close ends all running and waiting calls with ErrClosed and frees every sequence. It waits for the device, not for functions of
 // callers, which may be what calls Close.

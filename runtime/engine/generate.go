@@ -199,8 +199,8 @@ func (e *Engine) check(r *Request) (*sample.Sampler, error) {
 			return nil, fmt.Errorf("engine: token %d of the prompt is %d, the model's ids end at %d", i, id, vocab-1)
 		}
 	}
-	if len(r.Tokens) >= e.backend.Context() {
-		return nil, &PromptError{len(r.Tokens), e.backend.Context()}
+	if len(r.Tokens) >= e.context {
+		return nil, &PromptError{len(r.Tokens), e.context}
 	}
 	if r.MaxTokens < 0 {
 		return nil, fmt.Errorf("engine: MaxTokens is %d, want 0 or more", r.MaxTokens)

@@ -39,6 +39,7 @@ type job struct {
 	turn      int   // tokens since it has a row
 	since     int64 // number of the step when it lost its row
 	stats     Stats
+	losses    int // of the device, since the reply last got a token
 
 	heard   int64     // taken when the loop last looked
 	unheard time.Time // since when that has not grown, while the job can't go on without

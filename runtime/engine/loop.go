@@ -12,6 +12,8 @@ import (
 // loop is the goroutine that owns the backend's sequences: it admits replies, plans steps and hands out what they yield.
 type loop struct {
 	*Engine
+	backend Backend
+	lost    bool // its device is, and Rebuild has not replaced it yet
 	limits  Limits
 	waiting []*job             // in the order of their arrival
 	active  []*job             // that hold a text, oldest first
@@ -58,6 +60,9 @@ func (l *loop) run() {
 			break
 		}
 		l.admit()
+		if l.lost && l.rebuild() {
+			continue
+		}
 		if l.step() {
 			goruntime.Gosched() // callers get their tokens, where there is one processor
 			continue
@@ -136,7 +141,7 @@ func (l *loop) arrive(j *job) {
 	if _, ok := l.served[j.Key]; !ok {
 		l.served[j.Key] = l.clock
 	}
-	j.limit, j.allowed = l.backend.Context(), j.Allowed
+	j.limit, j.allowed = l.context, j.Allowed
 	if n := j.limit - len(j.Request.Tokens); j.MaxTokens > 0 && j.MaxTokens < n { // their sum may be no number
 		j.limit -= n - j.MaxTokens
 	}
@@ -165,7 +170,7 @@ func (l *loop) admit() {
 			l.putAside(j)
 		}
 	}
-	if len(l.waiting) == 0 || len(l.active) == l.options.MaxSequences || l.crowded {
+	if len(l.waiting) == 0 || len(l.active) == l.options.MaxSequences || l.crowded || l.lost {
 		return
 	}
 	line := slices.Clone(l.waiting)
@@ -181,6 +186,9 @@ func (l *loop) admit() {
 		case err != nil:
 			l.leaveLine(j)
 			l.conclude(j, event{err: err})
+			if l.lost {
+				return
+			}
 		case state == full:
 			return
 		case state == placed:
@@ -204,6 +212,11 @@ func (l *loop) deaf(j *job) bool {
 // does; its text is kept like those that have ended.
 func (l *loop) putAside(j *job) {
 	l.note(l.park(j, len(j.tokens)))
+	l.putBack(j)
+}
+
+// putBack puts a job that had a text into the line again.
+func (l *loop) putBack(j *job) {
 	l.waiting = append(l.waiting, j)
 	l.inLine(j, true)
 }
@@ -320,8 +333,7 @@ func (l *loop) makeRoom() {
 		l.drop(j)
 		l.crowded = true
 		l.count.Preemptions++
-		l.waiting = append(l.waiting, j)
-		l.inLine(j, true)
+		l.putBack(j)
 	case len(j.tokens) > len(j.Request.Tokens):
 		l.finish(j, event{finish: FinishLength})
 	default:
@@ -331,7 +343,7 @@ func (l *loop) makeRoom() {
 
 // finish ends a reply whose text is kept.
 func (l *loop) finish(j *job, end event) {
-	if err := l.park(j, len(j.tokens)); err != nil && end.err == nil {
+	if err := l.park(j, len(j.tokens)); err != nil && end.err == nil && !l.tellsLoss(err) {
 		end = event{err: err}
 	}
 	l.conclude(j, end)
@@ -345,6 +357,10 @@ func (l *loop) fail(j *job, err error) {
 
 // conclude tells the caller of a job, which holds no text, that it has ended.
 func (l *loop) conclude(j *job, end event) {
+	if end.err != nil && l.survives(j, end.err) {
+		l.putBack(j)
+		return
+	}
 	now := time.Now()
 	if !l.ended.IsZero() {
 		l.count.ReplyInterval = blend(l.count.ReplyInterval, now.Sub(l.ended))
@@ -360,7 +376,7 @@ func (l *loop) conclude(j *job, end event) {
 func (l *loop) publish() {
 	c := l.count
 	c.Running, c.Waiting, c.Parked = len(l.active), len(l.waiting), len(l.parked)
-	if l.limits.Pages > 0 {
+	if l.limits.Pages > 0 && !l.lost {
 		c.PageTokens, c.Pages, c.FreePages = l.limits.PageTokens, l.limits.Pages, l.backend.FreePages()
 		for _, j := range l.active {
 			c.UsedPages += (j.held() + c.PageTokens - 1) / c.PageTokens

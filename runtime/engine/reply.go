@@ -67,6 +67,7 @@ func (l *loop) write(j *job, t Token, now time.Time) (ended bool) {
 	}
 	j.tokens = append(j.tokens, t.ID)
 	j.turn++
+	j.losses = 0
 	l.count.GeneratedTokens++
 	l.serve(j.Key, drawWeight)
 	j.send(event{kind: eventToken, token: t, at: now})

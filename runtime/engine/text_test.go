@@ -15,7 +15,7 @@ func (empties) NewSequence() (Sequence, error) { return nil, nil }
 func TestFollowersCompareOnce(t *testing.T) {
 	prompt := slices.Repeat([]int32{7}, 100)
 	leader := &job{tokens: prompt, stops: []int{60, 99}, text: &text{}}
-	l := &loop{Engine: &Engine{backend: empties{}, options: Options{MaxSequences: 4}}, active: []*job{leader}}
+	l := &loop{Engine: &Engine{options: Options{MaxSequences: 4}}, backend: empties{}, active: []*job{leader}}
 	follower := &job{Request: Request{Tokens: prompt}, tokens: prompt}
 	place := func(want placing) {
 		t.Helper()

@@ -18,8 +18,8 @@ var (
 	// errClosed is returned by every call on a closed Device, or on what was released.
 	errClosed = errors.New("closed")
 	// ErrLost is returned once the device is lost: reset by its driver, or removed. Everything on it is gone, but what it
-	// took of this program's memory. Natively a loss is found by the call that meets it; elsewhere than on Linux such a call ends the
-	// process.
+	// took of this program's memory. With wgpu-native a loss is found by the call that meets it; elsewhere than on Linux such a call ends
+	// the process.
 	ErrLost error = lostError{}
 	// ErrOutOfMemory is returned where the device has no memory left for a buffer.
 	ErrOutOfMemory = errors.New("out of memory")
@@ -128,6 +128,9 @@ type staging struct {
 	raw   rawBuffer
 	bytes int64
 }
+
+// Library says what implements WebGPU here; empty where nothing does.
+func Library() string { return rawLibrary() }
 
 // Adapters lists the adapters of this machine, in the order of Options.Adapter's index.
 func Adapters(ctx context.Context) ([]AdapterInfo, error) {

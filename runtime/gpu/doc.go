@@ -8,6 +8,7 @@
 // A Device and what was made from it may be used from several goroutines.
 //
 // Two native bindings sit below native.go: github.com/oliverbestmann/webgpu by default, and github.com/cogentcore/webgpu
-// with the build tag cogentcore. Without cgo there is no native WebGPU, and Open says so. In a browser the page makes the device
-// and web/src/worker/gpu.ts replays the programs; see web_js.go.
+// with the build tag cogentcore. A build without cgo has Dawn, see dawn_native.go, if its library is found when the program runs; without it,
+// and with the build tag static, there is no native WebGPU, and Open says so. In a browser the page makes the device and
+// web/src/worker/gpu.ts replays the programs; see web_js.go.
 package gpu

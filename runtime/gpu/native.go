@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"gossamer/shaders"
@@ -69,6 +70,9 @@ func native(instance wgpuInstance) ([]wgpuAdapter, []AdapterInfo) {
 	}
 	return adapters, infos
 }
+
+// rawLibrary names the library, which is a part of the program.
+func rawLibrary() string { return wgpuLibrary }
 
 // rawAdapters lists the adapters.
 func rawAdapters() (infos []AdapterInfo, err error) {
@@ -185,16 +189,32 @@ func (d *rawDevice) watch(f func(error)) {
 	}()
 }
 
+// abandoned are the objects of lost devices, for the life of the process: the binding would release what is garbage.
+var abandoned struct {
+	sync.Mutex
+	objects []any
+}
+
+// abandon keeps objects of a lost device.
+func abandon(objects ...any) {
+	abandoned.Lock()
+	defer abandoned.Unlock()
+	abandoned.objects = append(abandoned.objects, objects...)
+}
+
 // free releases an object of a device that is there.
 func (d *rawDevice) free(o interface{ Release() }) {
-	if !d.gone() {
-		o.Release()
+	if d.gone() {
+		abandon(o)
+		return
 	}
+	o.Release()
 }
 
 // close releases the device. Everything made from it is released before.
 func (d *rawDevice) close() {
 	if d.gone() || d.ask(func() { d.device.Poll(true, nil) }) != nil { // polling carries out the releases
+		abandon(d)
 		return
 	}
 	d.alarm.Close()

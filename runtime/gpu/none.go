@@ -1,4 +1,4 @@
-//go:build !cgo && !js
+//go:build !cgo && !js && (static || !(linux || darwin || windows) || !(amd64 || arm64))
 
 package gpu
 
@@ -19,9 +19,10 @@ type (
 
 // errNone says why there is no WebGPU in this build.
 func errNone() error {
-	return fmt.Errorf("%w: this program was built without cgo, which WebGPU needs: build it with CGO_ENABLED=1 or use the CPU backend", ErrNoAdapter)
+	return fmt.Errorf("%w: this program was built without WebGPU: build it with CGO_ENABLED=1, or without the tag static, or use the CPU backend", ErrNoAdapter)
 }
 
+func rawLibrary() string                        { return "" }
 func rawAdapters() ([]AdapterInfo, error)       { return nil, errNone() }
 func rawOpen(Options) (*rawDevice, Caps, error) { return nil, Caps{}, errNone() }
 

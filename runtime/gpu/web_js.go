@@ -130,6 +130,9 @@ func softwareNames(names string) bool {
 	return strings.Contains(names, "swiftshader") || strings.Contains(names, "llvmpipe") || strings.Contains(names, "basic render")
 }
 
+// rawLibrary names the browser's own.
+func rawLibrary() string { return "the browser" }
+
 // rawAdapters lists the one adapter that the page would use.
 func rawAdapters() (infos []AdapterInfo, err error) {
 	defer caught(&err)

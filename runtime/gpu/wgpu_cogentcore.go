@@ -59,6 +59,8 @@ const (
 	readOnlyStorage = wgpu.BufferBindingTypeReadOnlyStorage
 )
 
+const wgpuLibrary = "wgpu-native 0.19"
+
 func newInstance() *wgpu.Instance {
 	wgpu.SetLogLevel(wgpu.LogLevelOff) // errors are returned instead
 	return wgpu.CreateInstance(nil)    // a descriptor has fields that the binding leaves uninitialised

@@ -33,6 +33,8 @@ const (
 	readOnlyStorage = wgpu.BufferBindingTypeReadOnlyStorage
 )
 
+const wgpuLibrary = "wgpu-native 29"
+
 // backends are Vulkan, Metal and Direct3D 12, in the bits of wgpu-native's wgpu.h. OpenGL would show the same GPUs again, with less.
 const backends wgpu.InstanceBackend = 1<<0 | 1<<2 | 1<<3
 

@@ -25,6 +25,7 @@ type diagnosis struct {
 	System   string           `json:"system"`
 	Cores    int              `json:"cores"`
 	Kept     *modelDirectory  `json:"models_kept,omitempty"` // where models are kept
+	Library  string           `json:"library,omitempty"`     // that implements WebGPU
 	Adapters []adapterReport  `json:"adapters"`
 	Error    string           `json:"error,omitempty"` // why there are none
 	Healthy  bool             `json:"healthy"`         // some adapter passes the self-test
@@ -114,7 +115,7 @@ flag says otherwise: the most capable GPU, or the CPU, also where adapters would
 }
 
 func diagnose(ctx context.Context) (*diagnosis, error) {
-	d := &diagnosis{Program: versionLine(), System: systemName(), Cores: runtime.NumCPU(), Adapters: []adapterReport{}}
+	d := &diagnosis{Program: versionLine(), System: systemName(), Cores: runtime.NumCPU(), Library: gpu.Library(), Adapters: []adapterReport{}}
 	if h, err := hub.Open("", slog.New(slog.DiscardHandler)); err == nil { // else whoever downloads is told
 		free, _ := h.Room()
 		d.Kept = &modelDirectory{h.Dir(), free}
@@ -210,6 +211,9 @@ func systemName() string {
 
 func (d *diagnosis) print(w io.Writer) {
 	fmt.Fprintf(w, "%s, %s, %d processors\n", d.Program, d.System, d.Cores)
+	if d.Library != "" {
+		fmt.Fprintf(w, "WebGPU by %s\n", d.Library)
+	}
 	for _, a := range d.Adapters {
 		fmt.Fprintf(w, "adapter %d: %s (%s, %s, driver %s)\n", a.Index, a.Name, a.Type, a.Backend, a.Driver)
 		if a.Error != "" {

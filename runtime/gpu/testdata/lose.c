@@ -1,4 +1,4 @@
-// A Vulkan loader in front of the system's: the function named by LOSE reports a lost device from its call number LOSE_AT on.
+// A Vulkan loader in front of the system's: the function named by LOSE reports a lost device from its call number LOSE_AT on, LOSE_TIMES times.
 #include <dlfcn.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,10 +9,12 @@ typedef function (*lookup)(void *, const char *);
 
 static lookup next_instance, next_device;
 static const char *name;
-static long calls, at;
+static long calls, at, times;
 
 static int lost(const char *called) {
-  return name && !strcmp(called, name) && __atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED) >= at;
+  if (!name || strcmp(called, name)) return 0;
+  long call = __atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED);
+  return call >= at && call - at < times;
 }
 
 enum { ERROR_DEVICE_LOST = -4 };
@@ -47,6 +49,7 @@ function vkGetInstanceProcAddr(void *instance, const char *called) {
     next_instance = (lookup)dlsym(dlopen(getenv("VULKAN"), RTLD_NOW | RTLD_LOCAL), "vkGetInstanceProcAddr");
     name = getenv("LOSE");
     at = atol(getenv("LOSE_AT"));
+    times = atol(getenv("LOSE_TIMES"));
   }
   function f = next_instance(instance, called);
   if (f && !strcmp(called, "vkGetDeviceProcAddr")) return next_device = (lookup)f, (function)device_lookup;
