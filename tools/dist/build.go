@@ -105,15 +105,15 @@ func (r *release) build(t target) (*build, error) {
 
 // compile builds the program without anything that depends on the directory.
 func compile(t target, to string) error {
-	flags, cgo := "-s -w -buildid=", "0"
+	flags, cgo, tags := "-s -w -buildid=", "0", "static" // without cgo: the same program whatever library lies beside it
 	if t.GPU {
-		cgo = "1"
+		cgo, tags = "1", ""
 	}
 	if t.GPU && t.OS == "linux" {
 		flags += " -extldflags=-Wl,--build-id=none"
 	}
 	_, err := command("", []string{"GOOS=" + t.OS, "GOARCH=" + t.Arch, "CGO_ENABLED=" + cgo},
-		"go", "build", "-trimpath", "-ldflags", flags, "-o", to, "./tools/gossamer")
+		"go", "build", "-trimpath", "-tags", tags, "-ldflags", flags, "-o", to, "./tools/gossamer")
 	return err
 }
 
