@@ -158,25 +158,13 @@ func oneOf(want ...string) func(wire.Value) error {
 
 // tool reads an element of tools. Those that others host, or that have a schema of their own, are left out.
 func (r *Request) tool(v wire.Value) error {
-	o, err := v.Object()
-	if err != nil {
+	o, err := wire.Tool(v, "custom")
+	if o == nil {
 		return err
-	}
-	if kind, ok := o.Get("type"); ok {
-		name, err := kind.Text()
-		switch {
-		case err != nil:
-			return err
-		case name == "custom":
-		case kind.Ignore("tools[" + name + "]"):
-			return nil
-		default:
-			return kind.Refuse(wire.CodeUnsupported, "is %q, only custom is supported: define a tool with an input_schema", name)
-		}
 	}
 	f := chat.Function{}
 	if err := o.Read(wire.Fields{
-		"type":         wire.NoEffect, // read above
+		"type":         wire.Only("custom", "define a tool with an input_schema"),
 		"name":         wire.Text(&f.Name),
 		"description":  wire.Text(&f.Description),
 		"input_schema": wire.Schema(&f.Parameters),

@@ -111,13 +111,5 @@ func decodeStructured(v wire.Value) (*chat.ResponseFormat, error) {
 
 // Unenforced adds to Ignored what the model's replies need not follow: that is what Prepare of a chat.Completer returns.
 func (r *Request) Unenforced(paths []string) {
-	ignored := wire.Ignored{Names: r.Ignored}
-	for _, path := range paths {
-		field, inside, schema := strings.Cut(path, "/")
-		if schema {
-			inside = "/" + inside
-		}
-		ignored.Add(wireField(field) + inside)
-	}
-	r.Ignored = ignored.Names
+	r.Ignored = wire.Unenforced(r.Ignored, paths, wireField)
 }

@@ -163,18 +163,9 @@ func decodeRequest(body wire.Value) (*Request, error) {
 
 // decodeTool reads an element of tools. Tools that others host are left out.
 func decodeTool(v wire.Value) (f chat.Function, known bool, err error) {
-	o, err := v.Object()
-	if err != nil {
+	o, err := wire.Tool(v, "function")
+	if o == nil {
 		return f, false, err
-	}
-	if kind, ok := o.Get("type"); ok {
-		name, err := kind.Text()
-		if err != nil {
-			return f, false, err
-		}
-		if name != "function" && kind.Ignore("tools["+name+"]") {
-			return f, false, nil
-		}
 	}
 	return f, true, o.Read(wire.Fields{
 		"type":          wire.Only("function", "define a function"),

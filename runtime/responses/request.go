@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 
 	"gossamer/runtime/chat"
 	"gossamer/runtime/wire"
@@ -187,18 +186,9 @@ func (r *Request) include(v wire.Value) error {
 
 // decodeTool reads an element of tools. Tools that others host are left out.
 func (r *Request) decodeTool(v wire.Value) error {
-	o, err := v.Object()
-	if err != nil {
+	o, err := wire.Tool(v, "function")
+	if o == nil {
 		return err
-	}
-	if kind, ok := o.Get("type"); ok {
-		name, err := kind.Text()
-		if err != nil {
-			return err
-		}
-		if name != "function" && kind.Ignore("tools["+name+"]") {
-			return nil
-		}
 	}
 	var description string
 	t := tool{Type: "function"}
@@ -285,14 +275,4 @@ func decodeFormat(v wire.Value) (*chat.ResponseFormat, error) {
 }
 
 // Unenforced adds to Ignored what the model's replies need not follow: that is what Prepare of a chat.Completer returns.
-func (r *Request) Unenforced(paths []string) {
-	ignored := wire.Ignored{Names: r.Ignored}
-	for _, path := range paths {
-		field, inside, schema := strings.Cut(path, "/")
-		if schema {
-			inside = "/" + inside
-		}
-		ignored.Add(r.field(field) + inside)
-	}
-	r.Ignored = ignored.Names
-}
+func (r *Request) Unenforced(paths []string) { r.Ignored = wire.Unenforced(r.Ignored, paths, r.field) }

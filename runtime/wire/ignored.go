@@ -16,7 +16,7 @@ const (
 )
 
 // Add Names a field by its path, without the indices.
-func (f *Ignored) Add(path string) {
+func (f *Ignored) add(path string) {
 	if len(f.Names) > maxIgnored {
 		return
 	}
@@ -34,6 +34,20 @@ func (f *Ignored) Add(path string) {
 	default:
 		f.Names = append(f.Names, path)
 	}
+}
+
+// Unenforced returns what is left out of a request together with what of its schemas is not enforced: paths as Prepare of a chat.Completer
+// returns them, such as "Tools[0].Parameters/properties/a/format". name names a field of a chat.Request as the API does.
+func Unenforced(ignored, paths []string, name func(field string) string) []string {
+	all := Ignored{ignored}
+	for _, path := range paths {
+		field, inside, schema := strings.Cut(path, "/")
+		if schema {
+			inside = "/" + inside
+		}
+		all.add(name(field) + inside)
+	}
+	return all.Names
 }
 
 func withoutIndices(path string) string {

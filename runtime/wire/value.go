@@ -51,7 +51,7 @@ func (v Value) Refuse(code, format string, args ...any) error {
 // Ignore reports whether what is unknown may be left out, and names it then.
 func (v Value) Ignore(name string) bool {
 	if v.ignored != nil {
-		v.ignored.Add(name)
+		v.ignored.add(name)
 	}
 	return v.ignored != nil
 }
@@ -266,6 +266,22 @@ func Refused(why string) func(Value) error {
 
 // NoEffect accepts anything: the reply is the same.
 func NoEffect(Value) error { return nil }
+
+// Tool splits a tool of a kind, such as "function", into its fields. Tools of other kinds, which others host, are left out: o is nil then.
+func Tool(v Value, kind string) (o *Object, err error) {
+	if o, err = v.Object(); err != nil {
+		return nil, err
+	}
+	given, ok := o.Get("type")
+	if !ok {
+		return o, nil
+	}
+	name, err := given.Text()
+	if err != nil || name != kind && given.Ignore("tools["+name+"]") {
+		return nil, err
+	}
+	return o, nil
+}
 
 // Schema stores a JSON schema as it is: the order of its properties is part of the prompt.
 func Schema(dst *json.RawMessage) func(Value) error {
