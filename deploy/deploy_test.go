@@ -45,8 +45,12 @@ func flags(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	all := map[string]string{}
-	for _, m := range regexp.MustCompile(`(?m)^  --([a-z-]+).*\n.*?(?:\(default ([^ )]+)[^)]*\))?$`).FindAllStringSubmatch(string(out), -1) {
-		all[m[1]] = m[2]
+	def := regexp.MustCompile(`\(default ([^ )]+)[^)]*\)$`)
+	for _, m := range regexp.MustCompile(`(?m)^  --([a-z-]+).*((?:\n {8}.*)+)`).FindAllStringSubmatch(string(out), -1) {
+		all[m[1]] = ""
+		if d := def.FindStringSubmatch(strings.Join(strings.Fields(m[2]), " ")); d != nil {
+			all[m[1]] = d[1]
+		}
 	}
 	if all["port"] != "8080" {
 		t.Fatalf("gossamer serve --help is not understood: %q", all)
