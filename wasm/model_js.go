@@ -215,7 +215,7 @@ func (m *openModel) chat(ctx context.Context, body []byte, strict bool, emit fun
 	}
 	unenforced, err := m.engine.Prepare(ctx, r.Chat)
 	if err != nil {
-		return err
+		return r.Placed(err)
 	}
 	r.Unenforced(unenforced)
 	o := openai.Options{ID: fmt.Sprintf("chatcmpl-%016x", rand.Uint64()), Created: time.Now(), Model: m.name, IncludeUsage: r.IncludeUsage, Ignored: r.Ignored}
@@ -223,7 +223,7 @@ func (m *openModel) chat(ctx context.Context, body []byte, strict bool, emit fun
 	if !r.Stream {
 		replies, err := chat.CollectChoices(events, r.N)
 		if err != nil {
-			return err
+			return r.Placed(err)
 		}
 		completion, err := openai.NewCompletion(replies, o)
 		if err != nil {
@@ -234,7 +234,7 @@ func (m *openModel) chat(ctx context.Context, body []byte, strict bool, emit fun
 	}
 	for chunk, err := range openai.Stream(events, o) {
 		if err != nil {
-			return err
+			return r.Placed(err)
 		}
 		if !emit(encode(chunk)) {
 			return nil

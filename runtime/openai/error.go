@@ -1,8 +1,11 @@
 package openai
 
 import (
+	"errors"
+	"strconv"
 	"strings"
 
+	"gossamer/runtime/chat"
 	"gossamer/runtime/wire"
 )
 
@@ -21,6 +24,23 @@ type ErrorObject struct {
 
 // Failure tells about an error of Decode, of a reply, or of the engine, with the API's names of fields.
 func Failure(err error) *wire.Failure { return wire.NewFailure(err, wireField) }
+
+// Placed is an error of Chat with the indices that tools have in the request, of which some may have been left out.
+func (r *Request) Placed(err error) error {
+	var f *chat.FieldError
+	if !errors.As(err, &f) {
+		return err
+	}
+	index, found := strings.CutPrefix(f.Field, "Tools[")
+	index, inside, _ := strings.Cut(index, "]")
+	i, failed := strconv.Atoi(index)
+	if !found || failed != nil || i >= len(r.tools) {
+		return err
+	}
+	placed := *f
+	placed.Field = "Tools" + strings.TrimPrefix(r.tools[i], "tools") + inside
+	return &placed
+}
 
 // Error is the failure of an error as the API has it, with the HTTP status for it.
 func Error(err error) (ErrorResponse, int) {

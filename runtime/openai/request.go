@@ -17,6 +17,8 @@ type Request struct {
 	// Ignored names what was left out, once each and without indices, such as "messages[].foo" or "tools[web_search]".
 	Ignored []string
 	Chat    chat.Request
+
+	tools []string // for each tool of Chat where it stands, such as "tools[2]"
 }
 
 // MaxChoices is the largest Request.N.
@@ -69,7 +71,7 @@ func decodeRequest(body wire.Value) (*Request, error) {
 			return v.Array(func(v wire.Value) error {
 				f, known, err := decodeTool(v)
 				if known {
-					c.Tools = append(c.Tools, f)
+					c.Tools, r.tools = append(c.Tools, f), append(r.tools, v.Path())
 				}
 				return err
 			})

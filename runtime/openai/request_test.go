@@ -176,7 +176,7 @@ func TestDecode(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
-				if diff := cmp.Diff(&tt.want, got, cmpopts.IgnoreFields(sample.Params{}, "Seed")); diff != "" {
+				if diff := cmp.Diff(&tt.want, got, cmpopts.IgnoreFields(sample.Params{}, "Seed"), cmpopts.IgnoreUnexported(Request{})); diff != "" {
 					t.Errorf("%s (-want +got)\n%s", name, diff)
 				}
 			}

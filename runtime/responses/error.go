@@ -38,7 +38,10 @@ func (r *Request) field(field string) string {
 		if rest != "" {
 			rest = "." + strings.ToLower(rest)
 		}
-		return "tools[" + index + rest
+		if i, err := strconv.Atoi(strings.TrimSuffix(index, "]")); indexed && err == nil && i < len(r.tools) {
+			return r.tools[i] + rest
+		}
+		return "tools"
 	case "Format":
 		if rest == "JSONObject" || rest == "" {
 			return "text.format"

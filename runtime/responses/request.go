@@ -22,7 +22,8 @@ type Request struct {
 
 	encrypt bool // reasoning is sent in both forms
 	echo    echo
-	origins []int // for each message of Chat the item of the input that it begins with; -1: it is from before
+	tools   []string // for each tool of Chat where it stands, such as "tools[2]"
+	origins []int    // for each message of Chat the item of the input that it begins with; -1: it is from before
 }
 
 // echo is what a response repeats of its request.
@@ -208,6 +209,7 @@ func (r *Request) decodeTool(v wire.Value) error {
 	}
 	r.echo.Tools = append(r.echo.Tools, t)
 	r.Chat.Tools = append(r.Chat.Tools, chat.Function{Name: t.Name, Description: description, Parameters: t.Parameters, Strict: t.Strict})
+	r.tools = append(r.tools, v.Path())
 	return nil
 }
 

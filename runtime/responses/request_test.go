@@ -60,7 +60,7 @@ func TestHistory(t *testing.T) {
 	before := []Item{{Type: typeMessage, Role: "user", Content: &[]Part{{Text: "a"}}}, {Type: typeMessage, Role: "assistant", Content: &[]Part{{Text: "b"}}}}
 	kept := Item{Type: typeReasoning, ID: "rs_1", Content: &[]Part{{Text: "r"}}}
 	find := func(id string) (Item, bool) { return kept, id == "rs_1" }
-	r, err := Decode([]byte(`{"previous_response_id":"resp_0","input":[{"role":"user","content":"c"},{"type":"item_reference","id":"rs_1"},{"type":"function_call_output","call_id":"x","output":""}]}`), true)
+	r, err := Decode([]byte(`{"previous_response_id":"resp_0","input":[{"role":"user","content":"c"},{"type":"item_reference","id":"rs_1"},{"type":"function_call_output","call_id":"x","output":""}],"tools":[{"type":"web_search"},{"type":"function","name":"f"}]}`), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestHistory(t *testing.T) {
 	}
 	for field, want := range map[string]string{
 		"Messages[0].Role": "previous_response_id", "Messages[2].Name": "input[0].name", "Messages[4].ToolCallID": "input[2].call_id", "Messages": "input",
-		"Tools[1].Parameters": "tools[1].parameters", "Format.Schema": "text.format.schema", "Effort": "reasoning.effort", "ToolChoice.Mode": "tool_choice",
+		"Tools[0].Parameters": "tools[1].parameters", "Tools[1].Parameters": "tools", "Format.Schema": "text.format.schema", "Effort": "reasoning.effort", "ToolChoice.Mode": "tool_choice",
 	} {
 		if got := r.Failure(&chat.FieldError{Field: field, Reason: "is wrong"}).Param; got != want {
 			t.Errorf("%s is %s, want %s", field, got, want)

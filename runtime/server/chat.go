@@ -30,7 +30,7 @@ func (h *Handler) chat(w http.ResponseWriter, r *http.Request) error {
 		ReasoningField: h.options.ReasoningField,
 	}
 	x := &exchange{
-		failure: openai.Failure, model: request.Model, n: request.N,
+		failure: func(err error) *wire.Failure { return openai.Failure(request.Placed(err)) }, model: request.Model, n: request.N,
 		begin: chats(&request.Chat, request.N, func(unenforced []string) []string {
 			request.Unenforced(unenforced)
 			o.Ignored = request.Ignored

@@ -264,3 +264,59 @@ func TestScrapersBesideLoad(t *testing.T) {
 		t.Errorf("%v replies, want %d", got, replies)
 	}
 }
+
+// BenchmarkScrapes tells what four scrapers, each of which scrapes every 50 ms, wait for, and what requests beside them do: one reply after
+// the other, for as long as b takes, in turns with the scrapers and without.
+func BenchmarkScrapes(b *testing.B) {
+	url, _ := start(b, server.Options{}, gossamer.Options{}, time.Second)
+	request := body("Which of the roses in the garden is the oldest, and who planted it?", "")
+	var mu sync.Mutex
+	var scrapes []time.Duration
+	requests := map[bool][]time.Duration{}
+	whole := func(r *http.Response, err error) {
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer r.Body.Close()
+		if _, err := io.Copy(io.Discard, r.Body); err != nil || r.StatusCode != http.StatusOK {
+			b.Error(r.Status, err)
+		}
+	}
+	round := func(scraped bool) {
+		ctx, stop := context.WithCancel(b.Context())
+		var scrapers sync.WaitGroup
+		for range map[bool]int{true: 4}[scraped] {
+			scrapers.Go(func() {
+				for tick := time.NewTicker(50 * time.Millisecond); ctx.Err() == nil; <-tick.C {
+					begin := time.Now()
+					whole(http.Get(url + "/metrics"))
+					mu.Lock()
+					scrapes = append(scrapes, time.Since(begin))
+					mu.Unlock()
+				}
+			})
+		}
+		for end := time.Now().Add(time.Second); time.Now().Before(end); {
+			begin := time.Now()
+			whole(http.Post(url+"/v1/chat/completions", "application/json", strings.NewReader(request)))
+			requests[scraped] = append(requests[scraped], time.Since(begin))
+		}
+		stop()
+		scrapers.Wait()
+	}
+	for b.Loop() {
+		round(false)
+		round(true)
+	}
+	quantile := func(of []time.Duration, q float64) float64 {
+		slices.Sort(of)
+		return float64(of[int(q*float64(len(of)-1))]) / 1e6
+	}
+	b.ReportMetric(quantile(scrapes, 0.5), "ms/scrape-p50")
+	b.ReportMetric(quantile(scrapes, 0.99), "ms/scrape-p99")
+	for scraped, name := range map[bool]string{false: "alone", true: "scraped"} {
+		b.ReportMetric(quantile(requests[scraped], 0.5), "ms/request-"+name+"-p50")
+		b.ReportMetric(quantile(requests[scraped], 0.99), "ms/request-"+name+"-p99")
+	}
+}

@@ -36,7 +36,7 @@ const plays = `{"version": 1, "plays": [
  {"name": "else", "when": {}, "reply": [{"text": "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>You said: {user}"}]}]}`
 
 // play opens an engine that plays, until the test ends.
-func play(t *testing.T, plays string, engines gossamer.Options) *gossamer.Engine {
+func play(t testing.TB, plays string, engines gossamer.Options) *gossamer.Engine {
 	t.Helper()
 	engines.Context = 40000
 	engines.Playback = func(tok *tokenizer.Tokenizer, context int) (engine.Backend, error) {
@@ -55,12 +55,12 @@ func play(t *testing.T, plays string, engines gossamer.Options) *gossamer.Engine
 }
 
 // start serves plays on a free port, until the test ends or stop is called, which returns what Serve does.
-func start(t *testing.T, o server.Options, engines gossamer.Options, drain time.Duration) (url string, stop func() error) {
+func start(t testing.TB, o server.Options, engines gossamer.Options, drain time.Duration) (url string, stop func() error) {
 	t.Helper()
 	return startPlays(t, plays, o, engines, drain)
 }
 
-func startPlays(t *testing.T, plays string, o server.Options, engines gossamer.Options, drain time.Duration) (url string, stop func() error) {
+func startPlays(t testing.TB, plays string, o server.Options, engines gossamer.Options, drain time.Duration) (url string, stop func() error) {
 	t.Helper()
 	o.Models = []server.Model{{
 		Name: "gpt-oss-20b", Aliases: []string{"openai/gpt-oss-20b"}, Engine: play(t, plays, engines), Context: 40000, Created: time.Unix(1754352000, 0),
@@ -69,7 +69,7 @@ func startPlays(t *testing.T, plays string, o server.Options, engines gossamer.O
 }
 
 // serve is start with models of the caller's.
-func serve(t *testing.T, o server.Options, drain time.Duration) (url string, stop func() error) {
+func serve(t testing.TB, o server.Options, drain time.Duration) (url string, stop func() error) {
 	t.Helper()
 	h, err := server.New(o)
 	if err != nil {
@@ -79,7 +79,7 @@ func serve(t *testing.T, o server.Options, drain time.Duration) (url string, sto
 }
 
 // serveHandler is start with a handler.
-func serveHandler(t *testing.T, h *server.Handler, drain time.Duration) (url string, stop func() error) {
+func serveHandler(t testing.TB, h *server.Handler, drain time.Duration) (url string, stop func() error) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -278,6 +278,26 @@ func TestIgnoredFieldsAreNamed(t *testing.T) {
 	strict, _ := start(t, server.Options{StrictRequests: true}, gossamer.Options{}, time.Second)
 	if r, answer := do(t, "POST", strict+"/v1/chat/completions", body("hi", `,"foo":1`)); r.StatusCode != 400 || code(t, answer) != "unknown_parameter" {
 		t.Errorf("%d %q", r.StatusCode, answer)
+	}
+}
+
+// Errors name tools by their place in the request, also where others are left out.
+func TestPlacesOfTools(t *testing.T) {
+	url, _ := start(t, server.Options{}, gossamer.Options{}, time.Second)
+	for path, tt := range map[string]struct{ request, want string }{
+		"/v1/chat/completions": {
+			`{"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"web_search"},{"type":"function","function":{"name":"a b"}}]}`,
+			"tools[1].function.name",
+		},
+		"/v1/responses": {`{"input":"hi","tools":[{"type":"web_search"},{"type":"function","name":"a b"}]}`, "tools[1].name"},
+		"/v1/messages": {
+			`{"max_tokens":9,"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"web_search_1","name":"x"},{"name":"a b","input_schema":{"type":"object"}}]}`,
+			"tools[1].name",
+		},
+	} {
+		if r, answer := do(t, "POST", url+path, tt.request); r.StatusCode != 400 || !strings.Contains(answer, tt.want) {
+			t.Errorf("%s: %d %s, want %s", path, r.StatusCode, answer, tt.want)
+		}
 	}
 }
 

@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"html"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
+	"time"
 
 	"gossamer/runtime/server"
 )
@@ -104,7 +107,7 @@ func (f *appFlags) openAgain(env *env) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(door); err != nil {
+	if !isDoor(door, reachable(&net.TCPAddr{IP: net.ParseIP(f.host), Port: f.port})) {
 		return fmt.Errorf("another program uses port %d of this machine: end it, or take another port with --port (the page has other conversations there)", f.port)
 	}
 	if f.noBrowser {
@@ -122,6 +125,33 @@ func doorPath(port int) (string, error) {
 		return "", err
 	}
 	return filepath.Join(dir, "gossamer", fmt.Sprintf("page-%d.html", port)), nil
+}
+
+// isDoor reports whether the program at an address lets in whoever comes through a door, and nobody else: a program that was killed leaves
+// its door, and another one may have its port now.
+func isDoor(door, address string) bool {
+	text, err := os.ReadFile(door)
+	if err != nil {
+		return false
+	}
+	_, key, _ := strings.Cut(string(text), "#key=")
+	key, _, _ = strings.Cut(key, `"`)
+	client := &http.Client{Timeout: 5 * time.Second}
+	status := func(key string) int {
+		r, err := http.NewRequest(http.MethodGet, "http://"+address+"/v1/models", nil)
+		if err != nil {
+			return 0
+		}
+		r.Header.Set("Authorization", "Bearer "+key)
+		response, err := client.Do(r)
+		if err != nil {
+			return 0
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	known := status(key) // while models are loaded the service is not available
+	return (known == http.StatusOK || known == http.StatusServiceUnavailable) && status(rand.Text()) == http.StatusUnauthorized
 }
 
 func writeDoor(path, url string) error {
