@@ -297,8 +297,9 @@ describe('gossamer in Chromium', { skip }, () => {
 
   test('a reply goes on after the device was lost, wherever that happens', { timeout }, async () => {
     // Tokens come in runs of 1, 2, 4 and then 8; the first three are a header, and the first chunk tells the role. Each of these chunks
-    // begins another run, so that what comes after the run is from the next device.
-    const points = [1, 6, 14, 22, 30, 38, 46, 54, 62, 70];
+    // begins another run, so that what comes after the run is from the next device. (The native build is tried at more points: a processor
+    // that plays a GPU takes half a minute to make the kernels of a device.)
+    const points = [1, 14, 38];
     const undisturbed = text(await talking.evaluate((ask) => globalThis.ai.chat.completions.create(ask), talk));
     const got = await talking.evaluate(async ({ ask, points }) => {
       let text = '', chunks = 0;
