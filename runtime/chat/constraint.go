@@ -32,22 +32,26 @@ func (c *constraint) Mask(left int) (ids []uint32, steady bool) {
 	if k == nil {
 		return c.header.mask(v, left-1), false
 	}
-	rest := k.rest()
 	if c.matcher == nil {
-		if k.cost > 0 && left <= rest {
+		if k.cost > 0 && left <= k.rest() {
 			return v.only(k.end), false
 		}
 		return v.textAnd(k.end), true
 	}
-	accepting := c.matcher.Accepting()
-	if accepting && left <= rest {
-		return v.only(k.end), false
-	}
-	mask := c.matcher.Mask(max(left-rest, 1)).Bits
-	if accepting {
+	mask := c.matcher.Mask(max(left-k.rest(), 1)).Bits
+	if c.matcher.Accepting() {
 		mask = c.withEnd(mask)
 	}
 	return mask, false
+}
+
+// End returns the token that ends the reply behind what has a form and is complete; see engine.Constraint.
+func (c *constraint) End() (stop int32, ok bool) {
+	k := c.content
+	if k == nil || k.next != nil || c.matcher == nil || !c.matcher.Accepting() {
+		return 0, false
+	}
+	return k.end, true
 }
 
 // withEnd is a mask of the matcher with the end of the content, always the same for the same one.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"gossamer/runtime/harmony"
@@ -230,7 +231,8 @@ func walk(t *rapid.T, c *constraint, left int, random *rand.Rand) (tokens []int3
 			t.Fatalf("%q is in the mask behind %q: %v", decode(tokens[len(tokens)-1:]), decode(tokens[:len(tokens)-1]), err)
 		}
 	}
-	return tokens, false
+	_, ended = c.End()
+	return tokens, ended
 }
 
 // A reply that has to end does so, with as few tokens as it needs, and is what was asked for.
@@ -344,6 +346,47 @@ func TestPrepareOfDeepSchemas(t *testing.T) {
 		if _, err := Collect(c.Stream(t.Context(), r)); !errors.As(err, &streamed) || *streamed != *prepared {
 			t.Errorf("%s: Stream says %v, Prepare %v", field, err, prepared)
 		}
+	}
+}
+
+// A reply that is complete with its last token is not one that was cut off.
+func TestRepliesThatTakeAllTokens(t *testing.T) {
+	const thought = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant"
+	format := ask("hello")
+	format.Format = &ResponseFormat{Name: "n", Schema: []byte(`{"type":"object","properties":{"n":{"type":"integer"},"text":{"type":"string"}},"required":["n","text"]}`)}
+	call, required := ask("hello"), ask("hello")
+	call.Tools = weatherTools
+	required.Tools, required.ToolChoice.Mode = weatherTools, ChoiceRequired
+	choice := ask("hello")
+	choice.Format, choice.Effort = &ResponseFormat{Choice: []string{"yes", "no"}}, None
+	const calls = "<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>" + `{"city":"Rome","days":3}<|call|>`
+	for _, tt := range []struct {
+		name  string
+		r     Request
+		reply string
+		want  FinishReason
+	}{
+		{"Format", format, thought + `<|channel|>final<|message|>{"n":12,"text":"Some words, as many as there is room for."}<|return|>`, FinishStop},
+		{"Choice", choice, "yes<|return|>", FinishStop},
+		{"Call", call, thought + calls, FinishToolCalls},
+		{"Required", required, thought + calls, FinishToolCalls},
+		{"FreeText", call, thought + "<|channel|>final<|message|>Hello.<|return|>", FinishLength},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := script(t, tt.reply)
+			whole, err := Collect(c.Stream(t.Context(), tt.r))
+			if err != nil {
+				t.Fatal(err)
+			}
+			tt.r.MaxTokens = whole.Usage.CompletionTokens
+			got, err := Collect(c.Stream(t.Context(), tt.r))
+			if err != nil || got.Reason != tt.want {
+				t.Fatalf("%v, want %v; %v", got.Reason, tt.want, err)
+			}
+			if d := cmp.Diff(whole.Message, got.Message, cmpopts.IgnoreFields(ToolCall{}, "ID")); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 }
 

@@ -33,7 +33,7 @@ type content struct {
 	grammar *grammar.Grammar // nil: any text
 	end     int32            // the token after it
 	next    *node            // what follows that; nil: the reply is over
-	cost    int              // tokens from its beginning to the end of the reply, at least; 0: it may be cut off
+	cost    int              // tokens from its beginning to the end of the reply, at least; 0 of any text: it may be cut off
 }
 
 // node is a place in a header or before one. What follows is one of few tokens.
@@ -57,7 +57,7 @@ func (c *Completer) newProtocol(ctx context.Context, r *Request, p *prompt) (t *
 		}
 	}
 	if p.begin != nil {
-		final.settle(0)
+		final.settle()
 		return &protocol{vocab: c.vocab, begun: final}, ignored, nil
 	}
 
@@ -91,16 +91,16 @@ func (c *Completer) newProtocol(ctx context.Context, r *Request, p *prompt) (t *
 			h.add(call, at[0], harmony.Commentary, at[1])
 			h.typed(call, at[0], harmony.Commentary, at[1])
 		}
-		call.settle(0)
+		call.settle()
 	}
 
 	// The reply has to reach its end if that matters. The costs of what leads back to first follow from those of the others.
 	if ends := r.Format != nil || mode == ChoiceRequired || mode == ChoiceNamed; ends {
-		final.settle(0)
+		final.settle()
 		analysis.cost, preamble.cost = unlimited, unlimited
 		again.settle()
-		analysis.settle(again.cost)
-		preamble.settle(again.cost)
+		analysis.settle()
+		preamble.settle()
 	}
 	again.settle()
 	return &protocol{vocab: c.vocab, first: first}, ignored, nil
@@ -109,17 +109,17 @@ func (c *Completer) newProtocol(ctx context.Context, r *Request, p *prompt) (t *
 // unlimited is a cost that no reply can pay.
 const unlimited = 1 << 30
 
-// rest is the number of tokens behind the text of a content at least: its end and what follows.
+// rest is the number of tokens behind the text of a content at least: its end and what follows. The end of the reply needs none.
 func (k *content) rest() int {
 	if k.next == nil {
-		return 1
+		return 0
 	}
 	return 1 + k.next.cost
 }
 
-// settle computes the cost of a content behind whose end so many tokens follow at least.
-func (k *content) settle(after int) {
-	k.cost = 1 + after
+// settle computes the cost of a content, once that of what follows is known.
+func (k *content) settle() {
+	k.cost = k.rest()
 	if k.grammar != nil {
 		k.cost += k.grammar.NewMatcher().Distance()
 	}

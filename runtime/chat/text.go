@@ -151,6 +151,9 @@ func (g *given) Forced(to []int32, left int) []int32 {
 	return append(to, g.ids[:min(left, len(g.ids))]...)
 }
 
+// End implements engine.Constraint.
+func (g *given) End() (int32, bool) { return 0, false }
+
 // textWriter turns tokens into the events of one answer.
 type textWriter struct {
 	tok      *tokenizer.Tokenizer

@@ -4,14 +4,16 @@ import "fmt"
 
 // Constraint restricts a reply token by token. One goroutine uses it at a time.
 type Constraint interface {
-	// Mask returns the ids that may come next, a bit set as Request.Allowed is, where at most left tokens follow, these and the one that
-	// stops the reply included. Equal sets should be the same slice. If steady, the same set is likely after the next tokens: several are
-	// drawn at a time, and those that it turns out not to hold for are taken back.
+	// Mask returns the ids that may come next, a bit set as Request.Allowed is, where at most left tokens follow; one that stops the reply
+	// is not among them. Equal sets should be the same slice. If steady, the same set is likely after the next tokens: several are drawn at
+	// a time, and those that it turns out not to hold for are taken back.
 	Mask(left int) (ids []uint32, steady bool)
 	// Accept goes on by a token that Mask allows, other than one that stops the reply.
 	Accept(id int32) error
 	// Forced appends the tokens that must follow, if it is known, where at most left follow as for Mask.
 	Forced(to []int32, left int) []int32
+	// End returns the id that stops the reply, if that is whole as it is. Where no tokens are left the reply then ends as if it were drawn.
+	End() (stop int32, ok bool)
 }
 
 // restrict sets the ids that a job's next tokens may be, and returns how many of them can be drawn at a time: at most most.
@@ -49,6 +51,16 @@ func (j *job) accept(id int32) error {
 		return fmt.Errorf("engine: token %d of the reply is %d: %w", len(j.tokens)-len(j.Request.Tokens), id, err)
 	}
 	return nil
+}
+
+// cutOff is the end of a reply that has no room for more tokens.
+func (j *job) cutOff() event {
+	if j.Constraint != nil {
+		if stop, whole := j.Constraint.End(); whole {
+			return event{finish: FinishStop, stopID: stop}
+		}
+	}
+	return event{finish: FinishLength}
 }
 
 func (j *job) penalized() bool {

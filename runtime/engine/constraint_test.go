@@ -87,8 +87,11 @@ func (a *automaton) Forced(to []int32, _ int) []int32 {
 	return to
 }
 
-// constrainedContinuation computes a reply from nothing but the request, token by token.
-func constrainedContinuation(vocab, context int, r engine.Request, c engine.Constraint) []int32 {
+// End says that replies in one state of four are whole.
+func (a *automaton) End() (int32, bool) { return 3, a.state%4 == 0 }
+
+// constrainedContinuation computes a reply from nothing but the request, token by token, and why it ends.
+func constrainedContinuation(vocab, context int, r engine.Request, c engine.Constraint) (reply []int32, finish engine.Finish) {
 	s, err := sample.New(r.Sampling, vocab, r.Tokens)
 	if err != nil {
 		panic(err)
@@ -98,11 +101,22 @@ func constrainedContinuation(vocab, context int, r engine.Request, c engine.Cons
 	tokens := slices.Clone(r.Tokens)
 	row := make([]float32, vocab)
 	add := func(id int32) bool {
-		if slices.Contains(r.Stop, id) || len(tokens) == limit {
+		if slices.Contains(r.Stop, id) {
+			finish = engine.FinishStop
 			return false
 		}
 		tokens = append(tokens, id)
-		return c.Accept(id) == nil
+		if c.Accept(id) != nil {
+			return false
+		}
+		if len(tokens) < limit {
+			return true
+		}
+		finish = engine.FinishLength
+		if _, whole := c.End(); whole {
+			finish = engine.FinishStop
+		}
+		return false
 	}
 	for len(tokens) < limit {
 		hashLogits(row, tokens)
@@ -117,11 +131,11 @@ func constrainedContinuation(vocab, context int, r engine.Request, c engine.Cons
 		}
 		for _, id := range c.Forced(nil, limit-len(tokens)) {
 			if !add(id) {
-				return tokens[len(r.Tokens):]
+				return tokens[len(r.Tokens):], finish
 			}
 		}
 	}
-	return tokens[len(r.Tokens):]
+	return tokens[len(r.Tokens):], finish
 }
 
 // Whatever steps the device takes, and whoever is served beside it: a reply is what its constraint and its request say.
@@ -142,6 +156,8 @@ func TestConstrainedReplies(t *testing.T) {
 			r         engine.Request
 			state     uint64
 			got, want []int32
+			result    engine.Result
+			finish    engine.Finish
 			err       error
 		}
 		calls := make([]*call, rapid.IntRange(1, 5).Draw(t, "calls"))
@@ -163,11 +179,11 @@ func TestConstrainedReplies(t *testing.T) {
 			if rapid.Bool().Draw(t, "stops") {
 				c.r.Stop = []int32{3, 4}
 			}
-			c.want = constrainedContinuation(vocab, window, c.r, newAutomaton(vocab, c.state))
+			c.want, c.finish = constrainedContinuation(vocab, window, c.r, newAutomaton(vocab, c.state))
 			c.r.Constraint = newAutomaton(vocab, c.state)
 			calls[i] = c
 			wait.Go(func() {
-				_, c.err = e.Generate(context.Background(), c.r, func(t engine.Token) bool {
+				c.result, c.err = e.Generate(context.Background(), c.r, func(t engine.Token) bool {
 					c.got = append(c.got, t.ID)
 					return true
 				})
@@ -180,6 +196,9 @@ func TestConstrainedReplies(t *testing.T) {
 			}
 			if d := cmp.Diff(c.want, c.got); d != "" && len(c.want)+len(c.got) > 0 {
 				t.Fatalf("reply %d: %s", i, d)
+			}
+			if c.err == nil && c.result.Finish != c.finish {
+				t.Fatalf("reply %d of %d tokens ends with %v, want %v", i, len(c.got), c.result.Finish, c.finish)
 			}
 		}
 		if err := errors.Join(e.Close(), b.Close()); err != nil {

@@ -52,7 +52,7 @@ type Token struct {
 type Finish int
 
 const (
-	FinishStop      Finish = iota + 1 // a stop id was drawn
+	FinishStop      Finish = iota + 1 // a stop id was drawn, or the reply is whole by its Constraint and there is no room for one
 	FinishLength                      // MaxTokens were generated, or the context is full
 	FinishCaller                      // emit returned false
 	FinishCancelled                   // the context.Context ended

@@ -335,7 +335,7 @@ func (l *loop) makeRoom() {
 		l.count.Preemptions++
 		l.putBack(j)
 	case len(j.tokens) > len(j.Request.Tokens):
-		l.finish(j, event{finish: FinishLength})
+		l.finish(j, j.cutOff())
 	default:
 		l.fail(j, fmt.Errorf("engine: the prompt of %d tokens does not fit into the device's memory: %w", len(j.tokens), ErrContextFull))
 	}

@@ -72,7 +72,7 @@ func (l *loop) write(j *job, t Token, now time.Time) (ended bool) {
 	l.serve(j.Key, drawWeight)
 	j.send(event{kind: eventToken, token: t, at: now})
 	if len(j.tokens) == j.limit {
-		l.finish(j, event{finish: FinishLength})
+		l.finish(j, j.cutOff())
 		return true
 	}
 	return false

@@ -189,7 +189,7 @@ func (d *Device) Wait(ctx context.Context) error {
 
 // read is Read; without dst it only waits.
 func (d *Device) read(ctx context.Context, b *Buffer, off int64, dst []byte) error {
-	r, err := d.start(ctx, b, off, int64(len(dst)))
+	r, err := d.start(ctx, b, off, int64(len(dst)), nil)
 	if err != nil {
 		return err
 	}
@@ -203,13 +203,14 @@ type Readback struct {
 	at rawSubmission
 }
 
-// StartRead queues the copy of n bytes of b at off, a multiple of 4, behind everything submitted before, and does not wait for it. What is
-// submitted afterwards runs behind the copy. n is at most 16 MiB; without b nothing is copied.
-func (d *Device) StartRead(ctx context.Context, b *Buffer, off, n int64) (*Readback, error) {
+// StartRead queues the copy of n bytes of b at off, a multiple of 4, behind everything submitted before, and does not wait for it. Programs
+// run before it, in the same submit. What is submitted afterwards runs behind the copy, which does not wait for that. n is at most 16 MiB;
+// without b nothing is copied.
+func (d *Device) StartRead(ctx context.Context, b *Buffer, off, n int64, programs ...*Program) (*Readback, error) {
 	if n > maxStagingBytes {
 		return nil, fmt.Errorf("gpu: read: %s at once, want at most %s", byteCount(n), byteCount(maxStagingBytes))
 	}
-	r, err := d.start(ctx, b, off, n)
+	r, err := d.start(ctx, b, off, n, programs)
 	if err != nil {
 		return nil, fmt.Errorf("gpu: read: %w", err)
 	}
@@ -225,7 +226,7 @@ func (r *Readback) Finish(ctx context.Context, dst []byte) error {
 }
 
 // start is StartRead.
-func (d *Device) start(ctx context.Context, b *Buffer, off, n int64) (*Readback, error) {
+func (d *Device) start(ctx context.Context, b *Buffer, off, n int64, programs []*Program) (*Readback, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -235,7 +236,7 @@ func (d *Device) start(ctx context.Context, b *Buffer, off, n int64) (*Readback,
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	at, err := d.startRead(s, b, off, n)
+	at, err := d.startRead(s, b, off, n, programs)
 	if err != nil {
 		d.staging <- s
 		return nil, err
@@ -271,12 +272,15 @@ func (r *Readback) finish(ctx context.Context, dst []byte) error {
 	}
 }
 
-// startRead submits the copy of n bytes of b at off to the staging buffer, which it grows where needed. Without b nothing is
+// startRead submits programs and the copy of n bytes of b at off to the staging buffer, which it grows where needed. Without b nothing is
 // copied, but the submission still ends after everything before it.
-func (d *Device) startRead(s *staging, b *Buffer, off, n int64) (at rawSubmission, err error) {
+func (d *Device) startRead(s *staging, b *Buffer, off, n int64, programs []*Program) (at rawSubmission, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.usable(); err != nil {
+		return at, err
+	}
+	if err := d.runnable(programs); err != nil {
 		return at, err
 	}
 	what, raw := "wait", *new(rawBuffer)
@@ -303,10 +307,10 @@ func (d *Device) startRead(s *staging, b *Buffer, off, n int64) (at rawSubmissio
 		s.raw, s.bytes = grown, size
 		d.stats.BuffersCreated++
 	}
-	if at, err = d.raw.readback(s.raw, raw, off, n); err != nil {
+	if at, err = d.raw.readback(programs, s.raw, raw, off, n); err != nil {
 		return at, d.note(what, err)
 	}
-	d.pending = 0
+	d.submitted(programs)
 	return at, nil
 }
 

@@ -210,6 +210,18 @@ func (d *rawDevice) releaseGroup(g rawGroup) { d.device.ReleaseGroup(g) }
 // waited for.
 func (d *rawDevice) submit(programs []*Program) (rawSubmission, error) {
 	enc := d.device.NewEncoder()
+	encode(enc, programs)
+	if err := enc.Submit(); err != nil {
+		return nil, told(err)
+	}
+	if len(programs) > 0 {
+		return nil, nil
+	}
+	return d.device.Done(), nil
+}
+
+// encode records programs.
+func encode(enc *dawn.Encoder, programs []*Program) {
 	for _, p := range programs {
 		for _, o := range p.ops {
 			if o.n > 0 {
@@ -219,13 +231,6 @@ func (d *rawDevice) submit(programs []*Program) (rawSubmission, error) {
 			}
 		}
 	}
-	if err := enc.Submit(); err != nil {
-		return nil, told(err)
-	}
-	if len(programs) > 0 {
-		return nil, nil
-	}
-	return d.device.Done(), nil
 }
 
 // poll waits for a flush or a readback.
@@ -236,13 +241,14 @@ func (d *rawDevice) poll(at rawSubmission) error {
 	return told(at.Wait())
 }
 
-// readback submits a copy of n bytes of src at off to the staging buffer, and begins to map that. Without src it clears a word there
-// instead, which serves to wait: submissions finish in order.
-func (d *rawDevice) readback(staging, src rawBuffer, off, n int64) (rawSubmission, error) {
+// readback submits programs and a copy of n bytes of src at off to the staging buffer, and begins to map that. Without src it clears a word
+// there instead, which serves to wait: submissions finish in order.
+func (d *rawDevice) readback(programs []*Program, staging, src rawBuffer, off, n int64) (rawSubmission, error) {
 	if err := d.device.Unmap(staging); err != nil { // the last read may have been given up before it took anything
 		return nil, told(err)
 	}
 	enc := d.device.NewEncoder()
+	encode(enc, programs)
 	if src == 0 {
 		enc.Clear(staging, 0, 4)
 	} else {

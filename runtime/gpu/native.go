@@ -305,38 +305,41 @@ func (d *rawDevice) releaseGroup(g rawGroup) { d.free(g) }
 // submit records programs into one command buffer and submits it. Without programs it only starts the queued writes.
 func (d *rawDevice) submit(programs []*Program) (at rawSubmission, err error) {
 	defer caught(&err)
-	return d.record(func(enc wgpuEncoder) error {
-		var pass wgpuPass // open between copies, across programs
-		endPass := func() error {
+	return d.record(func(enc wgpuEncoder) error { return encode(enc, programs) })
+}
+
+// encode records programs.
+func encode(enc wgpuEncoder, programs []*Program) error {
+	var pass wgpuPass // open between copies, across programs
+	endPass := func() error {
+		if pass == nil {
+			return nil
+		}
+		err := endComputePass(pass)
+		pass.Release() // it must be released before the submit
+		pass = nil
+		return err
+	}
+	for _, p := range programs {
+		for _, o := range p.ops {
+			if o.n > 0 {
+				if err := endPass(); err != nil {
+					return err
+				}
+				if err := copyBuffer(enc, o.src, o.srcOff, o.dst, o.dstOff, o.n); err != nil {
+					return err
+				}
+				continue
+			}
 			if pass == nil {
-				return nil
+				pass = enc.BeginComputePass(nil)
 			}
-			err := endComputePass(pass)
-			pass.Release() // it must be released before the submit
-			pass = nil
-			return err
+			pass.SetPipeline(o.pipeline.pipeline)
+			pass.SetBindGroup(0, o.group, nil)
+			pass.DispatchWorkgroups(o.grid[0], o.grid[1], o.grid[2])
 		}
-		for _, p := range programs {
-			for _, o := range p.ops {
-				if o.n > 0 {
-					if err := endPass(); err != nil {
-						return err
-					}
-					if err := copyBuffer(enc, o.src, o.srcOff, o.dst, o.dstOff, o.n); err != nil {
-						return err
-					}
-					continue
-				}
-				if pass == nil {
-					pass = enc.BeginComputePass(nil)
-				}
-				pass.SetPipeline(o.pipeline.pipeline)
-				pass.SetBindGroup(0, o.group, nil)
-				pass.DispatchWorkgroups(o.grid[0], o.grid[1], o.grid[2])
-			}
-		}
-		return endPass()
-	})
+	}
+	return endPass()
 }
 
 // record submits what f encodes.
@@ -363,11 +366,14 @@ func (d *rawDevice) poll(at rawSubmission) error {
 	return d.ask(func() { pollUntil(d.device, d.queue, at) })
 }
 
-// readback submits a copy of n bytes of src at off to the staging buffer. Without src it clears a word there instead, which
+// readback submits programs and a copy of n bytes of src at off to the staging buffer. Without src it clears a word there instead, which
 // serves to wait: submissions finish in order.
-func (d *rawDevice) readback(staging, src rawBuffer, off, n int64) (at rawSubmission, err error) {
+func (d *rawDevice) readback(programs []*Program, staging, src rawBuffer, off, n int64) (at rawSubmission, err error) {
 	defer caught(&err)
 	return d.record(func(enc wgpuEncoder) error {
+		if err := encode(enc, programs); err != nil {
+			return err
+		}
 		if src == nil {
 			return clearBuffer(enc, staging, 0, 4)
 		}

@@ -39,6 +39,6 @@ func (*rawDevice) poll(rawSubmission) error                                  { r
 func (*rawDevice) watch(func(error))                                         {}
 func (*rawDevice) take(rawBuffer, rawSubmission, []byte) error               { return errNone() }
 func (rawPipeline) release()                                                 {}
-func (*rawDevice) readback(rawBuffer, rawBuffer, int64, int64) (rawSubmission, error) {
+func (*rawDevice) readback([]*Program, rawBuffer, rawBuffer, int64, int64) (rawSubmission, error) {
 	return 0, errNone()
 }

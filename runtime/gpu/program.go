@@ -245,7 +245,18 @@ func (d *Device) Submit(ctx context.Context, programs ...*Program) error {
 	if err := d.usable(); err != nil {
 		return fmt.Errorf("gpu: submit: %w", err)
 	}
-	dispatches := 0
+	if err := d.runnable(programs); err != nil {
+		return fmt.Errorf("gpu: submit %w", err)
+	}
+	if _, err := d.raw.submit(programs); err != nil {
+		return d.fail("submit "+labels(programs), err)
+	}
+	d.submitted(programs)
+	return nil
+}
+
+// runnable says why one of programs can't be submitted.
+func (d *Device) runnable(programs []*Program) error {
 	for _, p := range programs {
 		err := p.broken
 		switch {
@@ -255,17 +266,21 @@ func (d *Device) Submit(ctx context.Context, programs ...*Program) error {
 			err = errClosed
 		}
 		if err != nil {
-			return fmt.Errorf("gpu: submit %s: %w", p.label, err)
+			return fmt.Errorf("%s: %w", p.label, err)
 		}
-		dispatches += p.dispatches
 	}
-	if _, err := d.raw.submit(programs); err != nil {
-		return d.fail("submit "+labels(programs), err)
-	}
-	d.pending = 0
-	d.stats.Submits++
-	d.stats.Dispatches += int64(dispatches)
 	return nil
+}
+
+// submitted counts a submit of programs, which takes along the writes that were queued.
+func (d *Device) submitted(programs []*Program) {
+	d.pending = 0
+	if len(programs) > 0 {
+		d.stats.Submits++
+	}
+	for _, p := range programs {
+		d.stats.Dispatches += int64(p.dispatches)
+	}
 }
 
 // labels lists the names of programs.

@@ -62,6 +62,41 @@ func TestCopiesAndDispatchesRunInOrder(t *testing.T) {
 	}
 }
 
+// A readback takes programs along in its submit, and shows nothing of what is submitted behind it.
+func TestReadbackWithPrograms(t *testing.T) {
+	d := gputest.Open(t, gpu.Options{})
+	x := newBuffer(t, d, "x", 256, gpu.Storage)
+	p := d.NewProgram("increment")
+	if err := p.Dispatch(newPipeline(t, d, increment), [3]int{1, 1, 1}, gpu.Binding{Buffer: x}); err != nil {
+		t.Fatal(err)
+	}
+	before := d.Stats()
+	for i := range 3 {
+		r, err := d.StartRead(t.Context(), x, 0, 256, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		submitted := d.Submit(t.Context(), p)
+		raw := make([]byte, 256)
+		if err := errors.Join(submitted, r.Finish(t.Context(), raw)); err != nil {
+			t.Fatal(err)
+		}
+		if got := binary.LittleEndian.Uint32(raw[252:]); got != uint32(2*i+1) {
+			t.Fatalf("readback %d shows %d increments, want %d", i, got, 2*i+1)
+		}
+	}
+	if after := d.Stats(); after.Submits-before.Submits != 6 || after.Dispatches-before.Dispatches != 6 {
+		t.Errorf("%d submits and %d dispatches, want 6", after.Submits-before.Submits, after.Dispatches-before.Dispatches)
+	}
+	p.Release()
+	if _, err := d.StartRead(t.Context(), x, 0, 256, p); err == nil {
+		t.Error("a readback behind a released program")
+	}
+	if got := readWords(t, d, x, 64)[0]; got != 6 {
+		t.Errorf("%d increments, want 6", got)
+	}
+}
+
 // A binding's range is what the shader sees as its array.
 func TestBindingOffsets(t *testing.T) {
 	d := gputest.Open(t, gpu.Options{})

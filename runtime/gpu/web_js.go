@@ -33,7 +33,7 @@ func jsFlush(device, token uint32) uint32
 func jsWrite(device, buffer uint32, off float64, p unsafe.Pointer, n uint32) uint32
 
 //go:wasmimport gossamer_gpu readback
-func jsReadback(device, staging, src uint32, off float64, n, token uint32) uint32
+func jsReadback(device uint32, list unsafe.Pointer, words, staging, src uint32, off float64, n, token uint32) uint32
 
 //go:wasmimport gossamer_gpu take
 func jsTake(device, staging uint32, p unsafe.Pointer, n uint32) uint32
@@ -332,6 +332,17 @@ func (d *rawDevice) submit(programs []*Program) (rawSubmission, error) {
 		token, w := d.newWait()
 		return w, d.check(jsFlush(d.device, token))
 	}
+	list, err := d.commands(programs)
+	if err != nil {
+		return nil, err
+	}
+	err = d.check(jsSubmit(d.device, unsafe.Pointer(unsafe.SliceData(list)), uint32(len(list))))
+	runtime.KeepAlive(list)
+	return nil, err
+}
+
+// commands is what gpu.ts replays for programs, once their shaders are compiled. It holds until the next call.
+func (d *rawDevice) commands(programs []*Program) ([]uint32, error) {
 	if len(d.compiling) > 0 {
 		var waits []*wait
 		for _, p := range programs {
@@ -356,9 +367,7 @@ func (d *rawDevice) submit(programs []*Program) (rawSubmission, error) {
 		}
 	}
 	d.list = list
-	err := d.check(jsSubmit(d.device, unsafe.Pointer(unsafe.SliceData(list)), uint32(len(list))))
-	runtime.KeepAlive(list)
-	return nil, err
+	return list, nil
 }
 
 // poll waits for a flush or a readback.
@@ -369,16 +378,23 @@ func (d *rawDevice) poll(at rawSubmission) error {
 	return nil // what reads afterwards reports
 }
 
-// readback starts a copy of n bytes of src at off to the staging buffer. Without src it clears a word there instead, which serves
-// to wait: submissions finish in order.
-func (d *rawDevice) readback(staging, src rawBuffer, off, n int64) (rawSubmission, error) {
+// readback starts programs and a copy of n bytes of src at off to the staging buffer. Without src it clears a word there instead, which
+// serves to wait: submissions finish in order.
+func (d *rawDevice) readback(programs []*Program, staging, src rawBuffer, off, n int64) (rawSubmission, error) {
 	if src == 0 {
 		if err := d.awaitCompiled(slices.Clone(d.compiling)); err != nil {
 			return nil, err
 		}
 	}
+	list, err := d.commands(programs)
+	if err != nil {
+		return nil, err
+	}
 	token, w := d.newWait()
-	return w, d.check(jsReadback(d.device, staging, src, float64(off), uint32(n), token))
+	at := unsafe.Pointer(unsafe.SliceData(list))
+	err = d.check(jsReadback(d.device, at, uint32(len(list)), staging, src, float64(off), uint32(n), token))
+	runtime.KeepAlive(list)
+	return w, err
 }
 
 // take copies the start of the staging buffer to dst, once poll has waited for its readback.

@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gossamer/runtime/tokenizer/tokenizertest"
 )
@@ -99,20 +102,20 @@ func workloads() []workload {
 	}
 }
 
-// cost of one mask: counts, and CPU time of the thread in microseconds.
+// cost of one mask: counts, and CPU time of the thread.
 type cost struct {
 	where string
 	effort
 	derived, sight int
-	us             int64
+	time           time.Duration
 }
 
 func (c cost) String() string {
-	return fmt.Sprintf("%6d us, %7d nodes, %6d steps, %6d derivatives, %5d seen, %s", c.us, c.nodes, c.steps, c.derived, c.sight, c.where)
+	return fmt.Sprintf("%6d us, %7d nodes, %6d steps, %6d derivatives, %5d seen, %s", c.time.Microseconds(), c.nodes, c.steps, c.derived, c.sight, c.where)
 }
 
 // goThrough makes the masks of a text of a workload with nothing made before, and then those of random walks: what a model of no use writes.
-func goThrough(t testing.TB, w workload, walks int, clock func() int64) (costs []cost) {
+func goThrough(t testing.TB, w workload, walks int, clock func() time.Duration) (costs []cost) {
 	v := o200k()
 	tok := tokenizertest.Vocabulary()
 	g := compile(t, v, Source{JSONSchema: json.RawMessage(w.schema)}, Options{})
@@ -168,10 +171,10 @@ func goThrough(t testing.TB, w workload, walks int, clock func() int64) (costs [
 }
 
 // measure makes a mask and counts what that takes.
-func measure(m *Matcher, left int, clock func() int64) ([]uint32, cost) {
+func measure(m *Matcher, left int, clock func() time.Duration) ([]uint32, cost) {
 	e, before, derived, start := m.e, m.e.effort, m.e.derived, clock()
 	mask := m.Mask(left)
-	c := cost{us: clock() - start, effort: m.e.effort, derived: m.e.derived, sight: m.e.sight}
+	c := cost{time: clock() - start, effort: m.e.effort, derived: m.e.derived, sight: m.e.sight}
 	if m.e == e { // else the tables are new
 		c.nodes -= before.nodes
 		c.steps -= before.steps
@@ -191,6 +194,47 @@ func percentile(costs []cost, p float64, of func(cost) int64) int64 {
 }
 
 func worst(costs []cost, n int) []cost {
-	slices.SortFunc(costs, func(a, b cost) int { return -cmp.Compare(a.us, b.us) })
+	slices.SortFunc(costs, func(a, b cost) int { return -cmp.Compare(a.time, b.time) })
 	return costs[:min(n, len(costs))]
+}
+
+// Masks and compilations of the workloads, each schema met for the first time. WORKLOAD names one of them.
+func BenchmarkWorkloads(b *testing.B) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	o200k()
+	var all []cost
+	var compiles []time.Duration
+	for b.Loop() {
+		all, compiles = nil, nil
+		for _, w := range workloads() {
+			if only := os.Getenv("WORKLOAD"); only != "" && only != w.name {
+				continue
+			}
+			for range 5 {
+				start := cpuTime()
+				compile(b, o200k(), Source{JSONSchema: json.RawMessage(w.schema)}, Options{}).NewMatcher()
+				compiles = append(compiles, cpuTime()-start)
+			}
+			costs := goThrough(b, w, 4, cpuTime)
+			us := func(c cost) int64 { return c.time.Microseconds() }
+			fmt.Printf("%-30s compile %6d us; %4d masks, p50 %5d, p90 %6d, p99 %6d, max %6d us; "+
+				"nodes p99 %6d, max %7d; steps max %6d, sight max %5d\n", w.name,
+				compiles[len(compiles)-1].Microseconds(), len(costs), percentile(costs, 0.5, us), percentile(costs, 0.9, us), percentile(costs, 0.99, us),
+				percentile(costs, 1, us), percentile(costs, 0.99, func(c cost) int64 { return int64(c.nodes) }),
+				percentile(costs, 1, func(c cost) int64 { return int64(c.nodes) }), percentile(costs, 1, func(c cost) int64 { return int64(c.steps) }),
+				percentile(costs, 1, func(c cost) int64 { return int64(c.sight) }))
+			for _, c := range worst(costs, 3) {
+				fmt.Printf("    %v\n", c)
+			}
+			all = append(all, costs...)
+		}
+	}
+	slices.Sort(compiles)
+	us := func(c cost) int64 { return c.time.Microseconds() }
+	b.ReportMetric(float64(compiles[len(compiles)*95/100].Microseconds()), "compile-p95-us")
+	b.ReportMetric(float64(percentile(all, 0.5, us)), "mask-p50-us")
+	b.ReportMetric(float64(percentile(all, 0.99, us)), "mask-p99-us")
+	b.ReportMetric(float64(percentile(all, 1, us)), "mask-max-us")
+	b.ReportMetric(0, "ns/op")
 }

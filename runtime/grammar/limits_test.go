@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"gossamer/runtime/testenv"
 	"gossamer/runtime/tokenizer/tokenizertest"
@@ -88,7 +89,7 @@ func TestLimits(t *testing.T) {
 
 // The work of a mask is bounded where places are as many as the tokens, and it is small for what schemas usually have.
 func TestWorkOfMasks(t *testing.T) {
-	clock := func() int64 { return 0 }
+	clock := func() time.Duration { return 0 }
 	for _, schema := range []string{
 		`{"type":"string","pattern":"a.{12}b","maxLength":200}`,
 		`{"allOf":[{"pattern":"a.{10}b"},{"pattern":"e.{10}d"}],"type":"string"}`,

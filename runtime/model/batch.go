@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -66,7 +67,7 @@ func (b *batch) start(ctx context.Context, rows []decodeRow, draws int) (*run, e
 		return nil, err
 	}
 	r.width = b.paddedRows(len(seqs))
-	p, err := b.programs.decodeProgram(r.width, longest+r.draws, r.sampling)
+	p, err := b.programs.decodePrograms(r.width, longest+r.draws, r.sampling)
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +96,9 @@ func samplingOf(row *decodeRow) sampling {
 	return plainSampling
 }
 
-// queue submits the program for all draws, and the readback of what they draw.
-func (b *batch) queue(ctx context.Context, r *run, p *gpu.Program) error {
+// queue submits the programs for all draws, and the readback of what they draw: before the last forward pass, while which the caller may
+// find out what comes next.
+func (b *batch) queue(ctx context.Context, r *run, p decodePrograms) error {
 	if err := b.masks.write(b.buf.decode.masks, r.rows); err != nil {
 		return err
 	}
@@ -108,18 +110,24 @@ func (b *batch) queue(ctx context.Context, r *run, p *gpu.Program) error {
 			return err
 		}
 	}
-	for range r.draws {
-		if err := b.dev.Submit(ctx, p); err != nil {
+	for range r.draws - 1 {
+		if err := b.dev.Submit(ctx, p.draw, p.forward); err != nil {
 			return err
 		}
 	}
 	if r.draws == 1 && !slices.ContainsFunc(r.rows, func(row decodeRow) bool { return row.Given == engine.Draw }) {
-		return nil
+		return b.dev.Submit(ctx, p.draw, p.forward)
 	}
 	from, bytes := r.readback(&b.buf.decode)
 	var err error
-	r.read, err = b.dev.StartRead(ctx, from, 0, bytes)
-	return err
+	if r.read, err = b.dev.StartRead(ctx, from, 0, bytes, p.draw); err != nil {
+		return err
+	}
+	if err := b.dev.Submit(ctx, p.forward); err != nil {
+		_, waitErr := r.wait(ctx) // until which nobody else reads
+		return errors.Join(err, waitErr)
+	}
+	return nil
 }
 
 // readback is what a run reads: tokens, or pairs of them and their log probabilities.

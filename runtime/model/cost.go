@@ -14,11 +14,11 @@ func (m *Model) DecodeCost(position int) (Cost, error) {
 	if m.closed {
 		return Cost{}, errClosed
 	}
-	p, err := m.programs.decodeProgram(1, position+1, plainSampling)
+	p, err := m.programs.decodePrograms(1, position+1, plainSampling)
 	if err != nil {
 		return Cost{}, err
 	}
-	c := Cost{WeightBytes: weightBytesRead(m.cfg), Dispatches: p.Dispatches()}
+	c := Cost{WeightBytes: weightBytesRead(m.cfg), Dispatches: p.dispatches()}
 	for _, sliding := range m.cfg.Sliding {
 		visible := position + 1
 		if sliding {

@@ -35,8 +35,14 @@ func TestCostPerDecodedToken(t *testing.T) {
 	const n = 100
 	decode(t, s, n, drawing{})
 	used := m.dev.Stats()
-	if got := used.Submits - before.Submits; got != n {
-		t.Errorf("%d submits for %d tokens, want one each", got, n)
+	if got := used.Submits - before.Submits; got != n+(n+maxRun-1)/maxRun {
+		t.Errorf("%d submits for %d tokens, want one each, and one more where they are read", got, n)
+	}
+	for range 10 { // as a reply draws whose mask changes with each token
+		decode(t, s, 1, drawing{})
+	}
+	if got := m.dev.Stats().Submits - used.Submits; got != 2*10 {
+		t.Errorf("%d submits for 10 tokens that are read one by one, want the draw and the forward pass of each", got)
 	}
 	if got := used.Dispatches - before.Dispatches; got != n*(2+1+6*layers+1) {
 		t.Errorf("%d dispatches for %d tokens", got, n)
@@ -129,9 +135,9 @@ func TestKernelTimes(t *testing.T) {
 				t.Errorf("%d rows: %+v", rows, k)
 			}
 		}
-		p, err := m.programs.decodeProgram(rows, 301, plainSampling)
-		if err != nil || dispatches != p.Dispatches() {
-			t.Errorf("%d rows: %d dispatches were measured, a step has %d; error %v", rows, dispatches, p.Dispatches(), err)
+		p, err := m.programs.decodePrograms(rows, 301, plainSampling)
+		if err != nil || dispatches != p.dispatches() {
+			t.Errorf("%d rows: %d dispatches were measured, a step has %d; error %v", rows, dispatches, p.dispatches(), err)
 		}
 		for _, s := range seqs {
 			if s.Ready() || s.Len() != 300 {

@@ -14,27 +14,53 @@ const (
 	fullWithLogprobs                 // and log probabilities
 )
 
-// decodeProgram returns the program that samples a token for each of n texts and computes the logits behind it, for texts of at most
-// the given number of positions.
-func (p *programs) decodeProgram(n, positions int, sampling sampling) (*gpu.Program, error) {
-	rows, splits := p.paddedRows(n), p.splitsFor(positions)
-	return p.program(programKey{rows: rows, splits: splits, sampling: sampling}, func(prog *gpu.Program) error {
+// decodePrograms are the halves of a token. Between them the host may read what was drawn.
+type decodePrograms struct {
+	draw    *gpu.Program // chooses the tokens by the logits that the program before has left
+	forward *gpu.Program // computes the logits behind them
+}
+
+func (d decodePrograms) dispatches() int { return d.draw.Dispatches() + d.forward.Dispatches() }
+
+// decodePrograms returns the programs that sample a token for each of n texts and compute the logits behind it, for texts of at most the
+// given number of positions.
+func (p *programs) decodePrograms(n, positions int, sampling sampling) (d decodePrograms, err error) {
+	rows := p.paddedRows(n)
+	if d.draw, err = p.drawProgram(rows, sampling); err != nil {
+		return d, err
+	}
+	d.forward, err = p.forwardProgram(rows, p.splitsFor(positions))
+	return d, err
+}
+
+func (p *programs) drawProgram(rows int, sampling sampling) (*gpu.Program, error) {
+	return p.program(programKey{draw: true, rows: rows, sampling: sampling}, func(prog *gpu.Program) error {
 		k, err := p.decodeKernels(rows)
 		if err != nil {
 			return err
 		}
 		r := p.decodeRecorder(prog, rows, k)
-		r.do(p.fullAttention(r, rows, splits))
-		if sampling != plainSampling {
-			r.do(p.needFull(rows, k))
-		}
-		if r.err != nil {
-			return r.err
-		}
 		if sampling == plainSampling {
 			r.sample()
-		} else {
-			r.sampleFull(sampling == fullWithLogprobs)
+			return r.err
+		}
+		if err := p.needFull(rows, k); err != nil {
+			return err
+		}
+		r.sampleFull(sampling == fullWithLogprobs)
+		return r.err
+	})
+}
+
+func (p *programs) forwardProgram(rows, splits int) (*gpu.Program, error) {
+	return p.program(programKey{rows: rows, splits: splits}, func(prog *gpu.Program) error {
+		k, err := p.decodeKernels(rows)
+		if err != nil {
+			return err
+		}
+		r := p.decodeRecorder(prog, rows, k)
+		if err := p.fullAttention(r, rows, splits); err != nil {
+			return err
 		}
 		r.embed()
 		for n := range p.buf.layers {

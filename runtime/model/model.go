@@ -95,7 +95,7 @@ func (m *Model) load(ctx context.Context, ck *checkpoint.Checkpoint, o Options) 
 		return err
 	}
 	// Warm up: the programs that every reply needs are recorded and compiled by the driver before the first token is asked for.
-	if _, err := m.programs.decodeProgram(1, 0, plainSampling); err != nil {
+	if _, err := m.programs.decodePrograms(1, 0, plainSampling); err != nil {
 		return err
 	}
 	return m.dev.Wait(ctx)

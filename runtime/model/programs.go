@@ -25,9 +25,10 @@ type programs struct {
 type programKey struct {
 	prefill  bool
 	head     bool     // only the unembedding
+	draw     bool     // only the choice of tokens
 	rows     int      // of the chunk, or of the batch
 	splits   int      // of the attention of full layers in decode; 0 in prefill
-	sampling sampling // in decode
+	sampling sampling // of draw
 }
 
 func (k programKey) String() string {
@@ -36,8 +37,10 @@ func (k programKey) String() string {
 		return fmt.Sprintf("prefill of %d rows", k.rows)
 	case k.head:
 		return "unembedding"
+	case k.draw:
+		return fmt.Sprintf("draw of %d rows, sampling %d", k.rows, k.sampling)
 	}
-	return fmt.Sprintf("decode of %d rows, %d splits, sampling %d", k.rows, k.splits, k.sampling)
+	return fmt.Sprintf("decode of %d rows, %d splits", k.rows, k.splits)
 }
 
 // prefillKernels are the kernels that don't depend on the row class.

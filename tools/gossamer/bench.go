@@ -421,6 +421,7 @@ func (b *bencher) decode(s engine.HostSequence, rows, n int, d *decodeBench) (ti
 	}
 	before, start := b.stats(), time.Now()
 	_, err = engine.Greedy(b.ctx, b.e.Backend(), seqs, n)
+	err = errors.Join(err, b.settle())
 	took, after := time.Since(start), b.stats()
 	d.Submits = float64(after.Submits-before.Submits) / float64(n)
 	d.ReadBack = float64(after.BytesRead-before.BytesRead) / float64(n)

@@ -134,12 +134,12 @@ export class GPUTable {
   }
 
   /**
-   * Runs the commands of a list of words: {pipeline, group, x, y, z}, or {0, source, word, destination, word, words} to copy. Copies
-   * end the compute pass.
+   * Records the commands of a list of words in Go's memory: {pipeline, group, x, y, z}, or {0, source, word, destination, word, words} to
+   * copy. Copies end the compute pass.
    */
-  #submit(device: GPUDevice, list: Uint32Array): void {
+  #encode(encoder: GPUCommandEncoder, at: number, words: number): void {
     const objects = this.#objects;
-    const encoder = device.createCommandEncoder();
+    const list = new Uint32Array(this.memory.buffer, at, words);
     let pass: GPUComputePassEncoder | undefined;
     let pipeline = 0;
     for (let i = 0; i < list.length; ) {
@@ -161,7 +161,6 @@ export class GPUTable {
       i += 5;
     }
     pass?.end();
-    device.queue.submit([encoder.finish()]);
   }
 
   /** The imports of the module "gossamer_gpu"; see runtime/gpu/web_js.go. */
@@ -181,7 +180,12 @@ export class GPUTable {
     };
     return {
       // Runs a list of commands.
-      submit: (id, at, words) => attempt(id!, ({ device }) => this.#submit(device, new Uint32Array(this.memory.buffer, at!, words))),
+      submit: (id, at, words) =>
+        attempt(id!, ({ device }) => {
+          const encoder = device.createCommandEncoder();
+          this.#encode(encoder, at!, words!);
+          device.queue.submit([encoder.finish()]);
+        }),
 
       // Starts the writes that are queued, and tells `done` when they are over.
       flush: (id, token) =>
@@ -195,13 +199,14 @@ export class GPUTable {
           device.queue.writeBuffer(this.#objects[buffer!], offset!, new Uint8Array(this.memory.buffer, at, bytes));
         }),
 
-      // Copies bytes to the start of the staging buffer, or clears a word there without a source, and maps it.
-      readback: (id, staging, source, offset, bytes, token) =>
+      // Runs a list of commands, then copies bytes to the start of the staging buffer, or clears a word there without a source, and maps it.
+      readback: (id, at, words, staging, source, offset, bytes, token) =>
         attempt(id!, (entry) => {
           const { device } = entry;
           const to: GPUBuffer = this.#objects[staging!];
           if (to.mapState !== 'unmapped') to.unmap(); // the result of the read before was not taken
           const encoder = device.createCommandEncoder();
+          this.#encode(encoder, at!, words!);
           if (source) encoder.copyBufferToBuffer(this.#objects[source], offset!, to, 0, bytes!);
           else encoder.clearBuffer(to, 0, 4);
           device.queue.submit([encoder.finish()]);
