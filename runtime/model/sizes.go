@@ -131,6 +131,10 @@ func (s *sizes) pageBytes() int64 {
 	return kv.PageTokens * int64(s.cfg.KVDim()) * s.kvType.bytes()
 }
 
+// passTokens is the number of tokens before a position that its keys and values in sliding layers depend on, each layer on window-1
+// positions of the one below.
+func (s *sizes) passTokens() int { return (s.cfg.Window - 1) * s.cfg.SlidingLayers() }
+
 // tableEntries is the number of pages that one table names.
 func (s *sizes) tableEntries() int { return (s.context + kv.PageTokens - 1) / kv.PageTokens }
 
