@@ -51,6 +51,9 @@ type Step struct {
 	Rows    []Row
 	Draws   int   // tokens that each row gets, at most; the device may draw fewer, and none only where it has waited instead
 	Prefill Piece // Seq nil: none
+	// Early says that the host has work to do with the tokens: they are to be known before the logits behind the last of them are computed,
+	// which goes on meanwhile. A backend may take no notice.
+	Early bool
 }
 
 // Row is a text that gets tokens. Each is drawn from the logits behind the one before and appended to the sequence.

@@ -191,13 +191,24 @@ func TestConstrainedReplies(t *testing.T) {
 // Where nothing changes for long, constrained replies take as many draws a step as others.
 func TestSteadyConstraintsTakeManyDraws(t *testing.T) {
 	b := &hashing{vocab: 40, context: 200, limits: engine.Limits{Draws: 8, Chunk: 8}}
-	steps := 0
-	b.step = func(*engine.Step) { steps++ }
+	steps, early := 0, 0
+	b.step = func(s *engine.Step) {
+		if steps++; s.Early {
+			early++
+		}
+	}
 	e := newEngine(t, b, engine.Options{})
 	free := &automaton{vocab: 40, sets: map[[2]uint64][]uint32{}}
 	got, _ := generate(t, e, engine.Request{Tokens: []int32{1}, MaxTokens: 100, Constraint: &stubborn{free}})
 	if len(got) != 100 || steps > 100/8+8 {
 		t.Errorf("%d tokens in %d steps", len(got), steps)
+	}
+	if early != steps {
+		t.Errorf("%d of %d steps were asked for their tokens early", early, steps)
+	}
+	generate(t, e, engine.Request{Tokens: []int32{2}, MaxTokens: 10})
+	if early == steps {
+		t.Error("tokens without a constraint were asked for early")
 	}
 }
 

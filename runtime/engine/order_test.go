@@ -105,7 +105,7 @@ func TestKeysReadInTurn(t *testing.T) {
 	}
 }
 
-var schedules = flag.Int("schedules", 300, "random schedules of TestRandomSchedules; 10,000 take a few minutes")
+var schedules = flag.Int("schedules", 150, "random schedules of TestRandomSchedules; 10,000 take a few minutes")
 
 // TestRandomSchedules: whatever comes, of whatever keys, stops, goes or listens late: replies are what their requests say, no token of a reply
 // that has a row comes later than the interval that is aimed at and the least piece beside it, nobody waits for ever, and every page

@@ -27,6 +27,7 @@ func (l *loop) plan() (s *Step, rows []*job, reader *job) {
 		s.Draws = min(s.Draws, given+j.limit-len(j.tokens), j.ramp)
 		s.Draws = given + j.restrict(s.Draws-given)
 		row.Allowed = j.allowed
+		s.Early = s.Early || j.Constraint != nil // its next mask is found while the device goes on
 		rows, s.Rows = append(rows, j), append(s.Rows, row)
 	}
 	tokens := l.pieceTokens(len(rows) > 0)

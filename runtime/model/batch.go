@@ -45,12 +45,13 @@ type run struct {
 	width    int           // rows of its program
 	draws    int           // times that it runs
 	sampling sampling      // the most that a row asks for
+	early    bool          // the last draw is read before its logits are computed
 	read     *gpu.Readback // of what was drawn, [draws][width]; nil if nothing is
 }
 
 // start queues the draws of a step's rows. If memory is short nothing is changed.
-func (b *batch) start(ctx context.Context, rows []decodeRow, draws int) (*run, error) {
-	r := &run{rows: rows, draws: draws}
+func (b *batch) start(ctx context.Context, rows []decodeRow, draws int, early bool) (*run, error) {
+	r := &run{rows: rows, draws: draws, early: early}
 	seqs, longest := make([]*state, len(rows)), 0
 	for i := range rows {
 		row := &rows[i]
@@ -66,7 +67,7 @@ func (b *batch) start(ctx context.Context, rows []decodeRow, draws int) (*run, e
 		return nil, err
 	}
 	r.width = b.paddedRows(len(seqs))
-	p, err := b.programs.decodeProgram(r.width, longest+r.draws, r.sampling)
+	p, err := b.programs.of(r, longest+r.draws)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func samplingOf(row *decodeRow) sampling {
 }
 
 // queue submits the program for all draws, and the readback of what they draw.
-func (b *batch) queue(ctx context.Context, r *run, p *gpu.Program) error {
+func (b *batch) queue(ctx context.Context, r *run, p runPrograms) error {
 	if err := b.masks.write(b.buf.decode.masks, r.rows); err != nil {
 		return err
 	}
@@ -108,18 +109,34 @@ func (b *batch) queue(ctx context.Context, r *run, p *gpu.Program) error {
 			return err
 		}
 	}
-	for range r.draws {
-		if err := b.dev.Submit(ctx, p); err != nil {
+	whole := r.draws
+	if r.early = r.early && r.reads(); r.early {
+		whole--
+	}
+	for range whole {
+		if err := b.dev.Submit(ctx, p.whole); err != nil {
 			return err
 		}
 	}
-	if r.draws == 1 && !slices.ContainsFunc(r.rows, func(row decodeRow) bool { return row.Given == engine.Draw }) {
+	if !r.reads() {
 		return nil
+	}
+	if r.early {
+		if err := b.dev.Submit(ctx, p.draw); err != nil {
+			return err
+		}
 	}
 	from, bytes := r.readback(&b.buf.decode)
 	var err error
-	r.read, err = b.dev.StartRead(ctx, from, 0, bytes)
-	return err
+	if r.read, err = b.dev.StartRead(ctx, from, 0, bytes); err != nil || !r.early {
+		return err
+	}
+	return b.dev.Submit(ctx, p.forward)
+}
+
+// reads reports whether anything is drawn.
+func (r *run) reads() bool {
+	return r.draws > 1 || slices.ContainsFunc(r.rows, func(row decodeRow) bool { return row.Given == engine.Draw })
 }
 
 // readback is what a run reads: tokens, or pairs of them and their log probabilities.
@@ -212,7 +229,7 @@ func (b *batch) given(ctx context.Context, seq *state, token int32) error {
 	if err != nil {
 		return err
 	}
-	r, err := b.start(ctx, []decodeRow{{Row: &engine.Row{Given: token, Sampler: sampler, Logprobs: -1}, seq: seq}}, 1)
+	r, err := b.start(ctx, []decodeRow{{Row: &engine.Row{Given: token, Sampler: sampler, Logprobs: -1}, seq: seq}}, 1, false)
 	if err != nil {
 		return err
 	}

@@ -14,45 +14,77 @@ const (
 	fullWithLogprobs                 // and log probabilities
 )
 
+// runPrograms are those of a run: one for each draw, and where the last one is early, one for each of its parts.
+type runPrograms struct{ whole, draw, forward *gpu.Program }
+
+// of returns the programs of a run, for texts of at most the given number of positions.
+func (p *programs) of(r *run, positions int) (of runPrograms, err error) {
+	of.whole, err = p.decodeProgram(r.width, positions, r.sampling)
+	if err != nil || !r.early {
+		return of, err
+	}
+	key := programKey{rows: r.width, sampling: r.sampling, part: drawPart}
+	if of.draw, err = p.stepProgram(key); err != nil {
+		return of, err
+	}
+	of.forward, err = p.stepProgram(programKey{rows: r.width, splits: p.splitsFor(positions), part: forwardPart})
+	return of, err
+}
+
 // decodeProgram returns the program that samples a token for each of n texts and computes the logits behind it, for texts of at most
 // the given number of positions.
 func (p *programs) decodeProgram(n, positions int, sampling sampling) (*gpu.Program, error) {
-	rows, splits := p.paddedRows(n), p.splitsFor(positions)
-	return p.program(programKey{rows: rows, splits: splits, sampling: sampling}, func(prog *gpu.Program) error {
-		k, err := p.decodeKernels(rows)
+	return p.stepProgram(programKey{rows: p.paddedRows(n), splits: p.splitsFor(positions), sampling: sampling})
+}
+
+// stepProgram returns the program of a step of decode, or of a part of it.
+func (p *programs) stepProgram(key programKey) (*gpu.Program, error) {
+	return p.program(key, func(prog *gpu.Program) error {
+		k, err := p.decodeKernels(key.rows)
 		if err != nil {
 			return err
 		}
-		r := p.decodeRecorder(prog, rows, k)
-		r.do(p.fullAttention(r, rows, splits))
-		if sampling != plainSampling {
-			r.do(p.needFull(rows, k))
+		r := p.decodeRecorder(prog, key.rows, k)
+		if key.part != forwardPart {
+			r.do(p.draw(r, key))
 		}
-		if r.err != nil {
-			return r.err
+		if key.part != drawPart {
+			r.do(p.fullAttention(r, key.rows, key.splits))
+			r.forward()
 		}
-		if sampling == plainSampling {
-			r.sample()
-		} else {
-			r.sampleFull(sampling == fullWithLogprobs)
-		}
-		r.embed()
-		for n := range p.buf.layers {
-			r.l = &p.buf.layers[n]
-			r.attention()
-			r.mlp()
-		}
-		r.unembed()
 		return r.err
 	})
 }
 
-// fullAttention compiles the attention of full layers, which depends on the splits.
-func (p *programs) fullAttention(r *decodeRecorder, rows, splits int) error {
-	if err := build(p, &r.attn[fullLayer], kernel.NewAttnDecode, p.attention(rows, splits, false)); err != nil || splits == 1 {
+// draw records the choice of tokens.
+func (p *programs) draw(r *decodeRecorder, key programKey) error {
+	if key.sampling == plainSampling {
+		r.sample()
+		return nil
+	}
+	if err := p.needFull(key.rows, r.k); err != nil {
 		return err
 	}
-	return build(p, &r.reduce[fullLayer], kernel.NewAttnReduce, p.attention(rows, splits, false))
+	r.sampleFull(key.sampling == fullWithLogprobs)
+	return nil
+}
+
+// fullAttention gives the recorder the attention of full layers, which depends on the splits.
+func (p *programs) fullAttention(r *decodeRecorder, rows, splits int) error {
+	k, ok := r.k.attnFull[splits]
+	if !ok {
+		if err := build(p, &k.attn, kernel.NewAttnDecode, p.attention(rows, splits, false)); err != nil {
+			return err
+		}
+		if splits > 1 {
+			if err := build(p, &k.reduce, kernel.NewAttnReduce, p.attention(rows, splits, false)); err != nil {
+				return err
+			}
+		}
+		r.k.attnFull[splits] = k
+	}
+	r.attn[fullLayer], r.reduce[fullLayer] = k.attn, k.reduce
+	return nil
 }
 
 // headProgram returns the program that computes the logits of row 0 from its hidden state.
@@ -86,6 +118,20 @@ type decodeRecorder struct {
 	reduce    [kinds]*kernel.AttnReduce // nil without splits
 
 	l *layer // that is recorded
+}
+
+// forward: the logits behind the tokens.
+func (r *decodeRecorder) forward() {
+	if r.err != nil {
+		return
+	}
+	r.embed()
+	for n := range r.buf.layers {
+		r.l = &r.buf.layers[n]
+		r.attention()
+		r.mlp()
+	}
+	r.unembed()
 }
 
 // attention: x += W_o attention(rope(W_qkv norm(x))).

@@ -167,7 +167,7 @@ func (m *Model) Step(ctx context.Context, s *engine.Step) (engine.Pending, error
 	}
 	p := &pending{m: m}
 	if len(rows) > 0 {
-		if p.run, err = m.batch.start(ctx, rows, s.Draws); err != nil {
+		if p.run, err = m.batch.start(ctx, rows, s.Draws, s.Early); err != nil {
 			return nil, err
 		}
 	}

@@ -25,10 +25,20 @@ type programs struct {
 type programKey struct {
 	prefill  bool
 	head     bool     // only the unembedding
+	part     stepPart // of a step of decode
 	rows     int      // of the chunk, or of the batch
 	splits   int      // of the attention of full layers in decode; 0 in prefill
 	sampling sampling // in decode
 }
+
+// stepPart is what a program does of a step of decode.
+type stepPart int
+
+const (
+	wholeStep   stepPart = iota
+	drawPart             // it chooses tokens
+	forwardPart          // it computes the logits behind them
+)
 
 func (k programKey) String() string {
 	switch {
@@ -37,7 +47,7 @@ func (k programKey) String() string {
 	case k.head:
 		return "unembedding"
 	}
-	return fmt.Sprintf("decode of %d rows, %d splits, sampling %d", k.rows, k.splits, k.sampling)
+	return fmt.Sprintf("decode of %d rows, %d splits, sampling %d, part %d", k.rows, k.splits, k.sampling, k.part)
 }
 
 // prefillKernels are the kernels that don't depend on the row class.
@@ -68,12 +78,19 @@ type decodeKernels struct {
 	logprobs    *kernel.Logprobs
 	qkv         [kinds]*kernel.QKVDecode
 	attnSliding *kernel.AttnDecode
+	attnFull    map[int]fullAttention // by number of splits
 	out         *kernel.OutDecode
 	router      *kernel.RouterDecode
 	gateUp      *kernel.GateUpDecode // nil where experts are grouped over rows
 	down        *kernel.DownDecode
 	grouped     *groupedExperts // nil where each row reads its own
 	unembed     *kernel.UnembedDecode
+}
+
+// fullAttention are the kernels of the attention of full layers.
+type fullAttention struct {
+	attn   *kernel.AttnDecode
+	reduce *kernel.AttnReduce // nil without splits
 }
 
 // groupedExperts are the kernels by which several rows share the weights of the experts that they chose.
@@ -185,7 +202,7 @@ func (p *programs) decodeKernels(rows int) (*decodeKernels, error) {
 	if k, ok := p.decode[rows]; ok {
 		return k, nil
 	}
-	c, v, k := p.cfg, p.vectors, &decodeKernels{}
+	c, v, k := p.cfg, p.vectors, &decodeKernels{attnFull: map[int]fullAttention{}}
 	errs := []error{
 		build(p, &k.sample, kernel.NewSample, p.sampling(rows)),
 		build(p, &k.attnSliding, kernel.NewAttnDecode, p.attention(rows, 1, true)),

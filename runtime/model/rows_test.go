@@ -8,7 +8,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"gossamer/runtime/engine"
+	"gossamer/runtime/gpu"
 	"gossamer/runtime/kernel"
 	"gossamer/runtime/sample"
 )
@@ -287,10 +290,64 @@ func TestSeatsOfAStepThatEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	m.mu.Lock()
-	_, err := m.batch.start(ctx, []decodeRow{{Row: &row, seq: moved.state}}, 1) // a program of one row has seat 0 alone
+	_, err := m.batch.start(ctx, []decodeRow{{Row: &row, seq: moved.state}}, 1, false) // a program of one row has seat 0 alone
 	m.mu.Unlock()
 	if !errors.Is(err, context.Canceled) || moved.Ready() {
 		t.Errorf("%v; ready: %v, want false", err, moved.Ready())
 	}
 	closeRows(t, "logits afterwards", logits(t, m, moved), fresh(t, m, moved.tokens), float32Limit)
+}
+
+// TestEarlyDraws: where the host wants tokens early, they are read between two submits, and are those of steps that are not divided, whatever
+// sampling a row asks for.
+func TestEarlyDraws(t *testing.T) {
+	m := loadSmall(t, Options{Context: 512, Chunk: 64, Rows: 2})
+	prompt := text(m, 250, 1) // the attention of full layers is split from 256 on
+	params := []sample.Params{{Temperature: 1, Seed: 3}, {Temperature: 1, Seed: 4, TopP: 0.9, FrequencyPenalty: 0.3}}
+	ask := func(logprobs int, early bool) (tokens [2][]engine.Token, used gpu.Stats) {
+		var s engine.Step
+		for _, p := range params {
+			seq := newSequence(t, m)
+			defer seq.Close()
+			prefill(t, seq, prompt[:len(prompt)-1])
+			sampler, err := sample.New(p, m.cfg.Vocab, prompt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Rows = append(s.Rows, engine.Row{Seq: seq, Given: prompt[len(prompt)-1], Sampler: sampler, Logprobs: logprobs})
+		}
+		before := m.dev.Stats()
+		for _, draws := range []int{1, 1, 1, 3, 1, 4, 1} { // the first gives
+			s.Draws, s.Early = draws, early
+			p, err := m.Step(t.Context(), &s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := p.Wait(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range tokens {
+				tokens[i] = append(tokens[i], out.Rows[i].Tokens...)
+				s.Rows[i].Given = engine.Draw
+			}
+		}
+		used = m.dev.Stats()
+		return tokens, gpu.Stats{Submits: used.Submits - before.Submits, BytesRead: used.BytesRead - before.BytesRead, Dispatches: used.Dispatches - before.Dispatches}
+	}
+	for _, logprobs := range []int{-1, 2} {
+		want, plain := ask(logprobs, false)
+		got, early := ask(logprobs, true)
+		if d := cmp.Diff(want, got); d != "" || len(got[0]) != 11 {
+			t.Errorf("logprobs %d, %d tokens: %s", logprobs, len(got[0]), d)
+		}
+		if plain.Submits != 12 || early.Submits != 12+6 || early.BytesRead != plain.BytesRead || early.Dispatches != plain.Dispatches {
+			t.Errorf("logprobs %d: %+v, not early %+v", logprobs, early, plain)
+		}
+		before := m.dev.Stats().BuffersCreated
+		ask(logprobs, true)
+		if made := m.dev.Stats().BuffersCreated - before; made != 0 {
+			t.Errorf("%d buffers were made in steady state", made)
+		}
+	}
 }

@@ -40,10 +40,13 @@ func newSizes(c *gptoss.Config, caps gpu.Caps, o Options) (*sizes, error) {
 	if err := s.setRows(caps.Adapter.CPU(), o); err != nil {
 		return nil, err
 	}
+	if o.KVTokens > 0 {
+		defaultContext = min(defaultContext, o.KVTokens)
+	}
 	if err := s.setContext(o.Context, defaultContext); err != nil {
 		return nil, err
 	}
-	return s, s.setPages(orDefault(o.ResumePoints, defaultResumePoints))
+	return s, s.setPages(orDefault(o.ResumePoints, defaultResumePoints), o.KVTokens)
 }
 
 func orDefault(v, def int) int {
@@ -111,8 +114,8 @@ func (s *sizes) setContext(asked, most int) error {
 	return nil
 }
 
-// setPages decides on the pages of the key/value cache.
-func (s *sizes) setPages(resumePoints int) error {
+// setPages decides on the pages of the key/value cache, for so many tokens of all sequences, or as many as one can hold.
+func (s *sizes) setPages(resumePoints, tokens int) error {
 	window := kv.WindowPages(s.cfg.Window)
 	limit := s.limits.most() / s.pageBytes()
 	chunk := (s.chunk+kv.PageTokens-1)/kv.PageTokens + 1 // more, of the one sequence whose prompt goes on
@@ -121,8 +124,15 @@ func (s *sizes) setPages(resumePoints int) error {
 	if s.slidingPages < running {
 		return fmt.Errorf("model: the device's bindings hold %d pages of a layer's keys, a prefill chunk needs %d: take a smaller chunk", limit, running)
 	}
-	// A few pages more than one sequence can fill, so that sequences which share a page can part.
-	s.fullPages = int(min(int64(s.tableEntries()+s.sequences), limit))
+	if tokens > 0 && tokens < s.context {
+		return fmt.Errorf("model: room for %d tokens of all texts and a context of %d: one text could not fill it", tokens, s.context)
+	}
+	pages := pagesOf(max(tokens, s.context))
+	if tokens > 0 && int64(pages) > limit {
+		return fmt.Errorf("model: room for %d tokens of all texts: the device's bindings of %d bytes hold %d", tokens, s.limits.most(), limit*kv.PageTokens)
+	}
+	// A few pages more than those of the tokens, so that sequences which share a page can part.
+	s.fullPages = int(min(int64(pages+s.sequences), limit))
 	return nil
 }
 
@@ -136,7 +146,9 @@ func (s *sizes) pageBytes() int64 {
 func (s *sizes) passTokens() int { return (s.cfg.Window - 1) * s.cfg.SlidingLayers() }
 
 // tableEntries is the number of pages that one table names.
-func (s *sizes) tableEntries() int { return (s.context + kv.PageTokens - 1) / kv.PageTokens }
+func (s *sizes) tableEntries() int { return pagesOf(s.context) }
+
+func pagesOf(tokens int) int { return (tokens + kv.PageTokens - 1) / kv.PageTokens }
 
 // stepBytes is the size of a step buffer: its rows, then a table for full and one for sliding layers per text.
 func (s *sizes) stepBytes(rows, texts int) int64 {
