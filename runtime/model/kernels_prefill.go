@@ -16,8 +16,7 @@ type prefillPart struct {
 	flops  int64               // of all layers
 }
 
-// PrefillTimes measures the kernels of a chunk of n tokens behind those of seq, at most ChunkTokens, as KernelTimes does. seq stays as it is, but all
-// logits are lost.
+// PrefillTimes measures the kernels of a chunk of n tokens behind those of seq, at most ChunkTokens, as KernelTimes does. seq stays as it is.
 func (m *Model) PrefillTimes(ctx context.Context, of engine.Sequence, n int, each time.Duration) (times []KernelTime, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -105,7 +105,7 @@ func (s *sizes) setContext(asked, most int) error {
 		return nil
 	}
 	s.context = int(min(int64(most), int64(c.MaxPositions), fit))
-	if least := min(leastContext, c.MaxPositions); s.context < least {
+	if least := min(leastContext, c.MaxPositions, most); s.context < least {
 		return fmt.Errorf("model: the device's bindings of %d bytes hold a context of %d positions, want at least %d: ask for a smaller context", limit, fit, least)
 	}
 	for s.context&(s.context-1) != 0 && s.context < c.MaxPositions {
