@@ -63,14 +63,8 @@ With --random, weights of a published model's shape are made up, so that a machi
 				if err := m.holds(at, prompt, *tokens, m.rows); err != nil {
 					return err
 				}
-				if *shape != "" {
-					if m.model != defaultModel {
-						return usagef("give either --model or --random")
-					}
-					if m.checkpoint, err = randomModel(*shape); err != nil {
-						return err
-					}
-					m.model = "random weights in the shape of " + *shape
+				if err := m.invent(*shape); err != nil {
+					return err
 				}
 				start := time.Now()
 				e, err := m.open(ctx, env)
@@ -91,6 +85,19 @@ With --random, weights of a published model's shape are made up, so that a machi
 			}
 		},
 	}
+}
+
+// invent makes up the weights of a published model's shape; "": those of the model that is named are taken.
+func (m *modelFlags) invent(shape string) (err error) {
+	if shape == "" {
+		return nil
+	}
+	if m.model != defaultModel {
+		return usagef("give either --model or --random")
+	}
+	m.checkpoint, err = randomModel(shape)
+	m.model = "random weights in the shape of " + shape
+	return err
 }
 
 // holds asks for a context that holds what is measured, if none is asked for and the usual one might not.
