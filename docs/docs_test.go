@@ -179,7 +179,7 @@ func TestPathsOfThePage(t *testing.T) {
 // TestTargets: make targets that documents name are in the Makefile.
 func TestTargets(t *testing.T) {
 	makefile := read(t, "Makefile")
-	named := regexp.MustCompile(`\bmake ([a-z-]+)`)
+	named := regexp.MustCompile(`\bmake ([a-z0-9-]+)`)
 	found := 0
 	for _, document := range documents {
 		text := read(t, document)

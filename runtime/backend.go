@@ -166,7 +166,8 @@ func loadWebGPU(ctx context.Context, ck *checkpoint.Checkpoint, p *place, o *Opt
 		info.KV, precision = F32, model.F32
 	}
 	m, err := model.Load(ctx, dev, ck, model.Options{
-		Context: o.Context, KV: precision, Rows: o.Rows, Sequences: o.MaxSequences, Deterministic: o.Deterministic, Progress: o.Progress, WarmUp: dev.Caps().AsyncCompile,
+		Context: o.Context, KVTokens: o.KVTokens, KV: precision, Rows: o.Rows, Sequences: o.MaxSequences, Deterministic: o.Deterministic,
+		Progress: o.Progress, WarmUp: dev.Caps().AsyncCompile,
 	})
 	if err != nil {
 		return nil, err

@@ -34,8 +34,6 @@ var unusedExports = map[string]string{
 	"runtime/openai.MaxChoices":   server,
 	"runtime/openai.NewModelList": server,
 
-	"runtime/playback.Model.Reset": server,
-
 	"runtime/sample.Noise":      tests,
 	"runtime/tensor.BF16ToF32":  tests,
 	"runtime/tensor.F16ToF32":   tests,

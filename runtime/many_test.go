@@ -3,6 +3,7 @@
 package runtime_test
 
 import (
+	"flag"
 	"fmt"
 	"slices"
 	"sync"
@@ -17,7 +18,12 @@ import (
 	"gossamer/runtime/tokenizer"
 )
 
-// TestManyAtOnce: questions to the built-in model have the replies that they have alone, when eight of them are asked at a time and share
+var (
+	questions = flag.Int("questions", 16, "questions of TestManyAtOnce")
+	together  = flag.Int("together", 8, "how many of them are asked at a time; half of them share a step")
+)
+
+// TestManyAtOnce: questions to the built-in model have the replies that they have alone, when several of them are asked at a time and share
 // steps, greedy or drawn. The model lacks the ids that it never learned, so that a processor can play the GPU.
 func TestManyAtOnce(t *testing.T) {
 	if testing.Short() {
@@ -34,7 +40,7 @@ func TestManyAtOnce(t *testing.T) {
 		known[id] = int32(row)
 	}
 	whole := open(t, "nano", gossamer.Options{Backend: gossamer.CPU, Checkpoint: ck}) // for the prompts
-	requests := make([]engine.Request, 16)
+	requests := make([]engine.Request, *questions)
 	for i := range requests {
 		r := &requests[i]
 		r.Tokens, r.MaxTokens, r.Stop = question(t, whole, i), 16, []int32{known[tokenizer.Return], known[tokenizer.Call]}
@@ -77,13 +83,14 @@ func TestManyAtOnce(t *testing.T) {
 	for _, deterministic := range []bool{false, true} {
 		t.Run(fmt.Sprintf("Deterministic%v", deterministic), func(t *testing.T) {
 			o := gossamer.Options{
-				Backend: gossamer.WebGPU, Device: dev, Checkpoint: small, KV: gossamer.F32, Context: 2048, Rows: 4, MaxSequences: 8, Deterministic: deterministic,
+				Backend: gossamer.WebGPU, Device: dev, Checkpoint: small, KV: gossamer.F32, Context: 2048, KVTokens: max(2048, 512**together),
+				Rows: *together / 2, MaxSequences: *together, Deterministic: deterministic,
 			}
 			some := requests
 			if deterministic { // the widest program for one text at a time takes long
 				some = requests[:6]
 			}
-			alone, together := ask(t, open(t, "nano", o), some, 1), ask(t, open(t, "nano", o), some, 8)
+			alone, together := ask(t, open(t, "nano", o), some, 1), ask(t, open(t, "nano", o), some, *together)
 			tokens := 0
 			for i := range alone {
 				tokens += len(alone[i])

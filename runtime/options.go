@@ -38,6 +38,9 @@ type Options struct {
 	// Context is the number of positions, in tokens. 0: what the device has room for, at most what the model was made for; 8,192
 	// on the CPU.
 	Context int
+	// KVTokens is how many tokens a GPU has room for in all conversations together, at least Context; what they share counts once. 0: as many
+	// as Context, or more where the CPU computes, which takes memory as it needs it.
+	KVTokens int
 	// KV is the precision of keys and values. "": F16 with WebGPU. The CPU always stores F32, to which "" leaves them; F16 rounds
 	// them there, for comparison.
 	KV Precision
@@ -117,8 +120,8 @@ func (o *Options) checkPlayback() error {
 	if o.Backend != "" && o.Backend != Playback {
 		return fmt.Errorf("runtime: Backend is %q, but Options.Playback is set: leave it out", o.Backend)
 	}
-	if o.KV != "" || o.Deterministic || o.Adapter != "" || o.MaxBindingBytes != 0 || o.Device != nil || o.Checkpoint != nil {
-		return errors.New("runtime: KV, Deterministic, Adapter, MaxBindingBytes, Device and Checkpoint are for models, and Options.Playback is set")
+	if o.KV != "" || o.KVTokens != 0 || o.Deterministic || o.Adapter != "" || o.MaxBindingBytes != 0 || o.Device != nil || o.Checkpoint != nil {
+		return errors.New("runtime: KV, KVTokens, Deterministic, Adapter, MaxBindingBytes, Device and Checkpoint are for models, and Options.Playback is set")
 	}
 	o.Backend = Playback
 	return o.checkCounts()
@@ -126,8 +129,8 @@ func (o *Options) checkPlayback() error {
 
 // checkCounts checks what is counted, and fills in the logger.
 func (o *Options) checkCounts() error {
-	if o.Context < 0 {
-		return fmt.Errorf("runtime: Context is %d, want 0 or more", o.Context)
+	if o.Context < 0 || o.KVTokens < 0 {
+		return fmt.Errorf("runtime: Context is %d and KVTokens %d, want 0 or more", o.Context, o.KVTokens)
 	}
 	if o.MaxSequences < 0 || o.MaxQueue < 0 {
 		return fmt.Errorf("runtime: MaxSequences is %d and MaxQueue %d, want 0 or more", o.MaxSequences, o.MaxQueue)

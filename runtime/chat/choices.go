@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"gossamer/runtime/engine"
 	"gossamer/runtime/sample"
 )
 
@@ -13,20 +14,36 @@ type ChoiceEvent struct {
 	Event  Event
 }
 
-// Choices answers a request n times with stream, all at the same time. The choices differ by their seeds, which count up from the
+// Choices answers a request n times with stream, all at the same time: they begin together. The choices differ by their seeds, which count up from the
 // request's; Progress hears of the first.
 func Choices(ctx context.Context, stream func(context.Context, Request) iter.Seq2[Event, error], r Request, n int) iter.Seq2[ChoiceEvent, error] {
 	if n == 1 {
 		return Together(ctx, n, func(ctx context.Context, _ int) iter.Seq2[Event, error] { return stream(ctx, r) })
 	}
-	return Together(ctx, n, func(ctx context.Context, i int) iter.Seq2[Event, error] { return stream(ctx, r.choice(i)) })
+	return func(yield func(ChoiceEvent, error) bool) { // each time with groups of its own
+		each := groups(n)
+		Together(ctx, n, func(ctx context.Context, i int) iter.Seq2[Event, error] { return stream(ctx, r.choice(i, each[i])) })(yield)
+	}
+}
+
+// groups are those of n choices that Together asks for: one, or several where not all are under way at a time.
+func groups(n int) []*engine.Group {
+	each := make([]*engine.Group, n)
+	for i := range each {
+		if i%maxTogether == 0 {
+			each[i] = engine.NewGroup(min(maxTogether, n-i))
+		} else {
+			each[i] = each[i-1]
+		}
+	}
+	return each
 }
 
 // maxTogether is how many replies of one request are asked for at a time: as many as an engine computes together. More would fill its queue,
 // so that the request is refused for its own sake.
 const maxTogether = 32
 
-// Together mixes the events of n replies as they come; at most 32 are under way at a time. The last events are a Done of each, or an error,
+// Together mixes the events of n replies as they come; at most 32 are under way at a time, begun in their order. The last events are a Done of each, or an error,
 // which ends all.
 func Together(ctx context.Context, n int, stream func(ctx context.Context, i int) iter.Seq2[Event, error]) iter.Seq2[ChoiceEvent, error] {
 	if n == 1 {
@@ -56,24 +73,29 @@ func Together(ctx context.Context, n int, stream func(ctx context.Context, i int
 				}
 			}
 		}()
-		for i := range n {
-			go func() {
-				defer func() { arrivals <- arrival{end: true} }()
+		answer := func(i int) {
+			defer func() {
+				<-turns
+				arrivals <- arrival{end: true}
+			}()
+			for e, err := range stream(ctx, i) {
 				select {
-				case turns <- struct{}{}:
-					defer func() { <-turns }()
+				case arrivals <- arrival{ChoiceEvent: ChoiceEvent{i, e}, err: err}:
 				case <-gone:
 					return
 				}
-				for e, err := range stream(ctx, i) {
-					select {
-					case arrivals <- arrival{ChoiceEvent: ChoiceEvent{i, e}, err: err}:
-					case <-gone:
-						return
-					}
-				}
-			}()
+			}
 		}
+		go func() {
+			for i := range n {
+				select {
+				case turns <- struct{}{}:
+					go answer(i)
+				case <-gone:
+					arrivals <- arrival{end: true}
+				}
+			}
+		}()
 		for running > 0 {
 			a := <-arrivals
 			if a.end {
@@ -88,7 +110,8 @@ func Together(ctx context.Context, n int, stream func(ctx context.Context, i int
 }
 
 // choice is the request for the choice with an index.
-func (r Request) choice(i int) Request {
+func (r Request) choice(i int, g *engine.Group) Request {
+	r.Group = g
 	sampling := sample.Recommended()
 	if r.Sampling != nil {
 		sampling = *r.Sampling

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 	"testing"
 
+	"gossamer/runtime/engine"
 	"gossamer/runtime/sample"
 )
 
@@ -76,4 +78,38 @@ func TestChoicesEndTogether(t *testing.T) {
 		t.Errorf("error %v, want that of the third", err)
 	}
 	<-running // the others were told to end
+}
+
+// Choices are asked for as groups that begin together, none larger than what is under way at a time, which would wait for itself.
+func TestChoicesAreGroups(t *testing.T) {
+	const n = 40
+	var mu sync.Mutex
+	var groups [n]*engine.Group
+	stream := func(_ context.Context, r Request) iter.Seq2[Event, error] {
+		return func(yield func(Event, error) bool) {
+			mu.Lock()
+			groups[r.Sampling.Seed] = r.Group
+			mu.Unlock()
+			yield(Done{Reason: FinishStop}, nil)
+		}
+	}
+	r := ask("count")
+	r.Sampling = &sample.Params{}
+	if _, err := CollectChoices(Choices(t.Context(), stream, r, n), n); err != nil {
+		t.Fatal(err)
+	}
+	for i, g := range groups {
+		if first := groups[i/maxTogether*maxTogether]; g == nil || g != first {
+			t.Errorf("choice %d is not of the group of choice %d", i, i/maxTogether*maxTogether)
+		}
+	}
+	if groups[0] == groups[maxTogether] {
+		t.Error("all are of one group")
+	}
+
+	texts := make([]Text, 3)
+	BeginTogether(texts)
+	if g := texts[0].Group; g == nil || texts[1].Group != g || texts[2].Group != g {
+		t.Errorf("%+v", texts)
+	}
 }

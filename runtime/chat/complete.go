@@ -161,6 +161,7 @@ func (c *Completer) request(r *Request, p *prompt) engine.Request {
 		Logprobs:     r.Logprobs,
 		TopLogprobs:  r.TopLogprobs,
 		Key:          r.Key,
+		Group:        r.Group,
 		Progress:     r.Progress,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"gossamer/runtime/engine"
 	"gossamer/runtime/sample"
 )
 
@@ -93,6 +94,8 @@ type Request struct {
 
 	// Key says who asks; see engine.Request.
 	Key string
+	// Group is that of the choices that begin together, as Choices has them do; nil: none.
+	Group *engine.Group
 	// Progress is called with the number of tokens of the prompt that are done; may be nil.
 	Progress func(done, total int)
 }

@@ -19,11 +19,19 @@ type Text struct {
 	Sampling  sample.Params // the zero value is greedy
 	Stop      []string      // the continuation ends before the first of these
 	Logprobs  bool          // of each token, markers included, and of the TopLogprobs most likely ones, 0 to 20
-	// TopLogprobs and Key are as in a Request.
+	// TopLogprobs, Key and Group are as in a Request.
 	TopLogprobs int
 	Key         string
+	Group       *engine.Group
 	// Echo makes the prompt the beginning of the text. With Logprobs it is computed token by token; the first one's is NaN.
 	Echo bool
+}
+
+// BeginTogether makes texts, of which all are continued by one call of Together, begin together where they share a prompt.
+func BeginTogether(texts []Text) {
+	for i, g := range groups(len(texts)) {
+		texts[i].Group = g
+	}
 }
 
 // ParseMarkers encodes text in which the names of special tokens, such as "<|start|>", are these tokens.
@@ -63,7 +71,8 @@ func (c *Completer) Continue(ctx context.Context, t Text) iter.Seq2[Event, error
 		}
 		w := &textWriter{tok: c.tok, stream: c.tok.NewStream(), logprobs: t.Logprobs, stop: stopper{stops: t.Stop}, yield: yield}
 		request := engine.Request{
-			Tokens: t.Prompt, Sampling: t.Sampling, MaxTokens: t.MaxTokens, Stop: stopIDs(), Logprobs: t.Logprobs, TopLogprobs: t.TopLogprobs, Key: t.Key,
+			Tokens: t.Prompt, Sampling: t.Sampling, MaxTokens: t.MaxTokens, Stop: stopIDs(), Logprobs: t.Logprobs, TopLogprobs: t.TopLogprobs,
+			Key: t.Key, Group: t.Group,
 		}
 		forced := 0 // tokens of the prompt that are drawn
 		switch {

@@ -183,6 +183,9 @@ func (r *Request) Texts(tok *tokenizer.Tokenizer, key string) []chat.Text {
 			t.Sampling.Seed += uint64(len(texts))
 			texts = append(texts, t)
 		}
+		if r.N > 1 {
+			chat.BeginTogether(texts[len(texts)-r.N:])
+		}
 	}
 	return texts
 }

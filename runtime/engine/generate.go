@@ -34,6 +34,8 @@ type Request struct {
 	TopLogprobs int
 	// Key says who asks. Requests of different keys are served in turn, however many each has; those of one in their order.
 	Key string
+	// Group is that of the calls that begin together, each a choice of one request; nil: none.
+	Group *Group
 	// Progress is called from time to time with the number of tokens of the prompt that are done, those found in memory included;
 	// may be nil.
 	Progress func(done, total int)
@@ -111,6 +113,7 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) bool)
 	start := time.Now()
 	sampler, err := e.check(&r)
 	if err != nil {
+		e.skip(r.Group)
 		return Result{}, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -32,9 +32,10 @@ type job struct {
 	begun     time.Time
 	prompted  bool  // the whole prompt is computed
 	announced int   // the last progress; -1: none
+	claims    bool  // a place is kept for it
 	leader    *job  // computes what the job begins with; nil: nobody, as far as is known
 	follow    int   // tokens that the leader computes first
-	passed    int   // pieces of others that went before its own
+	passed    int   // tokens of others' prompts since its own got on
 	ramp      int   // draws of its next step
 	turn      int   // tokens since it has a row
 	since     int64 // number of the step when it lost its row
@@ -136,6 +137,12 @@ func (j *job) held() int {
 // prefilling reports whether tokens before the last one are to be computed.
 func (j *job) prefilling() bool { return j.held() < len(j.tokens)-1 }
 
+// unread is the number of tokens that are to be computed before the last one.
+func (j *job) unread() int { return len(j.tokens) - 1 - j.held() }
+
+// replying reports whether what is to be computed is of the reply itself: tokens that it was forced to.
+func (j *job) replying() bool { return j.prompted && j.held() >= len(j.Request.Tokens) }
+
 // leave tells the loop that the caller has gone, and that it has taken kept tokens.
 func (e *Engine) leave(j *job, kept int) {
 	e.inLine(j, false)
@@ -157,9 +164,8 @@ func (e *Engine) submit(j *job) error {
 	if e.closed {
 		return ErrClosed
 	}
-	// Those who are about to get a free place wait as well, for a moment.
-	if n := e.options.MaxQueue; n > 0 && e.waiting >= n+max(0, e.options.MaxSequences-e.running) {
-		return &BusyError{e.waiting, max(time.Second, e.Load().ReplyInterval)}
+	if err := e.refuses(j); err != nil {
+		return err
 	}
 	e.waiting++
 	j.queued = true

@@ -162,8 +162,8 @@ func (l *loop) forget(key string) {
 	}
 }
 
-// admit gives texts to waiting jobs: first to those that had one, then to the key that got least. A job that finds no room holds up
-// those behind it, so that it gets the next.
+// admit gives texts to waiting jobs: first to those for which a place is kept, then to those that had one, then to the key that got least. A
+// job that finds no room holds up those behind it, so that it gets the next.
 func (l *loop) admit() {
 	for _, j := range slices.Clone(l.active) {
 		if l.deaf(j) && len(l.waiting) > 0 {
@@ -175,10 +175,10 @@ func (l *loop) admit() {
 	}
 	line := slices.Clone(l.waiting)
 	slices.SortStableFunc(line, func(a, b *job) int {
-		return cmp.Or(-cmp.Compare(min(a.age, 1), min(b.age, 1)), cmp.Compare(a.age, b.age), cmp.Compare(l.served[a.Key], l.served[b.Key]))
+		return cmp.Or(-cmp.Compare(number(a.claims), number(b.claims)), -cmp.Compare(min(a.age, 1), min(b.age, 1)), cmp.Compare(a.age, b.age), cmp.Compare(l.served[a.Key], l.served[b.Key]))
 	})
 	for _, j := range line {
-		if l.deaf(j) {
+		if l.deaf(j) || !l.gathered(j) {
 			continue
 		}
 		state, err := l.place(j)

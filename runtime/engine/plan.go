@@ -29,8 +29,10 @@ func (l *loop) plan() (s *Step, rows []*job, reader *job) {
 		row.Allowed = j.allowed
 		rows, s.Rows = append(rows, j), append(s.Rows, row)
 	}
-	if reader = l.reader(); reader != nil {
-		s.Prefill = l.piece(reader, len(rows) > 0)
+	tokens := l.pieceTokens(len(rows) > 0)
+	if reader = l.reader(tokens); reader != nil {
+		s.Prefill = l.piece(reader, tokens)
+		l.passOver(reader, len(s.Prefill.Tokens))
 	}
 	if len(rows) == 0 && reader == nil {
 		return nil, nil, nil
@@ -116,11 +118,25 @@ func number(b bool) int {
 	return 0
 }
 
-// reader chooses whose prompt goes on: the one that ends soonest, but each piece that went before it counts for one of its own, so that
-// a long one gets its turn. Callers hear of the progress before a piece is computed; who does not listen waits.
-func (l *loop) reader() *job {
+// overduePieces is how many whole pieces of other prompts go before one of a prompt that waits, at most.
+const overduePieces = 8
+
+// reader chooses whose prompt goes on: of the key that got least, the one that ends soonest. So a short prompt waits for no long one, and no
+// key for the many prompts of another. Before them comes who has waited for the tokens of many pieces, which it gets one for: so a long
+// prompt gets on, whatever comes. First of all come tokens that a reply was forced to, for its next one waits for them. Callers hear of the
+// progress before a piece is computed; who does not listen waits.
+func (l *loop) reader(piece int) *job {
 	var best *job
-	left := func(j *job) int { return len(j.tokens) - 1 - j.held() - j.passed*l.options.PrefillTokens }
+	overdue := func(j *job) int {
+		if j.passed >= overduePieces*piece {
+			return j.passed
+		}
+		return 0
+	}
+	before := func(a, b *job) bool {
+		return cmp.Or(-cmp.Compare(number(a.replying()), number(b.replying())), -cmp.Compare(overdue(a), overdue(b)),
+			cmp.Compare(l.served[a.Key], l.served[b.Key]), cmp.Compare(a.unread(), b.unread())) < 0
+	}
 	for _, j := range l.active {
 		if !j.prefilling() {
 			continue
@@ -129,25 +145,35 @@ func (l *loop) reader() *job {
 			j.announced = j.held()
 			j.send(event{kind: eventProgress, done: j.announced})
 		}
-		if j.free() && (best == nil || left(j) < left(best)) {
+		if j.free() && (best == nil || before(j, best)) {
 			best = j
-		}
-	}
-	for _, j := range l.active {
-		if best != nil && j != best && j.prefilling() && j.free() {
-			j.passed++
 		}
 	}
 	return best
 }
 
+// passOver counts a piece of n tokens for those whose prompts have waited for it, though they could have gone on.
+func (l *loop) passOver(best *job, n int) {
+	for _, j := range l.active {
+		if j != best && j.prefilling() && j.free() {
+			j.passed += n
+		}
+	}
+	best.passed = 0
+}
+
+// pieceTokens is how many tokens of a prompt go with a step at most: beside rows as many as keep it short.
+func (l *loop) pieceTokens(busy bool) int {
+	if busy {
+		return min(l.options.PrefillTokens, l.costs.piece(l.options.TokenInterval, leastPiece))
+	}
+	return l.options.PrefillTokens
+}
+
 // piece is what is computed next of a job's prompt. It ends at a resume point, or where a page does: so the same pieces are computed again
 // whatever was found in memory.
-func (l *loop) piece(j *job, busy bool) Piece {
-	held, n := j.held(), l.options.PrefillTokens
-	if busy {
-		n = min(n, l.costs.piece(l.options.TokenInterval, leastPiece))
-	}
+func (l *loop) piece(j *job, n int) Piece {
+	held := j.held()
 	last := len(j.tokens) - 1
 	if stop, _ := slices.BinarySearch(j.stops, held+1); stop < len(j.stops) { // else it is text that the reply was forced to
 		last = j.stops[stop]

@@ -94,7 +94,8 @@ const (
 
 // place gives a job a text.
 func (l *loop) place(j *job) (placing, error) {
-	if len(l.active) == l.options.MaxSequences {
+	companions := l.companions(j)
+	if len(l.active)+l.claimed(j)+len(companions) > l.options.MaxSequences {
 		return full, nil
 	}
 	if o := j.leader; o != nil && o.text != nil && o.held() < j.follow {
@@ -114,7 +115,7 @@ func (l *loop) place(j *job) (placing, error) {
 			return full, err
 		}
 	}
-	if ok, err := l.pagesFor(j, &s); !ok || err != nil {
+	if ok, err := l.pagesFor(j, &s, len(companions)); !ok || err != nil {
 		return full, err
 	}
 	t := s.parked
@@ -141,6 +142,7 @@ func (l *loop) place(j *job) (placing, error) {
 	}
 	t.prompt = len(j.Request.Tokens)
 	j.text = t
+	l.claim(companions)
 	return placed, nil
 }
 
@@ -163,13 +165,13 @@ func (l *loop) empty() (*text, error) {
 	return &text{seq: seq}, nil
 }
 
-// pagesFor drops parked texts until there are pages for what a job computes and one for each reply. It returns false if the job has to
+// pagesFor drops parked texts until there are pages for what a job computes and one for each reply, its companions' included. It returns false if the job has to
 // wait for others. A reply that is alone is let in: it is told when it fills the memory.
-func (l *loop) pagesFor(j *job, s *source) (bool, error) {
+func (l *loop) pagesFor(j *job, s *source, companions int) (bool, error) {
 	if l.limits.Pages == 0 {
 		return true, nil
 	}
-	need := (len(j.tokens)-s.shared)/l.limits.PageTokens + 1 + len(l.active)
+	need := (len(j.tokens)-s.shared)/l.limits.PageTokens + companions + len(l.active)
 	for l.backend.FreePages() < need {
 		i := slices.IndexFunc(l.parked, func(t *text) bool { return t != s.parked && t != s.fork })
 		if i < 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gossamer/shaders"
@@ -27,10 +28,32 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 	Bindings:  []shaders.Access{shaders.Read, shaders.ReadWrite},
 }
 
-// CopyBandwidth measures how fast a shader copies one large buffer to another, in bytes per second, counting
-// bytes read and bytes written. Kernels that are bound by memory are compared with it. It takes a fraction of a second, and twice 256 MiB of
-// the device's memory (32 MiB on a software renderer).
-func (d *Device) CopyBandwidth(ctx context.Context) (bytesPerSecond float64, err error) {
+// readShader reads 16 KiB per workgroup. It writes only if it finds what is nowhere, so that nothing is left out.
+var readShader = shaders.Shader{
+	Name: "read",
+	Source: `@group(0) @binding(0) var<storage, read> x: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<u32>>;
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let first = (group.x * 1024u) + local;
+  let all = (x[first] | x[first + 256u]) | (x[first + 512u] | x[first + 768u]);
+  if (all.x == 0x9e3779b9u) {
+    y[first] = all;
+  }
+}
+`,
+	Workgroup: [3]int{256, 1, 1},
+	Bindings:  []shaders.Access{shaders.Read, shaders.ReadWrite},
+}
+
+// Bandwidth is how fast shaders move what lies in a device's memory, in bytes per second.
+type Bandwidth struct {
+	Copy float64 // one large buffer to another; bytes read and bytes written count
+	Read float64 // without writing, as decoding does
+}
+
+// Bandwidth measures with two buffers of 256 MiB in turn (32 MiB on a software renderer), without what a submit costs. It takes a second at most.
+func (d *Device) Bandwidth(ctx context.Context) (b Bandwidth, err error) {
 	const groupBytes = 16 << 10
 	size, budget := int64(256<<20), 300*time.Millisecond
 	if d.caps.Adapter.CPU() {
@@ -38,69 +61,100 @@ func (d *Device) CopyBandwidth(ctx context.Context) (bytesPerSecond float64, err
 	}
 	size = min(size, d.caps.MaxBindingBytes, d.caps.MaxBufferBytes, int64(d.caps.MaxWorkgroupsPerDim)*groupBytes) / groupBytes * groupBytes
 	if size == 0 {
-		return 0, fmt.Errorf("gpu: copy bandwidth: bindings of %s are too small to measure with", byteCount(d.caps.MaxBindingBytes))
+		return b, fmt.Errorf("gpu: bandwidth: bindings of %s are too small to measure with", byteCount(d.caps.MaxBindingBytes))
 	}
-	x, err := d.NewBuffer("bandwidth source", size, Storage)
-	if err != nil {
-		return 0, err
-	}
-	defer x.Release()
-	y, err := d.NewBuffer("bandwidth destination", size, Storage)
-	if err != nil {
-		return 0, err
-	}
-	defer y.Release()
-	pl, err := d.NewPipeline(copyShader)
-	if err != nil {
-		return 0, err
-	}
-	defer pl.Release()
-	const copies = 4 // per submit, so that the wait counts for little
-	p := d.NewProgram("bandwidth")
-	defer p.Release()
-	for i := range copies {
-		args := []Binding{{Buffer: x}, {Buffer: y}}
-		if i%2 == 1 {
-			args[0], args[1] = args[1], args[0]
+	var buffers [2]*Buffer
+	for i := range buffers {
+		if buffers[i], err = d.NewBuffer("bandwidth", size, Storage); err != nil {
+			return b, err
 		}
-		if err := p.Dispatch(pl, [3]int{int(size / groupBytes), 1, 1}, args...); err != nil {
-			return 0, err
-		}
+		defer buffers[i].Release()
 	}
-	run := func() (time.Duration, error) {
-		start := time.Now()
-		err := errors.Join(d.Submit(ctx, p), d.Wait(ctx))
-		return time.Since(start), err
-	}
-	if _, err := run(); err != nil { // the first run also zeroes the buffers
-		return 0, err
-	}
-	best := time.Duration(0)
-	for start := time.Now(); time.Since(start) < budget; {
-		t, err := run()
+	for _, k := range []struct {
+		shader shaders.Shader
+		rate   *float64
+		bytes  int64 // that a dispatch moves
+	}{{copyShader, &b.Copy, 2 * size}, {readShader, &b.Read, size}} {
+		pl, err := d.NewPipeline(k.shader)
 		if err != nil {
-			return 0, err
+			return b, err
 		}
-		if best == 0 || t < best {
-			best = t
+		defer pl.Release()
+		p := d.NewProgram("bandwidth")
+		defer p.Release()
+		for i := range buffers {
+			if err := p.Dispatch(pl, [3]int{int(size / groupBytes), 1, 1}, Binding{Buffer: buffers[i]}, Binding{Buffer: buffers[1-i]}); err != nil {
+				return b, err
+			}
 		}
+		took, err := d.Time(ctx, p, budget)
+		if err != nil {
+			return b, err
+		}
+		*k.rate = float64(int64(len(buffers))*k.bytes) / took.Seconds()
 	}
-	return float64(2*copies*size) / best.Seconds(), nil
+	return b, nil
 }
 
-// stepShader does next to nothing, in one workgroup.
-var stepShader = shaders.Shader{
-	Name: "latency",
-	Source: `@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+// Time measures how long a program takes where it follows itself, without what a submit and the wait for it cost. It runs the program again and
+// again for about the given time; the first time, which may compile, does not count.
+func (d *Device) Time(ctx context.Context, p *Program, about time.Duration) (time.Duration, error) {
+	run := func(n int) (time.Duration, error) {
+		start := time.Now()
+		err := errors.Join(d.Submit(ctx, slices.Repeat([]*Program{p}, n)...), d.Wait(ctx))
+		return time.Since(start), err
+	}
+	if _, err := run(1); err != nil {
+		return 0, err
+	}
+	one, err := run(1)
+	// As many runs a submit as make a measurement long; of several the fastest.
+	n, many := 2, time.Duration(0)
+	for err == nil {
+		if many, err = run(n); many >= about/8 || n == 1<<10 {
+			break
+		}
+		n *= 2
+	}
+	for start := time.Now(); err == nil && time.Since(start) < about; {
+		var again time.Duration
+		if again, err = run(n); err == nil {
+			many = min(many, again)
+			again, err = run(1)
+			one = min(one, again)
+		}
+	}
+	if many > one {
+		return (many - one) / time.Duration(n-1), err
+	}
+	return many / time.Duration(n), err // something else was faster than the clock
+}
+
+// stepShader does next to nothing, in one workgroup; emptyShader nothing.
+var (
+	stepShader = shaders.Shader{
+		Name: "latency",
+		Source: `@group(0) @binding(0) var<storage, read_write> x: array<u32>;
 @compute @workgroup_size(32)
 fn main(@builtin(local_invocation_index) lane: u32) { x[lane] = x[lane] + 1u; }
 `,
-	Workgroup: [3]int{32, 1, 1},
-	Bindings:  []shaders.Access{shaders.ReadWrite},
-}
+		Workgroup: [3]int{32, 1, 1},
+		Bindings:  []shaders.Access{shaders.ReadWrite},
+	}
+	emptyShader = shaders.Shader{
+		Name: "empty",
+		Source: `@group(0) @binding(0) var<storage, read> x: array<u32>;
+@compute @workgroup_size(32)
+fn main() {}
+`,
+		Workgroup: [3]int{32, 1, 1},
+		Bindings:  []shaders.Access{shaders.Read},
+	}
+)
 
 // Latency is what a dispatch costs beside its work.
 type Latency struct {
+	Empty       time.Duration // it touches nothing
 	Dependent   time.Duration // each dispatch waits for what the one before has written
 	Independent time.Duration // no two neighbours touch the same buffer
 	Submit      time.Duration // of a program of one dispatch, and the wait for it
@@ -108,11 +162,6 @@ type Latency struct {
 
 // DispatchLatency measures what dispatches cost that do next to nothing. It takes a fraction of a second.
 func (d *Device) DispatchLatency(ctx context.Context) (l Latency, err error) {
-	pl, err := d.NewPipeline(stepShader)
-	if err != nil {
-		return l, err
-	}
-	defer pl.Release()
 	const chain = 256
 	buffers := make([]*Buffer, 16)
 	for i := range buffers {
@@ -121,38 +170,46 @@ func (d *Device) DispatchLatency(ctx context.Context) (l Latency, err error) {
 		}
 		defer buffers[i].Release()
 	}
-	measure := func(dispatches int, buffers []*Buffer) (time.Duration, error) {
+	record := func(shader shaders.Shader, dispatches int, buffers []*Buffer) (*Program, func(), error) {
+		pl, err := d.NewPipeline(shader)
+		if err != nil {
+			return nil, func() {}, err
+		}
 		p := d.NewProgram("latency")
-		defer p.Release()
 		for i := range dispatches {
-			if err := p.Dispatch(pl, [3]int{1, 1, 1}, Binding{Buffer: buffers[i%len(buffers)]}); err != nil {
-				return 0, err
-			}
+			err = errors.Join(err, p.Dispatch(pl, [3]int{1, 1, 1}, Binding{Buffer: buffers[i%len(buffers)]}))
 		}
-		best := time.Duration(0)
-		for range 20 {
-			start := time.Now()
-			if err := errors.Join(d.Submit(ctx, p), d.Wait(ctx)); err != nil {
-				return 0, err
-			}
-			if t := time.Since(start); best == 0 || t < best {
-				best = t
-			}
-		}
-		return best, nil
-	}
-	if l.Submit, err = measure(1, buffers); err != nil {
-		return l, err
+		return p, func() { p.Release(); pl.Release() }, err
 	}
 	for _, k := range []struct {
-		dst     *time.Duration
+		to      *time.Duration
+		shader  shaders.Shader
 		buffers []*Buffer
-	}{{&l.Dependent, buffers[:1]}, {&l.Independent, buffers}} {
-		whole, err := measure(chain+1, k.buffers)
+	}{{&l.Empty, emptyShader, buffers[:1]}, {&l.Dependent, stepShader, buffers[:1]}, {&l.Independent, stepShader, buffers}} {
+		p, release, err := record(k.shader, chain, k.buffers)
+		defer release()
 		if err != nil {
 			return l, err
 		}
-		*k.dst = max(0, whole-l.Submit) / chain
+		whole, err := d.Time(ctx, p, 50*time.Millisecond)
+		if err != nil {
+			return l, err
+		}
+		*k.to = whole / chain
+	}
+	p, release, err := record(stepShader, 1, buffers)
+	defer release()
+	if err != nil {
+		return l, err
+	}
+	for range 20 {
+		start := time.Now()
+		if err := errors.Join(d.Submit(ctx, p), d.Wait(ctx)); err != nil {
+			return l, err
+		}
+		if t := time.Since(start); l.Submit == 0 || t < l.Submit {
+			l.Submit = t
+		}
 	}
 	return l, nil
 }

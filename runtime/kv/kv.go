@@ -218,9 +218,13 @@ func (s *Sequence) releaseBefore(page int) {
 	}
 }
 
-// MarkResume keeps the sliding pages of the present length, so that Truncate can come back to it.
+// MarkResume keeps the sliding pages of the present length, so that Truncate can come back to it. In the middle of a pass (Rewind) there is
+// nothing to come back to.
 func (s *Sequence) MarkResume() {
 	c := s.cache
+	if !s.resumable(s.n) {
+		return
+	}
 	if rp := s.resumePointAt(s.n); rp != nil || s.n == 0 {
 		c.use(rp)
 		return
@@ -329,7 +333,7 @@ func (s *Sequence) Truncate(n int) {
 
 // Rewind moves the end back to start but keeps the pages of full layers for all positions below n, so that a pass over
 // start..n-1 can rebuild the sliding layers (ReserveSliding, then Advance). Unless start is 0 the pass begins without a window,
-// so its first positions are not those of the text: only the window before n is counted on.
+// so its first positions are not those of the text: only the windows before n-1 and n are counted on.
 func (s *Sequence) Rewind(start, n int) {
 	s.dropSliding()
 	s.full = s.cache.full.cut(s.full, (n+PageTokens-1)/PageTokens)
@@ -340,7 +344,7 @@ func (s *Sequence) Rewind(start, n int) {
 	s.n = start
 	s.exact = 0
 	if start > 0 {
-		s.exact = s.cache.windowStart(n)
+		s.exact = s.cache.windowStart(n - 1)
 	}
 	for _, rp := range slices.Clone(s.resumePoints) {
 		if rp.n > n {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -125,11 +126,11 @@ func TestKernelTimes(t *testing.T) {
 			t.Fatal(err)
 		}
 		times, err := m.KernelTimes(t.Context(), seqs, time.Millisecond)
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || times.Whole <= 0 {
+			t.Fatal(times, err)
 		}
 		dispatches := 0
-		for _, k := range times {
+		for _, k := range times.Kernels {
 			dispatches += k.Dispatches
 			if k.Time <= 0 || k.Dispatches == 0 {
 				t.Errorf("%d rows: %+v", rows, k)
@@ -146,6 +147,40 @@ func TestKernelTimes(t *testing.T) {
 			s.Close()
 		}
 	}
+}
+
+// TestPrefillTimes: the kernels that are measured are those of a chunk, and the text stays as it is.
+func TestPrefillTimes(t *testing.T) {
+	m := loadSmall(t, Options{Context: 512, Chunk: 64})
+	s := newSequence(t, m)
+	tokens := text(m, 150, 1)
+	extend(t, s, tokens[:100])
+	before := logits(t, m, s)
+	for _, n := range []int{64, 20} {
+		times, err := m.PrefillTimes(t.Context(), s, n, time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dispatches, flops := 0, int64(0)
+		for _, k := range times {
+			dispatches, flops = dispatches+k.Dispatches, flops+k.FLOPs
+			if k.Time <= 0 || k.Dispatches == 0 {
+				t.Errorf("%d tokens: %+v", n, k)
+			}
+		}
+		p, err := m.programs.prefillProgram(m.prefillClass(n))
+		if err != nil || dispatches != p.Dispatches() || flops == 0 {
+			t.Errorf("%d dispatches were measured, a chunk has %d; %d FLOPs, error %v", dispatches, p.Dispatches(), flops, err)
+		}
+	}
+	if _, err := m.PrefillTimes(t.Context(), s, 1000, time.Millisecond); !errors.Is(err, engine.ErrContextFull) {
+		t.Errorf("more than the context holds: %v", err)
+	}
+	if s.Len() != 100 || !slices.Equal(logits(t, m, s), before) {
+		t.Errorf("afterwards the text has %d tokens, or other logits", s.Len())
+	}
+	extend(t, s, tokens[100:])
+	closeRows(t, "afterwards", logits(t, m, s), fresh(t, m, tokens), float32Limit)
 }
 
 // TestWeightBytesRead: 20b and 120b, by the dimensions of the published configurations.

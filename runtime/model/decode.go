@@ -40,14 +40,7 @@ func (p *programs) drawProgram(rows int, sampling sampling) (*gpu.Program, error
 			return err
 		}
 		r := p.decodeRecorder(prog, rows, k)
-		if sampling == plainSampling {
-			r.sample()
-			return r.err
-		}
-		if err := p.needFull(rows, k); err != nil {
-			return err
-		}
-		r.sampleFull(sampling == fullWithLogprobs)
+		r.do(p.draw(r, rows, sampling))
 		return r.err
 	})
 }
@@ -59,26 +52,41 @@ func (p *programs) forwardProgram(rows, splits int) (*gpu.Program, error) {
 			return err
 		}
 		r := p.decodeRecorder(prog, rows, k)
-		if err := p.fullAttention(r, rows, splits); err != nil {
-			return err
-		}
-		r.embed()
-		for n := range p.buf.layers {
-			r.l = &p.buf.layers[n]
-			r.attention()
-			r.mlp()
-		}
-		r.unembed()
+		r.do(p.fullAttention(r, rows, splits))
+		r.forward()
 		return r.err
 	})
 }
 
-// fullAttention compiles the attention of full layers, which depends on the splits.
-func (p *programs) fullAttention(r *decodeRecorder, rows, splits int) error {
-	if err := build(p, &r.attn[fullLayer], kernel.NewAttnDecode, p.attention(rows, splits, false)); err != nil || splits == 1 {
+// draw records the choice of tokens.
+func (p *programs) draw(r *decodeRecorder, rows int, sampling sampling) error {
+	if sampling == plainSampling {
+		r.sample()
+		return nil
+	}
+	if err := p.needFull(rows, r.k); err != nil {
 		return err
 	}
-	return build(p, &r.reduce[fullLayer], kernel.NewAttnReduce, p.attention(rows, splits, false))
+	r.sampleFull(sampling == fullWithLogprobs)
+	return nil
+}
+
+// fullAttention gives the recorder the attention of full layers, which depends on the splits.
+func (p *programs) fullAttention(r *decodeRecorder, rows, splits int) error {
+	k, ok := r.k.attnFull[splits]
+	if !ok {
+		if err := build(p, &k.attn, kernel.NewAttnDecode, p.attention(rows, splits, false)); err != nil {
+			return err
+		}
+		if splits > 1 {
+			if err := build(p, &k.reduce, kernel.NewAttnReduce, p.attention(rows, splits, false)); err != nil {
+				return err
+			}
+		}
+		r.k.attnFull[splits] = k
+	}
+	r.attn[fullLayer], r.reduce[fullLayer] = k.attn, k.reduce
+	return nil
 }
 
 // headProgram returns the program that computes the logits of row 0 from its hidden state.
@@ -112,6 +120,20 @@ type decodeRecorder struct {
 	reduce    [kinds]*kernel.AttnReduce // nil without splits
 
 	l *layer // that is recorded
+}
+
+// forward: the logits behind the tokens.
+func (r *decodeRecorder) forward() {
+	if r.err != nil {
+		return
+	}
+	r.embed()
+	for n := range r.buf.layers {
+		r.l = &r.buf.layers[n]
+		r.attention()
+		r.mlp()
+	}
+	r.unembed()
 }
 
 // attention: x += W_o attention(rope(W_qkv norm(x))).

@@ -220,7 +220,7 @@ func trace(t *testing.T, s *sequence, tokens []int32) map[string][]float32 {
 		return words
 	}
 	for chunk := range slices.Chunk(tokens, m.chunk) {
-		if err := m.placeChunk(s.state, chunk, 0); err != nil {
+		if err := m.placeChunk(s.state, chunk); err != nil {
 			t.Fatal(err)
 		}
 		r := m.programs.prefillRecorder(m.dev.NewProgram("trace"), class, k)

@@ -2,7 +2,6 @@ package model
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"gossamer/runtime/engine"
@@ -10,24 +9,31 @@ import (
 	"gossamer/runtime/sample"
 )
 
-// KernelTime is what one kernel of a decode step takes, in all layers together.
+// KernelTime is what one kernel takes, in all layers together.
 type KernelTime struct {
 	Name       string
 	Dispatches int
-	Bytes      int64 // weights, keys and values that are read; 0 where that depends on what is chosen
+	Bytes      int64 // of decode: weights, keys and values that are read; 0 where that depends on what is chosen
+	FLOPs      int64 // of prefill: multiplications and additions of products with weights
 	Time       time.Duration
+}
+
+// StepTimes are those of a step of decode.
+type StepTimes struct {
+	Kernels []KernelTime
+	Whole   time.Duration // of the device, for a step of one draw that follows another
 }
 
 // KernelTimes measures the kernels of a step for seqs, each by itself and for so long: its dispatches of all layers one after the other, again
 // and again, so that the weights of a layer have left the caches when its turn comes again. What the step would compute is lost, and so
 // are the logits of all sequences.
-func (m *Model) KernelTimes(ctx context.Context, seqs []engine.Sequence, each time.Duration) ([]KernelTime, error) {
+func (m *Model) KernelTimes(ctx context.Context, seqs []engine.Sequence, each time.Duration) (st StepTimes, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b := m.batch
 	rows, err := m.rowsToMeasure(seqs)
 	if err != nil {
-		return nil, err
+		return st, err
 	}
 	states, longest := make([]*state, len(rows)), 0
 	for i := range rows {
@@ -35,7 +41,7 @@ func (m *Model) KernelTimes(ctx context.Context, seqs []engine.Sequence, each ti
 	}
 	width := m.paddedRows(len(rows))
 	if err := b.seat(ctx, states, width); err != nil {
-		return nil, err
+		return st, err
 	}
 	r := &run{rows: rows, width: width, draws: 1}
 	defer b.forgetAll(r)
@@ -43,17 +49,24 @@ func (m *Model) KernelTimes(ctx context.Context, seqs []engine.Sequence, each ti
 		rows[i].seat = rows[i].seq.seat
 	}
 	if err := m.steps.rowsOf(&m.buffers.decode, r); err != nil {
-		return nil, err
+		return st, err
 	}
-	var times []KernelTime
+	forward, err := m.programs.forwardProgram(width, m.splitsFor(longest))
+	if err != nil {
+		return st, err
+	}
+	if st.Whole, err = m.dev.Time(ctx, forward, each); err != nil {
+		return st, err
+	}
 	for _, part := range m.parts(len(rows), longest) {
 		t, err := m.measure(ctx, part, width, longest, each)
 		if err != nil {
-			return nil, err
+			return st, err
 		}
-		times = append(times, t)
+		st.Kernels = append(st.Kernels, t)
 	}
-	return times, nil
+	st.Whole += st.Kernels[len(st.Kernels)-1].Time // sampling, without which the rows stay where they are
+	return st, nil
 }
 
 // rowsToMeasure are rows of a step that draw; for a measurement it does not matter from what.
@@ -118,43 +131,23 @@ func (m *Model) parts(rows, positions int) []measured {
 	)
 }
 
-// measure runs a part again and again.
+// measure measures a part.
 func (m *Model) measure(ctx context.Context, k measured, rows, positions int, each time.Duration) (KernelTime, error) {
 	p := m.dev.NewProgram("measure " + k.name)
 	defer p.Release()
 	if err := m.programs.recordPart(p, k, rows, positions); err != nil {
 		return KernelTime{}, err
 	}
-	t := KernelTime{Name: k.name, Dispatches: p.Dispatches(), Bytes: k.bytes}
-	if t.Dispatches == 0 {
+	return m.timed(ctx, p, KernelTime{Name: k.name, Bytes: k.bytes}, each)
+}
+
+// timed measures a program that has the dispatches of a kernel.
+func (m *Model) timed(ctx context.Context, p *gpu.Program, t KernelTime, each time.Duration) (KernelTime, error) {
+	if t.Dispatches = p.Dispatches(); t.Dispatches == 0 {
 		return t, nil // no layer has it
 	}
-	run := func(n int) (time.Duration, error) {
-		programs := make([]*gpu.Program, n)
-		for i := range programs {
-			programs[i] = p
-		}
-		start := time.Now()
-		err := errors.Join(m.dev.Submit(ctx, programs...), m.dev.Wait(ctx))
-		return time.Since(start), err
-	}
-	if _, err := run(1); err != nil { // the first run compiles, perhaps
-		return t, err
-	}
-	// As many runs a submit as make the wait count for little; of several such submits the fastest.
-	n := 1
-	took, err := run(n)
-	for err == nil && took < each/8 && n < 1<<10 {
-		n *= 2
-		took, err = run(n)
-	}
-	for start := time.Now(); err == nil && time.Since(start) < each; {
-		var again time.Duration
-		if again, err = run(n); again < took {
-			took = again
-		}
-	}
-	t.Time = took / time.Duration(n)
+	var err error
+	t.Time, err = m.dev.Time(ctx, p, each)
 	return t, err
 }
 

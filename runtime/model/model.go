@@ -160,6 +160,11 @@ func (m *Model) Step(ctx context.Context, s *engine.Step) (engine.Pending, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	for i := range rows {
+		if err := m.settle(ctx, rows[i].seq, []int32{rows[i].Given}, true); err != nil {
+			return nil, err
+		}
+	}
 	p := &pending{m: m}
 	if len(rows) > 0 {
 		if p.run, err = m.batch.start(ctx, rows, s.Draws); err != nil {
@@ -172,7 +177,7 @@ func (m *Model) Step(ctx context.Context, s *engine.Step) (engine.Pending, error
 	seq := s.Prefill.Seq.(*sequence)
 	if p.prefill = seq.admit(s.Prefill.Tokens); p.prefill == nil {
 		m.batch.forget(seq.state)
-		p.prefill = m.prefill(ctx, seq.state, s.Prefill.Tokens, 0)
+		p.prefill = m.prefill(ctx, seq.state, s.Prefill.Tokens)
 	}
 	return p, nil
 }
@@ -281,15 +286,34 @@ func (m *Model) closeState(seq *state) {
 	delete(m.alive, seq)
 }
 
+// settle computes what a sequence holds anew where a pass over it is not over and other tokens come than those that it is made of, or any as
+// a row. Whoever appends what Truncate took away never needs it.
+func (m *Model) settle(ctx context.Context, seq *state, next []int32, row bool) error {
+	if len(seq.ahead) == 0 || seq.goesOn(next, row) {
+		return nil
+	}
+	tokens := slices.Clone(seq.tokens)
+	at := seq.kv.Resume(len(tokens))
+	seq.kv.Truncate(at)
+	seq.tokens, seq.ahead = seq.tokens[:at], nil
+	return m.prefill(ctx, seq, tokens[at:])
+}
+
 // prefill appends tokens to seq in chunks; in deterministic mode they end at multiples of a chunk, wherever seq ends now.
-func (m *Model) prefill(ctx context.Context, seq *state, tokens []int32, flags uint32) error {
+func (m *Model) prefill(ctx context.Context, seq *state, tokens []int32) error {
+	if err := m.settle(ctx, seq, tokens, false); err != nil {
+		return err
+	}
 	for len(tokens) > 0 {
 		n := m.chunk
 		if m.deterministic {
 			n -= seq.kv.Len() % m.chunk
 		}
+		if len(seq.ahead) > 0 { // the tokens behind them write full layers too
+			n = min(n, len(seq.ahead))
+		}
 		n = min(n, len(tokens))
-		if err := m.prefillChunk(ctx, seq, tokens[:n], flags); err != nil {
+		if err := m.prefillChunk(ctx, seq, tokens[:n]); err != nil {
 			return err
 		}
 		tokens = tokens[n:]
@@ -298,11 +322,11 @@ func (m *Model) prefill(ctx context.Context, seq *state, tokens []int32, flags u
 }
 
 // prefillChunk runs the layers over tokens; their residual streams end in the rows of the prefill buffer.
-func (m *Model) prefillChunk(ctx context.Context, seq *state, tokens []int32, flags uint32) error {
+func (m *Model) prefillChunk(ctx context.Context, seq *state, tokens []int32) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := m.placeChunk(seq, tokens, flags); err != nil {
+	if err := m.placeChunk(seq, tokens); err != nil {
 		return err
 	}
 	p, err := m.programs.prefillProgram(m.prefillClass(len(tokens)))
@@ -317,8 +341,12 @@ func (m *Model) prefillChunk(ctx context.Context, seq *state, tokens []int32, fl
 }
 
 // placeChunk finds pages for a chunk and tells the prefill program of it.
-func (m *Model) placeChunk(seq *state, tokens []int32, flags uint32) error {
-	if err := m.pages.reserve(seq, len(tokens), flags&kernel.StepKeepFull == 0); err != nil {
+func (m *Model) placeChunk(seq *state, tokens []int32) error {
+	flags := uint32(0)
+	if len(seq.ahead) > 0 {
+		flags = kernel.StepKeepFull
+	}
+	if err := m.pages.reserve(seq, len(tokens), flags == 0); err != nil {
 		return err
 	}
 	return m.steps.chunk(&m.buffers.prefill, seq, tokens, flags)

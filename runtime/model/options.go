@@ -26,9 +26,12 @@ func (p Precision) String() string {
 
 // Options choose what a model may use of its device. The zero value suits one user.
 type Options struct {
-	// Context is the number of positions of the key/value cache, shared by all sequences and the most that one can hold.
+	// Context is the number of positions that one sequence can hold.
 	// 0: the largest power of two up to the model's and 131,072 that the device has room for (8,192 on a software adapter).
 	Context int
+	// KVTokens is the number of positions that all sequences hold together, in the layers that see the whole text; those that sequences share
+	// count once. 0: Context, and at least that.
+	KVTokens int
 	// KV is the precision of the key/value cache.
 	KV Precision
 	// Chunk is the number of tokens that a prefill program takes at once. 0: 512 (64 on a software adapter, shorter texts too).

@@ -35,7 +35,7 @@ func NewPlan(c *gptoss.Config, caps gpu.Caps, o Options) (Plan, error) {
 // halved is the plan for half the context, if it was left to us and half is enough.
 func (p Plan) halved() (Plan, bool) {
 	o := p.options
-	if o.Context > 0 || p.context/2 < leastContext {
+	if o.Context > 0 || o.KVTokens > 0 || p.context/2 < leastContext {
 		return Plan{}, false
 	}
 	o.Context = p.context / 2

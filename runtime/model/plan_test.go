@@ -3,10 +3,13 @@ package model
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sort"
+	"strings"
 	"testing"
 
 	"gossamer/runtime/checkpoint/checkpointtest"
+	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
@@ -226,5 +229,41 @@ func TestAllocationThatDiffersFromThePlanFails(t *testing.T) {
 	})
 	if err == nil || device.taken != 0 {
 		t.Errorf("error %v, %d bytes are left", err, device.taken)
+	}
+}
+
+// TestRoomIsApartFromTheContext: texts fill what there is for all of them together, each no more than its context.
+func TestRoomIsApartFromTheContext(t *testing.T) {
+	const context, all = 200, 1024
+	m := loadSmall(t, Options{Context: context, KVTokens: all, Chunk: 64, Sequences: 5})
+	if want := all/kv.PageTokens + 5; m.Limits().Pages != want || m.Context() != context {
+		t.Errorf("%d pages and a context of %d, want %d and %d", m.Limits().Pages, m.Context(), want, context)
+	}
+	var texts []*sequence
+	for i := range 5 { // two pages each, where one context has two and a few
+		s := newSequence(t, m)
+		prefill(t, s, text(m, context-1, uint32(i)))
+		texts = append(texts, s)
+	}
+	if free := m.FreePages(); free != all/kv.PageTokens+5-10 {
+		t.Errorf("%d pages are free", free)
+	}
+	for i, s := range texts {
+		extend(t, s, []int32{1})
+		if err := s.Extend(t.Context(), []int32{1}); !errors.Is(err, engine.ErrContextFull) {
+			t.Errorf("text %d beyond its context: %v", i, err)
+		}
+	}
+	own := logits(t, m, texts[4])
+	texts[0].Close()
+	closeRows(t, "the last", own, fresh(t, m, texts[4].tokens), float32Limit)
+	for _, o := range []Options{{Context: 200, KVTokens: 199}, {Context: 200, KVTokens: 1 << 40}} {
+		if _, err := NewPlan(m.cfg, m.dev.Caps(), o); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("room for %d tokens", o.KVTokens)) {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	p, err := NewPlan(m.cfg, m.dev.Caps(), Options{KVTokens: 4096})
+	if err != nil || p.context > 4096 {
+		t.Errorf("without a context it is %d; %v", p.context, err)
 	}
 }

@@ -71,12 +71,19 @@ type decodeKernels struct {
 	logprobs    *kernel.Logprobs
 	qkv         [kinds]*kernel.QKVDecode
 	attnSliding *kernel.AttnDecode
+	attnFull    map[int]fullAttention // by number of splits
 	out         *kernel.OutDecode
 	router      *kernel.RouterDecode
 	gateUp      *kernel.GateUpDecode // nil where experts are grouped over rows
 	down        *kernel.DownDecode
 	grouped     *groupedExperts // nil where each row reads its own
 	unembed     *kernel.UnembedDecode
+}
+
+// fullAttention are the kernels of the attention of full layers.
+type fullAttention struct {
+	attn   *kernel.AttnDecode
+	reduce *kernel.AttnReduce // nil without splits
 }
 
 // groupedExperts are the kernels by which several rows share the weights of the experts that they chose.
@@ -188,7 +195,7 @@ func (p *programs) decodeKernels(rows int) (*decodeKernels, error) {
 	if k, ok := p.decode[rows]; ok {
 		return k, nil
 	}
-	c, v, k := p.cfg, p.vectors, &decodeKernels{}
+	c, v, k := p.cfg, p.vectors, &decodeKernels{attnFull: map[int]fullAttention{}}
 	errs := []error{
 		build(p, &k.sample, kernel.NewSample, p.sampling(rows)),
 		build(p, &k.attnSliding, kernel.NewAttnDecode, p.attention(rows, 1, true)),

@@ -8,7 +8,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"gossamer/runtime/engine"
+	"gossamer/runtime/gpu"
 	"gossamer/runtime/kernel"
 	"gossamer/runtime/sample"
 )
@@ -293,4 +296,60 @@ func TestSeatsOfAStepThatEnds(t *testing.T) {
 		t.Errorf("%v; ready: %v, want false", err, moved.Ready())
 	}
 	closeRows(t, "logits afterwards", logits(t, m, moved), fresh(t, m, moved.tokens), float32Limit)
+}
+
+// TestDrawsOfSteps: tokens are the same however they are spread over steps, whatever sampling a row asks for; each step reads its own
+// between two submits.
+func TestDrawsOfSteps(t *testing.T) {
+	m := loadSmall(t, Options{Context: 512, Chunk: 64, Rows: 2})
+	prompt := text(m, 250, 1) // the attention of full layers is split from 256 on
+	params := []sample.Params{{Temperature: 1, Seed: 3}, {Temperature: 1, Seed: 4, TopP: 0.9, FrequencyPenalty: 0.3}}
+	ask := func(logprobs int, draws ...int) (tokens [2][]int32, used gpu.Stats) {
+		var s engine.Step
+		for _, p := range params {
+			seq := newSequence(t, m)
+			defer seq.Close()
+			prefill(t, seq, prompt[:len(prompt)-1])
+			sampler, err := sample.New(p, m.cfg.Vocab, prompt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Rows = append(s.Rows, engine.Row{Seq: seq, Given: prompt[len(prompt)-1], Sampler: sampler, Logprobs: logprobs})
+		}
+		before := m.dev.Stats()
+		for _, n := range draws { // the first gives
+			s.Draws = n
+			p, err := m.Step(t.Context(), &s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := p.Wait(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range tokens {
+				for _, token := range out.Rows[i].Tokens {
+					tokens[i] = append(tokens[i], token.ID)
+				}
+				s.Rows[i].Given = engine.Draw
+			}
+		}
+		used = m.dev.Stats()
+		return tokens, gpu.Stats{Submits: used.Submits - before.Submits, BytesRead: used.BytesRead - before.BytesRead}
+	}
+	for _, logprobs := range []int{-1, 2} {
+		want, few := ask(logprobs, 1, 8, 3)
+		got, many := ask(logprobs, 1, 1, 1, 3, 1, 4, 1)
+		if d := cmp.Diff(want, got); d != "" || len(got[0]) != 11 {
+			t.Errorf("logprobs %d, %d tokens: %s", logprobs, len(got[0]), d)
+		}
+		if few.Submits != 12+2 || many.Submits != 12+6 || many.BytesRead != few.BytesRead {
+			t.Errorf("logprobs %d: %+v, in few steps %+v", logprobs, many, few)
+		}
+		before := m.dev.Stats().BuffersCreated
+		ask(logprobs, 1, 1, 1, 3, 1, 4, 1)
+		if made := m.dev.Stats().BuffersCreated - before; made != 0 {
+			t.Errorf("%d buffers were made in steady state", made)
+		}
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"gossamer/runtime/engine"
-	"gossamer/runtime/kernel"
 	"gossamer/runtime/kv"
 )
 
@@ -86,11 +85,11 @@ func (s *sequence) Fork(n int) (engine.Sequence, error) {
 	return s.m.newSequence(f, slices.Clone(s.tokens[:f.Len()]))
 }
 
-// Truncate keeps at most the first n tokens. It resumes where the sliding layers' pages still exist; where recomputing from
-// there costs more than rebuilding them at n, it rebuilds: a sliding layer's keys at a position depend on window-1 earlier
-// positions of the layer below, so a pass over the last (window-1) x sliding layers tokens makes them exact, while the full
-// layers' pages stand.
-func (s *sequence) Truncate(ctx context.Context, n int) (int, error) {
+// Truncate keeps at most the first n tokens, and computes nothing. It resumes where the sliding layers' pages still exist. Where computing
+// from there costs more than rebuilding them at n, it goes back by the tokens that this takes: a sliding layer's keys at a position depend
+// on window-1 earlier positions of the layer below, so a pass over the last (window-1) x sliding layers tokens makes them exact. The
+// pages of full layers stand for that pass, which is made of whatever appends those tokens again.
+func (s *sequence) Truncate(_ context.Context, n int) (int, error) {
 	m := s.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -100,32 +99,13 @@ func (s *sequence) Truncate(ctx context.Context, n int) (int, error) {
 	if n < 0 {
 		return 0, fmt.Errorf("model: truncate to %d tokens", n)
 	}
-	if n >= s.kv.Len() {
+	if n >= s.kv.Len() && len(s.ahead) == 0 {
 		return s.kv.Len(), nil
 	}
-	at := s.kv.Resume(n)
-	start := max(0, n-(m.cfg.Window-1)*m.cfg.SlidingLayers())
-	if at >= start {
-		m.batch.forget(s.state)
-		s.kv.Truncate(at)
-		s.tokens = s.tokens[:at]
-		return at, nil
-	}
-	if err := ctx.Err(); err != nil {
-		return s.kv.Len(), err
-	}
+	n = min(n, s.kv.Len()) // in the middle of a pass only what it has come to is known to be wanted
 	m.batch.forget(s.state)
-	tokens := s.tokens[:n]
-	s.kv.Rewind(start, n)
-	s.tokens = tokens[:start]
-	if err := m.prefill(ctx, s.state, tokens[start:], kernel.StepKeepFull); err != nil {
-		// Only where the pass began at 0 is what it did exact; else the last resume point is left.
-		at = s.kv.Resume(s.kv.Len())
-		s.kv.Truncate(at)
-		s.tokens = s.tokens[:at]
-		return at, err
-	}
-	return n, nil
+	s.back(n, m.passTokens())
+	return s.kv.Len(), nil
 }
 
 // Extend appends tokens: the last one as decoding does, those before it in chunks.
@@ -138,10 +118,13 @@ func (s *sequence) Extend(ctx context.Context, tokens []int32) error {
 	}
 	m.batch.forget(s.state)
 	last := len(tokens) - 1
-	if err := m.prefill(ctx, s.state, tokens[:last], 0); err != nil {
+	if err := m.prefill(ctx, s.state, tokens[:last]); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := m.settle(ctx, s.state, tokens[last:], true); err != nil {
 		return err
 	}
 	if err := m.batch.given(ctx, s.state, tokens[last]); err != nil || last == 0 {
@@ -161,11 +144,14 @@ func (s *sequence) ExtendRows(ctx context.Context, tokens []int32, at []int, row
 	if !slices.IsSorted(at) || len(at) > 0 && (at[0] < 0 || at[len(at)-1] >= len(tokens)) {
 		return fmt.Errorf("model: rows %v are not ascending indices of %d tokens", at, len(tokens))
 	}
+	if err := m.settle(ctx, s.state, nil, true); err != nil {
+		return err
+	}
 	m.batch.forget(s.state)
 	logits := make([]float32, m.cfg.Vocab)
 	for done := 0; done < len(tokens); {
 		n := min(m.chunk, len(tokens)-done)
-		if err := m.prefillChunk(ctx, s.state, tokens[done:done+n], 0); err != nil {
+		if err := m.prefillChunk(ctx, s.state, tokens[done:done+n]); err != nil {
 			return err
 		}
 		for ; len(at) > 0 && at[0] < done+n; at = at[1:] {

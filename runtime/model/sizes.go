@@ -40,10 +40,13 @@ func newSizes(c *gptoss.Config, caps gpu.Caps, o Options) (*sizes, error) {
 	if err := s.setRows(caps.Adapter.CPU(), o); err != nil {
 		return nil, err
 	}
+	if o.KVTokens > 0 {
+		defaultContext = min(defaultContext, o.KVTokens)
+	}
 	if err := s.setContext(o.Context, defaultContext); err != nil {
 		return nil, err
 	}
-	return s, s.setPages(orDefault(o.ResumePoints, defaultResumePoints))
+	return s, s.setPages(orDefault(o.ResumePoints, defaultResumePoints), o.KVTokens)
 }
 
 func orDefault(v, def int) int {
@@ -102,7 +105,7 @@ func (s *sizes) setContext(asked, most int) error {
 		return nil
 	}
 	s.context = int(min(int64(most), int64(c.MaxPositions), fit))
-	if least := min(leastContext, c.MaxPositions); s.context < least {
+	if least := min(leastContext, c.MaxPositions, most); s.context < least {
 		return fmt.Errorf("model: the device's bindings of %d bytes hold a context of %d positions, want at least %d: ask for a smaller context", limit, fit, least)
 	}
 	for s.context&(s.context-1) != 0 && s.context < c.MaxPositions {
@@ -111,8 +114,8 @@ func (s *sizes) setContext(asked, most int) error {
 	return nil
 }
 
-// setPages decides on the pages of the key/value cache.
-func (s *sizes) setPages(resumePoints int) error {
+// setPages decides on the pages of the key/value cache, for so many tokens of all sequences, or as many as one can hold.
+func (s *sizes) setPages(resumePoints, tokens int) error {
 	window := kv.WindowPages(s.cfg.Window)
 	limit := s.limits.most() / s.pageBytes()
 	chunk := (s.chunk+kv.PageTokens-1)/kv.PageTokens + 1 // more, of the one sequence whose prompt goes on
@@ -121,8 +124,15 @@ func (s *sizes) setPages(resumePoints int) error {
 	if s.slidingPages < running {
 		return fmt.Errorf("model: the device's bindings hold %d pages of a layer's keys, a prefill chunk needs %d: take a smaller chunk", limit, running)
 	}
-	// A few pages more than one sequence can fill, so that sequences which share a page can part.
-	s.fullPages = int(min(int64(s.tableEntries()+s.sequences), limit))
+	if tokens > 0 && tokens < s.context {
+		return fmt.Errorf("model: room for %d tokens of all texts and a context of %d: one text could not fill it", tokens, s.context)
+	}
+	pages := pagesOf(max(tokens, s.context))
+	if tokens > 0 && int64(pages) > limit {
+		return fmt.Errorf("model: room for %d tokens of all texts: the device's bindings of %d bytes hold %d", tokens, s.limits.most(), limit*kv.PageTokens)
+	}
+	// A few pages more than those of the tokens, so that sequences which share a page can part.
+	s.fullPages = int(min(int64(pages+s.sequences), limit))
 	return nil
 }
 
@@ -131,8 +141,14 @@ func (s *sizes) pageBytes() int64 {
 	return kv.PageTokens * int64(s.cfg.KVDim()) * s.kvType.bytes()
 }
 
+// passTokens is the number of tokens before a position that its keys and values in sliding layers depend on, each layer on window-1
+// positions of the one below.
+func (s *sizes) passTokens() int { return (s.cfg.Window - 1) * s.cfg.SlidingLayers() }
+
 // tableEntries is the number of pages that one table names.
-func (s *sizes) tableEntries() int { return (s.context + kv.PageTokens - 1) / kv.PageTokens }
+func (s *sizes) tableEntries() int { return pagesOf(s.context) }
+
+func pagesOf(tokens int) int { return (tokens + kv.PageTokens - 1) / kv.PageTokens }
 
 // stepBytes is the size of a step buffer: its rows, then a table for full and one for sliding layers per text.
 func (s *sizes) stepBytes(rows, texts int) int64 {

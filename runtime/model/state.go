@@ -2,6 +2,7 @@ package model
 
 import (
 	"errors"
+	"slices"
 
 	"gossamer/runtime/kv"
 )
@@ -10,6 +11,7 @@ import (
 type state struct {
 	kv     *kv.Sequence
 	tokens []int32 // [Len]
+	ahead  []int32 // that come next if the text goes on as before: full layers hold their keys and values, sliding layers don't
 	seat   int     // row of the decode buffers that has the logits of the last token; noSeat: they are not available
 	closed bool
 }
@@ -29,4 +31,29 @@ func (seq *state) usable() error {
 func (seq *state) append(tokens ...int32) {
 	seq.kv.Advance(len(tokens))
 	seq.tokens = append(seq.tokens, tokens...)
+	seq.ahead = seq.ahead[min(len(tokens), len(seq.ahead)):]
+}
+
+// back goes back to at most n tokens, from which the text can be computed on: where its pages allow that at once, or, if that is less,
+// by the pass tokens from which sliding layers are made exact for the n-th. See Sequence.Truncate.
+func (seq *state) back(n, pass int) {
+	at, start := seq.kv.Resume(n), max(0, n-1-pass)
+	if at >= start {
+		seq.kv.Truncate(at)
+		seq.tokens, seq.ahead = seq.tokens[:at], nil
+		return
+	}
+	seq.ahead = slices.Clone(seq.tokens[start:n])
+	seq.kv.Rewind(start, n)
+	seq.tokens = seq.tokens[:start]
+}
+
+// goesOn reports whether tokens may be appended: behind a pass that is not over only those that it is made of, of which a row can be given
+// the last.
+func (seq *state) goesOn(tokens []int32, row bool) bool {
+	n := min(len(tokens), len(seq.ahead))
+	if row && len(seq.ahead) > 1 {
+		return false
+	}
+	return slices.Equal(tokens[:n], seq.ahead[:n])
 }

@@ -27,8 +27,9 @@ const (
 	maxDepth        = 4      // of repeat in repeat
 	maxTimes        = 100_000
 	maxWait         = 10 * time.Minute
-	maxRate         = 1e6 // tokens per second
-	maxAlternatives = 19  // with the token itself as many as an API returns
+	maxRate         = 1e6  // tokens per second
+	minRate         = 0.01 // the same, unless it is 0: a reply is to end some day
+	maxAlternatives = 19   // with the token itself as many as an API returns
 	maxSteps        = 2 * maxContext
 )
 
@@ -176,15 +177,24 @@ func (p *parser) defaults(n node, f *file) mask {
 		f.seed = uint64(p.whole(s, 0, math.MaxInt64))
 	}
 	if r, ok := fields["tokens_per_second"]; ok {
-		f.decodeRate = p.number(r, 0, maxRate)
+		f.decodeRate = p.rate(r)
 	}
 	if r, ok := fields["prefill_tokens_per_second"]; ok {
-		f.prefillRate = p.number(r, 0, maxRate)
+		f.prefillRate = p.rate(r)
 	}
 	if m, ok := fields["mask"]; ok {
 		return p.mask(m)
 	}
 	return maskError
+}
+
+// rate reads tokens per second; 0 is as many as come.
+func (p *parser) rate(n node) float64 {
+	r := p.number(n, 0, maxRate)
+	if r > 0 && r < minRate {
+		p.fail(n, "is %.40s, want 0, which is no wait at all, or a number from %v to %v", n.raw, minRate, maxRate)
+	}
+	return r
 }
 
 func (p *parser) mask(n node) mask {

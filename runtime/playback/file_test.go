@@ -49,6 +49,7 @@ func TestRefusedFiles(t *testing.T) {
 		{whole(`"seed":1.5`, ""), "defaults.seed is 1.5"},
 		{whole(`"tokens_per_second":-1`, ""), "defaults.tokens_per_second is -1"},
 		{whole(`"prefill_tokens_per_second":"1"`, ""), "defaults.prefill_tokens_per_second"},
+		{whole(`"tokens_per_second":1e-300`, ""), "defaults.tokens_per_second is 1e-300, want 0, which is no wait at all, or a number from 0.01 to 1e+06"},
 		{whole(`"mask":"none"`, ""), `defaults.mask is "none", want error, close, free`},
 		{whole(`"speed":1`, ""), `defaults has a field "speed"`},
 		{whole("", `{"when":{},"reply":[]}`), `plays[0] has no "name"`},

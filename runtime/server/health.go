@@ -24,7 +24,7 @@ func (h *Handler) Loaded(loaded Model) error {
 		return fmt.Errorf("server: %q is no model that is being loaded", loaded.Name)
 	}
 	m.Engine, m.Context = &observed{loaded.Engine, m.tally}, loaded.Context
-	m.Parameters, m.Bytes, m.RunsOn = loaded.Parameters, loaded.Bytes, loaded.RunsOn
+	m.Parameters, m.Bytes, m.RunsOn, m.Reset = loaded.Parameters, loaded.Bytes, loaded.RunsOn, loaded.Reset
 	h.loading.Add(-1) // requests read the model only after this
 	return nil
 }

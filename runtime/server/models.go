@@ -113,3 +113,20 @@ func (h *Handler) decode(w http.ResponseWriter, r *http.Request, to any, name *s
 	}
 	return h.find(*name)
 }
+
+// resetPlaybacks begins all playbacks anew: plays are counted from the first, and a device that a play lost is there again.
+func (h *Handler) resetPlaybacks(w http.ResponseWriter, r *http.Request) error {
+	found := false
+	for i := range h.options.Models {
+		if m := &h.options.Models[i]; m.Reset != nil {
+			m.Reset()
+			m.tally.lost.Store(false)
+			found = true
+		}
+	}
+	if !found {
+		return refuse(http.StatusNotFound, "", "unknown_url", "there is nothing at %s: no model here is played from a file", r.URL.Path)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -6,6 +6,7 @@
 //	POST /v1/messages, /count_tokens       see package anthropic
 //	GET  /v1/models, /v1/models/{model}    the models and their contexts
 //	POST /tokenize, /detokenize            {"prompt": TEXT} and {"tokens": [...]}, by the names of vLLM's server
+//	POST /playback/reset                   what is played in place of models begins anew
 //	GET  /health, /readyz, /livez          200 when requests are served; the last one also while models are loaded, and while draining
 //	GET  /metrics                          for Prometheus, and for endpoint pickers and autoscalers that know vLLM's names
 //
@@ -47,6 +48,8 @@ type Model struct {
 	Created time.Time // as /v1/models tells
 	// Parameters and Bytes are the size of the model, for whoever lists it; 0: not known.
 	Parameters, Bytes int64
+	// Reset begins a playback anew; see playback.Model. nil: a model answers.
+	Reset func()
 
 	tally *tally
 }
@@ -190,6 +193,7 @@ func (h *Handler) routes() {
 		"/v1/models/{model...}":          {"GET": h.model},
 		"/tokenize":                      {"POST": h.tokenize},
 		"/detokenize":                    {"POST": h.detokenize},
+		"/playback/reset":                {"POST": h.resetPlaybacks},
 		"/health":                        {"GET": h.ready},
 		"/readyz":                        {"GET": h.ready},
 		"/livez":                         {"GET": h.live},

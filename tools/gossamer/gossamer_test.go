@@ -208,7 +208,7 @@ func TestGenerateSeveral(t *testing.T) {
 func TestBench(t *testing.T) {
 	backends(t, func(t *testing.T, backend string) {
 		c := goldentest.Load(t, "gqa_window8")
-		args := []string{"bench", "--model", c.ModelDir(t), "--backend", backend, "--json", "--depths", "0,20", "--prompt", "8", "--tokens", "4", "--runs", "1", "--rows", "1,2"}
+		args := []string{"bench", "--model", c.ModelDir(t), "--backend", backend, "--json", "--depths", "0,20", "--prompt", "8,5", "--tokens", "4", "--runs", "1", "--rows", "1,2"}
 		if backend == "webgpu" {
 			args = append(args, "--kernels")
 		}
@@ -216,16 +216,32 @@ func TestBench(t *testing.T) {
 		if err := json.Unmarshal([]byte(mustRun(t, "", args...)), &b); err != nil {
 			t.Fatal(err)
 		}
-		if len(b.Prefill) != 2 || len(b.Decode) != 4 || b.Load.WeightBytes == 0 {
+		if len(b.Prefill) != 4 || len(b.Decode) != 4 || b.Load.WeightBytes == 0 {
 			t.Fatalf("%+v", b)
 		}
 		for i, d := range b.Decode {
-			if d.Rows != 1+i%2 || d.Tokens != 4 || d.Rate.Mean <= 0 || d.Rate.Runs != 1 {
+			if d.Rows != 1+i%2 || d.Tokens != 4 || d.Rate.Mean <= 0 || d.Rate.Runs != 1 || d.Position != d.Depth+8 {
+				t.Errorf("%+v", d)
+			}
+			if d.Intervals.P50 <= 0 || d.Intervals.P99 < d.Intervals.P50 || d.Run.Draws < 1 || d.Run.Micros < d.Run.Submit+d.Run.Wait {
 				t.Errorf("%+v", d)
 			}
 		}
-		if backend == "webgpu" && (len(b.Kernels) != 4 || len(b.Kernels[3].Kernels) < 9 || b.Latency == nil || b.Latency.Submit <= 0) {
-			t.Errorf("kernels %+v, latency %+v", b.Kernels, b.Latency)
+		if backend != "webgpu" {
+			return
+		}
+		if b.Latency == nil || b.Latency.Submit <= 0 || b.Latency.Empty <= 0 || b.ReadBytes == nil || *b.ReadBytes <= 0 || b.Decode[0].Run.Host == nil {
+			t.Errorf("latency %+v, %+v", b.Latency, b.Decode[0].Run)
+		}
+		var shapes [][3]int
+		for _, k := range b.Kernels {
+			shapes = append(shapes, [3]int{k.Position, k.Rows, k.Prefill})
+			if k.Micros <= 0 || len(k.Kernels) < 9 {
+				t.Errorf("%+v", k)
+			}
+		}
+		if want := [][3]int{{8, 1, 0}, {8, 2, 0}, {0, 0, 8}, {0, 0, 5}, {28, 1, 0}, {28, 2, 0}, {20, 0, 8}, {20, 0, 5}}; !slices.Equal(shapes, want) {
+			t.Errorf("kernels at %v, want %v", shapes, want)
 		}
 	})
 }

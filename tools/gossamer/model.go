@@ -30,6 +30,7 @@ type modelFlags struct {
 	kv            string
 	cacheDir      string
 	context       int
+	kvTokens      int
 	maxBinding    int64
 	rows          int // 0: as many as are usual
 	sequences     int // 0: as many as are usual
@@ -56,6 +57,7 @@ func (m *modelFlags) declareRunning(fs *flag.FlagSet) {
 	fs.StringVar(&m.kv, "kv", "", "precision of keys and values: `f16` or f32; f16 on webgpu and f32 on the cpu if empty")
 	fs.BoolVar(&m.deterministic, "deterministic", false, "a text has the same logits to the bit whatever else is computed beside it; slower")
 	fs.IntVar(&m.context, "ctx", 0, "context in `tokens`; 0: what there is room for")
+	fs.IntVar(&m.kvTokens, "kv-tokens", 0, "`tokens` of all texts together that a GPU has room for, at least --ctx; what they share counts once; 0: as many as --ctx")
 	fs.Int64Var(&m.maxBinding, "max-binding", 0, "allow buffers of that many `bytes` only, as a weaker device would; 0: what the adapter allows")
 }
 
@@ -74,14 +76,16 @@ func (m *modelFlags) check() error {
 	backend := gossamer.Backend(m.backend)
 	switch {
 	case m.playback != "" && (m.model != defaultModel || backend != gossamer.Auto || m.adapter != "" || m.maxBinding != 0 ||
-		m.kv != "" || m.deterministic):
-		return usagef("--model, --backend, --kv, --adapter, --max-binding and --deterministic are for models, not for --playback")
+		m.kv != "" || m.kvTokens != 0 || m.deterministic):
+		return usagef("--model, --backend, --kv, --kv-tokens, --adapter, --max-binding and --deterministic are for models, not for --playback")
 	case backend != gossamer.Auto && backend != gossamer.WebGPU && backend != gossamer.CPU:
 		return usagef("--backend %q, want auto, webgpu or cpu", m.backend)
 	case m.kv != "" && m.kv != "f16" && m.kv != "f32":
 		return usagef("--kv %q, want f16 or f32", m.kv)
-	case m.context < 0 || m.maxBinding < 0:
-		return usagef("--ctx and --max-binding want 0 or more")
+	case m.context < 0 || m.kvTokens < 0 || m.maxBinding < 0:
+		return usagef("--ctx, --kv-tokens and --max-binding want 0 or more")
+	case m.kvTokens > 0 && m.kvTokens < m.context:
+		return usagef("--kv-tokens %d is less than --ctx %d, which one text may fill", m.kvTokens, m.context)
 	case backend == gossamer.CPU && m.adapter != "":
 		return usagef("--adapter is for --backend webgpu or auto")
 	case backend == gossamer.CPU && m.maxBinding > 0:
@@ -124,6 +128,7 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 	e, err := gossamer.Open(ctx, m.model, gossamer.Options{
 		Backend:         gossamer.Backend(m.backend),
 		Context:         m.context,
+		KVTokens:        m.kvTokens,
 		KV:              gossamer.Precision(m.kv),
 		Adapter:         m.adapter,
 		MaxBindingBytes: m.maxBinding,

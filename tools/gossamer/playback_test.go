@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,4 +49,41 @@ func TestChatWithPlayback(t *testing.T) {
 	if !strings.Contains(out, `"content":"Paris","reasoning":"I think about it. `) {
 		t.Errorf("%q", out)
 	}
+}
+
+// TestPlaybackReset: what is played begins anew where a client asks for that, and a device that a play lost is there again.
+func TestPlaybackReset(t *testing.T) {
+	plays := textFile(t, t.TempDir(), "plays.json", `{"version": 1, "plays": [
+		{"name": "first", "when": {"nth": 1}, "reply": [{"text": "<|channel|>final<|message|>One."}]},
+		{"name": "else", "when": {}, "reply": [{"text": "<|channel|>final<|message|>Well"}, {"fail": "device_lost"}]}]}`)
+	url, end := serving(t, nil, "--playback", plays)
+	post := func(url, body string) (int, string) {
+		t.Helper()
+		response, err := http.Post(url, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		said, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(said)
+	}
+	for range 2 {
+		for _, want := range []string{"One.", "the device is lost", "the device is lost"} {
+			if code, said := post(url+"/chat/completions", `{"messages":[{"role":"user","content":"Hello"}]}`); !strings.Contains(said, want) {
+				t.Errorf("status %d: %s, want %q", code, said, want)
+			}
+		}
+		if code, said := post(strings.TrimSuffix(url, "/v1")+"/playback/reset", ""); code != http.StatusNoContent {
+			t.Errorf("status %d: %s", code, said)
+		}
+	}
+	end()
+	url, end = serving(t, nil, "--model", "nano", "--backend", "cpu")
+	if code, said := post(strings.TrimSuffix(url, "/v1")+"/playback/reset", ""); code != http.StatusNotFound || !strings.Contains(said, "no model here is played") {
+		t.Errorf("without a playback: status %d: %s", code, said)
+	}
+	end()
 }

@@ -114,6 +114,9 @@ func openAll(ctx context.Context, env *env, models []served, h *server.Handler) 
 		engines = append(engines, e)
 		m := server.Model{Name: models[i].name, Engine: e, Context: e.Info().Context, RunsOn: runsOn(e)}
 		m.Parameters, m.Bytes = e.Info().Config.Size()
+		if played, ok := e.Backend().(interface{ Reset() }); ok {
+			m.Reset = played.Reset
+		}
 		if err := h.Loaded(m); err != nil {
 			return engines, err
 		}
