@@ -158,7 +158,7 @@ func (p *programs) makePrefillKernels() error {
 // classKernels compiles the kernels of a row class.
 func (p *programs) classKernels(class int) (*classKernels, error) {
 	c, v := p.cfg, p.vectors
-	tile, experts := kernel.TileFor(class), p.expertTile(class)
+	tile, experts := p.denseTile(class), p.expertTile(class)
 	lists := p.expertLists(class)
 	k := &classKernels{}
 	errs := []error{

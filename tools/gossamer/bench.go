@@ -43,6 +43,7 @@ type latencyReport struct {
 	Dependent   float64 `json:"dependent_us"`
 	Independent float64 `json:"independent_us"`
 	Submit      float64 `json:"submit_us"`
+	Record      float64 `json:"record_us"` // recording and submitting 160 dispatches, as a token of 24 layers has
 }
 
 // gpuReport is the state of a GPU.
@@ -246,7 +247,7 @@ func (b *bencher) run(load time.Duration, depths []int, prompt, tokens int) erro
 			if err != nil {
 				return err
 			}
-			r.Latency = &latencyReport{micros(l.Dependent), micros(l.Independent), micros(l.Submit)}
+			r.Latency = &latencyReport{micros(l.Dependent), micros(l.Independent), micros(l.Submit), micros(l.Record)}
 		}
 	} else if b.kernels {
 		return errors.New("--kernels is for a GPU, and the CPU computes")
@@ -481,7 +482,8 @@ func (b *benchmark) print(w io.Writer) {
 		fmt.Fprintln(w)
 	}
 	if l := b.Latency; l != nil {
-		fmt.Fprintf(w, "a dispatch costs %.2f us behind another, %.2f us beside it; a submit %.0f us\n", l.Dependent, l.Independent, l.Submit)
+		fmt.Fprintf(w, "a dispatch costs %.2f us behind another, %.2f us beside it; a submit %.0f us; recording and submitting %d takes %.0f us\n",
+			l.Dependent, l.Independent, l.Submit, gpu.RecordedDispatches, l.Record)
 	}
 	for _, k := range b.Kernels {
 		fmt.Fprintf(w, "kernels of a step at position %d, %d texts:\n", k.Depth, k.Rows)

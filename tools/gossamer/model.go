@@ -37,6 +37,7 @@ type modelFlags struct {
 	verbose       bool
 	yes           bool // download without asking; of commands that ask
 	deterministic bool
+	matrices      string
 	checkpoint    *checkpoint.Checkpoint      // in place of what model names, if not nil
 	record        func(prompt, reply []int32) // of conversations; nil: nothing is recorded
 }
@@ -54,6 +55,7 @@ func (m *modelFlags) declareRunning(fs *flag.FlagSet) {
 	fs.StringVar(&m.adapter, "adapter", "", "the GPU: an `index` of gossamer doctor or a part of its name; the most capable one if empty")
 	fs.BoolVar(&m.verbose, "verbose", false, "log on standard error what is chosen and done; without it, what goes wrong and is got over")
 	fs.StringVar(&m.kv, "kv", "", "precision of keys and values: `f16` or f32; f16 on webgpu and f32 on the cpu if empty")
+	fs.StringVar(&m.matrices, "matrices", string(gossamer.TwoTerms), "prompts where a GPU's subgroups multiply matrices: `two-terms`, one-term (faster, activations rounded to f16) or off")
 	fs.BoolVar(&m.deterministic, "deterministic", false, "a text has the same logits to the bit whatever else is computed beside it; slower")
 	fs.IntVar(&m.context, "ctx", 0, "context in `tokens`; 0: what there is room for")
 	fs.Int64Var(&m.maxBinding, "max-binding", 0, "allow buffers of that many `bytes` only, as a weaker device would; 0: what the adapter allows")
@@ -80,6 +82,8 @@ func (m *modelFlags) check() error {
 		return usagef("--backend %q, want auto, webgpu or cpu", m.backend)
 	case m.kv != "" && m.kv != "f16" && m.kv != "f32":
 		return usagef("--kv %q, want f16 or f32", m.kv)
+	case !slices.Contains([]gossamer.Matrices{"", gossamer.TwoTerms, gossamer.OneTerm, gossamer.NoMatrices}, gossamer.Matrices(m.matrices)):
+		return usagef("--matrices %q, want two-terms, one-term or off", m.matrices)
 	case m.context < 0 || m.maxBinding < 0:
 		return usagef("--ctx and --max-binding want 0 or more")
 	case backend == gossamer.CPU && m.adapter != "":
@@ -131,6 +135,7 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 		MaxSequences:    m.sequences,
 		MaxQueue:        m.queue,
 		Deterministic:   m.deterministic,
+		Matrices:        gossamer.Matrices(m.matrices),
 		Checkpoint:      m.checkpoint,
 		Record:          m.record,
 		CacheDir:        m.cacheDir,
