@@ -160,7 +160,7 @@ bench-gpu: build ## all that bench measures, of gpt-oss-20b's shape on a large G
 .PHONY: dist
 dist: setup-web ## what a release consists of, in build/dist: archives, deb, rpm, npm packages, manifests; publishes nothing
 	@[ -d web/node_modules ] || { echo "make dist: npm is missing: install Node.js 20 or newer" >&2; exit 1; }
-	go run ./tools/dist $(if $(DIST_URL),-url $(DIST_URL))
+	go run ./tools/dist -dawn $(DAWN_VERSION) $(if $(DIST_URL),-url $(DIST_URL))
 
 .PHONY: test-dist
 test-dist: setup-web ## make dist in two directories gives the same files, and they install and run
