@@ -20,7 +20,7 @@ const (
 	mxfp4Unit = 14 // the decoder of MXFP4 leaves this factor out
 )
 
-// arrangement is how the subgroups of a workgroup divide the sums of a quad of columns.
+// arrangement is how the subgroups of a workgroup divide a matrix of sums.
 type arrangement struct {
 	across     int // subgroups beside each other
 	rows, cols int // matrices of a subgroup, one above the other and beside each other
@@ -50,19 +50,21 @@ func (t Tile) matrixBytes() int {
 	return 2*pitch*(terms*t.Height()+t.width()) + 4*t.width() + 4*t.Height()*4*t.X
 }
 
-// arrange divides a quad so that the subgroups load as few matrices of factors as possible.
-func (t Tile) arrange() (best arrangement, ok bool) {
-	m := t.Matrix
-	if m.Lanes <= 0 || m.M <= 0 || m.N <= 0 || m.K <= 0 || t.X*t.Y%m.Lanes != 0 || matrixDepth%m.K != 0 {
+// arrange divides a quad of columns among the subgroups.
+func (t Tile) arrange() (arrangement, bool) { return divide(t.Height(), 4*t.X, t.X*t.Y, t.Matrix) }
+
+// divide divides sums of some rows and columns among the subgroups of a workgroup, so that they load as few matrices of factors as possible.
+func divide(rows, cols, invocations int, m shaders.Matrix) (best arrangement, ok bool) {
+	if m.Lanes <= 0 || m.M <= 0 || m.N <= 0 || m.K <= 0 || invocations%m.Lanes != 0 || matrixDepth%m.K != 0 {
 		return best, false
 	}
-	subgroups := t.X * t.Y / m.Lanes
+	subgroups := invocations / m.Lanes
 	for across := 1; across <= subgroups; across++ {
 		down := subgroups / across
-		if down*across != subgroups || t.Height()%(down*m.M) != 0 || 4*t.X%(across*m.N) != 0 {
+		if down*across != subgroups || rows%(down*m.M) != 0 || cols%(across*m.N) != 0 {
 			continue
 		}
-		a := arrangement{across, t.Height() / (down * m.M), 4 * t.X / (across * m.N)}
+		a := arrangement{across, rows / (down * m.M), cols / (across * m.N)}
 		if !ok || a.rows+a.cols < best.rows+best.cols {
 			best, ok = a, true
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,7 +52,7 @@ func (t Tile) holds(tb testing.TB, deviation float64) {
 	case t.OneTerm:
 		limit = oneTermLimit
 	}
-	if tb.Logf("%dx%d: rms/std %.2e", t.Height(), t.width(), deviation); deviation > limit {
+	if tb.Logf("rms/std %.2e", deviation); deviation > limit {
 		tb.Errorf("rms/std is %.2e, want %.0e at most", deviation, limit)
 	}
 }
@@ -70,11 +71,11 @@ func newMatrixRig(t *testing.T) rig {
 	return r
 }
 
-// matrixTiles are the test's tiles by matrices, as far as they can be.
+// matrixTiles are tiles by matrices: those that TileFor picks, and another one.
 func (r rig) matrixTiles(oneTerm bool) (tiles []Tile) {
 	caps := r.dev.Caps()
-	for _, t := range testTiles {
-		if m := t.WithMatrix(caps.Variant.Matrix, oneTerm, caps.MaxWorkgroupBytes); m.Matrix != (shaders.Matrix{}) {
+	for _, t := range []Tile{TileFor(16), TileFor(128), TileFor(512), {X: 8, Y: 16, Rows: 8, Quads: 1}} {
+		if m := t.WithMatrix(caps.Variant.Matrix, oneTerm, caps.MaxWorkgroupBytes); m.Matrix != (shaders.Matrix{}) && !slices.Contains(tiles, m) {
 			tiles = append(tiles, m)
 		}
 	}
@@ -175,6 +176,51 @@ func TestMoEMatricesRandomShapes(t *testing.T) {
 func TestMoEMatricesDecodeExactly(t *testing.T) {
 	r := newMatrixRig(t)
 	checkDecodesExactly(r, r.matrixTiles(false)[0])
+}
+
+func TestAttnPrefillMatrices(t *testing.T) {
+	r := newMatrixRig(t)
+	caps := r.dev.Caps()
+	for _, tt := range []struct {
+		name string
+		cacheCase
+		size float64
+	}{
+		{"OneRow", cacheCase{heads: 2, kvHeads: 1, rows: 1, n: 1}, 1},
+		{"NoRows", cacheCase{heads: 8, kvHeads: 2, rows: 4, n: 0, start: 10}, 1},
+		{"TilesSplitRows", cacheCase{heads: 6, kvHeads: 2, rows: 40, n: 37, start: 3}, 1},
+		{"ChunkAfterContext", cacheCase{heads: 8, kvHeads: 1, rows: 10, n: 10, start: 250}, 1},
+		{"WindowInsidePages", cacheCase{heads: 4, kvHeads: 1, window: 128, rows: 20, n: 20, start: 370}, 1},
+		{"WindowOfOne", cacheCase{heads: 2, kvHeads: 1, window: 1, rows: 40, n: 40, start: 60}, 1},
+		{"LargeScores", cacheCase{heads: 4, kvHeads: 1, rows: 8, n: 8, start: 100}, 8},
+		{"EqualScores", cacheCase{heads: 4, kvHeads: 1, rows: 8, n: 8, start: 100}, 0},
+	} {
+		tt.headDim, tt.f16 = matrixHead, true
+		for _, oneTerm := range []bool{false, true} {
+			config := tt.attnPrefill().WithMatrix(caps.Variant.Matrix, oneTerm, caps.MaxWorkgroupBytes)
+			if oneTerm && tt.name != "ChunkAfterContext" {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/OneTerm=%v", tt.name, oneTerm), func(t *testing.T) {
+				if config.Matrix != caps.Variant.Matrix {
+					t.Fatal("matrices are not used")
+				}
+				tt.checkAttnPrefill(rig{t, r.dev}, tt.size, config)
+			})
+		}
+	}
+}
+
+func TestAttnPrefillMatricesRandomShapes(t *testing.T) {
+	r := newMatrixRig(t)
+	caps := r.dev.Caps()
+	randomShapes(t, func(rt *rapid.T) cacheCase {
+		c := drawCache(rt)
+		c.headDim, c.f16 = matrixHead, true
+		return c
+	}, func(r rig, c cacheCase) {
+		c.checkAttnPrefill(r, 1, c.attnPrefill().WithMatrix(caps.Variant.Matrix, false, caps.MaxWorkgroupBytes))
+	})
 }
 
 // Tiles for the shapes of matrices that devices are known to have: those that TileFor picks can be made of them, and keep their height where

@@ -175,7 +175,7 @@ func (p *programs) classKernels(class int) (*classKernels, error) {
 		errs = append(errs, build(p, &k.attn[kind], kernel.NewAttnPrefill, kernel.AttnPrefillConfig{
 			Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Window: window, Sinks: v.sinks,
 			Tables: kernel.TablesWord(p.chunk), KVF16: p.kvType == F16, Rows: class,
-		}))
+		}.WithMatrix(p.matrix, p.oneTerm, p.workgroup)))
 	}
 	return k, errors.Join(errs...)
 }

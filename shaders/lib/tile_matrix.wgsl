@@ -1,13 +1,14 @@
 // tile_matrix: lib/tile.wgsl by the matrices that subgroups multiply, 32 steps of k at a time.
 //
-// Their factors are f16. An activation is two of them, high + low/2048, which together have 23 bits from 2^-14 to 65504 and 11 below;
-// larger ones count as 65504. A weight is one, times 2^UNIT: MXFP4's codes are exact, and so are bf16's values from 2^-17/2^UNIT to 65504/2^UNIT. The
-// products of 32 steps are added up in f32 by the matrices; the columns' scales multiply these sums, which are then added in ascending order.
+// Their factors are f16. An activation is two of them (lib/halves.wgsl), a weight is one, times 2^UNIT: MXFP4's codes are exact, and so are
+// bf16's values from 2^-17/2^UNIT to 65504/2^UNIT. The products of 32 steps are added up in f32 by the matrices; the columns' scales multiply
+// these sums, which are then added in ascending order.
 //
 // WG invocations, LANES of them a subgroup in order, compute as many sums as they do in lib/tile.wgsl, a quad of columns after the other: of the
 // TILE_ROWS x (4*TX) sums of a quad, a subgroup has MATRIX_ROWS x MATRIX_COLS matrices. They pass through workgroup memory to the
 // invocations that hold them by lib/tile.wgsl's order.
 //
+//use halves
 //const WG     invocations: TX*TY
 //const TX     invocations across columns
 //const TY     invocations across rows
@@ -35,8 +36,6 @@ const SIZE_A: u32 = TILE_ROWS * PITCH;
 const SIZE_B: u32 = TILE_COLS * PITCH;
 const SIZE_SUMS: u32 = TILE_ROWS * QUAD_COLS;
 const WEIGHT: f32 = f32(1u << UNIT);
-const HALF_MAX: vec4f = vec4f(65504.0, 65504.0, 65504.0, 65504.0);
-const HALF_MIN: vec4f = vec4f(6.103515625e-5, 6.103515625e-5, 6.103515625e-5, 6.103515625e-5); // the least that has all bits
 
 alias Rows = subgroup_matrix_left<f16, MATRIX_K, MATRIX_M>;
 alias Columns = subgroup_matrix_right<f16, MATRIX_N, MATRIX_K>;
@@ -82,7 +81,7 @@ fn multiplyTiles(tx: u32, ty: u32) {
     }
     //unroll i MATRIX_ROWS
     //unroll j MATRIX_COLS
-    y$i_$j = subgroupMatrixScalarMultiply(y$i_$j, 1.0 / 2048.0);
+    y$i_$j = subgroupMatrixScalarMultiply(y$i_$j, 1.0 / LOW_FACTOR);
     //end
     //end
     //end
@@ -116,26 +115,16 @@ fn multiplyTiles(tx: u32, ty: u32) {
   //end
 }
 
-fn half4(v: vec4f) -> vec4<f16> { return vec4<f16>(clamp(v, -HALF_MAX, HALF_MAX)); }
-
-// leading rounds to the 11 bits that f16 has, and what f16 has fewer bits for to zero. Compilers take the conversion to f16 and back for no
-// operation, but not this.
-fn leading(v: vec4f) -> vec4f {
-  let bits = (bitcast<vec4u>(clamp(v, -HALF_MAX, HALF_MAX)) + vec4u(0x1000u)) & vec4u(0xffffe000u);
-  return select(vec4f(0.0), bitcast<vec4f>(bits), abs(v) >= HALF_MIN);
-}
-
 // storeA puts the s-th vec4f of the tile of rows, counted along k first, in its place.
 fn storeA(s: u32, v: vec4f) {
   if (s < SLOTS_A) {
     let at = ((s / BK4) * PITCH) + ((s % BK4) * 4u);
-    let high = select(v, leading(v), LOW == 1u);
-    let first = half4(high);
+    let high = half4(select(v, leading(v), LOW == 1u));
     //unroll j 4
-    highA[at + $ju] = first[$j];
+    highA[at + $ju] = high[$j];
     //end
     //unroll z LOW
-    let low = half4((v - high) * 2048.0);
+    let low = trailing(v);
     //unroll j 4
     lowA[at + $ju] = low[$j];
     //end
