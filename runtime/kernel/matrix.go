@@ -155,3 +155,26 @@ func testActivation(i int) float32 {
 func testWeight(i int) float32 {
 	return math.Float32frombits(math.Float32bits(testActivation(i+1<<16)) &^ 0xffff)
 }
+
+// matrixShapes lists the kernels by matrices in representative shapes, for All.
+func matrixShapes(m shaders.Matrix) (shapes []config) {
+	const workgroupBytes = 32 << 10
+	for _, c := range prefillShapes() {
+		switch c := c.(type) {
+		case GemmBF16Config:
+			c.Tile = c.Tile.WithMatrix(m, false, workgroupBytes)
+			shapes = append(shapes, c)
+		case MoEGateUpConfig:
+			c.Tile = c.Tile.WithMatrix(m, false, workgroupBytes)
+			c.Lists.Height = c.Tile.Height()
+			shapes = append(shapes, c)
+		case MoEDownConfig:
+			c.Tile = c.Tile.WithMatrix(m, false, workgroupBytes)
+			c.Lists.Height = c.Tile.Height()
+			shapes = append(shapes, c)
+		case AttnPrefillConfig:
+			shapes = append(shapes, c.WithMatrix(m, false, workgroupBytes))
+		}
+	}
+	return shapes
+}

@@ -245,6 +245,10 @@ func TestWithMatrix(t *testing.T) {
 			}
 		}
 	}
+	all, err := All(shaders.Variant{Dialect: shaders.Tint, F16: true, Subgroups: true, Matrix: shaders.Matrix{M: 16, N: 16, K: 16, Lanes: 32}})
+	if n := len(slices.DeleteFunc(all, func(s shaders.Shader) bool { return !strings.Contains(s.Source, "subgroup_matrix_left") })); err != nil || n < 15 {
+		t.Errorf("%d kernels by matrices, %v", n, err)
+	}
 	if tile := TileFor(16).WithMatrix(shaders.Matrix{}, false, 1<<20); tile != TileFor(16) {
 		t.Errorf("without matrices: %+v", tile)
 	}
