@@ -21,6 +21,9 @@ GO_TEST := go tool gotestsum --format testname --format-hide-empty-pkg -- -timeo
 SWIFTSHADER := /usr/lib/chromium/vk_swiftshader_icd.json
 ON_DAWN := CGO_ENABLED=0 GOSSAMER_DAWN=$(CURDIR)/build/dawn-native/libdawn.so VK_ICD_FILENAMES=$(SWIFTSHADER) VK_DRIVER_FILES=$(SWIFTSHADER)
 
+# The same on a renderer that multiplies matrices.
+ON_MESA := CGO_ENABLED=0 GOSSAMER_DAWN=$(CURDIR)/build/dawn-native/libdawn.so GOSSAMER_TEST_MATRICES=1
+
 .PHONY: build
 build: ## the command, bin/gossamer
 	@mkdir -p bin
@@ -38,6 +41,10 @@ setup-test: setup-web setup-dawn setup-clients ## what the tests need: a Vulkan 
 .PHONY: setup-dawn
 setup-dawn: ## a library of Dawn, build/dawn-native/libdawn.so: GPUs for programs built without cgo
 	@DAWN_VERSION=$(DAWN_VERSION) tools/setup dawn-native
+
+.PHONY: setup-mesa
+setup-mesa: ## a software renderer that multiplies matrices, build/mesa: 61 MB of a later Debian's packages, for tests
+	@tools/setup mesa
 
 .PHONY: setup-web
 setup-web: ## the compilers of the web package
@@ -83,11 +90,20 @@ test: setup-test build ## all tests; missing hardware is a visible skip, in CI (
 	$(GO_TEST) -tags cogentcore -run 'TestCompileAll|TestGolden$$/gqa_window8' ./runtime/kernel/ ./runtime/model/
 	$(ON_DAWN) $(GO_TEST) ./runtime/gpu/...
 	$(ON_DAWN) $(GO_TEST) -run 'TestLostDevice' ./runtime/
+	$(MAKE) --no-print-directory test-matrices
 	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
 	CGO_ENABLED=0 go vet -tags static ./runtime/gpu
 	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/... ./wasm
 	@if [ -d web/node_modules ]; then $(MAKE) --no-print-directory web-tests; fi
 	@if [ -d clients/node_modules ]; then $(MAKE) --no-print-directory client-tests; fi
+
+# Matrices of subgroups need a driver that has them: without a GPU, the renderer that setup-mesa unpacks.
+.PHONY: test-matrices
+test-matrices: setup-dawn setup-mesa ## products by the matrices of subgroups, on Dawn and the renderer of setup-mesa
+	@if [ -x build/mesa/run ]; then \
+		echo '$(ON_MESA) $(GO_TEST) -run Matri ...'; \
+		$(ON_MESA) $(GO_TEST) -exec $(CURDIR)/build/mesa/run -run 'Matri' ./runtime/kernel/ ./runtime/model/ ./runtime/gpu/; \
+	else echo 'SKIPPED: no renderer that multiplies matrices: see tools/setup mesa' >&2; fi
 
 .PHONY: test-deploy
 test-deploy: build ## manifests, chart, units and compositions against the command; downloads 40 MB of Go modules for Kubernetes and Helm
@@ -148,7 +164,7 @@ bench-h200: build ## all that bench measures, of gpt-oss-20b's shape on a large 
 .PHONY: dist
 dist: setup-web ## what a release consists of, in build/dist: archives, deb, rpm, npm packages, manifests; publishes nothing
 	@[ -d web/node_modules ] || { echo "make dist: npm is missing: install Node.js 20 or newer" >&2; exit 1; }
-	go run ./tools/dist $(if $(DIST_URL),-url $(DIST_URL))
+	go run ./tools/dist -dawn $(DAWN_VERSION) $(if $(DIST_URL),-url $(DIST_URL))
 
 .PHONY: test-dist
 test-dist: setup-web ## make dist in two directories gives the same files, and they install and run

@@ -168,9 +168,13 @@ func loadWebGPU(ctx context.Context, ck *checkpoint.Checkpoint, p *place, o *Opt
 	m, err := model.Load(ctx, dev, ck, model.Options{
 		Context: o.Context, KVTokens: o.KVTokens, KV: precision, Rows: o.Rows, Sequences: o.MaxSequences, Deterministic: o.Deterministic,
 		Progress: o.Progress, WarmUp: dev.Caps().AsyncCompile,
+		Matrices: map[Matrices]model.Matrices{OneTerm: model.OneTerm, NoMatrices: model.NoMatrices}[o.Matrices], // else TwoTerms
 	})
 	if err != nil {
 		return nil, err
+	}
+	if reason := m.MatricesRefused(); reason != nil {
+		o.Logger.WarnContext(ctx, "prompts are computed without matrices", "reason", reason)
 	}
 	if !p.opened {
 		dev = nil

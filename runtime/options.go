@@ -31,6 +31,15 @@ const (
 	F32 Precision = "f32" // 4 bytes, for exact comparison
 )
 
+// Matrices is how prompts are computed on a GPU whose subgroups multiply matrices and whose driver tells.
+type Matrices string
+
+const (
+	TwoTerms   Matrices = "two-terms" // by matrices, as exactly as without
+	OneTerm    Matrices = "one-term"  // by matrices, with activations rounded to f16: faster, with an error of 2e-4 of a product's spread
+	NoMatrices Matrices = "off"       // as on other GPUs
+)
+
 // Options of Open. The zero value suits one user. They cannot be changed later.
 type Options struct {
 	// Backend computes the model. "": Auto.
@@ -55,6 +64,9 @@ type Options struct {
 	// Deterministic makes the logits of a text the same to the bit, whatever else a GPU computes beside it and however much of the prompt was
 	// in memory from an earlier one. It takes longer. The CPU always does.
 	Deterministic bool
+
+	// Matrices is how prompts are computed on a GPU whose subgroups multiply matrices; elsewhere it means nothing. "": TwoTerms.
+	Matrices Matrices
 
 	// Adapter chooses the GPU: an index as `gossamer doctor` lists them, or a part of its name. "": the most capable one. One that
 	// is named and not there is an error, also with Auto.
@@ -105,6 +117,11 @@ func (o *Options) check() error {
 	case "", F16, F32:
 	default:
 		return fmt.Errorf("runtime: KV is %q, want %s or %s", o.KV, F16, F32)
+	}
+	switch o.Matrices {
+	case "", TwoTerms, OneTerm, NoMatrices:
+	default:
+		return fmt.Errorf("runtime: Matrices is %q, want %s, %s or %s", o.Matrices, TwoTerms, OneTerm, NoMatrices)
 	}
 	if o.Backend == CPU && (o.Adapter != "" || o.MaxBindingBytes > 0 || o.Device != nil) {
 		return errors.New("runtime: Adapter, MaxBindingBytes and Device are for WebGPU, and Backend is cpu")

@@ -19,6 +19,7 @@ var files embed.FS
 // "//use name" includes the first of these that applies:
 //
 //	lib/name_f16.wgsl or lib/name_f32.wgsl   if the kernel declares a constant NAME_F16: by its value, 1 or 0
+//	lib/name_matrix.wgsl                     if the variant has matrices and the file exists
 //	lib/name_subgroup.wgsl                   if the variant has subgroups and the file exists
 //	lib/name_f16.wgsl                        if the variant has f16 and the file exists
 //	lib/name.wgsl
@@ -73,6 +74,13 @@ func (b *builder) build(name string) (Shader, error) {
 		if b.variant.Dialect == Tint { // naga knows the functions without the line, and rejects the line
 			head.WriteString("enable subgroups;\n")
 		}
+	}
+	if strings.Contains(code, "subgroup_matrix_") {
+		if b.variant.Matrix == (Matrix{}) {
+			return Shader{}, fmt.Errorf("the code uses matrices of subgroups, which the variant lacks")
+		}
+		// That all invocations of a subgroup use the same matrices follows from the order of invocations, which the front end does not know.
+		head.WriteString("enable chromium_experimental_subgroup_matrix;\ndiagnostic(off, chromium.subgroup_matrix_uniformity);\n")
 	}
 	for _, c := range slices.Sorted(maps.Keys(b.declared)) {
 		if !b.used[c] && !word(code, c) {
@@ -158,6 +166,9 @@ func (b *builder) library(name string) (string, error) {
 		return "", fmt.Errorf("constant %s is %d, want 0 or 1", choice, b.consts[choice])
 	}
 	var paths []string
+	if b.variant.Matrix != (Matrix{}) {
+		paths = append(paths, "lib/"+name+"_matrix.wgsl")
+	}
 	if b.variant.Subgroups {
 		paths = append(paths, "lib/"+name+"_subgroup.wgsl")
 	}

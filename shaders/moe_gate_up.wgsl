@@ -6,15 +6,15 @@
 //            same experts; row 2i is gate i, row 2i+1 up i
 //   h        f32 [rows*TOPK][WIDTH], by assignment
 //   grid     (WIDTH / (TX*2*QUADS) rounded up, tiles at most, 1); tiles that don't exist or belong to other shards are left alone
-//   source   openai/gpt-oss torch/model.py MLPBlock; accumulates in f32, in ascending order of k
+//   source   openai/gpt-oss torch/model.py MLPBlock; accumulates in f32, in ascending order of k (or of 32 k: lib/tile_matrix.wgsl)
 //   host     runtime/kernel/moe_gate_up.go
 //
 //const WIDTH    columns of h
 //const TOPK     experts of a row
 //const TM       rows of an invocation
 //const QUADS    groups of 4 columns of an invocation
-//const A_LOADS  vec4f of the tile of rows that an invocation loads: TY*TM*4 / (TX*TY), rounded up
-//const B_LOADS  groups of 8 weights that an invocation loads: TX*QUADS*8 / (TX*TY), rounded up
+//const A_LOADS  vec4f of the tile of rows that an invocation loads: SLOTS_A / WG, rounded up
+//const B_LOADS  groups of 8 weights that an invocation loads: TILE_COLS*BK8 / WG, rounded up
 //use bf16 mxfp4_tile swiglu
 
 struct Params {
@@ -44,8 +44,10 @@ fn weightRow(c: u32) -> u32 {
   return (2u * ((c % TX) + (TX * ((j / 4u * 2u) + (j % 2u))))) + ((j / 2u) % 2u);
 }
 
-@compute @workgroup_size(TX, TY)
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) lane: u32) {
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tx = lane % TX;
+  let ty = lane / TX;
   if (workgroup.y >= lists[0]) { return; }
   let tile = LISTS_TILES + (workgroup.y * TILE_WORDS);
   let expert = lists[tile] - params.first; // of an expert before the shard: too large as well
@@ -56,15 +58,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
 
   // The next tiles are fetched into registers while the present ones are multiplied.
   //unroll l A_LOADS
-  let a$l = lane + ($lu * THREADS);
+  let a$l = lane + ($lu * WG);
   var atA$l = OUTSIDE;
   if (a$l / BK4 < count) { atA$l = ((lists[sorted + (a$l / BK4)] / TOPK) * (K / 4u)) + (a$l % BK4); }
   var nextA$l = loadA(atA$l, 0u);
   //end
   //unroll l B_LOADS
-  let b$l = lane + ($lu * THREADS);
-  let r$l = (2u * c0) + weightRow(b$l / 2u);
-  let rowB$l = select(OUTSIDE, (expert * 2u * WIDTH) + r$l, (b$l / 2u < TILE_COLS) && (r$l < 2u * WIDTH));
+  let b$l = lane + ($lu * WG);
+  let r$l = (2u * c0) + weightRow(b$l / BK8);
+  let rowB$l = select(OUTSIDE, (expert * 2u * WIDTH) + r$l, (b$l / BK8 < TILE_COLS) && (r$l < 2u * WIDTH));
   var nextB$l = loadCodes(rowB$l, b$l, 0u);
   var scaleB$l = loadScale(rowB$l, 0u);
   //end
@@ -79,16 +81,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     scaleB$l = loadScale(rowB$l, k4 + BK4);
     //end
     workgroupBarrier();
-    multiplyTiles(local.x, local.y);
+    multiplyTiles(tx, ty);
     workgroupBarrier();
   }
 
   //unroll i TM
-  if (local.y + ($iu * TY) < count) {
-    let to = lists[sorted + local.y + ($iu * TY)] * WIDTH;
+  if (ty + ($iu * TY) < count) {
+    let to = lists[sorted + ty + ($iu * TY)] * WIDTH;
     //unroll q QUADS
     //unroll j 2
-    let c$q_$j = c0 + local.x + ((($qu * 2u) + $ju) * TX);
+    let c$q_$j = c0 + tx + ((($qu * 2u) + $ju) * TX);
     if (c$q_$j < WIDTH) {
       let b = bf16Pair(bias[(expert * WIDTH) + c$q_$j]);
       h[to + c$q_$j] = swiglu(acc$i_$q[$j] + b.x, acc$i_$q[2 + $j] + b.y, params.limit, params.alpha);

@@ -35,7 +35,12 @@ type Variant struct {
 	Dialect   Dialect
 	F16       bool // the shader-f16 feature
 	Subgroups bool // subgroup functions
+	Matrix    Matrix
 }
+
+// Matrix is a shape of the matrices that a subgroup of Lanes invocations multiplies at once: f16 factors, M x K and K x N, and f32 sums, M x N.
+// The zero Matrix is none.
+type Matrix struct{ M, N, K, Lanes int }
 
 // Access is how a shader uses one binding.
 type Access int

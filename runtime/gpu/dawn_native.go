@@ -113,6 +113,13 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 	if !o.NoSubgroups {
 		request.Features = append(request.Features, dawn.Subgroups)
 	}
+	matrix := bestMatrix(list[i].Matrices)
+	if o.NoF16 || o.NoSubgroups || o.NoMatrices {
+		matrix = shaders.Matrix{}
+	}
+	if matrix != (shaders.Matrix{}) {
+		request.Features = append(request.Features, dawn.SubgroupMatrix)
+	}
 	device, err := list[i].Open(request)
 	if err != nil {
 		return nil, caps, fmt.Errorf("adapter %s: %w", infos[i], err)
@@ -132,9 +139,19 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 		MaxInvocations:      int(m.MaxComputeInvocationsPerWorkgroup),
 		MaxWorkgroupSize:    [3]int{int(m.MaxComputeWorkgroupSizeX), int(m.MaxComputeWorkgroupSizeY), int(m.MaxComputeWorkgroupSizeZ)},
 
-		Variant: shaders.Variant{Dialect: shaders.Tint, F16: has(dawn.ShaderF16), Subgroups: has(dawn.Subgroups)},
+		Variant: shaders.Variant{Dialect: shaders.Tint, F16: has(dawn.ShaderF16), Subgroups: has(dawn.Subgroups), Matrix: matrix},
 	}
 	return &rawDevice{device}, caps, nil
+}
+
+// bestMatrix is the largest of the shapes that an adapter has; the zero Matrix if it has none.
+func bestMatrix(list []dawn.Matrix) (best shaders.Matrix) {
+	for _, m := range list {
+		if m.M*m.N*m.K > best.M*best.N*best.K {
+			best = shaders.Matrix(m)
+		}
+	}
+	return best
 }
 
 // watch calls f when the device is lost. It ends when the device is closed.

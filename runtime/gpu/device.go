@@ -46,6 +46,8 @@ type Options struct {
 	NoF16 bool
 	// NoSubgroups leaves the subgroups feature off.
 	NoSubgroups bool
+	// NoMatrices leaves the products of matrices by subgroups off.
+	NoMatrices bool
 }
 
 // AdapterInfo describes one adapter: a way to reach one GPU.

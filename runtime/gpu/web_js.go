@@ -86,7 +86,7 @@ func host() (js.Value, error) {
 }
 
 // askDevice asks the page for a new device.
-func askDevice() (h, device js.Value, info AdapterInfo, err error) {
+func askDevice() (h, device, info js.Value, err error) {
 	h, err = host()
 	if err != nil {
 		return h, device, info, err
@@ -95,7 +95,7 @@ func askDevice() (h, device js.Value, info AdapterInfo, err error) {
 	if err != nil {
 		return h, device, info, fmt.Errorf("%w: %w", ErrNoAdapter, err)
 	}
-	return h, answer.Get("device"), adapterInfo(answer.Get("info")), nil
+	return h, answer.Get("device"), answer.Get("info"), nil
 }
 
 // adapterInfo translates a GPUAdapterInfo, of which browsers leave fields empty.
@@ -136,21 +136,22 @@ func rawLibrary() string { return "the browser" }
 // rawAdapters lists the one adapter that the page would use.
 func rawAdapters() (infos []AdapterInfo, err error) {
 	defer caught(&err)
-	_, device, info, err := askDevice()
+	_, device, told, err := askDevice()
 	if err != nil {
 		return nil, err
 	}
 	device.Call("destroy")
-	return []AdapterInfo{info}, nil
+	return []AdapterInfo{adapterInfo(told)}, nil
 }
 
 // rawOpen takes a new device from the page.
 func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 	defer caught(&err)
-	h, device, info, err := askDevice()
+	h, device, told, err := askDevice()
 	if err != nil {
 		return nil, caps, err
 	}
+	info := adapterInfo(told)
 	if _, err := choose([]AdapterInfo{info}, o); err != nil {
 		device.Call("destroy")
 		return nil, caps, err
@@ -178,6 +179,9 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 
 		Variant: shaders.Variant{Dialect: shaders.Tint, F16: !o.NoF16 && has("shader-f16"), Subgroups: !o.NoSubgroups && has("subgroups")},
 	}
+	if v := &caps.Variant; v.F16 && v.Subgroups && !o.NoMatrices && has("chromium-experimental-subgroup-matrix") {
+		v.Matrix = jsMatrix(told)
+	}
 	d = &rawDevice{table: h.Get("gpu"), lost: make(chan string, 1), waits: map[uint32]*wait{}}
 	d.done = js.FuncOf(func(_ js.Value, args []js.Value) any {
 		d.settle(uint32(args[0].Int()), args[1].String())
@@ -191,6 +195,22 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 	})
 	d.device = uint32(d.table.Call("addDevice", device, d.done, lost).Int())
 	return d, caps, nil
+}
+
+// jsMatrix is the largest shape of matrices with f16 factors and f32 sums among those of a GPUAdapterInfo; the zero Matrix if it tells of none.
+func jsMatrix(info js.Value) (best shaders.Matrix) {
+	list, lanes := info.Get("subgroupMatrixConfigs"), info.Get("subgroupMaxSize")
+	if list.Type() != js.TypeObject || lanes.Type() != js.TypeNumber || !info.Get("subgroupMinSize").Equal(lanes) {
+		return best // a kernel is for one size of subgroups
+	}
+	for i := range list.Length() {
+		c := list.Index(i)
+		m := shaders.Matrix{M: c.Get("M").Int(), N: c.Get("N").Int(), K: c.Get("K").Int(), Lanes: lanes.Int()}
+		if c.Get("componentType").String() == "f16" && c.Get("resultType").String() == "f32" && m.M*m.N*m.K > best.M*best.N*best.K {
+			best = m
+		}
+	}
+	return best
 }
 
 // watch calls f when the device is lost, which closing it counts as too.

@@ -10,7 +10,11 @@ import (
 // kernels take. It is for checking that a compiler accepts them.
 func All(v shaders.Variant) ([]shaders.Shader, error) {
 	var all []shaders.Shader
-	for _, c := range append(decodeShapes(), prefillShapes()...) {
+	shapes := append(decodeShapes(), prefillShapes()...)
+	if v.Matrix != (shaders.Matrix{}) {
+		shapes = append(shapes, matrixShapes(v.Matrix)...)
+	}
+	for _, c := range shapes {
 		s, err := c.shader(v)
 		if err != nil {
 			return nil, fmt.Errorf("kernel: %T: %w", c, err)

@@ -16,6 +16,29 @@ type AttnPrefillConfig struct {
 	Tables         int  // word of Step where the page tables begin
 	KVF16          bool // the cache holds f16
 	Rows           int  // rows of a chunk, at most
+
+	// Matrix is the shape of the matrices that subgroups multiply; the zero Matrix: invocations multiply numbers. See WithMatrix.
+	Matrix  shaders.Matrix
+	OneTerm bool // of queries, and of the weights of values; see Tile
+}
+
+// Sizes of the kernel by matrices.
+const (
+	matrixHead        = 64 // elements of a head
+	matrixQueries     = 32 // of a workgroup
+	matrixKeys        = 32 // at a time
+	matrixInvocations = 128
+	matrixAttnBytes   = 30 << 10 // of a workgroup's memory, with two terms
+)
+
+// WithMatrix returns the shape for a device that multiplies matrices of this shape, or c where the kernel can't be made of them.
+func (c AttnPrefillConfig) WithMatrix(m shaders.Matrix, oneTerm bool, workgroupBytes int) AttnPrefillConfig {
+	_, scores := divide(matrixQueries, matrixKeys, matrixInvocations, m)
+	_, values := divide(matrixQueries, matrixHead, matrixInvocations, m)
+	if scores && values && c.HeadDim == matrixHead && c.KVF16 && workgroupBytes >= matrixAttnBytes {
+		c.Matrix, c.OneTerm = m, oneTerm
+	}
+	return c
 }
 
 // AttnPrefill is the attention of a chunk's queries to the cache.
@@ -38,6 +61,9 @@ type AttnPrefillArgs struct {
 // queries is the number of queries of an invocation. A workgroup has 16 times as many, so that few rows are spread over more
 // workgroups.
 func (c AttnPrefillConfig) queries() int {
+	if c.Matrix != (shaders.Matrix{}) {
+		return matrixQueries / 16
+	}
 	switch n := c.Rows * c.Heads / c.KVHeads; {
 	case n <= 256:
 		return 1
@@ -58,10 +84,31 @@ func (c AttnPrefillConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	); err != nil {
 		return shaders.Shader{}, err
 	}
+	if c.Matrix != (shaders.Matrix{}) {
+		return c.matrixShader(v)
+	}
 	return shaders.Build("attn_prefill", v, map[string]int{
 		"HEADS": c.Heads, "KV_HEADS": c.KVHeads, "HEAD_DIM": c.HeadDim,
 		"WINDOW": c.Window, "SLIDING": boolConst(c.Window > 0), "SINKS": c.Sinks, "TABLES": c.Tables, "KV_F16": boolConst(c.KVF16),
 		"TM": c.queries(), "PARTS": ceilDiv(c.HeadDim, 64),
+	})
+}
+
+// matrixShader builds the kernel by matrices.
+func (c AttnPrefillConfig) matrixShader(v shaders.Variant) (shaders.Shader, error) {
+	scores, ok := divide(matrixQueries, matrixKeys, matrixInvocations, c.Matrix)
+	values, fits := divide(matrixQueries, matrixHead, matrixInvocations, c.Matrix)
+	if err := checkShape("attn_prefill_matrix",
+		check{c.HeadDim == matrixHead && c.KVF16, "HeadDim 64 and a cache of f16"},
+		check{ok && fits && c.Matrix == v.Matrix, "a Matrix that the device has and that divides the kernel's products"},
+	); err != nil {
+		return shaders.Shader{}, err
+	}
+	return shaders.Build("attn_prefill_matrix", v, map[string]int{
+		"HEADS": c.Heads, "KV_HEADS": c.KVHeads, "WINDOW": c.Window, "SLIDING": boolConst(c.Window > 0), "SINKS": c.Sinks, "TABLES": c.Tables,
+		"LOW": boolConst(!c.OneTerm), "LANES": c.Matrix.Lanes, "MATRIX_M": c.Matrix.M, "MATRIX_N": c.Matrix.N, "MATRIX_K": c.Matrix.K,
+		"SCORE_ACROSS": scores.across, "SCORE_ROWS": scores.rows, "SCORE_COLS": scores.cols,
+		"VALUE_ACROSS": values.across, "VALUE_ROWS": values.rows, "VALUE_COLS": values.cols,
 	})
 }
 

@@ -41,20 +41,26 @@ func TestAttnPrefill(t *testing.T) {
 		{"F16", cacheCase{heads: 8, kvHeads: 2, headDim: 64, f16: true, rows: 10, n: 7, start: 125}, 1},
 		{"F16Window", cacheCase{heads: 8, kvHeads: 2, headDim: 40, f16: true, window: 50, rows: 10, n: 7, start: 125}, 1},
 	} {
-		t.Run(tt.name, func(t *testing.T) { tt.checkAttnPrefill(newRig(t), tt.size) })
+		t.Run(tt.name, func(t *testing.T) { tt.checkAttnPrefill(newRig(t), tt.size, tt.attnPrefill()) })
 	}
 }
 
 func TestAttnPrefillRandomShapes(t *testing.T) {
-	randomShapes(t, drawCache, func(r rig, c cacheCase) { c.checkAttnPrefill(r, 1) })
+	randomShapes(t, drawCache, func(r rig, c cacheCase) { c.checkAttnPrefill(r, 1, c.attnPrefill()) })
 }
 
-func (c cacheCase) checkAttnPrefill(r rig, size float64) {
-	r.t.Helper()
-	const sinksAt = 16
-	k, err := NewAttnPrefill(r.dev, AttnPrefillConfig{
+const sinksAt = 16
+
+// attnPrefill is the kernel's shape.
+func (c cacheCase) attnPrefill() AttnPrefillConfig {
+	return AttnPrefillConfig{
 		Heads: c.heads, KVHeads: c.kvHeads, HeadDim: c.headDim, Window: c.window, Sinks: sinksAt, Tables: c.tables(), KVF16: c.f16, Rows: c.rows,
-	})
+	}
+}
+
+func (c cacheCase) checkAttnPrefill(r rig, size float64, config AttnPrefillConfig) {
+	r.t.Helper()
+	k, err := NewAttnPrefill(r.dev, config)
 	r.must(err)
 	defer k.Release()
 	q := numbers(1).floats(c.rows*c.heads*c.headDim, size)
@@ -73,6 +79,7 @@ func (c cacheCase) checkAttnPrefill(r rig, size float64) {
 		want[i] = untouched
 	}
 	scale := 1 / math.Sqrt(float64(c.headDim))
+	tile := Tile{Matrix: config.Matrix, OneTerm: config.OneTerm}
 	for row := range c.n {
 		position := c.start + row
 		first := c.firstKey(row)
@@ -83,18 +90,19 @@ func (c cacheCase) checkAttnPrefill(r rig, size float64) {
 			low, high := sink, sink
 			off := 0.0 // the largest error of a score: its products and sums round
 			for j := first; j <= position; j++ {
-				size := 0.0
+				size, rounded := 0.0, 0.0
 				key := keys[c.cacheIndex(j, h*c.kvHeads/c.heads):]
 				for e, f := range query {
 					scores[j] += float64(f) * float64(key[e]) * scale
 					size += math.Abs(float64(f) * float64(key[e]) * scale)
+					rounded += tile.rounded(float64(f)*scale, float64(key[e]), 0)
 				}
 				low, high = min(low, scores[j]), max(high, scores[j])
-				off = max(off, size*eps32*float64(c.headDim+4))
+				off = max(off, size*eps32*float64(c.headDim+4)+rounded)
 			}
 			sum := math.Exp(sink - high)
 			out := make([]float64, c.headDim)
-			outSize := make([]float64, c.headDim)
+			outSize, outRounded := make([]float64, c.headDim), make([]float64, c.headDim)
 			for j := first; j <= position; j++ {
 				w := math.Exp(scores[j] - high)
 				sum += w
@@ -102,6 +110,7 @@ func (c cacheCase) checkAttnPrefill(r rig, size float64) {
 				for e := range out {
 					out[e] += w * float64(value[e])
 					outSize[e] += w * math.Abs(float64(value[e]))
+					outRounded[e] += tile.rounded(w, float64(value[e]), 0)
 				}
 			}
 			// WGSL allows exp(x) an error of 3+2|x| units. A weight meets one exp of its own and one for every tile of keys
@@ -110,11 +119,11 @@ func (c cacheCase) checkAttnPrefill(r rig, size float64) {
 			tiles := float64((position-first)/32 + 2)
 			rel := off + 2*eps32*(3*(tiles+1)+4*(high-low)) + eps32*(float64(position-first)+2*tiles+8)
 			for e := range out {
-				want[(row*c.heads+h)*c.headDim+e] = near{out[e] / sum, 2*rel*outSize[e]/sum + 1e-37}
+				want[(row*c.heads+h)*c.headDim+e] = near{out[e] / sum, (2*rel*outSize[e]+2*outRounded[e])/sum + 1e-37}
 			}
 		}
 	}
-	compare(r.t, "a", got, want)
+	tile.holds(r.t, compare(r.t, "a", got, want))
 }
 
 // firstKey is the first position that the chunk's row sees.

@@ -40,13 +40,9 @@ func (c GemmBF16Config) shader(v shaders.Variant) (shaders.Shader, error) {
 	)...); err != nil {
 		return shaders.Shader{}, err
 	}
-	consts := c.Tile.consts()
-	consts["K"] = c.K
-	consts["STRIDE"] = c.Stride
-	consts["HAS_BIAS"] = boolConst(c.Bias != noBias)
-	consts["BIAS"] = max(c.Bias, 0)
-	consts["RESIDUAL"] = boolConst(c.Residual)
-	return shaders.Build("gemm_bf16", v, consts)
+	return c.Tile.build("gemm_bf16", v, bf16Unit, map[string]int{
+		"K": c.K, "STRIDE": c.Stride, "HAS_BIAS": boolConst(c.Bias != noBias), "BIAS": max(c.Bias, 0), "RESIDUAL": boolConst(c.Residual),
+	})
 }
 
 // NewGemmBF16 compiles the kernel.

@@ -1,8 +1,6 @@
 package kernel
 
 import (
-	"maps"
-
 	"gossamer/runtime/gpu"
 	"gossamer/shaders"
 )
@@ -39,9 +37,7 @@ func (c MoEDownConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	)...); err != nil {
 		return shaders.Shader{}, err
 	}
-	consts := c.Tile.consts()
-	maps.Copy(consts, map[string]int{"K": c.Intermediate, "WIDTH": c.Hidden, "MAX_TILES": c.Lists.maxTiles()})
-	return shaders.Build("moe_down", v, consts)
+	return c.Tile.build("moe_down", v, mxfp4Unit, map[string]int{"K": c.Intermediate, "WIDTH": c.Hidden, "MAX_TILES": c.Lists.maxTiles()})
 }
 
 // NewMoEDown compiles the kernel.

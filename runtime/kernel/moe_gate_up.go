@@ -1,8 +1,6 @@
 package kernel
 
 import (
-	"maps"
-
 	"gossamer/runtime/gpu"
 	"gossamer/shaders"
 )
@@ -41,9 +39,9 @@ func (c MoEGateUpConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	)...); err != nil {
 		return shaders.Shader{}, err
 	}
-	consts := c.Tile.consts()
-	maps.Copy(consts, map[string]int{"K": c.Hidden, "WIDTH": c.Intermediate, "TOPK": c.Lists.TopK, "MAX_TILES": c.Lists.maxTiles()})
-	return shaders.Build("moe_gate_up", v, consts)
+	return c.Tile.build("moe_gate_up", v, mxfp4Unit, map[string]int{
+		"K": c.Hidden, "WIDTH": c.Intermediate, "TOPK": c.Lists.TopK, "MAX_TILES": c.Lists.maxTiles(),
+	})
 }
 
 // NewMoEGateUp compiles the kernel.

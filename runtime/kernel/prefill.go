@@ -1,12 +1,27 @@
 package kernel
 
+import (
+	"fmt"
+	"maps"
+
+	"gossamer/shaders"
+)
+
 // The prefill kernels work on a chunk: up to a number of rows, each one token, of one sequence. Their programs are recorded for that
 // many rows and replayed for every chunk: a uniform of one u32, the Chunk binding of their arguments, holds the number n of rows in
 // use, and rows from n on are neither read nor written.
 
 // Tile is the part of a matrix product that a workgroup computes: X*Y invocations with Rows x 4*Quads sums each. X and Y are
 // multiples of 8.
-type Tile struct{ X, Y, Rows, Quads int }
+type Tile struct {
+	X, Y, Rows, Quads int
+
+	// Matrix is the shape of the matrices that subgroups multiply; the zero Matrix: invocations multiply numbers.
+	Matrix shaders.Matrix
+	// OneTerm rounds the rows of products by matrices to f16, in place of two terms of f16 each: the sums' error is then 2e-4 of their
+	// standard deviation, not 1e-7.
+	OneTerm bool
+}
 
 // Height is the number of rows of a tile.
 func (t Tile) Height() int { return t.Y * t.Rows }
@@ -43,21 +58,42 @@ func ExpertTileFor(rows, topK, experts int) Tile {
 // tileBK is the depth of a tile: elements of both factors that are in workgroup memory at once (lib/tile.wgsl).
 const tileBK = 16
 
-func (t Tile) checks() []check {
-	return []check{
-		{t.X > 0 && t.X%8 == 0 && t.Y > 0 && t.Y%8 == 0 && t.X*t.Y <= 256, "a Tile of X and Y multiples of 8, at most 256 invocations"},
-		{t.Rows >= 1 && t.Rows <= 8 && t.Quads >= 1 && t.Quads <= 2, "a Tile of 1 to 8 Rows and 1 or 2 Quads"},
-		{(t.Height()+t.width())*tileBK*4 <= 16384, "a Tile whose height and width are at most 256 together"},
+// depth is the depth of the tile.
+func (t Tile) depth() int {
+	if t.Matrix != (shaders.Matrix{}) {
+		return matrixDepth
 	}
+	return tileBK
 }
 
-// consts are the constants of lib/tile.wgsl and of the kernels that use it.
-func (t Tile) consts() map[string]int {
-	return map[string]int{
-		"TX": t.X, "TY": t.Y, "TM": t.Rows, "QUADS": t.Quads,
-		"A_LOADS": ceilDiv(t.Height()*tileBK/4, t.X*t.Y),
-		"B_LOADS": ceilDiv(t.width()*tileBK/8, t.X*t.Y),
+func (t Tile) checks() []check {
+	all := []check{
+		{t.X > 0 && t.X%8 == 0 && t.Y > 0 && t.Y%8 == 0 && t.X*t.Y <= 256, "a Tile of X and Y multiples of 8, at most 256 invocations"},
+		{t.Rows >= 1 && t.Rows <= 8 && t.Quads >= 1 && t.Quads <= 2, "a Tile of 1 to 8 Rows and 1 or 2 Quads"},
 	}
+	if t.Matrix == (shaders.Matrix{}) {
+		return append(all, check{(t.Height()+t.width())*tileBK*4 <= 16384, "a Tile whose height and width are at most 256 together"})
+	}
+	_, ok := t.arrange()
+	return append(all, check{ok, "a Tile whose quads its subgroups can divide into matrices"})
+}
+
+// build builds a kernel of products, whose weights are multiplied by 2^unit if they become f16. consts are its own constants.
+func (t Tile) build(name string, v shaders.Variant, unit int, consts map[string]int) (shaders.Shader, error) {
+	invocations := t.X * t.Y
+	maps.Copy(consts, map[string]int{
+		"WG": invocations, "TX": t.X, "TY": t.Y, "TM": t.Rows, "QUADS": t.Quads,
+		"A_LOADS": ceilDiv(t.Height()*t.depth()/4, invocations),
+		"B_LOADS": ceilDiv(t.width()*t.depth()/8, invocations),
+	})
+	if t.Matrix != (shaders.Matrix{}) {
+		if t.Matrix != v.Matrix {
+			return shaders.Shader{}, fmt.Errorf("%s: a tile of matrices %+v, the device has %+v", name, t.Matrix, v.Matrix)
+		}
+		maps.Copy(consts, t.matrixConsts(unit))
+	}
+	v.Matrix = t.Matrix
+	return shaders.Build(name, v, consts)
 }
 
 // prefillShapes lists the prefill kernels in representative shapes, for All.

@@ -193,21 +193,25 @@ type near struct{ want, within float64 }
 // untouched stands for an element that the kernel must leave poisoned.
 var untouched = near{math.NaN(), 0}
 
-// compare checks the words of an output.
-func compare(t testing.TB, what string, got []uint32, want []near) {
+// compare checks the words of an output. It returns the root mean square of the errors over the standard deviation of what was wanted.
+func compare(t testing.TB, what string, got []uint32, want []near) (deviation float64) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%s has %d elements, want %d", what, len(got), len(want))
 	}
 	bad := 0
+	var n, sum, squares, errors float64
 	for i, w := range want {
 		f := float64(math.Float32frombits(got[i]))
 		if math.IsNaN(w.want) {
 			if got[i] == poison {
 				continue
 			}
-		} else if math.Abs(f-w.want) <= w.within {
-			continue
+		} else {
+			n, sum, squares, errors = n+1, sum+w.want, squares+w.want*w.want, errors+(f-w.want)*(f-w.want)
+			if math.Abs(f-w.want) <= w.within {
+				continue
+			}
 		}
 		if bad++; bad <= 5 {
 			t.Errorf("%s[%d] = %v (%#x), want %v within %.3g", what, i, f, got[i], w.want, w.within)
@@ -216,6 +220,10 @@ func compare(t testing.TB, what string, got []uint32, want []near) {
 	if bad > 5 {
 		t.Errorf("%s: %d of %d elements are wrong", what, bad, len(want))
 	}
+	if variance := squares/n - sum/n*sum/n; variance > 0 {
+		return math.Sqrt(errors / n / variance)
+	}
+	return 0
 }
 
 // equalBits checks that a kernel gives the same bits for the same work.

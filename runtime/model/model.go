@@ -26,6 +26,7 @@ type Model struct {
 	*sizes
 	dev       *gpu.Device
 	footprint Footprint
+	wrong     error // see MatricesRefused
 
 	// mu guards all that follows: the device runs one program at a time and the scratch buffers belong to it.
 	mu       sync.Mutex
@@ -47,6 +48,12 @@ var (
 // Load places the weights of a checkpoint on dev and prepares its programs. The device stays the caller's to close, after the
 // model.
 func Load(ctx context.Context, dev *gpu.Device, ck *checkpoint.Checkpoint, o Options) (*Model, error) {
+	var wrong error
+	if o.usesMatrices(dev.Caps()) {
+		if wrong = kernel.TestMatrices(ctx, dev, o.Matrices == OneTerm); wrong != nil {
+			o.Matrices = NoMatrices
+		}
+	}
 	plan, err := NewPlan(ck.Config(), dev.Caps(), o)
 	if err != nil {
 		return nil, err
@@ -55,12 +62,16 @@ func Load(ctx context.Context, dev *gpu.Device, ck *checkpoint.Checkpoint, o Opt
 	if err != nil {
 		return nil, err
 	}
+	m.wrong = wrong
 	if err := m.load(ctx, ck, o); err != nil {
 		m.Close()
 		return nil, err
 	}
 	return m, nil
 }
+
+// MatricesRefused says why prompts are computed without the matrices that the device's subgroups multiply, if they came out wrong in a test.
+func (m *Model) MatricesRefused() error { return m.wrong }
 
 // newModel allocates what the plan says and compiles the kernels.
 func newModel(dev *gpu.Device, plan Plan) (*Model, error) {

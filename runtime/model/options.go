@@ -1,6 +1,10 @@
 package model
 
-import "gossamer/runtime/checkpoint"
+import (
+	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/gpu"
+	"gossamer/shaders"
+)
 
 // Precision is how keys and values are stored.
 type Precision int
@@ -24,6 +28,15 @@ func (p Precision) String() string {
 	return "f16"
 }
 
+// Matrices is how prompts are computed on a device whose subgroups multiply matrices.
+type Matrices int
+
+const (
+	TwoTerms   Matrices = iota // by these, with activations of two f16 terms; the default
+	OneTerm                    // by these, with activations rounded to f16: half of the products, with an error of 2e-4 of a product's spread
+	NoMatrices                 // as on devices without
+)
+
 // Options choose what a model may use of its device. The zero value suits one user.
 type Options struct {
 	// Context is the number of positions that one sequence can hold.
@@ -45,13 +58,17 @@ type Options struct {
 	// Deterministic makes the logits of a text the same to the bit, whatever else is in the batch and however much of the prompt was in
 	// memory from an earlier prompt: every step runs the widest program, and prompts are computed by pages. It takes longer.
 	Deterministic bool
+	// Matrices is how prompts are computed where the device multiplies matrices; elsewhere it means nothing. Software adapters gain nothing
+	// by them and do without.
+	Matrices Matrices
 	// WarmUp records what a first prompt needs before weights are loaded, so that a compiler that works beside everything else, as
 	// in browsers, is done when they are there. Model.WarmUp does the rest.
 	WarmUp bool
 	// Progress is called while weights are loaded.
 	Progress func(checkpoint.Progress)
 
-	groupFrom int // for tests: rows from which experts are grouped, whatever the device
+	groupFrom   int  // for tests: rows from which experts are grouped, whatever the device
+	matricesCPU bool // for tests: software adapters use matrices too
 }
 
 // Defaults and bounds of Options.
@@ -65,3 +82,8 @@ const (
 	defaultSequences    = 4
 	defaultResumePoints = 16
 )
+
+// usesMatrices says that prompts are to be computed by the matrices that a device's subgroups multiply.
+func (o *Options) usesMatrices(caps gpu.Caps) bool {
+	return caps.Variant.Matrix != (shaders.Matrix{}) && o.Matrices != NoMatrices && (o.matricesCPU || !caps.Adapter.CPU())
+}

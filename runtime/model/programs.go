@@ -168,7 +168,7 @@ func (p *programs) makePrefillKernels() error {
 // classKernels compiles the kernels of a row class.
 func (p *programs) classKernels(class int) (*classKernels, error) {
 	c, v := p.cfg, p.vectors
-	tile, experts := kernel.TileFor(class), p.expertTile(class)
+	tile, experts := p.denseTile(class), p.expertTile(class)
 	lists := p.expertLists(class)
 	k := &classKernels{}
 	errs := []error{
@@ -185,7 +185,7 @@ func (p *programs) classKernels(class int) (*classKernels, error) {
 		errs = append(errs, build(p, &k.attn[kind], kernel.NewAttnPrefill, kernel.AttnPrefillConfig{
 			Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Window: window, Sinks: v.sinks,
 			Tables: kernel.TablesWord(p.chunk), KVF16: p.kvType == F16, Rows: class,
-		}))
+		}.WithMatrix(p.matrix, p.oneTerm, p.workgroup)))
 	}
 	return k, errors.Join(errs...)
 }

@@ -7,6 +7,7 @@ import (
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/kernel"
 	"gossamer/runtime/kv"
+	"gossamer/shaders"
 )
 
 // sizes are the numbers that the shapes of a model's buffers and kernels follow from.
@@ -23,15 +24,21 @@ type sizes struct {
 	fullPages     int // of each full layer
 	slidingPages  int // of each sliding layer
 	deterministic bool
-	groupFrom     int  // rows from which experts are grouped
-	oneClass      bool // all chunks take one program: on a processor, compiling another costs more than padding rows
+	groupFrom     int            // rows from which experts are grouped
+	matrix        shaders.Matrix // that subgroups multiply in prefill; the zero Matrix: none
+	oneTerm       bool           // of the activations then
+	workgroup     int            // bytes of a workgroup's memory
+	oneClass      bool           // all chunks take one program: on a processor, compiling another costs more than padding rows
 }
 
 // newSizes decides how many rows, sequences and positions the buffers are made for.
 func newSizes(c *gptoss.Config, caps gpu.Caps, o Options) (*sizes, error) {
 	s := &sizes{
 		cfg: c, kvType: o.KV, deterministic: o.Deterministic, vectors: newVectorLayout(c),
-		limits: limits{binding: caps.MaxBindingBytes, buffer: caps.MaxBufferBytes},
+		limits: limits{binding: caps.MaxBindingBytes, buffer: caps.MaxBufferBytes}, oneTerm: o.Matrices == OneTerm, workgroup: caps.MaxWorkgroupBytes,
+	}
+	if o.usesMatrices(caps) {
+		s.matrix = caps.Variant.Matrix
 	}
 	defaultContext := maxContext
 	if caps.Adapter.CPU() {
@@ -171,9 +178,14 @@ func (s *sizes) prefillClass(n int) int {
 	return s.chunk
 }
 
+// denseTile is the tile of the products with one matrix of a class.
+func (s *sizes) denseTile(class int) kernel.Tile {
+	return kernel.TileFor(class).WithMatrix(s.matrix, s.oneTerm, s.workgroup)
+}
+
 // expertTile is the tile of the products over experts of a class.
 func (s *sizes) expertTile(class int) kernel.Tile {
-	return kernel.ExpertTileFor(class, s.cfg.TopK, s.cfg.Experts)
+	return kernel.ExpertTileFor(class, s.cfg.TopK, s.cfg.Experts).WithMatrix(s.matrix, s.oneTerm, s.workgroup)
 }
 
 // expertLists is the shape of the sorted assignments of a class.

@@ -6,10 +6,10 @@
 
 const OUTSIDE: u32 = 0xffffffffu; // in place of an index: beyond the tile, all zeros
 
-// loadCodes is the s-th group of 8 weights, counted along k first, of 16 of a row of blocks at element 4*k4.
+// loadCodes is the s-th group of 8 weights, counted along k first, of a row of blocks at element 4*k4.
 fn loadCodes(row: u32, s: u32, k4: u32) -> u32 {
   if ((row == OUTSIDE) || (k4 >= K / 4u)) { return 0u; }
-  return blocks[(row * (K / 8u)) + (k4 / 2u) + (s % 2u)];
+  return blocks[(row * (K / 8u)) + (k4 / 2u) + (s % BK8)];
 }
 
 // loadScale is the factor of the block at element 4*k4 of a row.
@@ -22,5 +22,5 @@ fn loadScale(row: u32, k4: u32) -> f32 {
 // storeCodes decodes the s-th group of 8 weights of the tile of columns into its place.
 fn storeCodes(s: u32, codes: u32, scale: f32) {
   let weights = mxfp4(codes);
-  storeB(s, weights.low * scale, weights.high * scale);
+  storeB(s, weights.low, weights.high, scale);
 }

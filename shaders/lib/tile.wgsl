@@ -1,19 +1,20 @@
 // tile: the inner product of a workgroup's tile of rows with its tile of columns, 16 steps of k at a time.
 //
-// TX*TY invocations compute (TY*TM) x (TX*4*QUADS) sums. Invocation (tx, ty) has rows ty + TY*i and columns tx + TX*j; sum
+// WG invocations compute (TY*TM) x (TX*4*QUADS) sums. Invocation (tx, ty) has rows ty + TY*i and columns tx + TX*j; sum
 // (i, j) is component j%4 of acc<i>_<j/4>. Both tiles are [row or column][4] of vec4f along k, so that neither is transposed on
 // its way in; the slot of a vec4f is exchanged with a neighbour's (swizzle), so that 8 neighbouring rows lie in different
 // banks. TX and TY are multiples of 8, so that the swizzle is the same for all rows, or columns, of an invocation.
 //
+//const WG     invocations: TX*TY
 //const TX     invocations across columns, multiple of 8
 //const TY     invocations across rows, multiple of 8
 //const TM     rows of an invocation
 //const QUADS  groups of 4 columns of an invocation
 
 const BK4: u32 = 4u; // vec4f of k in a tile
+const BK8: u32 = BK4 / 2u;
 const TILE_ROWS: u32 = TY * TM;
 const TILE_COLS: u32 = TX * 4u * QUADS;
-const THREADS: u32 = TX * TY;
 const SLOTS_A: u32 = TILE_ROWS * BK4;
 const SLOTS_B: u32 = TILE_COLS * BK4;
 
@@ -62,11 +63,11 @@ fn storeA(s: u32, v: vec4f) {
 }
 
 // storeB puts the s-th group of 8 values of the tile of columns, counted along k first, in its place: elements 0 to 3
-// and 4 to 7.
-fn storeB(s: u32, low: vec4f, high: vec4f) {
-  if (s < TILE_COLS * 2u) {
-    let c = (s % 2u) * 2u;
-    tileB[tileSlot(s / 2u, c)] = low;
-    tileB[tileSlot(s / 2u, c + 1u)] = high;
+// and 4 to 7, times scale.
+fn storeB(s: u32, low: vec4f, high: vec4f, scale: f32) {
+  if (s < TILE_COLS * BK8) {
+    let c = (s % BK8) * 2u;
+    tileB[tileSlot(s / BK8, c)] = low * scale;
+    tileB[tileSlot(s / BK8, c + 1u)] = high * scale;
   }
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,20 +11,39 @@ import (
 // target is a platform that a release has files for.
 type target struct {
 	OS, Arch string
-	GPU      bool // built with cgo, which has WebGPU
+	GPU      bool // built with cgo, which has WebGPU; else it has WebGPU if it finds a library of Dawn
+	Second   bool // beside one with cgo for the same platform: an archive alone, for older systems
 }
 
 // targets are those that one machine can build: with cgo its own only, without those that need no C compiler.
-func targets(os, arch string) []target {
-	if os == "darwin" {
-		return []target{{"darwin", "amd64", true}, {"darwin", "arm64", true}} // Apple's compiler makes both
+func targets(os, arch string) (list []target) {
+	for _, platform := range []target{{OS: "linux", Arch: "amd64"}, {OS: "linux", Arch: "arm64"}, {OS: "darwin", Arch: "amd64"},
+		{OS: "darwin", Arch: "arm64"}, {OS: "windows", Arch: "amd64"}} {
+		withCgo := platform
+		withCgo.GPU = platform.OS == os && (platform.Arch == arch || os == "darwin") // Apple's compiler makes both
+		if withCgo.GPU {
+			list = append(list, withCgo)
+			platform.Second = true
+		}
+		list = append(list, platform)
 	}
-	native := func(o, a string) bool { return o == os && a == arch }
-	return []target{
-		{"linux", "amd64", native("linux", "amd64")},
-		{"linux", "arm64", native("linux", "arm64")},
-		{"windows", "amd64", native("windows", "amd64")},
+	return list
+}
+
+// name is what the files of a target are called after.
+func (t target) name() string {
+	if t.Second {
+		return t.OS + "-" + t.Arch + "-portable"
 	}
+	return t.OS + "-" + t.Arch
+}
+
+// Library is where the library of Dawn that the program knows is in its npm package; empty where none is.
+func (t target) Library() string {
+	if t.GPU || t.OS != "linux" {
+		return ""
+	}
+	return "package/dist/linux-" + map[string]string{"amd64": "x64", "arm64": "arm64"}[t.Arch] + "/dawn.node"
 }
 
 // build is what became of a target.
@@ -58,7 +76,7 @@ func (b *build) CPU() string {
 
 // build builds a target's program, its archive and its SBOM.
 func (r *release) build(t target) (*build, error) {
-	b := &build{target: t, Folder: fmt.Sprintf("gossamer-%s-%s-%s", r.Version, t.OS, t.Arch)}
+	b := &build{target: t, Folder: "gossamer-" + r.Version + "-" + t.name()}
 	b.executable = filepath.Join(r.work, b.Folder, b.Executable())
 	if err := compile(t, b.executable); err != nil {
 		return nil, err
@@ -105,15 +123,15 @@ func (r *release) build(t target) (*build, error) {
 
 // compile builds the program without anything that depends on the directory.
 func compile(t target, to string) error {
-	flags, cgo, tags := "-s -w -buildid=", "0", "static" // without cgo: the same program whatever library lies beside it
+	flags, cgo := "-s -w -buildid=", "0"
 	if t.GPU {
-		cgo, tags = "1", ""
+		cgo = "1"
 	}
 	if t.GPU && t.OS == "linux" {
 		flags += " -extldflags=-Wl,--build-id=none"
 	}
 	_, err := command("", []string{"GOOS=" + t.OS, "GOARCH=" + t.Arch, "CGO_ENABLED=" + cgo},
-		"go", "build", "-trimpath", "-tags", tags, "-ldflags", flags, "-o", to, "./tools/gossamer")
+		"go", "build", "-trimpath", "-ldflags", flags, "-o", to, "./tools/gossamer")
 	return err
 }
 

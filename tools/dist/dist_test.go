@@ -5,11 +5,14 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"debug/elf"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +141,78 @@ func TestGlibc(t *testing.T) {
 	}
 }
 
+// TestOldGlibc builds the programs without cgo for Linux: they run on systems that have been old for years, and are linked to no other library.
+func TestOldGlibc(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short builds no programs")
+	}
+	t.Chdir("../..")
+	for _, target := range targets("linux", "amd64") {
+		if target.OS != "linux" || target.GPU {
+			continue
+		}
+		t.Run(target.name(), func(t *testing.T) {
+			program := filepath.Join(t.TempDir(), "gossamer")
+			if err := compile(target, program); err != nil {
+				t.Fatal(err)
+			}
+			version, err := glibc(target, program)
+			if err != nil || newer(version, "2.28") {
+				t.Errorf("it needs glibc %q, %v", version, err)
+			}
+			f, err := elf.Open(program)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			libraries, err := f.ImportedLibraries()
+			for _, l := range libraries {
+				if !slices.Contains([]string{"libc.so.6", "libdl.so.2", "libpthread.so.0"}, l) {
+					t.Errorf("it is linked to %s", l)
+				}
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestTargets: one machine builds for every platform, with cgo for its own, and each archive's README says how the program comes by a GPU.
+func TestTargets(t *testing.T) {
+	var names []string
+	for _, target := range targets("linux", "amd64") {
+		names = append(names, target.name())
+		readme, err := fill("readme.md", struct {
+			*release
+			*build
+		}{&release{Version: "1.2.3", Dawn: "4.5.6"}, &build{target: target}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[bool]string{true: "GPU through WebGPU where there is one", false: "GOSSAMER_DAWN_ANY=1"}[target.GPU]
+		if target.Library() != "" {
+			want = "npm pack webgpu@4.5.6\n    tar -xzOf webgpu-4.5.6.tgz package/dist/linux-"
+		}
+		if !strings.Contains(string(readme), want) {
+			t.Errorf("%s: the README has no %q:\n%s", target.name(), want, readme)
+		}
+	}
+	if want := "linux-amd64 linux-amd64-portable linux-arm64 darwin-amd64 darwin-arm64 windows-amd64"; strings.Join(names, " ") != want {
+		t.Errorf("targets are %q", names)
+	}
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, version, _ := strings.Cut(string(makefile), "DAWN_VERSION := ")
+	version, _, _ = strings.Cut(version, "\n")
+	library, err := os.ReadFile("../../runtime/gpu/dawn/library.go")
+	if err != nil || !strings.Contains(string(library), "webgpu "+version+" for linux-arm64") {
+		t.Errorf("programs do not know the library of webgpu %q: %v", version, err)
+	}
+}
+
 // Paths as Rust leaves them in a program, and a path of the same form that no registry gave.
 func TestCrates(t *testing.T) {
 	program := []byte("\x00/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/ash-0.38.0+1.3.281/src/lib.rs\x00" +
@@ -172,7 +247,7 @@ func TestLinked(t *testing.T) {
 			t.Errorf("the notice does not contain %q", want)
 		}
 	}
-	b := &build{target: target{"linux", "amd64", true}, Folder: "gossamer-1-linux-amd64", Archive: "gossamer-1-linux-amd64.tar.gz",
+	b := &build{target: target{OS: "linux", Arch: "amd64", GPU: true}, Folder: "gossamer-1-linux-amd64", Archive: "gossamer-1-linux-amd64.tar.gz",
 		SHA256: strings.Repeat("0", 64)}
 	doc := sbom(b, "1", parts, releaseTime)
 	packages := map[string]bool{doc.SPDXID: true}
@@ -201,8 +276,8 @@ func releaseFiles(t *testing.T) (*release, []*build) {
 	r := &release{Version: "1.2.3", URL: "https://example.org/v1.2.3", time: releaseTime, out: t.TempDir()}
 	var builds []*build
 	for _, target := range targets("linux", "amd64") {
-		b := &build{target: target, Folder: "gossamer-" + target.OS, Archive: "gossamer-" + target.OS + "-" + target.Arch,
-			SHA256: strings.Repeat(target.Arch[:1], 64)}
+		b := &build{target: target, Folder: "gossamer-" + target.OS, Archive: "gossamer-" + target.name(),
+			SHA256: fmt.Sprintf("%064x", len(builds))}
 		b.files = []file{{b.Executable(), 0o755, []byte("#!/bin/sh\necho \"started $1\"\nexit 7\n")}, {"man/gossamer.1", 0o644, []byte("page")}}
 		builds = append(builds, b)
 	}
@@ -215,10 +290,10 @@ func TestManifests(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, wants := range map[string][]string{
-		"homebrew/gossamer.rb":                    {"on_linux", "on_arm", "/v1.2.3/gossamer-linux-arm64\"", `version "1.2.3"`, builds[0].SHA256},
-		"scoop/gossamer.json":                     {`"hash": "` + builds[2].SHA256, "/gossamer-windows-amd64\""},
+		"homebrew/gossamer.rb":                    {"on_linux", "on_macos", "on_arm", "/v1.2.3/gossamer-linux-arm64\"", "/v1.2.3/gossamer-darwin-arm64\"", `version "1.2.3"`, builds[0].SHA256},
+		"scoop/gossamer.json":                     {`"hash": "` + builds[len(builds)-1].SHA256, "/gossamer-windows-amd64\""},
 		"winget/Gossamer.Gossamer.yaml":           {"PackageVersion: 1.2.3"},
-		"winget/Gossamer.Gossamer.installer.yaml": {`gossamer-windows\gossamer.exe`, builds[2].SHA256},
+		"winget/Gossamer.Gossamer.installer.yaml": {`gossamer-windows\gossamer.exe`, builds[len(builds)-1].SHA256},
 	} {
 		text, err := os.ReadFile(filepath.Join(r.out, "manifests", name))
 		if err != nil {

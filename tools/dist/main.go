@@ -27,6 +27,7 @@ var templates embed.FS
 type release struct {
 	Version string
 	URL     string    // where the files will be, without a slash at the end
+	Dawn    string    // version of the npm package with Dawn
 	time    time.Time // of all files
 	out     string    // directory
 	work    string    // directory of what is only needed on the way
@@ -37,18 +38,19 @@ type release struct {
 func main() {
 	out := flag.String("out", "build/dist", "`directory` of the files; it is emptied first")
 	url := flag.String("url", "https://example.org/gossamer/v"+gossamer.Version, "`URL` of the directory that will have the files, for manifests")
+	dawn := flag.String("dawn", "", "`version` of the npm package webgpu whose Dawn the programs know")
 	flag.Parse()
-	if err := run(*out, *url); err != nil {
+	if err := run(*out, *url, *dawn); err != nil {
 		fmt.Fprintln(os.Stderr, "dist:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out, url string) error {
-	if _, err := os.Stat("tools/dist"); err != nil {
+func run(out, url, dawn string) error {
+	if _, err := os.Stat("tools/dist"); err != nil || dawn == "" {
 		return errors.New("run it at the root of the repository: make dist")
 	}
-	r := &release{Version: gossamer.Version, URL: strings.TrimSuffix(url, "/"), out: out, work: filepath.Join(out, ".work")}
+	r := &release{Version: gossamer.Version, URL: strings.TrimSuffix(url, "/"), Dawn: dawn, out: out, work: filepath.Join(out, ".work")}
 	if err := errors.Join(os.RemoveAll(out), os.MkdirAll(r.work, 0o755)); err != nil {
 		return err
 	}
@@ -66,7 +68,7 @@ func run(out, url string) error {
 	for _, t := range targets(runtime.GOOS, runtime.GOARCH) {
 		b, err := r.build(t)
 		if err != nil {
-			return fmt.Errorf("%s/%s: %w", t.OS, t.Arch, err)
+			return fmt.Errorf("%s: %w", t.name(), err)
 		}
 		builds = append(builds, b)
 		fmt.Printf("%s: %d bytes\n", b.Archive, b.Size)

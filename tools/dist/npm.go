@@ -40,6 +40,9 @@ func (r *release) npmPackages(builds []*build) error {
 		Bin: map[string]string{"gossamer": "launcher.js"}, Files: []string{"launcher.js"}, Engines: map[string]string{"node": ">=20"},
 		OptionalDependencies: map[string]string{}}
 	for _, b := range builds {
+		if b.Second {
+			continue
+		}
 		system, cpu := npmPlatform(b.target)
 		one := npmManifest{Name: "gossamer-cli-" + system + "-" + cpu, Version: r.Version, License: main.License, OS: []string{system}, CPU: []string{cpu},
 			Description: "The program of gossamer-cli for " + system + "-" + cpu + ".", Files: []string{b.Executable(), "NOTICE"}}

@@ -16,7 +16,7 @@ func (r *release) systemPackages(builds []*build) error {
 		return err
 	}
 	for _, b := range builds {
-		if b.OS != "linux" {
+		if b.OS != "linux" || b.Second {
 			continue
 		}
 		root := filepath.Join(out, filepath.Base(r.work), b.Folder+"-root")
@@ -102,6 +102,9 @@ func (r *release) manifests(builds []*build) error {
 		Platforms map[string][]*build // by Homebrew's name of the system
 	}{r, r.time.Format(time.DateOnly), map[string]*build{}, map[string][]*build{}}
 	for _, b := range builds {
+		if b.Second {
+			continue
+		}
 		data.Builds[b.OS+"-"+b.Arch] = b
 		if on := map[string]string{"linux": "linux", "darwin": "macos"}[b.OS]; on != "" {
 			data.Platforms[on] = append(data.Platforms[on], b)

@@ -25,6 +25,8 @@ runs() {
 
 tar -xzf "$first/gossamer-$version-linux-amd64.tar.gz" -C "$work"
 runs "$work/gossamer-$version-linux-amd64/gossamer"
+tar -xzf "$first/gossamer-$version-linux-amd64-portable.tar.gz" -C "$work"
+runs "$work/gossamer-$version-linux-amd64-portable/gossamer"
 
 if command -v dpkg-deb >/dev/null; then
   dpkg-deb -x "$first/gossamer-$version-linux-amd64.deb" "$work/deb"

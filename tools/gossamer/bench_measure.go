@@ -90,7 +90,7 @@ func (b *bencher) device() error {
 	if err != nil {
 		return err
 	}
-	r.Latency = &latencyReport{micros(l.Empty), micros(l.Dependent), micros(l.Independent), micros(l.Submit)}
+	r.Latency = &latencyReport{micros(l.Empty), micros(l.Dependent), micros(l.Independent), micros(l.Submit), micros(l.Record)}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 
+	"gossamer/runtime/gpu"
 	"gossamer/runtime/model"
 )
 
@@ -33,6 +34,7 @@ type latencyReport struct {
 	Dependent   float64 `json:"dependent_us"`
 	Independent float64 `json:"independent_us"`
 	Submit      float64 `json:"submit_us"`
+	Record      float64 `json:"record_us"` // recording and submitting 160 dispatches, as a token of 24 layers has
 }
 
 // gpuReport is the state of a GPU.
@@ -174,8 +176,8 @@ func (b *benchmark) print(w io.Writer) {
 		fmt.Fprintln(w)
 	}
 	if l := b.Latency; l != nil {
-		fmt.Fprintf(w, "a dispatch costs %.2f us if it is empty, %.2f us behind another, %.2f us beside it; a submit %.0f us\n",
-			l.Empty, l.Dependent, l.Independent, l.Submit)
+		fmt.Fprintf(w, "a dispatch costs %.2f us if it is empty, %.2f us behind another, %.2f us beside it; a submit %.0f us; recording and submitting %d takes %.0f us\n",
+			l.Empty, l.Dependent, l.Independent, l.Submit, gpu.RecordedDispatches, l.Record)
 	}
 	for _, k := range b.Kernels {
 		k.print(w)

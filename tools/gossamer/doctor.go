@@ -182,6 +182,9 @@ func examine(ctx context.Context, info gpu.AdapterInfo) (adapterReport, error) {
 	if caps.Variant.F16 {
 		r.Features = append(r.Features, "shader-f16")
 	}
+	if m := caps.Variant.Matrix; m.M > 0 {
+		r.Features = append(r.Features, fmt.Sprintf("matrices %dx%dx%d", m.M, m.N, m.K))
+	}
 	r.SelfTest = &selfTest{Limit: selftest.Limit}
 	result, err := selftest.Run(ctx, dev)
 	if err != nil {

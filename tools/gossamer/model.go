@@ -38,6 +38,7 @@ type modelFlags struct {
 	verbose       bool
 	yes           bool // download without asking; of commands that ask
 	deterministic bool
+	matrices      string
 	checkpoint    *checkpoint.Checkpoint      // in place of what model names, if not nil
 	record        func(prompt, reply []int32) // of conversations; nil: nothing is recorded
 }
@@ -55,6 +56,7 @@ func (m *modelFlags) declareRunning(fs *flag.FlagSet) {
 	fs.StringVar(&m.adapter, "adapter", "", "the GPU: an `index` of gossamer doctor or a part of its name; the most capable one if empty")
 	fs.BoolVar(&m.verbose, "verbose", false, "log on standard error what is chosen and done; without it, what goes wrong and is got over")
 	fs.StringVar(&m.kv, "kv", "", "precision of keys and values: `f16` or f32; f16 on webgpu and f32 on the cpu if empty")
+	fs.StringVar(&m.matrices, "matrices", string(gossamer.TwoTerms), "prompts where a GPU's subgroups multiply matrices: `two-terms`, one-term (faster, activations rounded to f16) or off")
 	fs.BoolVar(&m.deterministic, "deterministic", false, "a text has the same logits to the bit whatever else is computed beside it; slower")
 	fs.IntVar(&m.context, "ctx", 0, "context in `tokens`; 0: what there is room for")
 	fs.IntVar(&m.kvTokens, "kv-tokens", 0, "`tokens` of all texts together that a GPU has room for, at least --ctx; what they share counts once; 0: as many as --ctx")
@@ -82,6 +84,8 @@ func (m *modelFlags) check() error {
 		return usagef("--backend %q, want auto, webgpu or cpu", m.backend)
 	case m.kv != "" && m.kv != "f16" && m.kv != "f32":
 		return usagef("--kv %q, want f16 or f32", m.kv)
+	case !slices.Contains([]gossamer.Matrices{"", gossamer.TwoTerms, gossamer.OneTerm, gossamer.NoMatrices}, gossamer.Matrices(m.matrices)):
+		return usagef("--matrices %q, want two-terms, one-term or off", m.matrices)
 	case m.context < 0 || m.kvTokens < 0 || m.maxBinding < 0:
 		return usagef("--ctx, --kv-tokens and --max-binding want 0 or more")
 	case m.kvTokens > 0 && m.kvTokens < m.context:
@@ -136,6 +140,7 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 		MaxSequences:    m.sequences,
 		MaxQueue:        m.queue,
 		Deterministic:   m.deterministic,
+		Matrices:        gossamer.Matrices(m.matrices),
 		Checkpoint:      m.checkpoint,
 		Record:          m.record,
 		CacheDir:        m.cacheDir,

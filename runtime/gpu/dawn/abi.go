@@ -29,29 +29,45 @@ type (
 		user1    uintptr
 		_        uintptr
 	}
+	togglesDescriptor struct {
+		chain   chainedStruct
+		count   uintptr
+		enabled **byte
+		_       [2]uintptr
+	}
 	instanceDescriptor struct {
-		_            unsafe.Pointer
+		next         *togglesDescriptor
 		featureCount uintptr
 		features     *uint32
 		_            unsafe.Pointer
 	}
 	requestAdapterOptions struct {
-		_               unsafe.Pointer
+		next            *togglesDescriptor
 		featureLevel    uint32
 		powerPreference uint32
 		fallback        uint32
 		backendType     uint32
 		_               uintptr
 	}
+	matrixConfigs struct {
+		chain   chainedStruct
+		count   uintptr
+		configs unsafe.Pointer
+	}
+	matrixConfig struct {
+		component, result        uint32
+		m, n, k                  uint32
+		subgroupMin, subgroupMax uint32
+	}
 	adapterInfo struct {
-		_                                         unsafe.Pointer
+		next                                      *matrixConfigs
 		vendor, architecture, device, description stringView
 		backendType, adapterType                  uint32
 		vendorID, deviceID                        uint32
 		subgroupMin, subgroupMax                  uint32
 	}
 	deviceDescriptor struct {
-		_            unsafe.Pointer
+		next         *togglesDescriptor
 		label        stringView
 		featureCount uintptr
 		features     *uint32
@@ -178,7 +194,12 @@ const (
 	lostDestroyed = 2
 	lostCancelled = 3
 
-	sourceWGSL   = 2
+	sourceWGSL            = 2
+	togglesDescriptorType = 0x5000A
+	matrixConfigsType     = 0x5003B
+	matrixF32             = 1 // a type of components
+	matrixF16             = 2
+
 	stageCompute = 4
 	mapModeRead  = 1
 )
@@ -190,6 +211,8 @@ const (
 	ShaderF16    Feature = 0x0B
 	Subgroups    Feature = 0x12
 	implicitSync Feature = 0x50004 // Dawn's own: functions may be called from several threads
+	// SubgroupMatrix is an experiment of Dawn's: products of small matrices that a subgroup computes together.
+	SubgroupMatrix Feature = 0x50034
 )
 
 // Usage is what a buffer is for, in bits.

@@ -19,10 +19,16 @@ type Adapter struct {
 	Backend  string // "vulkan", "metal", "d3d12" or another of Dawn's
 	Type     string // "discrete", "integrated", "cpu" or "unknown"
 
+	// Matrices are the shapes that SubgroupMatrix has for factors of f16 and sums of f32.
+	Matrices []Matrix
+
 	library *Library
 	options requestAdapterOptions // that bring this adapter
 	device  uint32                // PCI's number
 }
+
+// Matrix is a shape of subgroup matrices: the sums are M x N, the factors M x K and K x N. It is for subgroups of Lanes invocations.
+type Matrix struct{ M, N, K, Lanes int }
 
 // backends are Dawn's by their numbers.
 func backends() map[uint32]string {
@@ -50,7 +56,7 @@ func (l *Library) Adapters() (list []*Adapter, reason, err error) {
 			if len(l.adapters) > 0 {
 				return l.adapters, nil, nil
 			}
-			o.featureLevel, o.backendType = featureLevelCore, backend
+			o.next, o.featureLevel, o.backendType = l.toggles, featureLevelCore, backend
 			a, refused, err := l.adapter(o)
 			switch {
 			case err != nil:
@@ -111,6 +117,9 @@ func (l *Library) adapter(o requestAdapterOptions) (a *Adapter, refused, err err
 	g := newGuarded[adapterInfo]()
 	info := &g.value
 	info.subgroupMin, info.subgroupMax = untouched, untouched
+	if l.has(object, SubgroupMatrix) {
+		info.next = &matrixConfigs{chain: chainedStruct{sType: matrixConfigsType}}
+	}
 	call(l.f.AdapterGetInfo, object, uintptr(unsafe.Pointer(g)))
 	if !g.intact() || info.subgroupMin > info.subgroupMax || info.subgroupMax > 128 {
 		return nil, nil, errLayout("descriptions of adapters")
@@ -122,6 +131,9 @@ func (l *Library) adapter(o requestAdapterOptions) (a *Adapter, refused, err err
 	if types := []string{1: "discrete", "integrated", "cpu"}; info.adapterType > 0 && int(info.adapterType) < len(types) {
 		a.Type = types[info.adapterType]
 	}
+	if info.next != nil {
+		a.Matrices = matrices(info)
+	}
 	if a.Backend == "" {
 		a.Backend = fmt.Sprintf("backend %d", info.backendType)
 	}
@@ -129,6 +141,30 @@ func (l *Library) adapter(o requestAdapterOptions) (a *Adapter, refused, err err
 		a.Name = fmt.Sprintf("GPU %#x of %#x", info.deviceID, info.vendorID)
 	}
 	return a, nil, nil
+}
+
+// has says that an adapter has a feature.
+func (l *Library) has(adapter uintptr, f Feature) bool {
+	return uint32(call(l.f.AdapterHasFeature, adapter, uintptr(f))) != 0
+}
+
+// matrices lists the shapes of matrices with factors of f16 and sums of f32. The layout of the list is Dawn's own and has changed: one that
+// cannot be is as good as none.
+func matrices(info *adapterInfo) (list []Matrix) {
+	if info.next.count == 0 || info.next.count > 1<<10 {
+		return nil
+	}
+	for _, c := range unsafe.Slice((*matrixConfig)(info.next.configs), info.next.count) {
+		possible := func(n uint32) bool { return n >= 4 && n <= 128 && n&(n-1) == 0 }
+		if c.component < 1 || c.component > 6 || c.result < 1 || c.result > 6 || !possible(c.m) || !possible(c.n) || !possible(c.k) ||
+			!possible(c.subgroupMin) || !possible(c.subgroupMax) || c.subgroupMin < info.subgroupMin || c.subgroupMax > info.subgroupMax {
+			return nil
+		}
+		if c.component == matrixF16 && c.result == matrixF32 && c.subgroupMin == c.subgroupMax { // a kernel is for one size of subgroups
+			list = append(list, Matrix{int(c.m), int(c.n), int(c.k), int(c.subgroupMax)})
+		}
+	}
+	return list
 }
 
 // limits returns what the adapter allows.
@@ -168,14 +204,13 @@ func (a *Adapter) Open(r Request) (*Device, error) {
 		limits.MaxStorageBufferBindingSize = min(limits.MaxStorageBufferBindingSize, r.MaxBindingBytes)
 	}
 	limits.MaxStorageBufferBindingSize -= limits.MaxStorageBufferBindingSize % 4
-	has := func(f Feature) bool { return uint32(call(l.f.AdapterHasFeature, object, uintptr(f))) != 0 }
-	if !has(implicitSync) {
+	if !l.has(object, implicitSync) {
 		return nil, errors.New("this build of Dawn can't be used from several threads")
 	}
 	d := &Device{library: l, Limits: limits, lost: make(chan string, 1)}
 	features := []uint32{uint32(implicitSync)}
 	for _, f := range r.Features {
-		if has(f) {
+		if l.has(object, f) {
 			d.Features = append(d.Features, f)
 			features = append(features, uint32(f))
 		}

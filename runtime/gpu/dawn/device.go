@@ -52,7 +52,7 @@ func (d *Device) open(adapter uintptr, features []uint32) error {
 		d.failed = append(d.failed, err)
 	})
 	descriptor := &deviceDescriptor{
-		label: view("gossamer"), featureCount: uintptr(len(features)), features: &features[0], limits: d.Limits,
+		next: d.library.toggles, label: view("gossamer"), featureCount: uintptr(len(features)), features: &features[0], limits: d.Limits,
 		lost:       callbackInfo{mode: modeSpontaneous, callback: c.device, user1: losses},
 		uncaptured: errorCallbackInfo{callback: c.device, user1: d.errors},
 	}

@@ -79,6 +79,7 @@ func Find() (string, error) {
 type Library struct {
 	f         functions
 	callbacks *callbacks
+	toggles   *togglesDescriptor // of the instance, of adapters and of devices
 	instance  uintptr
 	about     string
 
@@ -135,13 +136,24 @@ func (l *Library) start() error {
 	if uint32(call(l.f.HasInstanceFeature, timedWaitAny)) == 0 {
 		return errors.New("it can't wait: its API is another version than this program's")
 	}
+	l.toggles = toggles()
 	features := []uint32{timedWaitAny}
-	l.instance = call(l.f.CreateInstance, uintptr(unsafe.Pointer(&instanceDescriptor{featureCount: 1, features: &features[0]})))
+	l.instance = call(l.f.CreateInstance, uintptr(unsafe.Pointer(&instanceDescriptor{next: l.toggles, featureCount: 1, features: &features[0]})))
 	if l.instance == 0 {
 		return errors.New("it makes no instance")
 	}
 	l.callbacks = newCallbacks()
 	return nil
+}
+
+// toggles turn on what products of matrices need, which Dawn counts as unsafe because they are an experiment: their feature, the memory model
+// that Vulkan has for it, and f16 with NVIDIA's driver.
+func toggles() *togglesDescriptor {
+	var names []*byte
+	for _, name := range []string{"allow_unsafe_apis\x00", "use_vulkan_memory_model\x00", "vulkan_enable_f16_on_nvidia\x00"} {
+		names = append(names, unsafe.StringData(name))
+	}
+	return &togglesDescriptor{chain: chainedStruct{sType: togglesDescriptorType}, count: uintptr(len(names)), enabled: &names[0]}
 }
 
 // String says which library it is.

@@ -68,6 +68,9 @@ export function limitError({ limit, want, got }: { limit: string; want: number; 
   return new RuntimeError('limits', `the GPU allows ${limit} ${show(got)}, the model needs ${show(want)}`, { limit, want, got });
 }
 
+/** Products of matrices by subgroups: Chrome has them behind its flag for unsafe WebGPU. */
+const matrixFeature = 'chromium-experimental-subgroup-matrix';
+
 /** Opens the device for a model that needs these limits. The features that make it faster are taken where they are. */
 export async function openDevice(want: Limits, bounds?: Limits): Promise<{ device: GPUDevice; adapter: GPUAdapter }> {
   const adapter = await findAdapter();
@@ -77,8 +80,11 @@ export async function openDevice(want: Limits, bounds?: Limits): Promise<{ devic
     throw limitError(missing);
   }
   // The larger these two are, the fewer parts a tensor is split into. Of the other limits no more is of use than the model needs.
-  const requiredLimits = { ...want, maxStorageBufferBindingSize: have.maxStorageBufferBindingSize!, maxBufferSize: have.maxBufferSize! };
-  const requiredFeatures = (['shader-f16', 'subgroups'] as GPUFeatureName[]).filter((f) => adapter.features.has(f));
+  const requiredLimits: Limits = { ...want, maxStorageBufferBindingSize: have.maxStorageBufferBindingSize!, maxBufferSize: have.maxBufferSize! };
+  const requiredFeatures = (['shader-f16', 'subgroups', matrixFeature] as GPUFeatureName[]).filter((f) => adapter.features.has(f));
+  if (adapter.features.has(matrixFeature as GPUFeatureName)) {
+    requiredLimits['maxComputeWorkgroupStorageSize'] = adapter.limits.maxComputeWorkgroupStorageSize; // the parts that matrices are made of lie there
+  }
   try {
     return { device: await adapter.requestDevice({ label: 'gossamer', requiredLimits, requiredFeatures }), adapter };
   } catch (error) {
