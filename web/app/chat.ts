@@ -45,6 +45,11 @@ export class Chat {
     return this.running.has(c.id);
   }
 
+  /** Whether a reply is being written in any conversation. */
+  get isBusy(): boolean {
+    return this.running.size > 0;
+  }
+
   /** Why the engine has refused a schema of answers; undefined: it has not. */
   refusal(schema: string): string | undefined {
     return this.refusals.get(schema);
@@ -53,6 +58,11 @@ export class Chat {
   /** Ends the reply; what there is of it stays. */
   stop(c: Conversation): void {
     this.running.get(c.id)?.abort(new DOMException('Stopped.', 'AbortError'));
+  }
+
+  /** Ends all replies, as stop does. */
+  stopAll(): void {
+    this.running.forEach((abort) => abort.abort(new DOMException('Stopped.', 'AbortError')));
   }
 
   /** Asks, after the branch that is shown or as an alternative to another question. */

@@ -8,14 +8,14 @@ import { ContextMeter } from './context-meter.ts';
 import { exportAll, exportJSON, exportMarkdown, importFiles } from './conversation-files.ts';
 import type { Conversation, Message } from './conversation.ts';
 import { ConversationView } from './conversation-view.ts';
+import { takeDrops } from './drops.ts';
 import { announce, byId, iconButton, toast } from './dom.ts';
 import { isNative } from './engine.ts';
 import { LoadingCard } from './loading-card.ts';
 import { ModelButton } from './model-button.ts';
-import { ModelDialog } from './model-dialog.ts';
 import { ModelHost, type Choice, type ModelState } from './model.ts';
+import { Models } from './models.ts';
 import { takeKey } from './native.ts';
-import { NativeModelDialog } from './native-models.ts';
 import { Offline } from './offline.ts';
 import { Panel } from './panel.ts';
 import { Sidebar } from './sidebar.ts';
@@ -69,9 +69,10 @@ class App {
     exportAll: () => exportAll(this.state.conversations),
     deleteAll: () => this.removeAll(),
   });
-  private readonly models: { show(): void } = isNative
-    ? new NativeModelDialog(byId<HTMLDialogElement>('models'), this.host, (choice) => this.openModel(choice))
-    : new ModelDialog(byId<HTMLDialogElement>('models'), this.host, this.state.settings, (choice) => this.openModel(choice));
+  private readonly models = new Models(this.host, this.state.settings, {
+    opened: (choice) => this.openModel(choice),
+    isBusy: () => this.chat.isBusy,
+  });
 
   /** Draws what needs nothing, then loads conversations and the model. */
   async start(): Promise<void> {
@@ -108,6 +109,7 @@ class App {
       }
     });
     this.host.addEventListener('notice', (event) => this.showNotice((event as CustomEvent<Notice>).detail));
+    takeDrops((files) => this.models.openFiles(files));
     addEventListener('pagehide', () => this.state.flush());
     document.addEventListener('visibilitychange', () => void this.showOtherTabsChanges());
     addEventListener('keydown', (event) => this.keydown(event));
@@ -254,8 +256,8 @@ class App {
   // The model.
 
   private openModel(choice: Choice): void {
-    this.state.settings.model = typeof choice.model === 'string' ? choice.model : '';
-    saveSettings(this.state.settings);
+    this.chat.stopAll();
+    this.chosen = choice.model;
     void this.host.open(choice);
   }
 
@@ -270,8 +272,16 @@ class App {
     return { model: url, name: nameOf(url), context: this.host.noGPU ? undefined : context, store };
   }
 
+  /** What the visitor chose last: the next visit opens it, if it could be opened in this one. */
+  private chosen: Choice['model'] | undefined;
+
   private modelChanged(): void {
-    if (this.host.state.phase === 'ready') {
+    const { state } = this.host;
+    if (state.phase === 'ready') {
+      if (this.chosen !== undefined && this.chosen === state.choice.model) {
+        this.state.settings.model = typeof this.chosen === 'string' ? this.chosen : '';
+        saveSettings(this.state.settings);
+      }
       announce('The model is ready.');
       void this.measure();
       if (isNative) {
