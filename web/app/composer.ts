@@ -42,7 +42,7 @@ export class Composer {
     byId('composer').addEventListener('submit', (event) => {
       event.preventDefault();
       if (chat.isRunning(state.current)) {
-        chat.stop(state.current);
+        void chat.stop(state.current);
         this.text.focus();
       } else {
         actions.send(this.text.value);

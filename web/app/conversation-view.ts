@@ -21,12 +21,12 @@ export class ConversationView {
   constructor(state: AppState, host: ModelHost, chat: Chat, changed: () => void, send: (question: string) => void) {
     [this.state, this.host, this.send] = [state, host, send];
     this.thread = new Thread(this.element, byId('scroll'), {
-      edit: (m, question) => void chat.ask(state.current, question, m.parent),
+      edit: (m, question) => void chat.ask(state.current, question, { parent: m.parent }),
       again: (m) => void chat.again(state.current, firstOfTurn(state.current, m)),
       show: (m) => {
         show(state.current, m);
         changed();
-        state.save(state.current);
+        void state.save(state.current);
       },
       answer: (callID, result) => void chat.answer(state.current, callID, result),
       isRunning: () => chat.isRunning(state.current),

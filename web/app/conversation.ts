@@ -93,7 +93,9 @@ export function newConversation(options: Options): Conversation {
 
 /** Appends a message to the branch that is shown, or after another one as a new branch. */
 export function append(c: Conversation, message: Omit<Message, 'id' | 'parent' | 'created'>, parent = c.leaf): Message {
-  const added: Message = { id: newID(), parent, created: Date.now(), ...message };
+  // Later than what is there, so that all windows have the same order.
+  const created = Math.max(Date.now(), (c.messages.at(-1)?.created ?? 0) + 1);
+  const added: Message = { id: newID(), parent, created, ...message };
   c.messages.push(added);
   c.leaf = added.id;
   c.updated = Date.now();
@@ -101,6 +103,21 @@ export function append(c: Conversation, message: Omit<Message, 'id' | 'parent' |
     c.title = titleOf(message.content);
   }
   return added;
+}
+
+/** Appends a message to a branch, and shows it if the branch is shown. */
+export function extend(c: Conversation, message: Omit<Message, 'id' | 'parent' | 'created'>, parent: string | null): Message {
+  const { leaf } = c;
+  const added = append(c, message, parent);
+  if (leaf !== parent) {
+    c.leaf = leaf;
+  }
+  return added;
+}
+
+/** Whether there is a beginning of a reply. */
+export function hasBegun(m: Message): boolean {
+  return m.role === 'assistant' && (m.content !== '' || (m.reasoning ?? '') !== '');
 }
 
 export function titleOf(text: string): string {

@@ -20,18 +20,24 @@ import { Offline } from './offline.ts';
 import { Panel } from './panel.ts';
 import { Sidebar } from './sidebar.ts';
 import { AppState } from './state.ts';
-import { saveSettings } from './store.ts';
+import { saveSettings } from './settings.ts';
 import { slowNotice } from './unsupported.ts';
 
 class App {
   private readonly state = new AppState({
     listChanged: () => this.renderList(),
+    changedElsewhere: (c) => c === this.state.current && void this.show(),
+    removedElsewhere: (c) => this.removedElsewhere(c),
+    isOwnTurn: (c) => this.chat.isRunning(c),
+    stop: (c) => void this.chat.stop(c),
     saveFailed: (error) => toast(`The browser does not keep conversations: ${error.message}`, { error: true }),
+    blocked: () => toast('Another window has a different version of this page: close it, or load this one again.', { error: true }),
   });
   private readonly host = new ModelHost();
   private readonly offline = new Offline();
-  private readonly chat = new Chat(this.host, this.state.settings, {
+  private readonly chat = new Chat(this.host, this.state.settings, this.state.turns, {
     began: (c) => c === this.state.current && this.composer.render(),
+    sync: (c) => this.state.sync(c),
     changed: (c, m) => this.messageChanged(c, m),
     ended: (c, m) => this.replyEnded(c, m),
     filled: (c, fill) => {
@@ -53,10 +59,10 @@ class App {
   private readonly sidebar = new Sidebar({
     choose: (c) => this.choose(c),
     startNew: () => this.startNew(),
-    remove: (c) => this.remove(c),
+    remove: (c) => void this.remove(c),
     rename: (c, title) => {
       c.title = title;
-      this.state.save(c);
+      void this.state.save(c);
       void this.show();
     },
     exportMarkdown, exportJSON,
@@ -67,7 +73,7 @@ class App {
     changed: () => this.optionsChanged(),
     refusal: (schema) => this.chat.refusal(schema),
     exportAll: () => exportAll(this.state.conversations),
-    deleteAll: () => this.removeAll(),
+    deleteAll: () => void this.removeAll(this.state.conversations, 'All conversations are deleted.'),
   });
   private readonly models = new Models(this.host, this.state.settings, {
     opened: (choice) => this.openModel(choice),
@@ -111,7 +117,6 @@ class App {
     this.host.addEventListener('notice', (event) => this.showNotice((event as CustomEvent<Notice>).detail));
     takeDrops((files) => this.models.openFiles(files));
     addEventListener('pagehide', () => this.state.flush());
-    document.addEventListener('visibilitychange', () => void this.showOtherTabsChanges());
     addEventListener('keydown', (event) => this.keydown(event));
   }
 
@@ -129,7 +134,12 @@ class App {
   }
 
   private messageChanged(c: Conversation, m: Message): void {
-    this.state.saveSoon(c);
+    this.state.touch(c, m);
+    if (m.role === 'assistant') {
+      this.state.saveSoon(c);
+    } else {
+      void this.state.save(c); // what somebody has written, at once
+    }
     if (c !== this.state.current) {
       return;
     }
@@ -140,7 +150,7 @@ class App {
   }
 
   private replyEnded(c: Conversation, m: Message): void {
-    this.saveAndShow(c);
+    void this.saveAndShow(c);
     if (m.finish === 'stop' || m.finish === 'length') {
       announce(`Answer: ${m.content.slice(0, 1000)}`);
     } else if (m.finish === 'error') {
@@ -148,11 +158,11 @@ class App {
     }
   }
 
-  private saveAndShow(c: Conversation): void {
-    this.state.save(c);
+  private async saveAndShow(c: Conversation): Promise<void> {
     if (c === this.state.current) {
       void this.show();
     }
+    await this.state.save(c);
   }
 
   private optionsChanged(): void {
@@ -181,7 +191,7 @@ class App {
     }
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test((event.target as HTMLElement).tagName);
     if (event.key === 'Escape' && this.chat.isRunning(this.state.current)) {
-      this.chat.stop(this.state.current);
+      void this.chat.stop(this.state.current);
     } else if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
       this.composer.focus();
@@ -207,19 +217,34 @@ class App {
     this.sidebar.close();
   }
 
-  private remove(c: Conversation): void {
-    this.chat.stop(c);
-    this.state.remove(c);
-    if (c === this.state.current) {
-      this.startNew();
-    }
-    toast('The conversation is deleted.', { undo: () => (this.state.save(c), this.choose(c)) });
+  private remove(c: Conversation): Promise<void> {
+    return this.removeAll([c], 'The conversation is deleted.');
   }
 
-  private removeAll(): void {
-    const all = this.state.removeAll();
-    this.startNew();
-    toast('All conversations are deleted.', { undo: () => void this.state.add(all) });
+  /** Deletes conversations, for as long as nobody wants them back. */
+  private async removeAll(conversations: Conversation[], sentence: string): Promise<void> {
+    const { current } = this.state;
+    await Promise.all(conversations.map((c) => this.chat.stop(c)));
+    const removed = this.state.remove(conversations);
+    if (conversations.includes(current) && current === this.state.current) {
+      this.startNew();
+    }
+    toast(sentence, { undo: async () => {
+      const back = await removed;
+      await this.state.add(back);
+      const shown = back.find((c) => c.id === current.id);
+      if (shown) {
+        this.choose(shown);
+      }
+    } });
+  }
+
+  private removedElsewhere(c: Conversation): void {
+    void this.chat.stop(c);
+    if (c === this.state.current) {
+      this.startNew();
+      toast('This conversation was deleted in another window.');
+    }
   }
 
   private async importFiles(): Promise<void> {
@@ -227,14 +252,6 @@ class App {
     if (last) {
       this.choose(last);
       toast('Imported.');
-    }
-  }
-
-  /** Shows what another tab has changed meanwhile, when this one is looked at again. */
-  private async showOtherTabsChanges(): Promise<void> {
-    const isBusy = this.state.conversations.some((c) => this.chat.isRunning(c));
-    if (!document.hidden && !isBusy && await this.state.reload()) {
-      void this.show();
     }
   }
 

@@ -7,7 +7,7 @@ import { ModelCard } from './model-card.ts';
 import { listEntries, manifestHere, manifestOf, type Entry } from './model-list.ts';
 import { ModelQuestion } from './model-question.ts';
 import type { Choice, ModelHost } from './model.ts';
-import type { Settings } from './store.ts';
+import type { Settings } from './settings.ts';
 
 export interface ModelDialogActions {
   /** The visitor has chosen. */

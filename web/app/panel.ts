@@ -3,7 +3,7 @@
 import { makeTabs } from './tabs.ts';
 import { checkSchema, defaultOptions, type Conversation, type Effort, type Sampling } from './conversation.ts';
 import { h, icon, iconButton, toast } from './dom.ts';
-import { saveSettings, type Settings, type UserFunction } from './store.ts';
+import { saveSettings, type Settings, type UserFunction } from './settings.ts';
 import { builtIns, checkFunction } from './tools.ts';
 
 export interface PanelActions {
