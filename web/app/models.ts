@@ -5,7 +5,7 @@ import { isNative } from './engine.ts';
 import type { ModelDialog, ModelDialogActions } from './model-dialog.ts';
 import type { Choice, ModelHost } from './model.ts';
 import type { NativeModelDialog } from './native-models.ts';
-import type { Settings } from './store.ts';
+import type { Settings } from './settings.ts';
 
 export class Models {
   private readonly host: ModelHost;
