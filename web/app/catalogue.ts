@@ -21,6 +21,11 @@ export const nano: Offer = {
 
 export const published: Offer[] = [nano, ...models.map((m) => ({ ...m, ...offers[m.name]! }))];
 
+/** Whether so many bytes are not downloaded without a question. */
+export function isLarge(bytes: number): boolean {
+  return bytes > 100e6;
+}
+
 /** The name under which a model is shown. */
 export function nameOf(url: string): string {
   const known = published.find((p) => url === p.url || url === `${p.url}manifest.json`);

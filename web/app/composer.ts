@@ -3,16 +3,24 @@
 import type { Chat } from './chat.ts';
 import type { Effort } from './conversation.ts';
 import { byId, h, icon } from './dom.ts';
+import { Drafts } from './drafts.ts';
 import type { AppState } from './state.ts';
 
 export interface ComposerActions {
   send(question: string): void;
+  /** Ends the reply that is being written. */
+  stop(): void;
   /** Options of the conversation have changed. */
   optionsChanged(): void;
   showSettings(tab: 'tools' | 'format' | 'reply'): void;
   /** Edits the last question. Says whether there is one. */
   editLast(): boolean;
 }
+
+/** Milliseconds between a change of what is written and its being kept. */
+const draftDelay = 300;
+/** The draft of a conversation that has not begun. */
+const newDraft = 'new';
 
 const efforts = ['low', 'medium', 'high'] as const;
 
@@ -22,6 +30,10 @@ export class Composer {
   private readonly actions: ComposerActions;
   private readonly text = byId<HTMLTextAreaElement>('text');
   private readonly send = h('button', { type: 'submit', class: 'send' });
+  private readonly drafts = new Drafts();
+  /** Whose draft is shown; undefined: nothing is yet. */
+  private drafted: string | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly effort;
   private readonly tools;
   private readonly format;
@@ -41,14 +53,23 @@ export class Composer {
     byId('composer-bar').append(this.effort, this.tools, this.format, this.instructions, h('span', { class: 'spacer' }), this.send);
     byId('composer').addEventListener('submit', (event) => {
       event.preventDefault();
-      if (chat.isRunning(state.current)) {
-        void chat.stop(state.current);
+      if (this.isRunning) {
+        actions.stop();
         this.text.focus();
       } else {
         actions.send(this.text.value);
       }
     });
-    this.text.addEventListener('input', () => this.grow());
+    this.text.addEventListener('input', () => {
+      this.grow();
+      this.timer ??= setTimeout(() => this.keepDraft(), draftDelay);
+    });
+    addEventListener('pagehide', () => this.keepDraft());
+    this.drafts.follow((id, before, now) => {
+      if (id === this.drafted && this.text.value === before) {
+        this.showText(now);
+      }
+    });
     this.text.addEventListener('keydown', (event) => this.keydown(event));
   }
 
@@ -57,7 +78,7 @@ export class Composer {
     if (event.key === 'Enter' && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
       event.preventDefault();
       this.actions.send(this.text.value);
-    } else if (event.key === 'ArrowUp' && this.text.value === '' && !this.chat.isRunning(this.state.current) && this.actions.editLast()) {
+    } else if (event.key === 'ArrowUp' && this.text.value === '' && !this.isRunning && this.actions.editLast()) {
       event.preventDefault();
     }
   }
@@ -72,16 +93,68 @@ export class Composer {
     this.text.focus();
   }
 
-  clear(): void {
-    this.text.value = '';
+  /** Removes a question that was asked, unless something else is written already. Its draft is kept until asked resolves. */
+  async clear(question: string, asked: Promise<void>): Promise<void> {
+    const id = this.drafted;
+    if (this.text.value === question) {
+      this.showText('');
+    }
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    await asked;
+    if (id !== undefined && this.drafts.get(id) === question) {
+      this.drafts.set(id, '');
+    }
+  }
+
+  private showText(text: string): void {
+    this.text.value = text;
     this.grow();
+  }
+
+  /** Keeps what is written. */
+  private keepDraft(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.drafted !== undefined) {
+      this.drafts.set(this.drafted, this.text.value);
+    }
+  }
+
+  /** Shows what was written in the conversation that is shown, and keeps what was written in the one before. */
+  private showDraft(): void {
+    const { current } = this.state;
+    const id = this.state.find(current.id) ? current.id : newDraft;
+    if (id === this.drafted) {
+      return;
+    }
+    if (this.timer !== undefined) {
+      this.keepDraft();
+    }
+    const before = this.drafted;
+    this.drafted = id;
+    if (before !== undefined || this.text.value === '') { // else it was written before the page knew what to show
+      this.showText(this.drafts.get(id));
+    }
+  }
+
+  /** Removes the drafts of conversations that are no more. */
+  pruneDrafts(): void {
+    this.drafts.prune((id) => id === newDraft || this.state.find(id) !== undefined);
+  }
+
+  /** Whether a reply is being written in the conversation that is shown, here or in another window. */
+  private get isRunning(): boolean {
+    const { current } = this.state;
+    return this.chat.isRunning(current) || this.state.isElsewhere(current);
   }
 
   /** Shows the options of the conversation, and whether a reply is being written. */
   render(): void {
     const { options } = this.state.current;
+    this.showDraft();
     this.effort.value = options.effort;
-    const mode = this.chat.isRunning(this.state.current) ? 'stop' : 'send';
+    const mode = this.isRunning ? 'stop' : 'send';
     if (this.send.dataset['mode'] !== mode) {
       this.send.dataset['mode'] = mode;
       const label = mode === 'stop' ? 'Stop' : 'Send';

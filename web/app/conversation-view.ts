@@ -23,14 +23,16 @@ export class ConversationView {
     this.thread = new Thread(this.element, byId('scroll'), {
       edit: (m, question) => void chat.ask(state.current, question, { parent: m.parent }),
       again: (m) => void chat.again(state.current, firstOfTurn(state.current, m)),
+      goOn: (m) => void chat.continue(state.current, m),
+      reply: () => void chat.reply(state.current),
       show: (m) => {
         show(state.current, m);
         changed();
         void state.save(state.current);
       },
       answer: (callID, result) => void chat.answer(state.current, callID, result),
-      isRunning: () => chat.isRunning(state.current),
-      waitingFor: () => (host.state.phase === 'ready' ? 'Reading' : 'Waiting for the model'),
+      isRunning: () => chat.isRunning(state.current) || state.isElsewhere(state.current),
+      waitingFor: () => (state.isElsewhere(state.current) ? 'Another window waits for it' : host.state.phase === 'ready' ? 'Reading' : 'Waiting for the model'),
     });
   }
 

@@ -1,7 +1,8 @@
 // The chat: makes the parts of the page and connects them.
 
-import { environment, type Notice } from '../src/index.ts';
-import { nameOf, nano } from './catalogue.ts';
+import { canRun, environment, type Notice } from '../src/index.ts';
+import { Address, type Place, type Sheet } from './address.ts';
+import { isLarge, nameOf, nano } from './catalogue.ts';
 import { Chat } from './chat.ts';
 import { Composer } from './composer.ts';
 import { ContextMeter } from './context-meter.ts';
@@ -24,6 +25,7 @@ import { saveSettings } from './settings.ts';
 import { slowNotice } from './unsupported.ts';
 
 class App {
+  private readonly address = new Address((place) => this.goTo(place));
   private readonly state = new AppState({
     listChanged: () => this.renderList(),
     changedElsewhere: (c) => c === this.state.current && void this.show(),
@@ -52,8 +54,9 @@ class App {
   private readonly meter = new ContextMeter(this.state, this.host, (from) => this.view.setCut(from));
   private readonly composer = new Composer(this.state, this.chat, {
     send: (question) => this.send(question),
+    stop: () => this.stop(),
     optionsChanged: () => this.optionsChanged(),
-    showSettings: (tab) => this.panel.show(tab),
+    showSettings: (tab) => this.openSheet(tab),
     editLast: () => this.view.editLast(),
   });
   private readonly sidebar = new Sidebar({
@@ -72,6 +75,7 @@ class App {
     conversation: () => this.state.current,
     changed: () => this.optionsChanged(),
     refusal: (schema) => this.chat.refusal(schema),
+    shown: (sheet) => this.address.rename({ ...this.address.place, sheet }),
     exportAll: () => exportAll(this.state.conversations),
     deleteAll: () => void this.removeAll(this.state.conversations, 'All conversations are deleted.'),
   });
@@ -82,27 +86,29 @@ class App {
 
   /** Draws what needs nothing, then loads conversations and the model. */
   async start(): Promise<void> {
-    new ModelButton(this.host, () => this.models.show());
-    new LoadingCard(byId('loading'), this.host, () => this.models.show());
-    byId('settings-button').append(iconButton('settings', 'Settings', () => this.panel.show()));
+    new ModelButton(this.host, () => this.openSheet('models'));
+    new LoadingCard(byId('loading'), this.host, () => this.openSheet('models'));
+    byId('settings-button').append(iconButton('settings', 'Settings', () => this.openSheet('reply')));
     byId('sidebar-open').append(iconButton('menu', 'Show conversations', () => this.sidebar.open(), { id: 'menu' }));
     this.composer.render();
     this.view.showEmpty();
     this.listen();
     if (isNative) {
-      takeKey();
       byId('bench-link').remove(); // measures the browser
     }
     const looking = isNative ? undefined : environment();
-    if (!(await this.state.load())) {
+    if (await this.state.load()) {
+      this.composer.pruneDrafts();
+    } else {
       toast('This window keeps nothing: export what you want to keep.');
     }
+    this.goTo(this.address.place);
     const found = await looking;
     if (found && !found.ok) {
       this.host.noGPU = found;
       byId('hint').replaceChildren(...slowNotice(found));
     }
-    void this.host.open(this.firstChoice());
+    void this.openFirst();
     void import('./markdown.ts'); // for the first reply
   }
 
@@ -115,9 +121,18 @@ class App {
       }
     });
     this.host.addEventListener('notice', (event) => this.showNotice((event as CustomEvent<Notice>).detail));
-    takeDrops((files) => this.models.openFiles(files));
+    takeDrops((files) => {
+      this.address.go({ ...this.address.place, sheet: 'models' });
+      this.models.openFiles(files);
+    });
+    byId('models').addEventListener('close', () => this.leaveSheet(['models']));
+    byId('panel').addEventListener('close', () => this.leaveSheet(['reply', 'tools', 'format', 'app']));
     addEventListener('pagehide', () => this.state.flush());
     addEventListener('keydown', (event) => this.keydown(event));
+    document.querySelector('.skip')!.addEventListener('click', (event) => {
+      event.preventDefault(); // the address says where the page is
+      this.composer.focus();
+    });
   }
 
   /** Shows the current conversation as it is now. */
@@ -135,6 +150,9 @@ class App {
 
   private messageChanged(c: Conversation, m: Message): void {
     this.state.touch(c, m);
+    if (c === this.state.current && this.address.place.chat !== c.id) {
+      this.address.rename({ ...this.address.place, chat: c.id }); // it has begun
+    }
     if (m.role === 'assistant') {
       this.state.saveSoon(c);
     } else {
@@ -165,6 +183,11 @@ class App {
     await this.state.save(c);
   }
 
+  /** Whether a reply is being written in the conversation that is shown. */
+  private get isRunning(): boolean {
+    return this.chat.isRunning(this.state.current) || this.state.isElsewhere(this.state.current);
+  }
+
   private optionsChanged(): void {
     this.state.optionsChanged();
     this.composer.render();
@@ -172,7 +195,7 @@ class App {
 
   private send(question: string): void {
     const { current } = this.state;
-    if (!question.trim() || this.chat.isRunning(current)) {
+    if (!question.trim() || this.isRunning) {
       return;
     }
     const { phase } = this.host.state;
@@ -180,9 +203,18 @@ class App {
       toast('No model is open: choose one first.', { error: true });
       return;
     }
-    this.composer.clear();
     this.view.toEnd();
-    void this.chat.ask(current, question);
+    void this.chat.ask(current, question, { asked: () => void this.composer.clear(question, this.state.save(current)) });
+  }
+
+  /** Ends the reply that is being written, here or in another window. */
+  private stop(): void {
+    const { current } = this.state;
+    if (this.chat.isRunning(current)) {
+      void this.chat.stop(current);
+    } else {
+      this.state.turns.stop(current.id);
+    }
   }
 
   private keydown(event: KeyboardEvent): void {
@@ -190,8 +222,8 @@ class App {
       return;
     }
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test((event.target as HTMLElement).tagName);
-    if (event.key === 'Escape' && this.chat.isRunning(this.state.current)) {
-      void this.chat.stop(this.state.current);
+    if (event.key === 'Escape' && this.isRunning) {
+      this.stop();
     } else if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
       this.composer.focus();
@@ -201,20 +233,76 @@ class App {
     }
   }
 
+  // Where the page is.
+
+  /** Shows the place that the address names. */
+  private goTo({ chat, sheet }: Place): void {
+    const c = chat === undefined ? undefined : this.state.find(chat);
+    if (c && c !== this.state.current) {
+      this.showConversation(c);
+    } else if (!c && this.state.find(this.state.current.id)) {
+      this.showNew();
+    }
+    if (chat !== undefined && !c) {
+      this.address.rename({ sheet });
+      toast('This conversation is not in this browser: it was deleted, or it is in another one.');
+    }
+    this.composer.render();
+    this.showSheet(sheet);
+  }
+
+  private openSheet(sheet: Sheet): void {
+    this.address.go({ ...this.address.place, sheet });
+    this.showSheet(sheet);
+  }
+
+  /** Shows a sheet, and closes others; undefined: all. */
+  private showSheet(sheet: Sheet | undefined): void {
+    if (sheet !== 'models') {
+      byId<HTMLDialogElement>('models').close();
+    }
+    if (sheet === undefined || sheet === 'models') {
+      byId<HTMLDialogElement>('panel').close();
+    }
+    if (sheet === 'models') {
+      this.models.show();
+    } else if (sheet) {
+      this.panel.show(sheet);
+    }
+  }
+
+  /** One of these sheets was closed. */
+  private leaveSheet(closed: Sheet[]): void {
+    const { sheet } = this.address.place;
+    if (sheet && closed.includes(sheet)) {
+      this.address.leaveSheet();
+    }
+  }
+
   // Conversations.
 
   private startNew(): void {
-    this.state.startNew();
-    void this.show();
+    this.address.go({});
+    this.showNew();
     this.sidebar.close();
     this.composer.focus();
   }
 
+  private showNew(): void {
+    this.state.startNew();
+    void this.show();
+  }
+
   private choose(c: Conversation): void {
+    this.address.go({ chat: c.id });
+    this.showConversation(c);
+    this.sidebar.close();
+  }
+
+  private showConversation(c: Conversation): void {
     this.state.choose(c);
     this.view.toEnd();
     void this.show().then(() => this.measure());
-    this.sidebar.close();
   }
 
   private remove(c: Conversation): Promise<void> {
@@ -275,7 +363,26 @@ class App {
   private openModel(choice: Choice): void {
     this.chat.stopAll();
     this.chosen = choice.model;
+    this.address.setModel(typeof choice.model === 'string' ? choice.model : undefined);
     void this.host.open(choice);
+  }
+
+  /** Opens a model as the page is loaded. What would have to be downloaded first and is large, is asked about. */
+  private async openFirst(): Promise<void> {
+    const choice = this.firstChoice();
+    if (!isNative && choice.model !== nano.url) {
+      const verdict = await canRun(choice.model, { context: choice.context, backend: this.host.backend }).catch(() => undefined); // opening tells of it
+      if (this.host.state.phase !== 'starting') {
+        return; // the visitor was faster
+      }
+      if (verdict?.ok && verdict.bill && isLarge(verdict.bill.download - (verdict.stored ?? 0))) {
+        this.host.cancel();
+        this.address.go({ ...this.address.place, sheet: 'models' });
+        this.models.ask(choice);
+        return;
+      }
+    }
+    await this.host.open(choice);
   }
 
   /** The model that the page's URL names, or that of the last visit, which a processor could hardly compute, or the built-in one. */
@@ -284,7 +391,7 @@ class App {
     if (isNative) {
       return { model, name: model || 'The model', store: false };
     }
-    const url = new URLSearchParams(location.search).get('model') ?? (!this.host.noGPU && model || nano.url);
+    const url = this.address.model ?? (!this.host.noGPU && model || nano.url);
     const store = navigator.storage !== undefined; // pages that are not secure have none, which need not be said each time
     return { model: url, name: nameOf(url), context: this.host.noGPU ? undefined : context, store };
   }
@@ -318,4 +425,8 @@ class App {
   }
 }
 
+if (isNative) {
+  takeKey();
+  addEventListener('hashchange', () => takeKey() && location.reload()); // the program was started again, and its address pasted here
+}
 void new App().start();

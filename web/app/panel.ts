@@ -1,5 +1,6 @@
 // The settings of a conversation and of the app, in a sheet at the side.
 
+import type { Sheet } from './address.ts';
 import { makeTabs } from './tabs.ts';
 import { checkSchema, defaultOptions, type Conversation, type Effort, type Sampling } from './conversation.ts';
 import { h, icon, iconButton, toast } from './dom.ts';
@@ -12,6 +13,8 @@ export interface PanelActions {
   changed(): void;
   /** Why the engine has refused a schema of answers; undefined: it has not. */
   refusal(schema: string): string | undefined;
+  /** The visitor has chosen a tab. */
+  shown(tab: Tab): void;
   exportAll(): void;
   deleteAll(): void;
 }
@@ -32,7 +35,7 @@ const numbers: [keyof Sampling, string, string, number, number, number][] = [
 const exampleSchema = JSON.stringify({ type: 'object', properties: { name: { type: 'string' }, age: { type: 'integer' } }, required: ['name', 'age'], additionalProperties: false }, null, 2);
 const exampleParameters = JSON.stringify({ type: 'object', properties: { city: { type: 'string' } }, required: ['city'] }, null, 2);
 
-export type Tab = 'reply' | 'tools' | 'format' | 'app';
+export type Tab = Exclude<Sheet, 'models'>;
 
 export class Panel {
   private readonly dialog: HTMLDialogElement;
@@ -43,7 +46,7 @@ export class Panel {
 
   constructor(dialog: HTMLDialogElement, settings: Settings, actions: PanelActions) {
     [this.dialog, this.settings, this.actions] = [dialog, settings, actions];
-    const { list, show } = makeTabs<Tab>([['reply', 'Replies'], ['tools', 'Tools'], ['format', 'Format'], ['app', 'App']], this.pages);
+    const { list, show } = makeTabs<Tab>([['reply', 'Replies'], ['tools', 'Tools'], ['format', 'Format'], ['app', 'App']], this.pages, actions.shown);
     this.tabs = { show };
     dialog.append(
       h('div', { class: 'sheet-head' }, h('h2', { id: 'panel-title' }, 'Settings'), iconButton('close', 'Close', () => dialog.close())),

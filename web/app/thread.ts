@@ -1,7 +1,7 @@
 // The conversation as it is seen. Messages that are there already stay; only what changed is touched.
 
 import type { ToolCall } from '../src/index.ts';
-import { branch, openCalls, siblings, type Conversation, type Message } from './conversation.ts';
+import { branch, hasBegun, openCalls, siblings, type Conversation, type Message } from './conversation.ts';
 import { copyText, h, icon, iconButton, oncePerFrame } from './dom.ts';
 import type { MarkdownView, PlainText } from './markdown.ts';
 
@@ -9,8 +9,13 @@ import type { MarkdownView, PlainText } from './markdown.ts';
 export interface Actions {
   edit(message: Message, text: string): void;
   again(message: Message): void;
+  /** Goes on with a reply that was cut off. */
+  goOn(message: Message): void;
+  /** Answers the last message, which has no reply. */
+  reply(): void;
   show(message: Message): void;
   answer(callID: string, text: string): void;
+  /** Whether a reply is being written, here or in another window. */
   isRunning(): boolean;
   /** What a reply that has not begun waits for. */
   waitingFor(): string;
@@ -31,6 +36,8 @@ export class Thread {
   private views = new Map<string, View>();
   private conversation: Conversation | undefined;
   private readonly cut = h('div', { class: 'cut', role: 'note' }, 'The context is full: the model is no longer shown what is above this line.');
+  /** What is at the end where nothing replied, since the page was left before. */
+  private readonly unanswered = h('div', { class: 'unanswered row' });
   /** Whether the view follows what is written. */
   private following = true;
 
@@ -38,6 +45,7 @@ export class Thread {
     this.element = element;
     this.scroller = scroller;
     this.actions = actions;
+    this.unanswered.append(h('span', { class: 'note' }, 'There is no reply.'), h('button', { type: 'button', onclick: () => actions.reply() }, 'Answer'));
     scroller.addEventListener('scroll', () => {
       this.following = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 40;
     }, { passive: true });
@@ -77,6 +85,9 @@ export class Thread {
       elements.push(view.element);
     }
     this.views = views;
+    if (!this.actions.isRunning() && path.at(-1)?.role !== 'assistant' && openCalls(path).length === 0) {
+      elements.push(this.unanswered);
+    }
     // Elements that are where they belong are not moved, which would end selections and lose the focus.
     const cut = this.cut.parentElement ? this.cut : undefined;
     cut?.remove();
@@ -196,7 +207,7 @@ class AssistantView implements View {
   private readonly reasoningText: PlainText;
   private readonly reasoning: HTMLDetailsElement;
   private readonly status = h('p', { class: 'status' }, h('span', { class: 'dots', 'aria-hidden': 'true' }), h('span', {}));
-  private readonly content: MarkdownView;
+  private content: MarkdownView;
   private readonly rest = h('div', { class: 'rest' });
   private readonly calls = h('div', { class: 'calls' });
   private finished = false;
@@ -217,16 +228,21 @@ class AssistantView implements View {
 
   update(message: Message, c: Conversation, path: Message[]): void {
     [this.message, this.c, this.path] = [message, c, path];
-    if (message.finish) {
-      this.render();
-    } else {
+    if (this.isWriting) {
       this.draw();
+    } else {
+      this.render();
     }
+  }
+
+  /** Whether the reply is being written. One that is not, and has no end, was interrupted. */
+  private get isWriting(): boolean {
+    return this.message.finish === undefined && this.path.at(-1)?.id === this.message.id && this.actions.isRunning();
   }
 
   private render(): void {
     const m = this.message;
-    const done = m.finish !== undefined;
+    const done = !this.isWriting;
     if (m.reasoning) {
       this.reasoning.hidden = false;
       const thinking = !done && !m.content && !m.calls;
@@ -241,14 +257,24 @@ class AssistantView implements View {
     if (waiting) {
       this.status.lastElementChild!.textContent = this.actions.waitingFor();
     }
+    this.renderContent(done);
+    this.renderCalls();
+    this.renderRest(done);
+  }
+
+  private renderContent(done: boolean): void {
+    if (!done && this.finished) { // it goes on
+      this.finished = false;
+      const content = new this.renderer.MarkdownView();
+      this.content.element.replaceWith(content.element);
+      this.content = content;
+    }
     if (done && !this.finished) {
       this.finished = true;
-      void this.content.finish(markdownOf(m));
+      void this.content.finish(markdownOf(this.message));
     } else if (!done) {
-      this.content.update(markdownOf(m));
+      this.content.update(markdownOf(this.message));
     }
-    this.renderCalls();
-    this.renderRest();
   }
 
   private renderCalls(): void {
@@ -285,33 +311,36 @@ class AssistantView implements View {
   }
 
   /** What is below a reply: errors, whether it follows the schema, buttons, rates. */
-  private renderRest(): void {
+  private renderRest(done: boolean): void {
     const m = this.message;
-    if (!m.finish) {
-      return;
-    }
     const next = this.path[this.path.findIndex((p) => p.id === m.id) + 1];
     const turnGoesOn = next !== undefined && next.role !== 'user';
     const running = this.actions.isRunning();
-    const state = JSON.stringify([m.finish, m.error, m.stats, turnGoesOn, running, siblings(this.c, m).map((s) => s.id)]);
+    const state = JSON.stringify([done, m.finish, m.error, m.stats, turnGoesOn, running, siblings(this.c, m).map((s) => s.id)]);
     if (state === this.lastRest) {
       return;
     }
     this.lastRest = state;
     this.rest.replaceChildren();
+    if (!done) {
+      return;
+    }
     const add = (...elements: (HTMLElement | undefined)[]) => this.rest.append(...elements.filter((e) => e !== undefined));
     if (m.error) {
       add(h('p', { class: 'error', role: 'alert' }, m.error));
-    } else if (m.finish === 'stopped') {
-      add(h('p', { class: 'note' }, 'Stopped.'));
-    } else if (m.finish === 'length') {
-      add(h('p', { class: 'note' }, 'The reply is as long as the settings or the context allow.'));
+    } else if (m.finish !== 'stop' && m.finish !== 'tool_calls') {
+      add(h('p', { class: 'note' }, cutOff[m.finish ?? 'interrupted']!));
     }
     if (m.schema === 'followed') {
       add(h('p', { class: 'valid' }, icon('check'), 'The answer follows the schema.'));
     }
     if (turnGoesOn) {
       return;
+    }
+    if (m.finish !== 'stop' && m.finish !== 'tool_calls' && !running) {
+      add(h('div', { class: 'row' }, hasBegun(m)
+        ? h('button', { type: 'button', onclick: () => this.actions.goOn(m) }, icon('play'), 'Continue')
+        : h('button', { type: 'button', onclick: () => this.actions.goOn(m) }, icon('redo'), 'Answer')));
     }
     const copy = iconButton('copy', 'Copy answer', () => copyText(m.content, copy));
     const again = iconButton('redo', 'Answer again', () => this.actions.again(m), { disabled: running });
@@ -321,6 +350,13 @@ class AssistantView implements View {
     add(h('div', { class: 'actions' }, alternatives(m, this.c, this.actions), m.content ? copy : undefined, again, stats));
   }
 }
+
+/** What is said of a reply that was cut off, by why. */
+const cutOff: Record<string, string> = {
+  stopped: 'Stopped.',
+  length: 'Stopped: the reply is as long as the settings or the context allow.',
+  interrupted: 'Interrupted: the page was left while this was written.',
+};
 
 /** Characters of JSON that is divided into lines when it is complete. What is longer stays as it grew. */
 const longestPretty = 10_000;
