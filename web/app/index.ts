@@ -407,6 +407,10 @@ class App {
         saveSettings(this.state.settings);
       }
       announce('The model is ready.');
+      const { context } = state.engine.info;
+      if (state.choice.context !== undefined && context !== state.choice.context) {
+        toast(`Another tab has the model open with ${context.toLocaleString()} tokens of context, which this one shares.`);
+      }
       void this.measure();
       if (isNative) {
         return void this.show(); // the program is here, or nothing is

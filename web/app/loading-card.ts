@@ -42,7 +42,7 @@ export class LoadingCard {
         return [h('div', { class: 'card failed', role: 'alert' },
           h('p', { class: 'error' }, `${state.choice.name} could not be opened. ${errorText(state.error)}`),
           h('span', { class: 'row' },
-            h('button', { type: 'button', class: 'primary', onclick: () => void this.host.open(state.choice) }, 'Try again'),
+            retryButton(this.host, state),
             h('button', { type: 'button', onclick: this.choose }, 'Choose another model')))];
       case 'none':
         return [h('div', { class: 'card' },
@@ -70,6 +70,13 @@ export function kindOf(state: ModelState): string {
     default:
       return state.phase;
   }
+}
+
+/** A button that tries again, with the context that another tab has it open with if that was the reason. */
+export function retryButton(host: ModelHost, { choice, error }: Extract<ModelState, { phase: 'failed' }>): HTMLElement {
+  const isConflict = (error as { code?: string }).code === 'conflict';
+  const retry = () => void host.open(isConflict ? { ...choice, context: undefined } : choice);
+  return h('button', { type: 'button', class: 'primary', onclick: retry }, isConflict ? 'Open it as the other tab has it' : 'Try again');
 }
 
 /** Buttons that pause and cancel. What another tab had open is loaded from this device, so that there is nothing to pause. */

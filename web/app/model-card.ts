@@ -2,7 +2,7 @@
 
 import { formatBytes } from '../src/index.ts';
 import { errorText, h, iconButton } from './dom.ts';
-import { kindOf, loadingButtons } from './loading-card.ts';
+import { kindOf, loadingButtons, retryButton } from './loading-card.ts';
 import { loadingWords, showProgress } from './loading-words.ts';
 import { manifestHere, type Entry } from './model-list.ts';
 import type { ModelHost } from './model.ts';
@@ -10,6 +10,8 @@ import type { ModelHost } from './model.ts';
 export interface CardActions {
   /** The visitor wants to open the model, or to change its context; place is where to ask. */
   choose(entry: Entry, place: HTMLElement): void;
+  /** Another question is asked. */
+  forget(): void;
   /** Removes the model from the browser. */
   remove(entry: Entry): Promise<void>;
 }
@@ -24,7 +26,7 @@ export class ModelCard {
   private readonly needs = h('span', { class: 'muted' });
   private readonly status = h('span', { class: 'state' });
   private readonly about = h('span', {});
-  private readonly choose = h('button', { type: 'button', onclick: () => this.actions.choose(this.entry, this.place) });
+  private readonly choose = h('button', { type: 'button', onclick: () => this.ask() });
   private readonly trash: HTMLButtonElement;
   private readonly loading = h('div', { class: 'place' });
   private readonly numbers = h('span', { class: 'numbers' });
@@ -52,11 +54,11 @@ export class ModelCard {
     this.needs.textContent = needsOf(entry);
     this.needs.hidden = this.needs.textContent === '';
     this.status.textContent = stateOf(entry, isHere ? state.phase : undefined);
-    const verb = isOpen ? 'Change' : isHere && state.phase === 'loading' ? 'Choose' : state.phase === 'ready' ? 'Switch' : 'Open';
+    const verb = isOpen ? 'Change' : state.phase === 'ready' ? 'Switch' : 'Open';
     this.choose.textContent = verb;
     this.choose.setAttribute('aria-label', isOpen ? `Change the context of ${entry.name}` : verb === 'Switch' ? `Switch to ${entry.name}` : `${verb} ${entry.name}`);
     this.choose.hidden = isHere && state.phase === 'loading';
-    this.trash.hidden = !entry.stored;
+    this.trash.hidden = !entry.stored || this.choose.hidden;
     this.renderLoading(isHere);
   }
 
@@ -82,7 +84,7 @@ export class ModelCard {
     const { state } = this.host;
     if (any && state.phase === 'failed') {
       return [h('p', { class: 'error', role: 'alert' }, errorText(state.error)),
-        h('div', { class: 'row' }, h('button', { type: 'button', onclick: () => void this.host.open(state.choice) }, 'Try again'))];
+        h('div', { class: 'row' }, retryButton(this.host, state))];
     }
     if (any && state.phase === 'loading') {
       return [...(state.recovering ? [h('p', { class: 'muted' }, state.recovering)] : []), this.numbers, this.bar,
@@ -91,11 +93,17 @@ export class ModelCard {
     return [];
   }
 
+  private ask(): void {
+    this.question.replaceChildren();
+    this.actions.choose(this.entry, this.place);
+  }
+
   private askToRemove(): void {
     const { stored, name, isRunning } = this.entry;
     if (!stored) {
       return;
     }
+    this.actions.forget();
     const done = (focus: HTMLElement) => {
       this.question.replaceChildren();
       focus.focus();
@@ -127,6 +135,8 @@ function stateOf({ stored, isRunning }: Entry, phase: 'ready' | 'loading' | 'fai
   switch (phase) {
     case 'ready':
       return `Open · ${kept}`;
+    case 'loading':
+      return 'Loading';
     case 'failed':
       return `Could not be opened · ${kept}`;
     default:

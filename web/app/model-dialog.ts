@@ -111,6 +111,7 @@ export class ModelDialog {
       } else {
         card = new ModelCard(entry, this.host, {
           choose: (e, place) => this.ask({ model: e.url, name: e.name, store: true }, place),
+          forget: () => this.endQuestion(),
           remove: (e) => this.remove(e),
         });
         this.cards.set(entry.manifest, card);
