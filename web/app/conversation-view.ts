@@ -73,6 +73,11 @@ export class ConversationView {
     this.thread.setCut(from);
   }
 
+  /** Scrolls to a message and points to it. */
+  reveal(m: Message): void {
+    this.thread.reveal(m);
+  }
+
   /** Scrolls to the end and stays there. */
   toEnd(): void {
     this.thread.toEnd();

@@ -7,7 +7,7 @@ import { Chat } from './chat.ts';
 import { Composer } from './composer.ts';
 import { ContextMeter } from './context-meter.ts';
 import { exportAll, exportJSON, exportMarkdown, importFiles } from './conversation-files.ts';
-import type { Conversation, Message } from './conversation.ts';
+import { branch, show, type Conversation, type Message } from './conversation.ts';
 import { ConversationView } from './conversation-view.ts';
 import { takeDrops } from './drops.ts';
 import { announce, byId, iconButton, toast } from './dom.ts';
@@ -60,13 +60,17 @@ class App {
     editLast: () => this.view.editLast(),
   });
   private readonly sidebar = new Sidebar({
-    choose: (c) => this.choose(c),
+    choose: (c, message) => this.choose(c, message),
     startNew: () => this.startNew(),
     remove: (c) => void this.remove(c),
     rename: (c, title) => {
       c.title = title;
       void this.state.save(c);
       void this.show();
+    },
+    pin: (c, pinned) => {
+      c.pinned = pinned;
+      void this.state.save(c);
     },
     exportMarkdown, exportJSON,
     importFiles: () => void this.importFiles(),
@@ -230,6 +234,9 @@ class App {
     } else if (event.code === 'KeyO' && event.shiftKey && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       this.startNew();
+    } else if (event.code === 'KeyK' && !event.shiftKey && !event.altKey && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      this.sidebar.search();
     }
   }
 
@@ -293,16 +300,25 @@ class App {
     void this.show();
   }
 
-  private choose(c: Conversation): void {
+  /** Shows a conversation; message: as far as it is to be seen. */
+  private choose(c: Conversation, message?: Message): void {
     this.address.go({ chat: c.id });
-    this.showConversation(c);
+    if (message && !branch(c).includes(message)) {
+      show(c, message);
+    }
+    this.showConversation(c, message);
     this.sidebar.close();
   }
 
-  private showConversation(c: Conversation): void {
+  private showConversation(c: Conversation, message?: Message): void {
     this.state.choose(c);
     this.view.toEnd();
-    void this.show().then(() => this.measure());
+    void this.show().then(() => {
+      if (message) {
+        this.view.reveal(message);
+      }
+      return this.measure();
+    });
   }
 
   private remove(c: Conversation): Promise<void> {
@@ -336,10 +352,11 @@ class App {
   }
 
   private async importFiles(): Promise<void> {
-    const last = await importFiles(this.state);
+    const imported = await importFiles(this.state);
+    const last = imported.reduce<Conversation | undefined>((a, b) => (a && a.updated > b.updated ? a : b), undefined);
     if (last) {
       this.choose(last);
-      toast('Imported.');
+      toast(imported.length === 1 ? 'The conversation is imported.' : `${imported.length.toLocaleString()} conversations are imported.`);
     }
   }
 

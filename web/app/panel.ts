@@ -15,7 +15,7 @@ export interface PanelActions {
   refusal(schema: string): string | undefined;
   /** The visitor has chosen a tab. */
   shown(tab: Tab): void;
-  exportAll(): void;
+  exportAll(): Promise<void>;
   deleteAll(): void;
 }
 
@@ -211,12 +211,12 @@ export class Panel {
       h('h3', {}, 'Keyboard'),
       h('dl', { class: 'keys' }, ...[
         ['Enter', 'sends, Shift+Enter begins a line'], ['Esc', 'stops the reply'], ['↑', 'in the empty box edits your last message'],
-        ['Ctrl+Shift+O', 'begins a conversation'], ['/', 'goes to the message box'],
+        ['Ctrl+Shift+O', 'begins a conversation'], ['Ctrl+K', 'searches conversations'], ['/', 'goes to the message box'],
       ].flatMap(([key, what]) => [h('dt', {}, h('kbd', {}, key)), h('dd', {}, what)])),
       h('h3', {}, 'Data'),
       h('p', {}, 'Conversations, settings and models are kept in this browser only. The page sends nothing anywhere; it fetches a model’s files from the host that you choose, and those tell that host no more than any download does.'),
       h('div', { class: 'row' },
-        h('button', { type: 'button', onclick: this.actions.exportAll }, icon('download'), 'Export all conversations'),
+        h('button', { type: 'button', onclick: () => void this.actions.exportAll() }, icon('download'), 'Export all conversations'),
         h('button', { type: 'button', class: 'danger', onclick: () => { this.dialog.close(); this.actions.deleteAll(); } }, icon('trash'), 'Delete all conversations')));
   }
 }

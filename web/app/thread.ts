@@ -64,6 +64,18 @@ export class Thread {
     this.follow();
   }
 
+  /** Scrolls to a message and points to it. */
+  reveal(message: Message): void {
+    const element = this.views.get(message.id)?.element;
+    if (!element) {
+      return;
+    }
+    this.following = false;
+    element.scrollIntoView({ block: 'start' });
+    element.classList.add('found');
+    element.addEventListener('animationend', () => element.classList.remove('found'), { once: true });
+  }
+
   /** Shows a conversation. */
   async show(c: Conversation): Promise<void> {
     const renderer = await import('./markdown.ts');
