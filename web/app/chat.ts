@@ -1,7 +1,7 @@
 // Turns of a conversation: replies as they stream in, the calls of tools in between, and what the model is shown.
 
 import type { RuntimeError, Usage } from '../src/index.ts';
-import { append, branch, extend, fit, followsSchema, hasBegun, openCalls, toParams, toRequest, type Conversation, type Fill, type Message } from './conversation.ts';
+import { append, branch, extend, fit, followsSchema, hasBegun, openCalls, toParams, toRequest, type Conversation, type Fill, type Message, type TextFile } from './conversation.ts';
 import type { Engine } from './engine-types.ts';
 import { errorText } from './dom.ts';
 import type { ModelHost } from './model.ts';
@@ -50,6 +50,12 @@ export class Chat {
   /** Turns in progress by their conversation. */
   private readonly running = new Map<string, Turn>();
   private readonly counts = new Map<string, number>();
+  /** What is being read, by the conversation. */
+  private readonly readings = new Map<string, { tokens: number; since: number }>();
+  /** Tokens that the engine has read already, by the conversation. */
+  private readonly read = new Map<string, { engine: Engine; tokens: number }>();
+  /** Tokens that were read in a second, last. */
+  private readRate: number | undefined;
   /** What the engine had against schemas, by their text. */
   private readonly refusals = new Map<string, string>();
 
@@ -84,9 +90,9 @@ export class Chat {
   }
 
   /** Asks, after the branch that is shown or as an alternative to another question. asked is called when the question is there. */
-  ask(c: Conversation, text: string, { parent, asked }: { parent?: string | null; asked?: () => void } = {}): Promise<void> {
+  ask(c: Conversation, text: string, { parent, files, asked }: { parent?: string | null; files?: TextFile[] | undefined; asked?: () => void } = {}): Promise<void> {
     return this.run(c, () => {
-      const question = append(c, { role: 'user', content: text }, parent);
+      const question = append(c, { role: 'user', content: text, ...(files?.length && { files }) }, parent);
       this.listener.changed(c, question);
       asked?.();
       return { at: question.id };
@@ -124,21 +130,42 @@ export class Chat {
     return this.fit(c, branch(c), this.host.state.engine);
   }
 
+  /** Tokens that the engine still had to read of a conversation when its reply was asked for, and how much of that is done, about. */
+  reading(c: Conversation): { tokens: number; done: number | undefined } | undefined {
+    const reading = this.readings.get(c.id);
+    if (!reading) {
+      return undefined;
+    }
+    const seconds = (performance.now() - reading.since) / 1000;
+    return { tokens: reading.tokens, done: this.readRate && Math.min(0.97, (seconds * this.readRate) / reading.tokens) };
+  }
+
+  /** Positions of the open model; undefined: none is open. */
+  get context(): number | undefined {
+    const { state } = this.host;
+    return state.phase === 'ready' ? state.engine.info.context : undefined;
+  }
+
+  /** Counts the tokens of a text; undefined: no model is open. */
+  async count(text: string): Promise<number | undefined> {
+    const { state } = this.host;
+    return state.phase === 'ready' ? this.countWith(state.engine, text) : undefined;
+  }
+
+  private async countWith(engine: Engine, text: string): Promise<number> {
+    let n = text === '' ? 0 : this.counts.get(text);
+    if (n === undefined) {
+      n = (await engine.tokenize(text)).length;
+      if (this.counts.size > 2000) {
+        this.counts.clear();
+      }
+      this.counts.set(text, n);
+    }
+    return n;
+  }
+
   private fit(c: Conversation, path: Message[], engine: Engine): Promise<Fill> {
-    const count = async (text: string) => {
-      if (text === '') {
-        return 0;
-      }
-      let n = this.counts.get(text);
-      if (n === undefined) {
-        n = (await engine.tokenize(text)).length;
-        if (this.counts.size > 2000) {
-          this.counts.clear();
-        }
-        this.counts.set(text, n);
-      }
-      return n;
-    };
+    const count = (text: string) => this.countWith(engine, text);
     return fit(path, c.options, toolsFor(c.options.tools, this.settings.functions), engine.info.context, count);
   }
 
@@ -212,6 +239,8 @@ export class Chat {
       message.model = engine.info.model;
       const fill = await this.fit(c, shown, engine);
       this.listener.filled(c, fill);
+      const known = this.read.get(c.id);
+      this.readings.set(c.id, { tokens: fill.used - (known?.engine === engine ? Math.min(known.tokens, fill.used) : 0), since: performance.now() });
       shown.splice(0, fill.from);
       for (;;) {
         try {
@@ -279,6 +308,7 @@ export class Chat {
           last = performance.now();
           first ??= last;
           parts++;
+          this.readings.delete(c.id);
         }
         if (reasoning) {
           reasoningSince ??= last;
@@ -306,8 +336,10 @@ export class Chat {
         this.listener.changed(c, message);
       }
     } finally {
+      this.readings.delete(c.id);
       if (first !== undefined) {
         const timings = usage?.timings;
+        this.readRate = timings?.prefill_tokens_per_second || this.readRate;
         message.stats = {
           promptTokens: usage?.prompt_tokens ?? 0,
           tokens: (begun && earlier?.tokens || 0) + (usage?.completion_tokens ?? parts), // a reply that was stopped tells no usage; most parts are one token
@@ -325,6 +357,7 @@ export class Chat {
       message.finish = 'stop';
     }
     if (usage) {
+      this.read.set(c.id, { engine, tokens: usage.total_tokens });
       const fill = { used: usage.total_tokens, from: branch(c).findIndex((m) => m.id === shown[0]?.id) };
       this.listener.filled(c, fill);
     }

@@ -1,13 +1,14 @@
 // The box in which questions are written, and the options beside it.
 
+import { AttachmentList } from './attachment-list.ts';
 import type { Chat } from './chat.ts';
-import type { Effort } from './conversation.ts';
-import { byId, h, icon } from './dom.ts';
+import type { Effort, TextFile } from './conversation.ts';
+import { byId, h, icon, iconButton } from './dom.ts';
 import { Drafts } from './drafts.ts';
 import type { AppState } from './state.ts';
 
 export interface ComposerActions {
-  send(question: string): void;
+  send(question: string, files: TextFile[]): void;
   /** Ends the reply that is being written. */
   stop(): void;
   /** Options of the conversation have changed. */
@@ -31,6 +32,7 @@ export class Composer {
   private readonly text = byId<HTMLTextAreaElement>('text');
   private readonly send = h('button', { type: 'submit', class: 'send' });
   private readonly drafts = new Drafts();
+  private readonly files: AttachmentList;
   /** Whose draft is shown; undefined: nothing is yet. */
   private drafted: string | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -50,14 +52,27 @@ export class Composer {
     this.tools = chip('tools');
     this.format = chip('format');
     this.instructions = chip('reply', true, 'Instructions');
-    byId('composer-bar').append(this.effort, this.tools, this.format, this.instructions, h('span', { class: 'spacer' }), this.send);
+    this.files = new AttachmentList(this.text, {
+      count: (text) => chat.count(text),
+      context: () => chat.context,
+      changed: () => this.text.focus(),
+    });
+    this.text.before(this.files.element);
+    byId('composer-bar').append(iconButton('clip', 'Attach text files', () => void this.files.pick()), this.effort, this.tools, this.format, this.instructions, h('span', { class: 'spacer' }), this.send);
     byId('composer').addEventListener('submit', (event) => {
       event.preventDefault();
       if (this.isRunning) {
         actions.stop();
         this.text.focus();
       } else {
-        actions.send(this.text.value);
+        this.ask();
+      }
+    });
+    this.text.addEventListener('paste', (event) => {
+      const { files = [], types = [] } = event.clipboardData ?? {};
+      if (files.length > 0 && !types.includes('text/plain')) {
+        event.preventDefault();
+        void this.files.add([...files]);
       }
     });
     this.text.addEventListener('input', () => {
@@ -77,10 +92,19 @@ export class Composer {
     // An Enter that ends a composition of an input method does not send. In Safari only keyCode shows it.
     if (event.key === 'Enter' && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
       event.preventDefault();
-      this.actions.send(this.text.value);
+      this.ask();
     } else if (event.key === 'ArrowUp' && this.text.value === '' && !this.isRunning && this.actions.editLast()) {
       event.preventDefault();
     }
+  }
+
+  private ask(): void {
+    this.actions.send(this.text.value, this.files.files);
+  }
+
+  /** Attaches files to what is being written. */
+  attach(files: File[]): void {
+    void this.files.add(files);
   }
 
   /** Fits the height of the box to its text. */
@@ -94,8 +118,9 @@ export class Composer {
   }
 
   /** Removes a question that was asked, unless something else is written already. Its draft is kept until asked resolves. */
-  async clear(question: string, asked: Promise<void>): Promise<void> {
+  async clear(question: string, files: TextFile[], asked: Promise<void>): Promise<void> {
     const id = this.drafted;
+    this.files.clear(files);
     if (this.text.value === question) {
       this.showText('');
     }
@@ -133,6 +158,7 @@ export class Composer {
     }
     const before = this.drafted;
     this.drafted = id;
+    this.files.show(id);
     if (before !== undefined || this.text.value === '') { // else it was written before the page knew what to show
       this.showText(this.drafts.get(id));
     }

@@ -49,6 +49,8 @@ export interface Stats {
 export interface TextFile {
   name: string;
   text: string;
+  /** Its size; undefined: no model was open to count. */
+  tokens?: number;
 }
 
 export interface Message {

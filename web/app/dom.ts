@@ -80,6 +80,17 @@ export function iconButton(name: Icon, label: string, onclick: (event: MouseEven
   return h('button', { type: 'button', class: `icon-button ${extra}`, 'aria-label': label, title: label, onclick, ...rest }, icon(name));
 }
 
+/** A time of day, with its date where it is not today. */
+export function timeOf(ms: number): HTMLElement | undefined {
+  const date = new Date(ms);
+  if (Number.isNaN(date.getTime()) || ms < 1e9) {
+    return undefined; // nobody knows it
+  }
+  const isToday = date.toDateString() === new Date().toDateString();
+  return h('time', { datetime: date.toISOString(), title: date.toLocaleString(undefined, { dateStyle: 'full', timeStyle: 'medium' }) },
+    date.toLocaleString(undefined, { ...(!isToday && { dateStyle: 'medium' }), timeStyle: 'short' }));
+}
+
 /** Shows a sentence for a while, and says it to screen readers; undo offers to take back what it tells of. */
 export function toast(text: string, { undo, error = false }: { undo?: () => void; error?: boolean } = {}): void {
   const box = h('div', { class: error ? 'toast error' : 'toast' }, h('span', {}, text));

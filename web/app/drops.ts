@@ -46,3 +46,8 @@ async function droppedFiles(transfer: DataTransfer): Promise<Map<string, File>> 
   }
   return found;
 }
+
+/** Whether files are a model's, by their names: weights, or a directory with a manifest. */
+export function isModel(names: Iterable<string>): boolean {
+  return [...names].some((name) => /\.(safetensors|gguf)$|\/manifest\.json$/i.test(name));
+}

@@ -7,9 +7,9 @@ import { Chat } from './chat.ts';
 import { Composer } from './composer.ts';
 import { ContextMeter } from './context-meter.ts';
 import { exportAll, exportJSON, exportMarkdown, importFiles } from './conversation-files.ts';
-import { branch, show, type Conversation, type Message } from './conversation.ts';
+import { branch, show, type Conversation, type Message, type TextFile } from './conversation.ts';
 import { ConversationView } from './conversation-view.ts';
-import { takeDrops } from './drops.ts';
+import { isModel, takeDrops } from './drops.ts';
 import { announce, byId, iconButton, toast } from './dom.ts';
 import { isNative } from './engine.ts';
 import { LoadingCard } from './loading-card.ts';
@@ -53,7 +53,7 @@ class App {
   private readonly view = new ConversationView(this.state, this.host, this.chat, () => void this.show(), (question) => this.send(question));
   private readonly meter = new ContextMeter(this.state, this.host, (from) => this.view.setCut(from));
   private readonly composer = new Composer(this.state, this.chat, {
-    send: (question) => this.send(question),
+    send: (question, files) => this.send(question, files),
     stop: () => this.stop(),
     optionsChanged: () => this.optionsChanged(),
     showSettings: (tab) => this.openSheet(tab),
@@ -125,10 +125,7 @@ class App {
       }
     });
     this.host.addEventListener('notice', (event) => this.showNotice((event as CustomEvent<Notice>).detail));
-    takeDrops((files) => {
-      this.address.go({ ...this.address.place, sheet: 'models' });
-      this.models.openFiles(files);
-    });
+    takeDrops((files) => this.take(files));
     byId('models').addEventListener('close', () => this.leaveSheet(['models']));
     byId('panel').addEventListener('close', () => this.leaveSheet(['reply', 'tools', 'format', 'app']));
     addEventListener('pagehide', () => this.state.flush());
@@ -137,6 +134,16 @@ class App {
       event.preventDefault(); // the address says where the page is
       this.composer.focus();
     });
+  }
+
+  /** Takes files that were dropped: a model's, or text for what is being written. */
+  private take(files: Map<string, File>): void {
+    if (isNative || !isModel(files.keys()) && !byId<HTMLDialogElement>('models').open) {
+      this.composer.attach([...files.values()]);
+      return;
+    }
+    this.address.go({ ...this.address.place, sheet: 'models' });
+    this.models.openFiles(files);
   }
 
   /** Shows the current conversation as it is now. */
@@ -197,9 +204,9 @@ class App {
     this.composer.render();
   }
 
-  private send(question: string): void {
+  private send(question: string, files: TextFile[] = []): void {
     const { current } = this.state;
-    if (!question.trim() || this.isRunning) {
+    if (!question.trim() && files.length === 0 || this.isRunning) {
       return;
     }
     const { phase } = this.host.state;
@@ -208,7 +215,7 @@ class App {
       return;
     }
     this.view.toEnd();
-    void this.chat.ask(current, question, { asked: () => void this.composer.clear(question, this.state.save(current)) });
+    void this.chat.ask(current, question, { files, asked: () => void this.composer.clear(question, files, this.state.save(current)) });
   }
 
   /** Ends the reply that is being written, here or in another window. */

@@ -138,6 +138,8 @@ const refuse = (what: string): never => {
 
 const string = (v: unknown, what: string): string => (typeof v === 'string' ? v : refuse(`${what} is not a text`));
 const number = (v: unknown, otherwise: number): number => (typeof v === 'number' && Number.isFinite(v) ? v : otherwise);
+/** Milliseconds since 1970, of a date that there is. */
+const time = (v: unknown, otherwise: number): number => (Number.isNaN(new Date(number(v, NaN)).getTime()) ? otherwise : (v as number));
 
 /** A conversation of a file, under a new id: what was imported twice is there twice. */
 function readConversation(data: unknown): Conversation {
@@ -158,10 +160,10 @@ function readConversation(data: unknown): Conversation {
     earlier.add(m.id);
   }
   const leaf = from.leaf === null || ids.has(from.leaf ?? '') ? (from.leaf ?? null) : (messages.at(-1)?.id ?? null);
-  const created = number(from.created, Date.now());
+  const created = time(from.created, Date.now());
   const title = titleOf(typeof from.title === 'string' ? from.title : '');
   return {
-    id: newID(), title, created, updated: number(from.updated, created), messages, leaf, options: readOptions(from.options), ...(from.pinned === true && { pinned: true }),
+    id: newID(), title, created, updated: time(from.updated, created), messages, leaf, options: readOptions(from.options), ...(from.pinned === true && { pinned: true }),
   };
 }
 
@@ -172,7 +174,7 @@ function readMessage(data: unknown): Message {
   }
   const message: Message = {
     id: string(m.id, 'the id of a message'), parent: m.parent === null ? null : string(m.parent, 'the parent of a message'),
-    role: m.role, content: string(m.content, 'a message'), created: number(m.created, 0),
+    role: m.role, content: string(m.content, 'a message'), created: time(m.created, 0),
   };
   for (const key of ['reasoning', 'callID', 'error', 'model'] as const) {
     if (m[key] !== undefined) {
@@ -197,7 +199,9 @@ function readMessage(data: unknown): Message {
     }));
   }
   if (m.files !== undefined) {
-    message.files = (Array.isArray(m.files) ? m.files : refuse('files are not a list')).map((f) => ({ name: string(f?.name, 'the name of a file'), text: string(f?.text, 'a file') }));
+    message.files = (Array.isArray(m.files) ? m.files : refuse('files are not a list')).map((f) => ({
+      name: string(f?.name, 'the name of a file'), text: string(f?.text, 'a file'), ...(f.tokens !== undefined && { tokens: number(f.tokens, 0) }),
+    }));
   }
   if (typeof m.stats === 'object' && m.stats !== null) {
     message.stats = readStats(m.stats);

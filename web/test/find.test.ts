@@ -221,11 +221,11 @@ describe('conversations of other programs', () => {
           assert.equal(ids.size, c.messages.length, file);
           const before = new Set<string | null>([null]);
           for (const m of c.messages) {
-            assert.ok(before.has(m.parent) && typeof m.content === 'string' && Number.isFinite(m.created) && textOf(m) !== undefined, file);
+            assert.ok(before.has(m.parent) && typeof m.content === 'string' && new Date(m.created).toISOString() && textOf(m) !== undefined, file);
             before.add(m.id);
           }
           assert.ok(c.leaf === null ? c.messages.length === 0 || name === 'this page' : ids.has(c.leaf), file);
-          assert.ok(Number.isFinite(c.created) && Number.isFinite(c.updated) && typeof c.title === 'string', file);
+          assert.ok(new Date(c.created).toISOString() && new Date(c.updated).toISOString() && typeof c.title === 'string', file);
           search([c], 'x');
           read(toJSON([c])); // and leaves again
         }
