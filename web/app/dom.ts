@@ -98,8 +98,19 @@ export function toast(text: string, { undo, error = false }: { undo?: () => void
   if (undo) {
     box.append(h('button', { type: 'button', class: 'link', onclick: () => (undo(), close()) }, 'Undo'));
   }
+  showToasts();
   byId('toasts').append(box);
   setTimeout(close, undo || error ? 10_000 : 4_000);
+}
+
+/** Keeps toasts within reach: what is outside of an open dialog can neither be pressed nor read. */
+function showToasts(): void {
+  const toasts = byId('toasts');
+  const dialog = [...document.querySelectorAll<HTMLDialogElement>('dialog[open]')].at(-1);
+  if (dialog && !dialog.contains(toasts)) {
+    dialog.append(toasts);
+    dialog.addEventListener('close', () => document.body.append(toasts), { once: true });
+  }
 }
 
 /** Says something to screen readers only. */

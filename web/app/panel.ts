@@ -2,7 +2,7 @@
 
 import type { Sheet } from './address.ts';
 import { makeTabs } from './tabs.ts';
-import { checkSchema, defaultOptions, type Conversation, type Effort, type Sampling } from './conversation.ts';
+import { checkSchema, defaultOptions, type Conversation, type Effort, type Options, type Sampling } from './conversation.ts';
 import { h, icon, iconButton, toast } from './dom.ts';
 import { saveSettings, type Settings, type UserFunction } from './settings.ts';
 import { builtIns, checkFunction } from './tools.ts';
@@ -94,9 +94,15 @@ export class Panel {
       }),
       h('div', { class: 'field' }, h('label', { for: 'stop' }, 'Stop before any of these, one a line'), stop),
       h('button', { type: 'button', onclick: () => {
+        const before = structuredClone(o);
         Object.assign(o, structuredClone(defaultOptions), { tools: o.tools, toolChoice: o.toolChoice, schema: o.schema });
         this.actions.changed();
         this.renderReply();
+        toast('The defaults are back.', { undo: () => {
+          Object.assign(o, before);
+          this.actions.changed();
+          this.renderReply();
+        } });
       } }, 'Back to the defaults'));
   }
 
@@ -121,14 +127,7 @@ export class Panel {
         } });
         return h('li', {}, h('label', { class: 'check' }, box, h('span', {}, h('strong', {}, name), h('span', { class: 'muted' }, about))),
           own && iconButton('edit', `Edit ${name}`, () => this.editFunction(own)),
-          own && iconButton('trash', `Delete ${name}`, () => {
-            this.settings.functions = this.settings.functions.filter((f) => f !== own);
-            o.tools = o.tools.filter((t) => t !== name);
-            o.toolChoice = o.toolChoice === name ? 'auto' : o.toolChoice;
-            saveSettings(this.settings);
-            this.actions.changed();
-            this.renderTools();
-          }));
+          own && iconButton('trash', `Delete ${name}`, () => this.deleteFunction(own)));
       })),
       h('div', { class: 'field' }, h('label', { for: 'tool-choice' }, 'When it calls'), choice),
       this.editor);
@@ -170,6 +169,20 @@ export class Panel {
     if (own) {
       name.focus();
     }
+  }
+
+  private deleteFunction(f: UserFunction): void {
+    const o = this.options;
+    const [functions, tools, toolChoice] = [this.settings.functions, o.tools, o.toolChoice];
+    const set = (change: Pick<Settings, 'functions'> & Pick<Options, 'tools' | 'toolChoice'>) => {
+      this.settings.functions = change.functions;
+      Object.assign(o, { tools: change.tools, toolChoice: change.toolChoice });
+      saveSettings(this.settings);
+      this.actions.changed();
+      this.renderTools();
+    };
+    set({ functions: functions.filter((g) => g !== f), tools: tools.filter((t) => t !== f.name), toolChoice: toolChoice === f.name ? 'auto' : toolChoice });
+    toast(`${f.name} is deleted.`, { undo: () => set({ functions, tools, toolChoice }) });
   }
 
   private renderFormat(): void {
