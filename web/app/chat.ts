@@ -40,6 +40,8 @@ interface Begin {
 interface Turn {
   abort: AbortController;
   ended: Promise<void>;
+  /** The reply that is being written. */
+  reply?: Message;
 }
 
 export class Chat {
@@ -75,6 +77,11 @@ export class Chat {
   /** Why the engine has refused a schema of answers; undefined: it has not. */
   refusal(schema: string): string | undefined {
     return this.refusals.get(schema);
+  }
+
+  /** Whether a message is a reply that is being written here. */
+  isWriting(c: Conversation, m: Message): boolean {
+    return this.running.get(c.id)?.reply === m;
   }
 
   /** Ends the reply; what there is of it stays. Resolves when it has ended. */
@@ -202,6 +209,7 @@ export class Chat {
     for (let round = 0; round < longestTurn; round++) {
       const path = branch(c, at);
       const message = round === 0 && reply || extend(c, { role: 'assistant', content: '', ...(c.options.schema && { schema: 'asked' }) }, at);
+      Object.assign(this.running.get(c.id)!, { reply: message });
       await this.write(c, message, path, round === 0 && path.at(-1)?.role === 'user', signal);
       at = message.id;
       if (message.finish !== 'tool_calls') {

@@ -2,7 +2,7 @@
 
 import { AttachmentList } from './attachment-list.ts';
 import type { Chat } from './chat.ts';
-import type { Effort, TextFile } from './conversation.ts';
+import { branch, type Effort, type TextFile } from './conversation.ts';
 import { byId, h, icon, iconButton } from './dom.ts';
 import { Drafts } from './drafts.ts';
 import type { AppState } from './state.ts';
@@ -79,7 +79,7 @@ export class Composer {
       this.grow();
       this.timer ??= setTimeout(() => this.keepDraft(), draftDelay);
     });
-    addEventListener('pagehide', () => this.keepDraft());
+    addEventListener('pagehide', () => this.timer !== undefined && this.keepDraft());
     this.drafts.follow((id, before, now) => {
       if (id === this.drafted && this.text.value === before) {
         this.showText(now);
@@ -120,6 +120,9 @@ export class Composer {
   /** Removes a question that was asked, unless something else is written already. Its draft is kept until asked resolves. */
   async clear(question: string, files: TextFile[], asked: Promise<void>): Promise<void> {
     const id = this.drafted;
+    if (id !== undefined) {
+      this.drafts.set(id, question);
+    }
     this.files.clear(files);
     if (this.text.value === question) {
       this.showText('');
@@ -160,7 +163,9 @@ export class Composer {
     this.drafted = id;
     this.files.show(id);
     if (before !== undefined || this.text.value === '') { // else it was written before the page knew what to show
-      this.showText(this.drafts.get(id));
+      const draft = this.drafts.get(id);
+      const isSent = branch(current).findLast((m) => m.role === 'user')?.content === draft; // as the page was left at that moment
+      this.showText(isSent ? '' : draft);
     }
   }
 

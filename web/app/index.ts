@@ -31,6 +31,7 @@ class App {
     changedElsewhere: (c) => c === this.state.current && void this.show(),
     removedElsewhere: (c) => this.removedElsewhere(c),
     isOwnTurn: (c) => this.chat.isRunning(c),
+    isWriting: (c, m) => this.chat.isWriting(c, m),
     stop: (c) => void this.chat.stop(c),
     saveFailed: (error) => toast(`The browser does not keep conversations: ${error.message}`, { error: true }),
     blocked: () => toast('Another window has a different version of this page: close it, or load this one again.', { error: true }),
@@ -261,7 +262,6 @@ class App {
       this.address.rename({ sheet });
       toast('This conversation is not in this browser: it was deleted, or it is in another one.');
     }
-    this.composer.render();
     this.showSheet(sheet);
   }
 
@@ -304,6 +304,7 @@ class App {
 
   private showNew(): void {
     this.state.startNew();
+    this.composer.render(); // at once: what is typed next belongs there
     void this.show();
   }
 
@@ -319,6 +320,7 @@ class App {
 
   private showConversation(c: Conversation, message?: Message): void {
     this.state.choose(c);
+    this.composer.render(); // at once: what is typed next belongs there
     this.view.toEnd();
     void this.show().then(() => {
       if (message) {

@@ -71,8 +71,16 @@ export function update(c: Conversation, stored: Conversation, base: Head | undef
   sortMessages(c.messages);
   // Another window's leaf is followed where it has gone on from what is shown here. Which of the branches that were there already
   // another window looks at is its own business.
-  const begin = branch(c, stored.leaf).find((m) => !known.has(m.id));
-  if (begin && (begin.parent === null || shown.has(begin.parent))) {
+  const path = branch(c, stored.leaf);
+  const begin = path.find((m) => !known.has(m.id));
+  if (path.some((m) => m.id === c.leaf) || begin && (begin.parent === null || shown.has(begin.parent))) {
     c.leaf = stored.leaf;
   }
+}
+
+/** A conversation of what is stored. The leaf of the head may not be stored yet. */
+export function assemble(head: Head, messages: Message[]): Conversation {
+  sortMessages(messages);
+  const leaf = messages.find((m) => m.id === head.leaf) ?? messages.at(-1);
+  return { ...head, leaf: leaf?.id ?? null, messages };
 }

@@ -18,6 +18,8 @@ export interface StateListener {
   removedElsewhere(c: Conversation): void;
   /** Whether this window replies in a conversation. */
   isOwnTurn(c: Conversation): boolean;
+  /** Whether a message is a reply that this window is writing. */
+  isWriting(c: Conversation, m: Message): boolean;
   /** Another window wants this one's reply to end. */
   stop(c: Conversation): void;
   /** The browser does not save conversations. Called once. */
@@ -71,7 +73,7 @@ export class AppState {
 
   /** Brings a conversation up to date with what other windows have saved of it. Resolves to whether it is there. */
   async sync(c: Conversation): Promise<boolean> {
-    const isOwn = (m: Message) => this.listener.isOwnTurn(c) || this.unsaved.get(c.id)?.has(m) || this.saving.has(m);
+    const isOwn = (m: Message) => this.listener.isWriting(c, m) || this.unsaved.get(c.id)?.has(m) || this.saving.has(m);
     return (await this.store).read(c, isOwn);
   }
 
@@ -170,8 +172,9 @@ export class AppState {
     this.unsaved.delete(c.id);
     messages.forEach((m) => this.saving.add(m));
     try {
-      if (!(await (await this.store).save(c, messages))) {
-        this.forget(c); // it was deleted meanwhile
+      if (!(await (await this.store).save(c, messages)) && !this.removed.has(c.id)) {
+        this.forget(c); // another window has deleted it meanwhile
+        this.listener.removedElsewhere(c);
       }
     } catch (error) {
       messages.forEach((m) => this.touch(c, m)); // with the next save

@@ -3,7 +3,7 @@
 // that was under way from bringing the conversation back. Nothing of this leaves the browser.
 
 import type { Conversation, Message } from './conversation.ts';
-import { adopt, headOf, makeTimesGrow, mergeHeads, sortMessages, update, type Head } from './merge.ts';
+import { adopt, assemble, headOf, makeTimesGrow, mergeHeads, update, type Head } from './merge.ts';
 
 /** What another window has done. */
 export interface Change {
@@ -92,10 +92,11 @@ export class ConversationStore {
   async list(): Promise<Conversation[]> {
     return this.transaction('readonly', [], async ({ heads, messages }) => {
       const [all, every] = await Promise.all([result<Head[]>(heads.getAll()), result<StoredMessage[]>(messages.getAll())]);
-      const byID = new Map(all.map((head) => [head.id, assemble(head, [])]));
-      every.forEach(({ conversation, ...m }) => byID.get(conversation)?.messages.push(m));
-      all.forEach((head) => this.see(head));
-      return [...byID.values()].map((c) => ({ ...c, messages: sortMessages(c.messages) }));
+      const byID = new Map<string, Message[]>(all.map((head) => [head.id, []]));
+      every.forEach(({ conversation, ...m }) => byID.get(conversation)?.push(m));
+      const conversations = all.map((head) => assemble(head, byID.get(head.id)!));
+      conversations.forEach((c) => this.see(headOf(c)));
+      return conversations;
     });
   }
 
@@ -189,11 +190,7 @@ function messagesOf(conversation: string): IDBKeyRange {
 
 async function readConversation({ heads, messages }: Stores, id: string): Promise<Conversation | undefined> {
   const [head, list] = await Promise.all([result<Head | undefined>(heads.get(id)), result<StoredMessage[]>(messages.getAll(messagesOf(id)))]);
-  return head && assemble(head, list);
-}
-
-function assemble(head: Head, messages: StoredMessage[]): Conversation {
-  return { ...head, messages: sortMessages(messages.map(({ conversation: _, ...m }) => m)) };
+  return head && assemble(head, list.map(({ conversation: _, ...m }) => m));
 }
 
 function put({ heads, messages }: Pick<Stores, 'heads' | 'messages'>, c: Conversation): void {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { append, branch, defaultOptions, extend, newConversation, show, siblings, type Conversation } from '../app/conversation.ts';
-import { headOf, makeTimesGrow, mergeHeads, sortMessages, update } from '../app/merge.ts';
+import { assemble, headOf, makeTimesGrow, mergeHeads, sortMessages, update } from '../app/merge.ts';
 
 const nobody = () => false;
 
@@ -69,6 +69,15 @@ describe('the branch that a window shows', () => {
     const theirs = structuredClone(mine);
     append(theirs, { role: 'user', content: 'next' });
     assert.deepEqual(follow(mine, theirs), ['question', 'answer', 'next']);
+  });
+  test('goes on also where the leaf is stored before the last message', () => {
+    const mine = turn();
+    const theirs = structuredClone(mine);
+    append(theirs, { role: 'user', content: 'next' });
+    append(theirs, { role: 'assistant', content: 'reply' });
+    const early = assemble(headOf(theirs), structuredClone(theirs.messages.slice(0, 3)));
+    assert.deepEqual(follow(mine, early), ['question', 'answer', 'next']);
+    assert.deepEqual(follow(mine, theirs), ['question', 'answer', 'next', 'reply']);
   });
   test('follows an answer that another window makes again, and a question that it edits', () => {
     for (const [index, content] of [[0, 'edited'], [1, 'again']] as const) {
