@@ -35,6 +35,8 @@ export class Composer {
   private readonly files: AttachmentList;
   /** Whose draft is shown; undefined: nothing is yet. */
   private drafted: string | undefined;
+  /** Whether something of it was written in this window. */
+  private isEdited = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly effort;
   private readonly tools;
@@ -77,12 +79,13 @@ export class Composer {
     });
     this.text.addEventListener('input', () => {
       this.grow();
+      this.isEdited = true;
       this.timer ??= setTimeout(() => this.keepDraft(), draftDelay);
     });
     addEventListener('pagehide', () => this.timer !== undefined && this.keepDraft());
-    this.drafts.follow((id, before, now) => {
-      if (id === this.drafted && this.text.value === before) {
-        this.showText(now);
+    this.drafts.removedElsewhere((id) => {
+      if (id === this.drafted && !this.isEdited) {
+        this.showText('');
       }
     });
     this.text.addEventListener('keydown', (event) => this.keydown(event));
@@ -130,13 +133,14 @@ export class Composer {
     clearTimeout(this.timer);
     this.timer = undefined;
     await asked;
-    if (id !== undefined && this.drafts.get(id) === question) {
-      this.drafts.set(id, '');
+    if (id !== undefined) {
+      this.drafts.remove(id, question);
     }
   }
 
   private showText(text: string): void {
     this.text.value = text;
+    this.isEdited = false;
     this.grow();
   }
 

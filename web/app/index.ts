@@ -180,6 +180,7 @@ class App {
   }
 
   private replyEnded(c: Conversation, m: Message): void {
+    this.state.touch(c, m);
     void this.saveAndShow(c);
     if (m.finish === 'stop' || m.finish === 'length') {
       announce(`Answer: ${m.content.slice(0, 1000)}`);
