@@ -116,10 +116,16 @@ async function buildNative(to) {
 
 async function buildPages(to, pages, scripts, more) {
   rmSync(join(to, 'app'), { recursive: true, force: true });
+  mkdirSync(join(to, 'app'), { recursive: true });
+  const pdfWorker = readFileSync(join(web, 'node_modules/pdfjs-dist/build/pdf.worker.min.mjs'));
+  const pdfName = `pdf-worker-${sha256(pdfWorker).digest('hex').slice(0, 8).toUpperCase()}.js`;
+  writeFileSync(join(to, 'app', pdfName), pdfWorker);
+  const { define = {}, ...rest } = more;
   const { metafile } = await build({
     ...options, splitting: true, metafile: true, outdir: join(to, 'app'), absWorkingDir: web,
     entryPoints: [...scripts, 'app/style.css', 'app/theme.ts', 'app/markdown.ts'],
-    entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', assetNames: '[name]-[hash]', ...more,
+    entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', assetNames: '[name]-[hash]', ...rest,
+    define: { ...define, PDF_WORKER: JSON.stringify(`./${pdfName}`) },
   });
   const built = (entry) => {
     const file = Object.entries(metafile.outputs).find(([, o]) => o.entryPoint === entry)[0];
@@ -155,7 +161,7 @@ function packNano() {
 /** The service worker, which knows what the app consists of. */
 async function buildServiceWorker() {
   const files = ['index.html', 'bench.html', 'sandbox.html', 'icon.svg', 'app.webmanifest', 'gossamer.js', 'worker.js', 'gossamer.wasm', 'o200k.bin.gz',
-    ...readdirSync(join(dist, 'app')).filter((f) => /\.(js|css)$/.test(f)).map((f) => `app/${f}`)].sort();
+    ...readdirSync(join(dist, 'app')).filter((f) => /\.(js|css)$/.test(f) && !f.startsWith('pdf-')).map((f) => `app/${f}`)].sort();
   const hash = sha256(...files.flatMap((f) => [f, readFileSync(join(dist, f))])).digest('hex').slice(0, 16);
   await build({
     ...options, entryPoints: [join(app, 'service-worker.ts')], outfile: join(dist, 'service-worker.js'),

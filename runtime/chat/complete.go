@@ -81,7 +81,13 @@ func (c *Completer) constraint(ctx context.Context, r *Request, p *prompt) (engi
 	if protocol == nil || err != nil {
 		return nil, nil, err
 	}
-	return newConstraint(protocol), ignored, nil
+	constraint := newConstraint(protocol)
+	for _, id := range p.begun {
+		if constraint.Accept(id) != nil {
+			return nil, nil, refuse(fmt.Sprintf("Messages[%d]", len(r.Messages)-1), "begins no reply that Tools, ToolChoice and Format allow")
+		}
+	}
+	return constraint, ignored, nil
 }
 
 // Stream answers a request. The reply is generated while the events are read; to stop reading ends it. The last event is a Done,

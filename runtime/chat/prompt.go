@@ -19,6 +19,7 @@ type prompt struct {
 	names  *toolNames      // of the tools
 	tools  []string        // recipients that exist
 	begin  *harmony.Header // of the answer, if the model does not reason
+	begun  []int32         // of the reply, at the end of tokens
 }
 
 // conversation turns a request into messages, of which the first ones, system and developer, are counted. Their tokens are still
@@ -52,8 +53,52 @@ func (c *Completer) conversation(r *Request) (p *prompt, messages []harmony.Mess
 		})
 	}
 	leading = len(messages)
-	messages, err = r.history(messages, p.names)
+	history := *r
+	if r.Continue {
+		if p.begun, err = c.begun(r, p.begin != nil); err != nil {
+			return nil, nil, 0, err
+		}
+		history.Messages = r.Messages[:len(r.Messages)-1]
+	}
+	messages, err = history.history(messages, p.names)
 	return p, messages, leading, err
+}
+
+// begun returns the tokens of a reply's beginning, which is the last message. answering: the prompt has the header of the answer already.
+func (c *Completer) begun(r *Request, answering bool) ([]int32, error) {
+	n := len(r.Messages) - 1
+	if n < 1 {
+		return nil, refuse("Messages", "want a message before the one that is continued")
+	}
+	field := fmt.Sprintf("Messages[%d]", n)
+	m := &r.Messages[n]
+	switch {
+	case m.Role != Assistant:
+		return nil, refuse(field+".Role", "is %q, but only what the assistant says is continued", m.Role)
+	case len(m.ToolCalls) > 0:
+		return nil, refuse(field+".ToolCalls", "are calls, which are not continued: leave them out")
+	case m.Reasoning == "" && m.Content == "":
+		return nil, refuse(field+".Content", "is empty: there is nothing to continue")
+	case answering && m.Reasoning != "":
+		return nil, refuse(field+".Reasoning", "is some, but Effort is none")
+	case answering:
+		return c.tok.Encode(m.Content), nil
+	}
+	var ids []int32
+	say := func(channel, text string) {
+		ids = append(append(append(ids, tokenizer.Channel), c.tok.Encode(channel)...), tokenizer.Message)
+		ids = append(ids, c.tok.Encode(text)...)
+	}
+	if m.Reasoning != "" {
+		say(harmony.Analysis, m.Reasoning)
+	}
+	if m.Content != "" {
+		if m.Reasoning != "" {
+			ids = append(append(ids, tokenizer.End, tokenizer.Start), c.tok.Encode(string(harmony.Assistant))...)
+		}
+		say(harmony.Final, m.Content)
+	}
+	return ids, nil
 }
 
 // render turns a request into tokens.
@@ -65,6 +110,7 @@ func (c *Completer) render(r *Request) (*prompt, error) {
 	if p.tokens, err = c.tokens(r, messages, p.begin); err != nil {
 		return nil, err
 	}
+	p.tokens = append(p.tokens, p.begun...)
 	for i, id := range p.tokens {
 		if id == tokenizer.Start {
 			if leading--; leading < 0 {

@@ -33,6 +33,7 @@ type reader struct {
 	separator string          // that goes before the message's text
 	joined    bool            // the separator is known
 	open      bool            // an item has begun
+	resumed   bool            // the message has text from before the reply
 	reasoned  bool            // there has been reasoning
 	spoken    bool            // there has been content
 	stop      stopper
@@ -52,7 +53,7 @@ type claims struct {
 
 // newReader returns a reader of the reply to a request, which is constrained or may be anything.
 func (c *Completer) newReader(r *Request, p *prompt, constrained bool, send func(Event) bool) *reader {
-	return &reader{
+	reader := &reader{
 		tok:      c.tok,
 		parser:   harmony.NewParser(c.tok, harmony.ParserOptions{Begin: p.begin, Tools: p.tools}),
 		names:    p.names,
@@ -63,6 +64,20 @@ func (c *Completer) newReader(r *Request, p *prompt, constrained bool, send func
 		send:     send,
 		stop:     stopper{stops: r.Stop},
 	}
+	reader.resume(p.begun)
+	return reader
+}
+
+// resume takes the tokens of a reply's beginning, of which nothing is sent. The text that follows begins an item.
+func (r *reader) resume(begun []int32) {
+	send := r.send
+	r.send = func(Event) bool { return true }
+	for _, id := range begun {
+		r.push(engine.Token{ID: id})
+	}
+	r.stop.flush() // that is out too
+	r.resumed, r.open = r.open, false
+	r.send, r.pending, r.unclaimed, r.tokens = send, nil, 0, 0
 }
 
 // push takes a token; false ends the reply.
@@ -182,7 +197,7 @@ func (r *reader) text(text string) {
 	if r.kind == harmony.Reasoning {
 		if !r.open {
 			start := ItemStart{Kind: Reasoning}
-			if r.reasoned {
+			if r.reasoned && !r.resumed {
 				start.Separator = "\n\n"
 			}
 			r.begin(start)
@@ -222,7 +237,7 @@ func (r *reader) end(stop int32) {
 		}
 	}
 	r.endItem(r.stopped || stop != harmony.NoToken)
-	r.inMessage = false
+	r.inMessage, r.resumed = false, false
 	r.pending, r.unclaimed = nil, 0
 }
 

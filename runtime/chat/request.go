@@ -75,6 +75,7 @@ const (
 // Request asks for a reply.
 type Request struct {
 	Messages     []Message // of the whole conversation, at least one
+	Continue     bool      // the last message, the assistant's, is the beginning of the reply: the events are of what follows it
 	Instructions string    // before those of System and Developer messages, which are gathered at the beginning
 	Tools        []Function
 	ToolChoice   ToolChoice

@@ -14,6 +14,8 @@
 //	messages[].reasoning           of the assistant, also as reasoning_content: send it back while calls are in progress
 //	messages[].tool_calls, .tool_call_id
 //	                               calls of any name; several calls of one id are answered in their order
+//	continue_final_message         the last message, the assistant's, with reasoning, content or both, is the beginning of the reply, which
+//	                               goes on from there and is not sent again; add_generation_prompt may be there, and follows from it
 //	tools                          functions, whose arguments follow their schemas: where a schema cannot be enforced as a whole,
 //	                               strict refuses it, else what is left out is named; tools of other types are left out
 //	tool_choice                    none, auto, required, or a function

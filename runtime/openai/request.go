@@ -67,6 +67,8 @@ func decodeRequest(body wire.Value) (*Request, error) {
 				return err
 			})
 		},
+		"continue_final_message": wire.Truth(&c.Continue),
+		"add_generation_prompt":  wire.Truth(new(bool)), // follows from the field above
 		"tools": func(v wire.Value) error {
 			return v.Array(func(v wire.Value) error {
 				f, known, err := decodeTool(v)

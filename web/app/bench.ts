@@ -7,7 +7,7 @@ import { nameOf, nano } from './catalogue.ts';
 import { announce, byId, errorText, h } from './dom.ts';
 import { Offline } from './offline.ts';
 import { applyTheme } from './panel.ts';
-import { loadSettings } from './store.ts';
+import { loadSettings } from './settings.ts';
 import { explain } from './unsupported.ts';
 
 /** What the page's URL asks for: bench.html?model=URL&depths=128,1024&runs=5&tokens=100. */

@@ -1,14 +1,30 @@
 // The models that the chat offers, and the names of models.
 
-import { modelName } from '../src/index.ts';
+import { modelName, models } from '../src/index.ts';
+import { offers } from './offers.ts';
+
+/** A model that is offered. */
+export interface Offer {
+  url: string;
+  name: string;
+  about: string;
+  /** Bytes of its weights; undefined: so few that nobody needs to know. */
+  bytes?: number;
+  /** Bytes of the GPU's memory that it takes in all, with the default context. */
+  memory?: number;
+}
 
 /** The built-in model. */
-export const nano = { url: new URL('nano/', document.baseURI).href, name: 'gossamer-nano' };
+export const nano: Offer = {
+  url: new URL('nano/', document.baseURI).href, name: 'gossamer-nano', about: 'Built in: a miniature that shows how things work and knows next to nothing.',
+};
 
-export const published = [
-  { url: nano.url, name: nano.name, about: 'Built in: a miniature that shows how things work and knows next to nothing.' },
-  { url: 'https://huggingface.co/openai/gpt-oss-20b', name: 'gpt-oss-20b', about: 'OpenAI’s open model, from its published files on Hugging Face.' },
-];
+export const published: Offer[] = [nano, ...models.map((m) => ({ ...m, ...offers[m.name]! }))];
+
+/** Whether so many bytes are not downloaded without a question. */
+export function isLarge(bytes: number): boolean {
+  return bytes > 100e6;
+}
 
 /** The name under which a model is shown. */
 export function nameOf(url: string): string {

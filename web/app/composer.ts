@@ -1,18 +1,27 @@
 // The box in which questions are written, and the options beside it.
 
+import { AttachmentList } from './attachment-list.ts';
 import type { Chat } from './chat.ts';
-import type { Effort } from './conversation.ts';
-import { byId, h, icon } from './dom.ts';
+import { branch, type Effort, type TextFile } from './conversation.ts';
+import { byId, h, icon, iconButton } from './dom.ts';
+import { Drafts } from './drafts.ts';
 import type { AppState } from './state.ts';
 
 export interface ComposerActions {
-  send(question: string): void;
+  send(question: string, files: TextFile[]): void;
+  /** Ends the reply that is being written. */
+  stop(): void;
   /** Options of the conversation have changed. */
   optionsChanged(): void;
   showSettings(tab: 'tools' | 'format' | 'reply'): void;
   /** Edits the last question. Says whether there is one. */
   editLast(): boolean;
 }
+
+/** Milliseconds between a change of what is written and its being kept. */
+const draftDelay = 300;
+/** The draft of a conversation that has not begun. */
+const newDraft = 'new';
 
 const efforts = ['low', 'medium', 'high'] as const;
 
@@ -22,6 +31,13 @@ export class Composer {
   private readonly actions: ComposerActions;
   private readonly text = byId<HTMLTextAreaElement>('text');
   private readonly send = h('button', { type: 'submit', class: 'send' });
+  private readonly drafts = new Drafts();
+  private readonly files: AttachmentList;
+  /** Whose draft is shown; undefined: nothing is yet. */
+  private drafted: string | undefined;
+  /** Whether something of it was written in this window. */
+  private isEdited = false;
+  private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly effort;
   private readonly tools;
   private readonly format;
@@ -38,17 +54,40 @@ export class Composer {
     this.tools = chip('tools');
     this.format = chip('format');
     this.instructions = chip('reply', true, 'Instructions');
-    byId('composer-bar').append(this.effort, this.tools, this.format, this.instructions, h('span', { class: 'spacer' }), this.send);
+    this.files = new AttachmentList(this.text, {
+      count: (text) => chat.count(text),
+      context: () => chat.context,
+      changed: () => this.text.focus(),
+    });
+    this.text.before(this.files.element);
+    byId('composer-bar').append(iconButton('clip', 'Attach text files', () => void this.files.pick()), this.effort, this.tools, this.format, this.instructions, h('span', { class: 'spacer' }), this.send);
     byId('composer').addEventListener('submit', (event) => {
       event.preventDefault();
-      if (chat.isRunning(state.current)) {
-        chat.stop(state.current);
+      if (this.isRunning) {
+        actions.stop();
         this.text.focus();
       } else {
-        actions.send(this.text.value);
+        this.ask();
       }
     });
-    this.text.addEventListener('input', () => this.grow());
+    this.text.addEventListener('paste', (event) => {
+      const { files = [], types = [] } = event.clipboardData ?? {};
+      if (files.length > 0 && !types.includes('text/plain')) {
+        event.preventDefault();
+        void this.files.add([...files]);
+      }
+    });
+    this.text.addEventListener('input', () => {
+      this.grow();
+      this.isEdited = true;
+      this.timer ??= setTimeout(() => this.keepDraft(), draftDelay);
+    });
+    addEventListener('pagehide', () => this.timer !== undefined && this.keepDraft());
+    this.drafts.removedElsewhere((id) => {
+      if (id === this.drafted && !this.isEdited) {
+        this.showText('');
+      }
+    });
     this.text.addEventListener('keydown', (event) => this.keydown(event));
   }
 
@@ -56,10 +95,19 @@ export class Composer {
     // An Enter that ends a composition of an input method does not send. In Safari only keyCode shows it.
     if (event.key === 'Enter' && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
       event.preventDefault();
-      this.actions.send(this.text.value);
-    } else if (event.key === 'ArrowUp' && this.text.value === '' && !this.chat.isRunning(this.state.current) && this.actions.editLast()) {
+      this.ask();
+    } else if (event.key === 'ArrowUp' && this.text.value === '' && !this.isRunning && this.actions.editLast()) {
       event.preventDefault();
     }
+  }
+
+  private ask(): void {
+    this.actions.send(this.text.value, this.files.files);
+  }
+
+  /** Attaches files to what is being written. */
+  attach(files: File[]): void {
+    void this.files.add(files);
   }
 
   /** Fits the height of the box to its text. */
@@ -72,16 +120,76 @@ export class Composer {
     this.text.focus();
   }
 
-  clear(): void {
-    this.text.value = '';
+  /** Removes a question that was asked, unless something else is written already. Its draft is kept until asked resolves. */
+  async clear(question: string, files: TextFile[], asked: Promise<void>): Promise<void> {
+    const id = this.drafted;
+    if (id !== undefined) {
+      this.drafts.set(id, question);
+    }
+    this.files.clear(files);
+    if (this.text.value === question) {
+      this.showText('');
+    }
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    await asked;
+    if (id !== undefined) {
+      this.drafts.remove(id, question);
+    }
+  }
+
+  private showText(text: string): void {
+    this.text.value = text;
+    this.isEdited = false;
     this.grow();
+  }
+
+  /** Keeps what is written. */
+  private keepDraft(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.drafted !== undefined) {
+      this.drafts.set(this.drafted, this.text.value);
+    }
+  }
+
+  /** Shows what was written in the conversation that is shown, and keeps what was written in the one before. */
+  private showDraft(): void {
+    const { current } = this.state;
+    const id = this.state.find(current.id) ? current.id : newDraft;
+    if (id === this.drafted) {
+      return;
+    }
+    if (this.timer !== undefined) {
+      this.keepDraft();
+    }
+    const before = this.drafted;
+    this.drafted = id;
+    this.files.show(id);
+    if (before !== undefined || this.text.value === '') { // else it was written before the page knew what to show
+      const draft = this.drafts.get(id);
+      const isSent = branch(current).findLast((m) => m.role === 'user')?.content === draft; // as the page was left at that moment
+      this.showText(isSent ? '' : draft);
+    }
+  }
+
+  /** Removes the drafts of conversations that are no more. */
+  pruneDrafts(): void {
+    this.drafts.prune((id) => id === newDraft || this.state.find(id) !== undefined);
+  }
+
+  /** Whether a reply is being written in the conversation that is shown, here or in another window. */
+  private get isRunning(): boolean {
+    const { current } = this.state;
+    return this.chat.isRunning(current) || this.state.isElsewhere(current);
   }
 
   /** Shows the options of the conversation, and whether a reply is being written. */
   render(): void {
     const { options } = this.state.current;
+    this.showDraft();
     this.effort.value = options.effort;
-    const mode = this.chat.isRunning(this.state.current) ? 'stop' : 'send';
+    const mode = this.isRunning ? 'stop' : 'send';
     if (this.send.dataset['mode'] !== mode) {
       this.send.dataset['mode'] = mode;
       const label = mode === 'stop' ? 'Stop' : 'Send';

@@ -3,33 +3,40 @@
 import type { Conversation } from './conversation.ts';
 import { pickFiles, saveFile, toast } from './dom.ts';
 import type { AppState } from './state.ts';
-import { read, toJSON, toMarkdown } from './transfer.ts';
+
+/** Reads and writes the files; loaded when there is one. */
+const transfer = () => import('./transfer.ts');
+/** Characters above which browsers have no strings. */
+const longestFile = 400e6;
 
 const fileName = (c: Conversation) => (c.title || 'conversation').replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '').slice(0, 50).toLowerCase() || 'conversation';
 
-export function exportMarkdown(c: Conversation): void {
-  saveFile(`${fileName(c)}.md`, 'text/markdown', toMarkdown(c));
+export async function exportMarkdown(c: Conversation): Promise<void> {
+  saveFile(`${fileName(c)}.md`, 'text/markdown', (await transfer()).toMarkdown(c));
 }
 
-export function exportJSON(c: Conversation): void {
-  saveFile(`${fileName(c)}.json`, 'application/json', toJSON([c]));
+export async function exportJSON(c: Conversation): Promise<void> {
+  saveFile(`${fileName(c)}.json`, 'application/json', (await transfer()).toJSON([c]));
 }
 
-export function exportAll(conversations: Conversation[]): void {
-  saveFile('conversations.json', 'application/json', toJSON(conversations));
+export async function exportAll(conversations: Conversation[]): Promise<void> {
+  saveFile('conversations.json', 'application/json', (await transfer()).toJSON(conversations));
 }
 
-/** Asks for files and reads their conversations. Resolves to the last one; undefined: there is none. */
-export async function importFiles(state: AppState): Promise<Conversation | undefined> {
-  let last: Conversation | undefined;
+/** Asks for files and reads their conversations. */
+export async function importFiles(state: AppState): Promise<Conversation[]> {
+  const imported: Conversation[] = [];
   for (const file of await pickFiles({ accept: '.json,.md,.markdown,application/json,text/markdown', multiple: true })) {
     try {
-      const conversations = read(await file.text());
+      if (file.size > longestFile) {
+        throw new Error('The file is too large for a browser to read at once: import it in parts.');
+      }
+      const conversations = (await transfer()).read(await file.text());
       await state.add(conversations);
-      last = conversations.at(-1) ?? last;
+      imported.push(...conversations);
     } catch (error) {
       toast(`${file.name}: ${(error as Error).message}`, { error: true });
     }
   }
-  return last;
+  return imported;
 }

@@ -8,6 +8,9 @@ import type { ModelHost } from './model.ts';
 import type { AppState } from './state.ts';
 import { Thread } from './thread.ts';
 
+/** Tokens from which on reading takes long enough to tell how far it is. */
+const manyTokens = 300;
+
 export class ConversationView {
   private readonly element = byId('thread');
   private readonly thread: Thread;
@@ -21,17 +24,31 @@ export class ConversationView {
   constructor(state: AppState, host: ModelHost, chat: Chat, changed: () => void, send: (question: string) => void) {
     [this.state, this.host, this.send] = [state, host, send];
     this.thread = new Thread(this.element, byId('scroll'), {
-      edit: (m, question) => void chat.ask(state.current, question, m.parent),
+      edit: (m, question) => void chat.ask(state.current, question, { parent: m.parent, files: m.files }),
       again: (m) => void chat.again(state.current, firstOfTurn(state.current, m)),
+      goOn: (m) => void chat.continue(state.current, m),
+      reply: () => void chat.reply(state.current),
       show: (m) => {
         show(state.current, m);
         changed();
-        state.save(state.current);
+        void state.save(state.current);
       },
       answer: (callID, result) => void chat.answer(state.current, callID, result),
-      isRunning: () => chat.isRunning(state.current),
-      waitingFor: () => (host.state.phase === 'ready' ? 'Reading' : 'Waiting for the model'),
+      isRunning: () => chat.isRunning(state.current) || state.isElsewhere(state.current),
+      waitingFor: () => this.waitingFor(chat),
     });
+  }
+
+  private waitingFor(chat: Chat): { text: string; done?: number | undefined } {
+    const { state, host } = this;
+    if (state.isElsewhere(state.current)) {
+      return { text: 'Another window waits for it' };
+    }
+    if (host.state.phase !== 'ready') {
+      return { text: 'Waiting for the model' };
+    }
+    const reading = chat.reading(state.current);
+    return reading && reading.tokens >= manyTokens ? { text: `Reading ${reading.tokens.toLocaleString()} tokens`, done: reading.done } : { text: 'Reading' };
   }
 
   /** Shows the conversation as it is now. Resolves to whether it is still the one to show. */
@@ -69,6 +86,11 @@ export class ConversationView {
   /** Marks the message from which on the conversation fits the context. */
   setCut(from: number): void {
     this.thread.setCut(from);
+  }
+
+  /** Scrolls to a message and points to it. */
+  reveal(m: Message): void {
+    this.thread.reveal(m);
   }
 
   /** Scrolls to the end and stays there. */

@@ -45,12 +45,22 @@ export interface Stats {
   prefillPerSecond?: number;
 }
 
+/** A text file that goes with a question. */
+export interface TextFile {
+  name: string;
+  text: string;
+  /** Its size; undefined: no model was open to count. */
+  tokens?: number;
+}
+
 export interface Message {
   id: string;
   /** The message before; null: none. */
   parent: string | null;
   role: 'user' | 'assistant' | 'tool';
   content: string;
+  /** Of the user: what the model is shown before the question. */
+  files?: TextFile[];
   /** Milliseconds since 1970. */
   created: number;
   /** Of the assistant: what it thought, for how long, in how many tokens. */
@@ -79,6 +89,8 @@ export interface Conversation {
   /** The last message of the branch that is shown; null: there is none. */
   leaf: string | null;
   options: Options;
+  /** Stays at the top of the list. */
+  pinned?: boolean;
 }
 
 /** An id that no other conversation or message has. Pages that are not secure lack crypto.randomUUID. */
@@ -93,19 +105,48 @@ export function newConversation(options: Options): Conversation {
 
 /** Appends a message to the branch that is shown, or after another one as a new branch. */
 export function append(c: Conversation, message: Omit<Message, 'id' | 'parent' | 'created'>, parent = c.leaf): Message {
-  const added: Message = { id: newID(), parent, created: Date.now(), ...message };
+  // Later than what is there, so that all windows have the same order.
+  const created = Math.max(Date.now(), (c.messages.at(-1)?.created ?? 0) + 1);
+  const added: Message = { id: newID(), parent, created, ...message };
   c.messages.push(added);
   c.leaf = added.id;
   c.updated = Date.now();
   if (!c.title && message.role === 'user') {
-    c.title = titleOf(message.content);
+    c.title = titleOf(message.content) || titleOf(message.files?.map((f) => f.name).join(', ') ?? '');
   }
   return added;
+}
+
+/** Appends a message to a branch, and shows it if the branch is shown. */
+export function extend(c: Conversation, message: Omit<Message, 'id' | 'parent' | 'created'>, parent: string | null): Message {
+  const { leaf } = c;
+  const added = append(c, message, parent);
+  if (leaf !== parent) {
+    c.leaf = leaf;
+  }
+  return added;
+}
+
+/** Whether there is a beginning of a reply. */
+export function hasBegun(m: Message): boolean {
+  return m.role === 'assistant' && (m.content !== '' || (m.reasoning ?? '') !== '');
 }
 
 export function titleOf(text: string): string {
   const line = text.trim().split('\n')[0]!.replace(/\s+/g, ' ');
   return line.length > 60 ? `${line.slice(0, 59).trimEnd()}…` : line;
+}
+
+/** What a message says, with its files before it. */
+export function textOf({ content, files }: Message): string {
+  return files?.length ? [...files.map(({ name, text }) => `File ${name}:\n${fenced(text)}`), content].filter(Boolean).join('\n\n') : content;
+}
+
+/** Text in a fence that is longer than any in it. */
+export function fenced(text: string): string {
+  const longest = [...text.matchAll(/`{3,}/g)].reduce((n, m) => Math.max(n, m[0].length), 2);
+  const fence = '`'.repeat(longest + 1);
+  return `${fence}\n${text}\n${fence}`;
 }
 
 /** The messages of the branch that is shown, the first one first. */
@@ -154,7 +195,7 @@ export function toRequest(path: Message[]): ChatMessage[] {
   path.forEach((m, i) => {
     switch (m.role) {
       case 'user':
-        messages.push({ role: 'user', content: m.content });
+        messages.push({ role: 'user', content: textOf(m) });
         break;
       case 'tool':
         messages.push({ role: 'tool', content: m.content, tool_call_id: m.callID! });
@@ -254,7 +295,7 @@ export async function fit(path: Message[], o: Options, tools: FunctionTool[], co
     const m = path[i]!;
     const calls = m.calls?.map((c) => `${c.function.name} ${c.function.arguments}`).join('\n') ?? '';
     const reasoning = m.calls && i > lastQuestion ? (m.reasoning ?? '') : '';
-    turn += messageTokens * (1 + (m.calls?.length ?? 0)) + (await count(m.content)) + (await count(calls)) + (await count(reasoning));
+    turn += messageTokens * (1 + (m.calls?.length ?? 0)) + (await count(textOf(m))) + (await count(calls)) + (await count(reasoning));
     if (m.role === 'user') {
       if (from < path.length && used + turn > room) {
         break;

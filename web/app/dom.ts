@@ -53,6 +53,9 @@ const icons = {
   folder: 'M3 7h6l2 2h10v10H3z',
   pause: 'M9 6v12M15 6v12',
   play: 'M8 5.5v13l10-6.5z',
+  pin: 'M9 4h6l-.5 6 3.5 3.5H6L9.5 10zM12 13.5V20',
+  clip: 'M19 11l-7.5 7.5a4.5 4.5 0 0 1-6.400-6.400L13 4.300a3 3 0 0 1 4.300 4.300l-7.800 7.700a1.5 1.5 0 0 1-2.100-2.100L14.5 7',
+  file: 'M6 3h8l5 5v13H6zM14 3v5h5',
   braces: 'M9 4c-3 0-2 4-2.5 6-.3 1.3-1.5 2-2.5 2 1 0 2.2.7 2.5 2 .5 2-.5 6 2.5 6M15 4c3 0 2 4 2.5 6 .3 1.3 1.5 2 2.5 2-1 0-2.2.7-2.5 2-.5 2 .5 6-2.5 6',
   gauge: 'M4 18a9 9 0 1 1 16 0M12 14l4-5',
 };
@@ -77,6 +80,17 @@ export function iconButton(name: Icon, label: string, onclick: (event: MouseEven
   return h('button', { type: 'button', class: `icon-button ${extra}`, 'aria-label': label, title: label, onclick, ...rest }, icon(name));
 }
 
+/** A time of day, with its date where it is not today. */
+export function timeOf(ms: number): HTMLElement | undefined {
+  const date = new Date(ms);
+  if (Number.isNaN(date.getTime()) || ms < 1e9) {
+    return undefined; // nobody knows it
+  }
+  const isToday = date.toDateString() === new Date().toDateString();
+  return h('time', { datetime: date.toISOString(), title: date.toLocaleString(undefined, { dateStyle: 'full', timeStyle: 'medium' }) },
+    date.toLocaleString(undefined, { ...(!isToday && { dateStyle: 'medium' }), timeStyle: 'short' }));
+}
+
 /** Shows a sentence for a while, and says it to screen readers; undo offers to take back what it tells of. */
 export function toast(text: string, { undo, error = false }: { undo?: () => void; error?: boolean } = {}): void {
   const box = h('div', { class: error ? 'toast error' : 'toast' }, h('span', {}, text));
@@ -84,8 +98,19 @@ export function toast(text: string, { undo, error = false }: { undo?: () => void
   if (undo) {
     box.append(h('button', { type: 'button', class: 'link', onclick: () => (undo(), close()) }, 'Undo'));
   }
+  showToasts();
   byId('toasts').append(box);
   setTimeout(close, undo || error ? 10_000 : 4_000);
+}
+
+/** Keeps toasts within reach: what is outside of an open dialog can neither be pressed nor read. */
+function showToasts(): void {
+  const toasts = byId('toasts');
+  const dialog = [...document.querySelectorAll<HTMLDialogElement>('dialog[open]')].at(-1);
+  if (dialog && !dialog.contains(toasts)) {
+    dialog.append(toasts);
+    dialog.addEventListener('close', () => document.body.append(toasts), { once: true });
+  }
 }
 
 /** Says something to screen readers only. */

@@ -1,37 +1,46 @@
 // The chat: makes the parts of the page and connects them.
 
-import { environment, type Notice } from '../src/index.ts';
-import { nameOf, nano } from './catalogue.ts';
+import { canRun, environment, type Notice } from '../src/index.ts';
+import { Address, type Place, type Sheet } from './address.ts';
+import { isLarge, nameOf, nano } from './catalogue.ts';
 import { Chat } from './chat.ts';
 import { Composer } from './composer.ts';
 import { ContextMeter } from './context-meter.ts';
 import { exportAll, exportJSON, exportMarkdown, importFiles } from './conversation-files.ts';
-import type { Conversation, Message } from './conversation.ts';
+import { branch, show, type Conversation, type Message, type TextFile } from './conversation.ts';
 import { ConversationView } from './conversation-view.ts';
+import { isModel, takeDrops } from './drops.ts';
 import { announce, byId, iconButton, toast } from './dom.ts';
 import { isNative } from './engine.ts';
 import { LoadingCard } from './loading-card.ts';
 import { ModelButton } from './model-button.ts';
-import { ModelDialog } from './model-dialog.ts';
 import { ModelHost, type Choice, type ModelState } from './model.ts';
+import { Models } from './models.ts';
 import { takeKey } from './native.ts';
-import { NativeModelDialog } from './native-models.ts';
 import { Offline } from './offline.ts';
 import { Panel } from './panel.ts';
 import { Sidebar } from './sidebar.ts';
 import { AppState } from './state.ts';
-import { saveSettings } from './store.ts';
+import { saveSettings } from './settings.ts';
 import { slowNotice } from './unsupported.ts';
 
 class App {
+  private readonly address = new Address((place) => this.goTo(place));
   private readonly state = new AppState({
     listChanged: () => this.renderList(),
+    changedElsewhere: (c) => c === this.state.current && void this.show(),
+    removedElsewhere: (c) => this.removedElsewhere(c),
+    isOwnTurn: (c) => this.chat.isRunning(c),
+    isWriting: (c, m) => this.chat.isWriting(c, m),
+    stop: (c) => void this.chat.stop(c),
     saveFailed: (error) => toast(`The browser does not keep conversations: ${error.message}`, { error: true }),
+    blocked: () => toast('Another window has a different version of this page: close it, or load this one again.', { error: true }),
   });
   private readonly host = new ModelHost();
   private readonly offline = new Offline();
-  private readonly chat = new Chat(this.host, this.state.settings, {
+  private readonly chat = new Chat(this.host, this.state.settings, this.state.turns, {
     began: (c) => c === this.state.current && this.composer.render(),
+    sync: (c) => this.state.sync(c),
     changed: (c, m) => this.messageChanged(c, m),
     ended: (c, m) => this.replyEnded(c, m),
     filled: (c, fill) => {
@@ -45,19 +54,24 @@ class App {
   private readonly view = new ConversationView(this.state, this.host, this.chat, () => void this.show(), (question) => this.send(question));
   private readonly meter = new ContextMeter(this.state, this.host, (from) => this.view.setCut(from));
   private readonly composer = new Composer(this.state, this.chat, {
-    send: (question) => this.send(question),
+    send: (question, files) => this.send(question, files),
+    stop: () => this.stop(),
     optionsChanged: () => this.optionsChanged(),
-    showSettings: (tab) => this.panel.show(tab),
+    showSettings: (tab) => this.openSheet(tab),
     editLast: () => this.view.editLast(),
   });
   private readonly sidebar = new Sidebar({
-    choose: (c) => this.choose(c),
+    choose: (c, message) => this.choose(c, message),
     startNew: () => this.startNew(),
-    remove: (c) => this.remove(c),
+    remove: (c) => void this.remove(c),
     rename: (c, title) => {
       c.title = title;
-      this.state.save(c);
+      void this.state.save(c);
       void this.show();
+    },
+    pin: (c, pinned) => {
+      c.pinned = pinned;
+      void this.state.save(c);
     },
     exportMarkdown, exportJSON,
     importFiles: () => void this.importFiles(),
@@ -66,36 +80,40 @@ class App {
     conversation: () => this.state.current,
     changed: () => this.optionsChanged(),
     refusal: (schema) => this.chat.refusal(schema),
+    shown: (sheet) => this.address.rename({ ...this.address.place, sheet }),
     exportAll: () => exportAll(this.state.conversations),
-    deleteAll: () => this.removeAll(),
+    deleteAll: () => void this.removeAll(this.state.conversations, 'All conversations are deleted.'),
   });
-  private readonly models: { show(): void } = isNative
-    ? new NativeModelDialog(byId<HTMLDialogElement>('models'), this.host, (choice) => this.openModel(choice))
-    : new ModelDialog(byId<HTMLDialogElement>('models'), this.host, this.state.settings, (choice) => this.openModel(choice));
+  private readonly models = new Models(this.host, this.state.settings, {
+    opened: (choice) => this.openModel(choice),
+    isBusy: () => this.chat.isBusy,
+  });
 
   /** Draws what needs nothing, then loads conversations and the model. */
   async start(): Promise<void> {
-    new ModelButton(this.host, () => this.models.show());
-    new LoadingCard(byId('loading'), this.host, () => this.models.show());
-    byId('settings-button').append(iconButton('settings', 'Settings', () => this.panel.show()));
+    new ModelButton(this.host, () => this.openSheet('models'));
+    new LoadingCard(byId('loading'), this.host, () => this.openSheet('models'));
+    byId('settings-button').append(iconButton('settings', 'Settings', () => this.openSheet('reply')));
     byId('sidebar-open').append(iconButton('menu', 'Show conversations', () => this.sidebar.open(), { id: 'menu' }));
     this.composer.render();
     this.view.showEmpty();
     this.listen();
     if (isNative) {
-      takeKey();
       byId('bench-link').remove(); // measures the browser
     }
     const looking = isNative ? undefined : environment();
-    if (!(await this.state.load())) {
+    if (await this.state.load()) {
+      this.composer.pruneDrafts();
+    } else {
       toast('This window keeps nothing: export what you want to keep.');
     }
+    this.goTo(this.address.place);
     const found = await looking;
     if (found && !found.ok) {
       this.host.noGPU = found;
       byId('hint').replaceChildren(...slowNotice(found));
     }
-    void this.host.open(this.firstChoice());
+    void this.openFirst();
     void import('./markdown.ts'); // for the first reply
   }
 
@@ -108,9 +126,25 @@ class App {
       }
     });
     this.host.addEventListener('notice', (event) => this.showNotice((event as CustomEvent<Notice>).detail));
+    takeDrops((files) => this.take(files));
+    byId('models').addEventListener('close', () => this.leaveSheet(['models']));
+    byId('panel').addEventListener('close', () => this.leaveSheet(['reply', 'tools', 'format', 'app']));
     addEventListener('pagehide', () => this.state.flush());
-    document.addEventListener('visibilitychange', () => void this.showOtherTabsChanges());
     addEventListener('keydown', (event) => this.keydown(event));
+    document.querySelector('.skip')!.addEventListener('click', (event) => {
+      event.preventDefault(); // the address says where the page is
+      this.composer.focus();
+    });
+  }
+
+  /** Takes files that were dropped: a model's, or text for what is being written. */
+  private take(files: Map<string, File>): void {
+    if (isNative || !isModel(files.keys()) && !byId<HTMLDialogElement>('models').open) {
+      this.composer.attach([...files.values()]);
+      return;
+    }
+    this.address.go({ ...this.address.place, sheet: 'models' });
+    this.models.openFiles(files);
   }
 
   /** Shows the current conversation as it is now. */
@@ -127,7 +161,15 @@ class App {
   }
 
   private messageChanged(c: Conversation, m: Message): void {
-    this.state.saveSoon(c);
+    this.state.touch(c, m);
+    if (c === this.state.current && this.address.place.chat !== c.id) {
+      this.address.rename({ ...this.address.place, chat: c.id }); // it has begun
+    }
+    if (m.role === 'assistant') {
+      this.state.saveSoon(c);
+    } else {
+      void this.state.save(c); // what somebody has written, at once
+    }
     if (c !== this.state.current) {
       return;
     }
@@ -138,7 +180,8 @@ class App {
   }
 
   private replyEnded(c: Conversation, m: Message): void {
-    this.saveAndShow(c);
+    this.state.touch(c, m);
+    void this.saveAndShow(c);
     if (m.finish === 'stop' || m.finish === 'length') {
       announce(`Answer: ${m.content.slice(0, 1000)}`);
     } else if (m.finish === 'error') {
@@ -146,11 +189,16 @@ class App {
     }
   }
 
-  private saveAndShow(c: Conversation): void {
-    this.state.save(c);
+  private async saveAndShow(c: Conversation): Promise<void> {
     if (c === this.state.current) {
       void this.show();
     }
+    await this.state.save(c);
+  }
+
+  /** Whether a reply is being written in the conversation that is shown. */
+  private get isRunning(): boolean {
+    return this.chat.isRunning(this.state.current) || this.state.isElsewhere(this.state.current);
   }
 
   private optionsChanged(): void {
@@ -158,9 +206,9 @@ class App {
     this.composer.render();
   }
 
-  private send(question: string): void {
+  private send(question: string, files: TextFile[] = []): void {
     const { current } = this.state;
-    if (!question.trim() || this.chat.isRunning(current)) {
+    if (!question.trim() && files.length === 0 || this.isRunning) {
       return;
     }
     const { phase } = this.host.state;
@@ -168,9 +216,18 @@ class App {
       toast('No model is open: choose one first.', { error: true });
       return;
     }
-    this.composer.clear();
     this.view.toEnd();
-    void this.chat.ask(current, question);
+    void this.chat.ask(current, question, { files, asked: () => void this.composer.clear(question, files, this.state.save(current)) });
+  }
+
+  /** Ends the reply that is being written, here or in another window. */
+  private stop(): void {
+    const { current } = this.state;
+    if (this.chat.isRunning(current)) {
+      void this.chat.stop(current);
+    } else {
+      this.state.turns.stop(current.id);
+    }
   }
 
   private keydown(event: KeyboardEvent): void {
@@ -178,61 +235,138 @@ class App {
       return;
     }
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test((event.target as HTMLElement).tagName);
-    if (event.key === 'Escape' && this.chat.isRunning(this.state.current)) {
-      this.chat.stop(this.state.current);
+    if (event.key === 'Escape' && this.isRunning) {
+      this.stop();
     } else if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
       this.composer.focus();
     } else if (event.code === 'KeyO' && event.shiftKey && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       this.startNew();
+    } else if (event.code === 'KeyK' && !event.shiftKey && !event.altKey && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      this.sidebar.search();
+    }
+  }
+
+  // Where the page is.
+
+  /** Shows the place that the address names. */
+  private goTo({ chat, sheet }: Place): void {
+    const c = chat === undefined ? undefined : this.state.find(chat);
+    if (c && c !== this.state.current) {
+      this.showConversation(c);
+    } else if (!c && this.state.find(this.state.current.id)) {
+      this.showNew();
+    }
+    if (chat !== undefined && !c) {
+      this.address.rename({ sheet });
+      toast('This conversation is not in this browser: it was deleted, or it is in another one.');
+    }
+    this.showSheet(sheet);
+  }
+
+  private openSheet(sheet: Sheet): void {
+    this.address.go({ ...this.address.place, sheet });
+    this.showSheet(sheet);
+  }
+
+  /** Shows a sheet, and closes others; undefined: all. */
+  private showSheet(sheet: Sheet | undefined): void {
+    if (sheet !== 'models') {
+      byId<HTMLDialogElement>('models').close();
+    }
+    if (sheet === undefined || sheet === 'models') {
+      byId<HTMLDialogElement>('panel').close();
+    }
+    if (sheet === 'models') {
+      this.models.show();
+    } else if (sheet) {
+      this.panel.show(sheet);
+    }
+  }
+
+  /** One of these sheets was closed. */
+  private leaveSheet(closed: Sheet[]): void {
+    const { sheet } = this.address.place;
+    if (sheet && closed.includes(sheet)) {
+      this.address.leaveSheet();
     }
   }
 
   // Conversations.
 
   private startNew(): void {
-    this.state.startNew();
-    void this.show();
+    this.address.go({});
+    this.showNew();
     this.sidebar.close();
     this.composer.focus();
   }
 
-  private choose(c: Conversation): void {
-    this.state.choose(c);
-    this.view.toEnd();
-    void this.show().then(() => this.measure());
+  private showNew(): void {
+    this.state.startNew();
+    this.composer.render(); // at once: what is typed next belongs there
+    void this.show();
+  }
+
+  /** Shows a conversation; message: as far as it is to be seen. */
+  private choose(c: Conversation, message?: Message): void {
+    this.address.go({ chat: c.id });
+    if (message && !branch(c).includes(message)) {
+      show(c, message);
+    }
+    this.showConversation(c, message);
     this.sidebar.close();
   }
 
-  private remove(c: Conversation): void {
-    this.chat.stop(c);
-    this.state.remove(c);
-    if (c === this.state.current) {
-      this.startNew();
-    }
-    toast('The conversation is deleted.', { undo: () => (this.state.save(c), this.choose(c)) });
+  private showConversation(c: Conversation, message?: Message): void {
+    this.state.choose(c);
+    this.composer.render(); // at once: what is typed next belongs there
+    this.view.toEnd();
+    void this.show().then(() => {
+      if (message) {
+        this.view.reveal(message);
+      }
+      return this.measure();
+    });
   }
 
-  private removeAll(): void {
-    const all = this.state.removeAll();
-    this.startNew();
-    toast('All conversations are deleted.', { undo: () => void this.state.add(all) });
+  private remove(c: Conversation): Promise<void> {
+    return this.removeAll([c], 'The conversation is deleted.');
+  }
+
+  /** Deletes conversations, for as long as nobody wants them back. */
+  private async removeAll(conversations: Conversation[], sentence: string): Promise<void> {
+    const { current } = this.state;
+    await Promise.all(conversations.map((c) => this.chat.stop(c)));
+    const removed = this.state.remove(conversations);
+    if (conversations.includes(current) && current === this.state.current) {
+      this.startNew();
+    }
+    toast(sentence, { undo: async () => {
+      const back = await removed;
+      await this.state.add(back);
+      const shown = back.find((c) => c.id === current.id);
+      if (shown) {
+        this.choose(shown);
+      }
+    } });
+  }
+
+  private removedElsewhere(c: Conversation): void {
+    void this.chat.stop(c);
+    if (c === this.state.current) {
+      this.startNew();
+      toast('This conversation was deleted in another window.');
+    }
   }
 
   private async importFiles(): Promise<void> {
-    const last = await importFiles(this.state);
+    const imported = await importFiles(this.state);
+    const last = imported.reduce<Conversation | undefined>((a, b) => (a && a.updated > b.updated ? a : b), undefined);
     if (last) {
       this.choose(last);
-      toast('Imported.');
-    }
-  }
-
-  /** Shows what another tab has changed meanwhile, when this one is looked at again. */
-  private async showOtherTabsChanges(): Promise<void> {
-    const isBusy = this.state.conversations.some((c) => this.chat.isRunning(c));
-    if (!document.hidden && !isBusy && await this.state.reload()) {
-      void this.show();
+      toast(imported.length === 1 ? 'The conversation is imported.' : `${imported.length.toLocaleString()} conversations are imported.`);
     }
   }
 
@@ -254,9 +388,28 @@ class App {
   // The model.
 
   private openModel(choice: Choice): void {
-    this.state.settings.model = typeof choice.model === 'string' ? choice.model : '';
-    saveSettings(this.state.settings);
+    this.chat.stopAll();
+    this.chosen = choice.model;
+    this.address.setModel(typeof choice.model === 'string' ? choice.model : undefined);
     void this.host.open(choice);
+  }
+
+  /** Opens a model as the page is loaded. What would have to be downloaded first and is large, is asked about. */
+  private async openFirst(): Promise<void> {
+    const choice = this.firstChoice();
+    if (!isNative && choice.model !== nano.url) {
+      const verdict = await canRun(choice.model, { context: choice.context, backend: this.host.backend }).catch(() => undefined); // opening tells of it
+      if (this.host.state.phase !== 'starting') {
+        return; // the visitor was faster
+      }
+      if (verdict?.ok && verdict.bill && isLarge(verdict.bill.download - (verdict.stored ?? 0))) {
+        this.host.cancel();
+        this.address.go({ ...this.address.place, sheet: 'models' });
+        this.models.ask(choice);
+        return;
+      }
+    }
+    await this.host.open(choice);
   }
 
   /** The model that the page's URL names, or that of the last visit, which a processor could hardly compute, or the built-in one. */
@@ -265,14 +418,26 @@ class App {
     if (isNative) {
       return { model, name: model || 'The model', store: false };
     }
-    const url = new URLSearchParams(location.search).get('model') ?? (!this.host.noGPU && model || nano.url);
+    const url = this.address.model ?? (!this.host.noGPU && model || nano.url);
     const store = navigator.storage !== undefined; // pages that are not secure have none, which need not be said each time
     return { model: url, name: nameOf(url), context: this.host.noGPU ? undefined : context, store };
   }
 
+  /** What the visitor chose last: the next visit opens it, if it could be opened in this one. */
+  private chosen: Choice['model'] | undefined;
+
   private modelChanged(): void {
-    if (this.host.state.phase === 'ready') {
+    const { state } = this.host;
+    if (state.phase === 'ready') {
+      if (this.chosen !== undefined && this.chosen === state.choice.model) {
+        this.state.settings.model = typeof this.chosen === 'string' ? this.chosen : '';
+        saveSettings(this.state.settings);
+      }
       announce('The model is ready.');
+      const { context } = state.engine.info;
+      if (state.choice.context !== undefined && context !== state.choice.context) {
+        toast(`Another tab has the model open with ${context.toLocaleString()} tokens of context, which this one shares.`);
+      }
       void this.measure();
       if (isNative) {
         return void this.show(); // the program is here, or nothing is
@@ -291,4 +456,8 @@ class App {
   }
 }
 
+if (isNative) {
+  takeKey();
+  addEventListener('hashchange', () => takeKey() && location.reload()); // the program was started again, and its address pasted here
+}
 void new App().start();

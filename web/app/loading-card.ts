@@ -1,12 +1,8 @@
 // The card that shows how far loading is, or why it failed.
 
-import { formatBytes, type Phase } from '../src/index.ts';
 import { errorText, h, icon } from './dom.ts';
-import type { ModelHost } from './model.ts';
-
-const phases: Record<Phase, string> = {
-  prepare: 'Starting the engine', test: 'Testing the GPU', load: 'Loading the weights', compile: 'Compiling for the GPU', ready: 'Ready',
-};
+import { loadingWords, showProgress } from './loading-words.ts';
+import type { ModelHost, ModelState } from './model.ts';
 
 export class LoadingCard {
   private readonly element: HTMLElement;
@@ -15,9 +11,9 @@ export class LoadingCard {
   private readonly title = h('strong', {});
   private readonly numbers = h('span', { class: 'numbers' });
   private readonly bar = h('progress', { 'aria-label': 'Loading' });
-  private readonly buttons = h('span', { class: 'row' });
   private shown = '';
 
+  /** choose is called when the visitor wants another model. */
   constructor(element: HTMLElement, host: ModelHost, choose: () => void) {
     [this.element, this.host, this.choose] = [element, host, choose];
     host.addEventListener('change', () => this.render());
@@ -25,60 +21,69 @@ export class LoadingCard {
 
   private render(): void {
     const { state } = this.host;
-    if (state.phase === 'failed') {
-      this.shown = '';
-      this.element.replaceChildren(h('div', { class: 'card failed', role: 'alert' },
-        h('p', { class: 'error' }, `${state.choice.name} could not be opened. ${errorText(state.error)}`),
-        h('span', { class: 'row' },
-          h('button', { type: 'button', class: 'primary', onclick: () => void this.host.open(state.choice) }, 'Try again'),
-          h('button', { type: 'button', onclick: this.choose }, 'Choose another model'))));
-      return;
-    }
-    if (state.phase === 'none') {
-      this.shown = '';
-      this.element.replaceChildren(h('div', { class: 'card' }, h('span', {}, 'No model is open. '), h('button', { type: 'button', class: 'primary', onclick: this.choose }, 'Choose a model')));
-      return;
-    }
-    if (state.phase !== 'loading') {
-      this.shown = '';
-      this.element.replaceChildren();
-      return;
-    }
-    const p = state.progress;
-    const kind = `${state.choice.name} ${state.paused}`;
+    const kind = kindOf(state);
     if (this.shown !== kind) {
       this.shown = kind;
-      this.title.textContent = state.choice.name;
-      this.buttons.replaceChildren(
-        state.paused
-          ? h('button', { type: 'button', onclick: () => this.host.resume() }, icon('play'), 'Resume')
-          : h('button', { type: 'button', onclick: () => this.host.pause() }, icon('pause'), 'Pause'),
-        h('button', { type: 'button', onclick: () => this.host.cancel() }, 'Cancel'));
-      this.element.replaceChildren(h('div', { class: 'card' }, h('div', { class: 'row' }, h('div', { class: 'about' }, this.title, this.numbers), this.buttons), this.bar));
-    }
-    const parts = [state.paused ? 'Paused' : p ? phases[p.phase] : 'Starting'];
-    if (p && p.bytesTotal > 0 && (p.phase === 'load' || state.paused)) {
-      parts.push(`${formatBytes(p.bytesDone)} of ${formatBytes(p.bytesTotal)}`);
-      if (!state.paused && p.rate > 0) {
-        parts.push(`${formatBytes(p.rate)}/s`);
-        if (p.eta !== undefined && p.bytesDone < p.bytesTotal) {
-          parts.push(timeLeft(p.eta));
-        }
+      const held = this.element.contains(document.activeElement);
+      this.element.replaceChildren(...this.card(state));
+      if (held) { // the button that was pressed is gone
+        (this.element.querySelector<HTMLElement>('button') ?? document.getElementById('text'))?.focus();
       }
     }
-    this.numbers.textContent = parts.join(' · ');
-    if (p && p.bytesTotal > 0 && (p.phase === 'load' || state.paused)) {
-      this.bar.max = p.bytesTotal;
-      this.bar.value = p.bytesDone;
-    } else {
-      this.bar.removeAttribute('value');
+    if (state.phase === 'loading') {
+      this.numbers.textContent = loadingWords(state);
+      showProgress(this.bar, state);
+    }
+  }
+
+  private card(state: ModelState): HTMLElement[] {
+    switch (state.phase) {
+      case 'failed':
+        return [h('div', { class: 'card failed', role: 'alert' },
+          h('p', { class: 'error' }, `${state.choice.name} could not be opened. ${errorText(state.error)}`),
+          h('span', { class: 'row' },
+            retryButton(this.host, state),
+            h('button', { type: 'button', onclick: this.choose }, 'Choose another model')))];
+      case 'none':
+        return [h('div', { class: 'card' },
+          h('span', {}, 'No model is open. '), h('button', { type: 'button', class: 'primary', onclick: this.choose }, 'Choose a model'))];
+      case 'loading': {
+        this.title.textContent = state.choice.name;
+        return [h('div', { class: 'card' },
+          h('div', { class: 'row' }, h('div', { class: 'about' }, this.title, this.numbers), h('span', { class: 'row' }, ...loadingButtons(this.host, state))),
+          state.recovering ? h('p', { class: 'muted' }, state.recovering) : undefined,
+          this.bar)];
+      }
+      default:
+        return [];
     }
   }
 }
 
-function timeLeft(seconds: number): string {
-  if (seconds < 60) {
-    return `${Math.ceil(seconds)} s left`;
+/** What changes the buttons of the card, and not only its numbers. */
+export function kindOf(state: ModelState): string {
+  switch (state.phase) {
+    case 'loading':
+      return `loading ${state.choice.name} ${state.paused} ${state.recovering ?? ''}`;
+    case 'failed':
+      return `failed ${state.choice.name} ${errorText(state.error)}`;
+    default:
+      return state.phase;
   }
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min left` : `${(seconds / 3600).toFixed(1)} h left`;
+}
+
+/** A button that tries again, with the context that another tab has it open with if that was the reason. */
+export function retryButton(host: ModelHost, { choice, error }: Extract<ModelState, { phase: 'failed' }>): HTMLElement {
+  const isConflict = (error as { code?: string }).code === 'conflict';
+  const retry = () => void host.open(isConflict ? { ...choice, context: undefined } : choice);
+  return h('button', { type: 'button', class: 'primary', onclick: retry }, isConflict ? 'Open it as the other tab has it' : 'Try again');
+}
+
+/** Buttons that pause and cancel. What another tab had open is loaded from this device, so that there is nothing to pause. */
+export function loadingButtons(host: ModelHost, { paused, recovering }: Extract<ModelState, { phase: 'loading' }>): HTMLElement[] {
+  const pause = paused
+    ? h('button', { type: 'button', onclick: () => host.resume() }, icon('play'), 'Resume')
+    : h('button', { type: 'button', onclick: () => host.pause() }, icon('pause'), 'Pause');
+  const cancel = h('button', { type: 'button', onclick: () => host.cancel() }, 'Cancel');
+  return recovering ? [cancel] : [pause, cancel];
 }

@@ -18,7 +18,8 @@ export type ModelState =
   /** The browser is being looked at; then a model is opened. */
   | { phase: 'starting' }
   | { phase: 'none' }
-  | { phase: 'loading'; choice: Choice; progress?: Progress; paused: boolean }
+  /** recovering: why an open model is loaded again, a sentence. */
+  | { phase: 'loading'; choice: Choice; progress?: Progress; paused: boolean; recovering?: string }
   | { phase: 'ready'; choice: Choice; engine: Engine }
   | { phase: 'failed'; choice: Choice; error: unknown };
 
@@ -30,6 +31,8 @@ export class ModelHost extends EventTarget {
   /** Why no GPU can be used, so that the processor computes; undefined: one can. */
   noGPU: Environment | undefined;
   private abort: AbortController | undefined;
+  /** The open model, also while it is loaded again. */
+  private engine: Engine | undefined;
   private waiting: { resolve(engine: Engine): void; reject(error: unknown): void }[] = [];
 
   private set(state: ModelState): void {
@@ -46,10 +49,12 @@ export class ModelHost extends EventTarget {
   async open(choice: Choice): Promise<void> {
     this.abort?.abort();
     const abort = (this.abort = new AbortController());
-    const before = this.state.phase === 'ready' ? this.state.engine : undefined;
     this.notices = [];
     this.set({ phase: 'loading', choice, paused: false });
-    await before?.close();
+    await this.closeEngine();
+    if (this.abort !== abort) {
+      return; // another one was chosen meanwhile
+    }
     try {
       const engine = await createEngine({
         model: choice.model, context: choice.context, store: choice.store, backend: this.backend, signal: abort.signal,
@@ -59,6 +64,10 @@ export class ModelHost extends EventTarget {
           }
         },
         onNotice: (notice) => {
+          if (notice.kind === 'recovering' && this.abort === abort) {
+            void this.recover(notice.message);
+            return;
+          }
           this.notices.push(notice);
           this.dispatchEvent(new CustomEvent('notice', { detail: notice }));
         },
@@ -68,6 +77,7 @@ export class ModelHost extends EventTarget {
         return;
       }
       const name = engine.info.inBrowser ? choice.name : engine.info.model; // natively the program may have chosen
+      this.engine = engine;
       this.set({ phase: 'ready', choice: { ...choice, name }, engine });
       this.waiting.splice(0).forEach((w) => w.resolve(engine));
     } catch (error) {
@@ -76,6 +86,35 @@ export class ModelHost extends EventTarget {
         this.rejectWaiting(error);
       }
     }
+  }
+
+  /** The engine of the open model is gone, and the package loads the model again: that is shown as any loading, and replies wait for it. */
+  private async recover(why: string): Promise<void> {
+    const { state, engine } = this;
+    if (state.phase !== 'ready' && !(state.phase === 'loading' && state.recovering) || !engine) {
+      return;
+    }
+    const { choice } = state;
+    this.set({ phase: 'loading', choice, paused: false, recovering: sentence(why) });
+    try {
+      await engine.tokenize(''); // is answered when the model is open again
+      if (this.engine === engine && this.state.phase === 'loading') {
+        this.set({ phase: 'ready', choice, engine });
+        this.waiting.splice(0).forEach((w) => w.resolve(engine));
+      }
+    } catch (error) {
+      if (this.engine === engine && this.state.phase === 'loading') {
+        this.engine = undefined;
+        this.set({ phase: 'failed', choice, error });
+        this.rejectWaiting(error);
+      }
+    }
+  }
+
+  private async closeEngine(): Promise<void> {
+    const { engine } = this;
+    this.engine = undefined;
+    await engine?.close();
   }
 
   /** Stops a download; what has arrived is kept. */
@@ -95,6 +134,7 @@ export class ModelHost extends EventTarget {
   /** Gives up loading. */
   cancel(): void {
     this.abort?.abort();
+    void this.closeEngine();
     this.set({ phase: 'none' });
     this.rejectWaiting(new DOMException('Loading was cancelled.', 'AbortError'));
   }
@@ -119,4 +159,8 @@ export class ModelHost extends EventTarget {
   private rejectWaiting(error: unknown): void {
     this.waiting.splice(0).forEach((w) => w.reject(error));
   }
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

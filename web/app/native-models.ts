@@ -1,22 +1,24 @@
 // The dialog of models where the program gossamer has them.
 
 import { errorText, h, iconButton } from './dom.ts';
-import type { Choice, ModelHost } from './model.ts';
-import { nativeModels } from './native.ts';
+import type { ModelDialogActions } from './model-dialog.ts';
+import type { ModelHost } from './model.ts';
+import { nativeModels, type NativeModel } from './native.ts';
 
 export class NativeModelDialog {
   private readonly dialog: HTMLDialogElement;
   private readonly host: ModelHost;
-  private readonly opened: (choice: Choice) => void;
+  private readonly actions: ModelDialogActions;
   private readonly list = h('ul', { class: 'models' });
+  private shown = '';
 
-  /** opened is called when the visitor has chosen. */
-  constructor(dialog: HTMLDialogElement, host: ModelHost, opened: (choice: Choice) => void) {
-    [this.dialog, this.host, this.opened] = [dialog, host, opened];
+  constructor(dialog: HTMLDialogElement, host: ModelHost, actions: ModelDialogActions) {
+    [this.dialog, this.host, this.actions] = [dialog, host, actions];
     dialog.append(
-      h('div', { class: 'sheet-head' }, h('h2', { id: 'models-title' }, 'Models'), iconButton('close', 'Close', () => dialog.close())),
+      h('div', { class: 'sheet-head' }, h('h2', { id: 'models-title', tabindex: '-1' }, 'Models'), iconButton('close', 'Close', () => dialog.close())),
       h('div', { class: 'sheet-body' }, this.list,
-        h('p', { class: 'muted' }, 'These run in the program on this machine. Another one: stop gossamer and start it with --model, as in gossamer --model gpt-oss-20b.')));
+        h('p', { class: 'muted' }, 'These run in the program on this device. Another one: stop gossamer and start it with --model, as in gossamer --model gpt-oss-20b.')));
+    host.addEventListener('change', () => dialog.open && void this.refresh());
   }
 
   show(): void {
@@ -28,21 +30,31 @@ export class NativeModelDialog {
 
   private async refresh(): Promise<void> {
     try {
+      const models = await nativeModels();
       const { state } = this.host;
       const open = state.phase === 'ready' ? state.choice.name : undefined;
-      this.list.replaceChildren(...(await nativeModels()).map((model) => {
-        const about = [model.runs_on, model.context_length > 0 ? `${model.context_length.toLocaleString()} tokens of context` : 'is being loaded'].filter(Boolean);
-        return h('li', { class: model.id === open ? 'model current' : 'model' },
-          h('div', { class: 'about' }, h('strong', {}, model.id), h('span', { class: 'muted' }, about.join(' · '))),
-          h('button', { type: 'button', 'aria-label': `Choose ${model.id}`, onclick: () => this.choose(model.id) }, 'Choose'));
-      }));
+      const shown = JSON.stringify([models, open]);
+      if (shown !== this.shown) {
+        this.shown = shown;
+        this.list.replaceChildren(...models.map((model) => this.card(model, model.id === open)));
+      }
     } catch (error) {
-      this.list.replaceChildren(h('li', { class: 'error' }, errorText(error)));
+      this.shown = '';
+      this.list.replaceChildren(h('li', { class: 'error', role: 'alert' }, errorText(error)));
     }
+  }
+
+  private card({ id, runs_on, context_length }: NativeModel, isOpen: boolean): HTMLElement {
+    const facts = [runs_on, context_length > 0 ? `${context_length.toLocaleString()} tokens of context` : ''].filter(Boolean).join(' · ');
+    const verb = this.host.state.phase === 'ready' ? 'Switch' : 'Open';
+    return h('li', { class: isOpen ? 'model current' : 'model' }, h('div', { class: 'model-row' },
+      h('div', { class: 'about' }, h('strong', {}, id), facts && h('span', { class: 'muted' }, facts),
+        h('span', { class: 'state' }, isOpen ? 'Open' : context_length > 0 ? 'Ready' : 'Is being loaded')),
+      !isOpen && h('button', { type: 'button', 'aria-label': verb === 'Switch' ? `Switch to ${id}` : `Open ${id}`, onclick: () => this.choose(id) }, verb)));
   }
 
   private choose(id: string): void {
     this.dialog.close();
-    this.opened({ model: id, name: id, store: false });
+    this.actions.opened({ model: id, name: id, store: false });
   }
 }

@@ -14,13 +14,21 @@ export interface NativeModel {
 
 const keyName = 'gossamer-key';
 
-/** The key that the program has put behind the # of the page's address: nobody else knows it. It is kept for this window and taken out of the address. */
-export function takeKey(): void {
-  const key = new URLSearchParams(location.hash.slice(1)).get('key');
-  if (key) {
-    sessionStorage.setItem(keyName, key);
-    history.replaceState(history.state, '', location.pathname + location.search);
+/**
+ * Takes the key that the program has put behind the # of the page's address, which nobody else knows: it is kept for this window and taken
+ * out of the address. Returns whether there was one.
+ */
+export function takeKey(): boolean {
+  const hash = new URLSearchParams(location.hash.slice(1));
+  const key = hash.get('key');
+  if (!key) {
+    return false;
   }
+  sessionStorage.setItem(keyName, key);
+  hash.delete('key');
+  const rest = hash.toString();
+  history.replaceState(history.state, '', location.pathname + location.search + (rest && `#${rest}`));
+  return true;
 }
 
 async function ask(path: string, init: RequestInit = {}): Promise<Response> {

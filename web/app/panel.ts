@@ -1,9 +1,10 @@
 // The settings of a conversation and of the app, in a sheet at the side.
 
+import type { Sheet } from './address.ts';
 import { makeTabs } from './tabs.ts';
-import { checkSchema, defaultOptions, type Conversation, type Effort, type Sampling } from './conversation.ts';
+import { checkSchema, defaultOptions, type Conversation, type Effort, type Options, type Sampling } from './conversation.ts';
 import { h, icon, iconButton, toast } from './dom.ts';
-import { saveSettings, type Settings, type UserFunction } from './store.ts';
+import { saveSettings, type Settings, type UserFunction } from './settings.ts';
 import { builtIns, checkFunction } from './tools.ts';
 
 export interface PanelActions {
@@ -12,7 +13,9 @@ export interface PanelActions {
   changed(): void;
   /** Why the engine has refused a schema of answers; undefined: it has not. */
   refusal(schema: string): string | undefined;
-  exportAll(): void;
+  /** The visitor has chosen a tab. */
+  shown(tab: Tab): void;
+  exportAll(): Promise<void>;
   deleteAll(): void;
 }
 
@@ -32,7 +35,7 @@ const numbers: [keyof Sampling, string, string, number, number, number][] = [
 const exampleSchema = JSON.stringify({ type: 'object', properties: { name: { type: 'string' }, age: { type: 'integer' } }, required: ['name', 'age'], additionalProperties: false }, null, 2);
 const exampleParameters = JSON.stringify({ type: 'object', properties: { city: { type: 'string' } }, required: ['city'] }, null, 2);
 
-export type Tab = 'reply' | 'tools' | 'format' | 'app';
+export type Tab = Exclude<Sheet, 'models'>;
 
 export class Panel {
   private readonly dialog: HTMLDialogElement;
@@ -43,7 +46,7 @@ export class Panel {
 
   constructor(dialog: HTMLDialogElement, settings: Settings, actions: PanelActions) {
     [this.dialog, this.settings, this.actions] = [dialog, settings, actions];
-    const { list, show } = makeTabs<Tab>([['reply', 'Replies'], ['tools', 'Tools'], ['format', 'Format'], ['app', 'App']], this.pages);
+    const { list, show } = makeTabs<Tab>([['reply', 'Replies'], ['tools', 'Tools'], ['format', 'Format'], ['app', 'App']], this.pages, actions.shown);
     this.tabs = { show };
     dialog.append(
       h('div', { class: 'sheet-head' }, h('h2', { id: 'panel-title' }, 'Settings'), iconButton('close', 'Close', () => dialog.close())),
@@ -91,9 +94,15 @@ export class Panel {
       }),
       h('div', { class: 'field' }, h('label', { for: 'stop' }, 'Stop before any of these, one a line'), stop),
       h('button', { type: 'button', onclick: () => {
+        const before = structuredClone(o);
         Object.assign(o, structuredClone(defaultOptions), { tools: o.tools, toolChoice: o.toolChoice, schema: o.schema });
         this.actions.changed();
         this.renderReply();
+        toast('The defaults are back.', { undo: () => {
+          Object.assign(o, before);
+          this.actions.changed();
+          this.renderReply();
+        } });
       } }, 'Back to the defaults'));
   }
 
@@ -118,14 +127,7 @@ export class Panel {
         } });
         return h('li', {}, h('label', { class: 'check' }, box, h('span', {}, h('strong', {}, name), h('span', { class: 'muted' }, about))),
           own && iconButton('edit', `Edit ${name}`, () => this.editFunction(own)),
-          own && iconButton('trash', `Delete ${name}`, () => {
-            this.settings.functions = this.settings.functions.filter((f) => f !== own);
-            o.tools = o.tools.filter((t) => t !== name);
-            o.toolChoice = o.toolChoice === name ? 'auto' : o.toolChoice;
-            saveSettings(this.settings);
-            this.actions.changed();
-            this.renderTools();
-          }));
+          own && iconButton('trash', `Delete ${name}`, () => this.deleteFunction(own)));
       })),
       h('div', { class: 'field' }, h('label', { for: 'tool-choice' }, 'When it calls'), choice),
       this.editor);
@@ -169,6 +171,20 @@ export class Panel {
     }
   }
 
+  private deleteFunction(f: UserFunction): void {
+    const o = this.options;
+    const [functions, tools, toolChoice] = [this.settings.functions, o.tools, o.toolChoice];
+    const set = (change: Pick<Settings, 'functions'> & Pick<Options, 'tools' | 'toolChoice'>) => {
+      this.settings.functions = change.functions;
+      Object.assign(o, { tools: change.tools, toolChoice: change.toolChoice });
+      saveSettings(this.settings);
+      this.actions.changed();
+      this.renderTools();
+    };
+    set({ functions: functions.filter((g) => g !== f), tools: tools.filter((t) => t !== f.name), toolChoice: toolChoice === f.name ? 'auto' : toolChoice });
+    toast(`${f.name} is deleted.`, { undo: () => set({ functions, tools, toolChoice }) });
+  }
+
   private renderFormat(): void {
     const o = this.options;
     const box = h('textarea', { id: 'schema', class: 'code', rows: '14', spellcheck: 'false', value: o.schema, placeholder: exampleSchema });
@@ -208,12 +224,12 @@ export class Panel {
       h('h3', {}, 'Keyboard'),
       h('dl', { class: 'keys' }, ...[
         ['Enter', 'sends, Shift+Enter begins a line'], ['Esc', 'stops the reply'], ['↑', 'in the empty box edits your last message'],
-        ['Ctrl+Shift+O', 'begins a conversation'], ['/', 'goes to the message box'],
+        ['Ctrl+Shift+O', 'begins a conversation'], ['Ctrl+K', 'searches conversations'], ['/', 'goes to the message box'],
       ].flatMap(([key, what]) => [h('dt', {}, h('kbd', {}, key)), h('dd', {}, what)])),
       h('h3', {}, 'Data'),
       h('p', {}, 'Conversations, settings and models are kept in this browser only. The page sends nothing anywhere; it fetches a model’s files from the host that you choose, and those tell that host no more than any download does.'),
       h('div', { class: 'row' },
-        h('button', { type: 'button', onclick: this.actions.exportAll }, icon('download'), 'Export all conversations'),
+        h('button', { type: 'button', onclick: () => void this.actions.exportAll() }, icon('download'), 'Export all conversations'),
         h('button', { type: 'button', class: 'danger', onclick: () => { this.dialog.close(); this.actions.deleteAll(); } }, icon('trash'), 'Delete all conversations')));
   }
 }

@@ -1,22 +1,31 @@
 // The list of conversations, beside the page or, where it is narrow, over it.
 
-import type { Conversation } from './conversation.ts';
-import { byId, h, icon, iconButton } from './dom.ts';
+import type { Conversation, Message } from './conversation.ts';
+import { announce, byId, h, icon, iconButton } from './dom.ts';
+import { periods, search, type Hit } from './search.ts';
 
 export interface SidebarActions {
-  choose(c: Conversation): void;
+  /** message: what was looked for is there. */
+  choose(c: Conversation, message?: Message): void;
   startNew(): void;
   remove(c: Conversation): void;
   rename(c: Conversation, title: string): void;
-  exportMarkdown(c: Conversation): void;
-  exportJSON(c: Conversation): void;
+  pin(c: Conversation, pinned: boolean): void;
+  exportMarkdown(c: Conversation): Promise<void>;
+  exportJSON(c: Conversation): Promise<void>;
   importFiles(): void;
 }
+
+/** So few conversations need no search. */
+const fewConversations = 3;
 
 export class Sidebar {
   private readonly element = byId('sidebar');
   private readonly main = byId('main');
   private readonly list = byId('conversations');
+  private readonly query = byId<HTMLInputElement>('search');
+  private conversations: Conversation[] = [];
+  private current: Conversation | undefined;
   private readonly actions: SidebarActions;
   private readonly narrow = matchMedia('(max-width: 800px)');
   private shown = '';
@@ -29,6 +38,8 @@ export class Sidebar {
     byId('import').addEventListener('click', () => actions.importFiles());
     byId('bench-link').append(icon('gauge'), 'Benchmark');
     byId('sidebar-close').append(iconButton('close', 'Hide conversations', () => this.close()));
+    this.query.addEventListener('input', () => this.find());
+    this.query.addEventListener('keydown', (e) => this.queryKey(e));
     this.element.addEventListener('keydown', (e) => {
       if (e.key === 'Escape' && this.element.classList.contains('open') && !document.querySelector('[popover]:popover-open')) {
         this.close();
@@ -59,38 +70,96 @@ export class Sidebar {
     }
   }
 
+  /** Goes to the search. */
+  search(): void {
+    this.open();
+    this.query.hidden = false;
+    this.query.focus();
+    this.query.select();
+  }
+
+  private queryKey(e: KeyboardEvent): void {
+    if (e.key === 'Escape' && this.query.value) {
+      e.stopPropagation();
+      this.query.value = '';
+      this.find();
+    } else if (e.key === 'ArrowDown' || (e.key === 'Enter' && this.query.value && !e.isComposing)) {
+      e.preventDefault();
+      const first = this.list.querySelector<HTMLElement>('.title');
+      e.key === 'Enter' ? first?.click() : first?.focus();
+    }
+  }
+
+  private find(): void {
+    this.draw();
+    if (this.query.value.trim()) {
+      const n = this.list.querySelectorAll('li').length;
+      announce(n === 1 ? '1 conversation' : `${n} conversations`);
+    }
+  }
+
   render(conversations: Conversation[], current: Conversation): void {
-    const state = JSON.stringify([conversations.map((c) => [c.id, c.title]), current.id]);
+    [this.conversations, this.current] = [conversations, current];
+    this.query.hidden = conversations.length <= fewConversations && !this.query.value && document.activeElement !== this.query;
+    this.draw();
+  }
+
+  private draw(): void {
+    const { conversations, current } = this;
+    const query = this.query.value.trim();
+    const today = new Date().toDateString();
+    const state = JSON.stringify([query, today, current?.id, conversations.map((c) => [c.id, c.title, c.pinned, query ? c.updated : new Date(c.updated).toDateString()])]);
     if (state === this.shown) {
       return;
     }
     this.shown = state;
-    const focused = (document.activeElement as HTMLElement | null)?.closest('#conversations') ? document.activeElement!.id : '';
-    this.list.replaceChildren(...conversations.map((c) => this.item(c, c.id === current.id)));
+    const focused = this.list.contains(document.activeElement) ? document.activeElement!.id : '';
+    this.list.replaceChildren(...(query ? this.results(search(conversations, query)) : this.groups()));
     if (focused) {
-      document.getElementById(focused)?.focus();
+      (document.getElementById(focused) ?? this.query).focus();
     }
   }
 
-  private item(c: Conversation, isCurrent: boolean): HTMLElement {
+  private groups(): HTMLElement[] {
+    const all = periods(this.conversations);
+    const isPlain = all.length === 1 && all[0]!.name === 'Today'; // which says nothing
+    return all.flatMap(({ name, conversations }, i) => [
+      ...(isPlain ? [] : [h('h2', { id: `period-${i}` }, name)]),
+      h('ul', isPlain ? {} : { 'aria-labelledby': `period-${i}` }, ...conversations.map((c) => this.item(c)))]);
+  }
+
+  private results(hits: Hit[]): HTMLElement[] {
+    if (hits.length === 0) {
+      return [h('p', { class: 'muted none' }, 'No conversation has this.')];
+    }
+    return [h('ul', { 'aria-label': 'Found' }, ...hits.map((hit) => this.item(hit.conversation, hit)))];
+  }
+
+  private item(c: Conversation, hit?: Hit): HTMLElement {
     const title = c.title || 'Conversation';
+    const isCurrent = c.id === this.current?.id;
     const menuID = `menu-${c.id}`;
     const act = (f: () => void) => () => {
       (menu as HTMLElement & { hidePopover(): void }).hidePopover();
       f();
     };
     const menu = h('div', { id: menuID, popover: 'auto', class: 'menu' },
+      h('button', { type: 'button', onclick: act(() => this.actions.pin(c, !c.pinned)) }, icon('pin'), c.pinned ? 'Unpin' : 'Pin'),
       h('button', { type: 'button', onclick: act(() => this.rename(c, li)) }, icon('edit'), 'Rename'),
-      h('button', { type: 'button', onclick: act(() => this.actions.exportMarkdown(c)) }, icon('download'), 'Export as Markdown'),
-      h('button', { type: 'button', onclick: act(() => this.actions.exportJSON(c)) }, icon('download'), 'Export as JSON'),
+      h('button', { type: 'button', onclick: act(() => void this.actions.exportMarkdown(c)) }, icon('download'), 'Export as Markdown'),
+      h('button', { type: 'button', onclick: act(() => void this.actions.exportJSON(c)) }, icon('download'), 'Export as JSON'),
       h('button', { type: 'button', class: 'danger', onclick: act(() => this.actions.remove(c)) }, icon('trash'), 'Delete'));
     const more = iconButton('more', `More for ${title}`, () => {
       const box = more.getBoundingClientRect();
-      menu.style.top = `${Math.min(box.bottom + 4, innerHeight - 190)}px`;
+      menu.style.top = `${Math.max(8, Math.min(box.bottom + 4, innerHeight - menu.offsetHeight - 8))}px`;
       menu.style.left = `${Math.max(8, Math.min(box.right - 210, innerWidth - 218))}px`;
     }, { popovertarget: menuID, id: `more-${c.id}` });
+    const when = new Date(c.updated);
     const li = h('li', { class: isCurrent ? 'current' : '' },
-      h('button', { type: 'button', class: 'title', id: `c-${c.id}`, dir: 'auto', ...(isCurrent && { 'aria-current': 'page' }), onclick: () => this.actions.choose(c) }, title),
+      h('button', {
+        type: 'button', class: 'title', id: `c-${c.id}`, dir: 'auto', title: `${title}\n${when.toLocaleString(undefined, { dateStyle: 'full', timeStyle: 'short' })}`,
+        ...(isCurrent && { 'aria-current': 'page' }), onclick: () => this.actions.choose(c, hit?.message),
+      }, h('span', {}, title), hit?.message && excerptOf(hit), hit && h('time', { datetime: when.toISOString() }, when.toLocaleDateString(undefined, { dateStyle: 'medium' }))),
       more, menu);
     return li;
   }
@@ -114,4 +183,9 @@ export class Sidebar {
     box.focus();
     box.select();
   }
+}
+
+/** What was found, with what is around it. */
+function excerptOf({ excerpt, start, end }: Hit): HTMLElement {
+  return h('span', { class: 'excerpt' }, excerpt.slice(0, start), h('mark', {}, excerpt.slice(start, end)), excerpt.slice(end));
 }

@@ -1,16 +1,16 @@
 import { h } from './dom.ts';
 
-/** Tabs as screen readers and keyboards know them: arrows go from one to the next. */
-export function makeTabs<T extends string>(names: [T, string][], pages: Record<T, HTMLElement>): { list: HTMLElement; show(tab: T): void } {
+/** Tabs as screen readers and keyboards know them: arrows go from one to the next. chosen is told of the visitor's choice. */
+export function makeTabs<T extends string>(names: [T, string][], pages: Record<T, HTMLElement>, chosen: (tab: T) => void): { list: HTMLElement; show(tab: T): void } {
   const buttons = names.map(([name, label]) =>
-    h('button', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `page-${name}`, onclick: () => show(name) }, label));
+    h('button', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `page-${name}`, onclick: () => choose(name) }, label));
   const list = h('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Settings', onkeydown: (e: KeyboardEvent) => {
     const at = buttons.findIndex((b) => b.getAttribute('aria-selected') === 'true');
     const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key];
     const to = e.key === 'Home' ? 0 : e.key === 'End' ? names.length - 1 : step === undefined ? undefined : (at + step + names.length) % names.length;
     if (to !== undefined) {
       e.preventDefault();
-      show(names[to]![0]);
+      choose(names[to]![0]);
       buttons[to]!.focus();
     }
   } }, ...buttons);
@@ -25,5 +25,9 @@ export function makeTabs<T extends string>(names: [T, string][], pages: Record<T
     buttons[i]!.tabIndex = selected ? 0 : -1;
     pages[name].hidden = !selected;
   });
+  const choose = (tab: T) => {
+    show(tab);
+    chosen(tab);
+  };
   return { list, show };
 }

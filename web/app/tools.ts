@@ -3,7 +3,7 @@
 import type { FunctionTool, ToolCall } from '../src/index.ts';
 import { calculate, formatNumber } from './calculator.ts';
 import { runInSandbox } from './sandbox-client.ts';
-import type { UserFunction } from './store.ts';
+import type { UserFunction } from './settings.ts';
 
 interface BuiltIn {
   /** For the visitor. */

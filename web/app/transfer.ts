@@ -1,6 +1,7 @@
 // Conversations as files: JSON with all branches, Markdown with the one that is shown. Both can be read again.
 
-import { append, branch, checkSchema, defaultOptions, newConversation, newID, titleOf, type Conversation, type Effort, type Message, type Options } from './conversation.ts';
+import { append, branch, checkSchema, defaultOptions, fenced, newConversation, newID, textOf, titleOf, type Conversation, type Effort, type Message, type Options, type Stats } from './conversation.ts';
+import { readForeign } from './foreign.ts';
 
 const format = 'gossamer-conversations';
 
@@ -18,7 +19,7 @@ export function toMarkdown(c: Conversation): string {
   }
   for (const m of branch(c)) {
     if (m.role === 'user') {
-      add('user', 'You', m.content);
+      add('user', 'You', textOf(m));
     } else if (m.role === 'tool') {
       add(`result ${m.callID}`, 'Result', fenced(m.content));
     } else {
@@ -45,20 +46,16 @@ function unescape(text: string): string {
   return text.replace(/^\\(\\*)<!-- gossamer:/gm, '$1<!-- gossamer:');
 }
 
-/** Text in a fence that is longer than any in it. */
-function fenced(text: string): string {
-  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map((m) => m[0].length));
-  const fence = '`'.repeat(longest + 1);
-  return `${fence}\n${text}\n${fence}`;
-}
-
 function unfenced(text: string): string {
   const match = /^(`{3,})\n([^]*)\n\1$/.exec(text);
   return match ? match[2]! : text;
 }
 
-/** Reads what toJSON or toMarkdown wrote. Throws an Error with a sentence where it is neither. */
+/** Reads what toJSON or toMarkdown wrote, or ChatGPT or Open WebUI. Throws an Error with a sentence where it is none of these. */
 export function read(text: string): Conversation[] {
+  if (/^PK\x03\x04/.test(text)) {
+    throw new Error('This is an archive: unpack it, and import the file conversations.json that is in it.');
+  }
   return /^\s*[{[]/.test(text) ? readJSON(text) : [readMarkdown(text)];
 }
 
@@ -119,11 +116,15 @@ function readJSON(text: string): Conversation[] {
   try {
     data = JSON.parse(text);
   } catch (error) {
-    throw new Error(`The file is damaged: ${(error as Error).message}.`);
+    throw new Error(`The file is damaged: it is not JSON (${(error as Error).message.replace(/\.$/, '')}).`);
   }
   const file = data as { format?: unknown; version?: unknown; conversations?: unknown };
   if (file?.format !== format || !Array.isArray(file.conversations)) {
-    throw new Error('This is not a file of conversations that was exported here.');
+    const foreign = readForeign(data);
+    if (foreign) {
+      return foreign;
+    }
+    throw new Error('This is not a file of conversations: those that were exported here, from ChatGPT or from Open WebUI can be imported.');
   }
   if (file.version !== 1) {
     throw new Error(`The file has version ${String(file.version)}, this page reads 1.`);
@@ -137,6 +138,8 @@ const refuse = (what: string): never => {
 
 const string = (v: unknown, what: string): string => (typeof v === 'string' ? v : refuse(`${what} is not a text`));
 const number = (v: unknown, otherwise: number): number => (typeof v === 'number' && Number.isFinite(v) ? v : otherwise);
+/** Milliseconds since 1970, of a date that there is. */
+const time = (v: unknown, otherwise: number): number => (Number.isNaN(new Date(number(v, NaN)).getTime()) ? otherwise : (v as number));
 
 /** A conversation of a file, under a new id: what was imported twice is there twice. */
 function readConversation(data: unknown): Conversation {
@@ -157,9 +160,11 @@ function readConversation(data: unknown): Conversation {
     earlier.add(m.id);
   }
   const leaf = from.leaf === null || ids.has(from.leaf ?? '') ? (from.leaf ?? null) : (messages.at(-1)?.id ?? null);
-  const created = number(from.created, Date.now());
+  const created = time(from.created, Date.now());
   const title = titleOf(typeof from.title === 'string' ? from.title : '');
-  return { id: newID(), title, created, updated: number(from.updated, created), messages, leaf, options: readOptions(from.options) };
+  return {
+    id: newID(), title, created, updated: time(from.updated, created), messages, leaf, options: readOptions(from.options), ...(from.pinned === true && { pinned: true }),
+  };
 }
 
 function readMessage(data: unknown): Message {
@@ -169,7 +174,7 @@ function readMessage(data: unknown): Message {
   }
   const message: Message = {
     id: string(m.id, 'the id of a message'), parent: m.parent === null ? null : string(m.parent, 'the parent of a message'),
-    role: m.role, content: string(m.content, 'a message'), created: number(m.created, 0),
+    role: m.role, content: string(m.content, 'a message'), created: time(m.created, 0),
   };
   for (const key of ['reasoning', 'callID', 'error', 'model'] as const) {
     if (m[key] !== undefined) {
@@ -193,11 +198,22 @@ function readMessage(data: unknown): Message {
       function: { name: string(c?.function?.name, 'the name of a function'), arguments: string(c?.function?.arguments, 'the arguments of a call') },
     }));
   }
+  if (m.files !== undefined) {
+    message.files = (Array.isArray(m.files) ? m.files : refuse('files are not a list')).map((f) => ({
+      name: string(f?.name, 'the name of a file'), text: string(f?.text, 'a file'), ...(f.tokens !== undefined && { tokens: number(f.tokens, 0) }),
+    }));
+  }
   if (typeof m.stats === 'object' && m.stats !== null) {
-    const { promptTokens, tokens, firstTokenMs, tokensPerSecond } = m.stats;
-    message.stats = { promptTokens: number(promptTokens, 0), tokens: number(tokens, 0), firstTokenMs: number(firstTokenMs, 0), tokensPerSecond: number(tokensPerSecond, 0) };
+    message.stats = readStats(m.stats);
   }
   return message;
+}
+
+function readStats(s: Partial<Stats>): Stats {
+  return {
+    promptTokens: number(s.promptTokens, 0), tokens: number(s.tokens, 0), firstTokenMs: number(s.firstTokenMs, 0), tokensPerSecond: number(s.tokensPerSecond, 0),
+    ...(s.prefillPerSecond !== undefined && { prefillPerSecond: number(s.prefillPerSecond, 0) }),
+  };
 }
 
 function readOptions(data: unknown): Options {

@@ -13,7 +13,7 @@ import {
 } from '../app/conversation.ts';
 import type { Engine } from '../app/engine-types.ts';
 import type { ModelHost } from '../app/model.ts';
-import type { Settings } from '../app/store.ts';
+import type { Settings } from '../app/settings.ts';
 import { builtIns, checkFunction, runCall, toolsFor } from '../app/tools.ts';
 import { read, toJSON, toMarkdown } from '../app/transfer.ts';
 import { RuntimeError, type ChatCompletionChunk, type ChatParams, type FinishReason } from '../src/index.ts';
@@ -157,7 +157,7 @@ describe('a schema of answers', () => {
     };
     const nothing = () => {};
     const chat = new Chat({ ready: async () => engine as unknown as Engine } as unknown as ModelHost, { functions: [] } as unknown as Settings,
-      { began: nothing, changed: nothing, ended: nothing, filled: nothing, idle: nothing });
+      { run: (_id, _signal, f) => f() }, { began: nothing, sync: async () => true, changed: nothing, ended: nothing, filled: nothing, idle: async () => {} });
     const c = newConversation({ ...defaultOptions, schema, ...options });
     await chat.ask(c, 'x');
     return { chat, requests, reply: branch(c).at(-1)!, c };

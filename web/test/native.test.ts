@@ -1,38 +1,14 @@
 // The chat where the program gossamer serves it and runs the model itself.
 
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { root, skip, timeout, visit, type Visit } from './browser.ts';
-
-/** The program with the built-in model, or one that plays replies. */
-class Program {
-  readonly url: string;
-  private readonly process: ChildProcess;
-
-  private constructor(process: ChildProcess, url: string) {
-    [this.process, this.url] = [process, url];
-  }
-
-  static async start(page: string, port: string, ...args: string[]): Promise<Program> {
-    const command = process.env.GOSSAMER ? [resolve(root, process.env.GOSSAMER)] : ['go', 'run', './tools/gossamer'];
-    const child = spawn(command[0]!, [...command.slice(1), 'serve', '--port', port, '--page', page, ...args], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
-    const [line] = (await once(createInterface(child.stdout!), 'line')) as [string];
-    return new Program(child, line.replace(/v1$/, ''));
-  }
-
-  async stop(): Promise<void> {
-    const exited = once(this.process, 'exit');
-    this.process.kill('SIGKILL'); // as a crash
-    await exited;
-  }
-}
+import { Program } from './program.ts';
 
 const answerOf = (page: Page) => page.locator('.message.assistant').last();
 

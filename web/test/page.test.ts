@@ -404,12 +404,12 @@ describe('the page in Chromium', { skip }, () => {
       await calm();
       await page.locator('#model-button').click();
       const item = page.locator('.model', { hasText: 'gossamer-nano' });
-      await item.filter({ hasText: /Open · [\d.]+ MiB stored in this browser/ }).waitFor().catch(async (error: Error) => {
+      await item.filter({ hasText: /Open · Already downloaded, [\d.]+ MiB/ }).waitFor().catch(async (error: Error) => {
         throw new Error(`${error.message}: ${await page.locator('.models').innerText()}`);
       });
       assert.match(await page.locator('.current-model').innerText(), /of its memory.*Every byte was compared with its published hash/s);
-      await page.getByRole('button', { name: 'Choose gossamer-nano' }).click();
-      await page.locator('.verdict dd', { hasText: 'nothing, it is stored' }).waitFor();
+      await page.getByRole('button', { name: 'Change the context of gossamer-nano' }).click();
+      await page.locator('.verdict dd', { hasText: 'nothing, it is already downloaded' }).waitFor();
       await page.getByRole('combobox', { name: 'Context' }).selectOption('1024');
       await page.locator('.verdict dd', { hasText: '1,024 tokens of context' }).waitFor();
       await page.getByRole('button', { name: 'Open', exact: true }).click();
@@ -476,7 +476,7 @@ describe('the page in Chromium', { skip }, () => {
 
     server.fault = (path) => (path.includes('/chunks/') ? { status: 404 } : undefined);
     await page.getByRole('button', { name: 'Choose a model' }).click();
-    await page.getByRole('button', { name: 'Choose gossamer-nano' }).click();
+    await page.getByRole('button', { name: 'Open gossamer-nano' }).click();
     await page.locator('.verdict', { hasText: /Download [\d.]+ MiB and open/ }).waitFor();
     await page.getByRole('button', { name: /Download .* and open/ }).click();
     await page.locator('.card.failed', { hasText: /could not be opened\. .*404/ }).waitFor();
@@ -489,10 +489,13 @@ describe('the page in Chromium', { skip }, () => {
     await ready(page);
 
     await page.locator('#model-button').click();
-    await page.getByRole('button', { name: 'Delete gossamer-nano' }).click();
-    await page.locator('.model', { hasText: 'gossamer-nano' }).filter({ hasText: 'not stored' }).waitFor();
-    await page.getByLabel('Any other, by the URL').fill(`${tab.url}some/where/nothing/`);
-    await page.getByRole('button', { name: 'Look' }).click();
+    await page.getByRole('button', { name: 'Remove gossamer-nano' }).click();
+    await page.getByText(/Remove gossamer-nano from this browser\? To open it again, [\d.]+ MiB are downloaded again/).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Keep it', 'one more Enter deletes nothing');
+    await page.getByRole('button', { name: 'Remove', exact: true }).click();
+    await page.locator('.model', { hasText: 'gossamer-nano' }).filter({ hasText: 'Not downloaded' }).waitFor();
+    await page.getByLabel('Model URL').fill(`${tab.url}some/where/nothing/`);
+    await page.getByRole('button', { name: 'Check' }).click();
     await page.locator('.verdict .error', { hasText: '404' }).waitFor();
     await leave(tab);
   });
@@ -521,15 +524,15 @@ describe('the page in Chromium', { skip }, () => {
     await close(page);
 
     await page.locator('#model-button').click();
-    await page.getByLabel('Any other, by the URL').fill(`${tab.url}some/where/nano/manifest.json`);
-    await page.getByRole('button', { name: 'Look' }).click();
+    await page.getByLabel('Model URL').fill(`${tab.url}some/where/nano/manifest.json`);
+    await page.getByRole('button', { name: 'Check' }).click();
     await page.locator('.verdict dd', { hasText: 'against published SHA-256 hashes' }).waitFor();
-    await page.getByLabel('Any other, by the URL').fill(`${tab.url}huge/`);
-    await page.getByRole('button', { name: 'Look' }).click();
+    await page.getByLabel('Model URL').fill(`${tab.url}huge/`);
+    await page.getByRole('button', { name: 'Check' }).click();
     await page.locator('.verdict .error', { hasText: /The GPU allows maxStorageBufferBindingSize [\d.]+ \w+, the model needs 128 GiB/ }).waitFor();
     assert.equal(await page.locator('.verdict').getByRole('button', { name: /open/i }).count(), 0);
-    await page.getByLabel('Any other, by the URL').fill(`${tab.url}published/`);
-    await page.getByRole('button', { name: 'Look' }).click();
+    await page.getByLabel('Model URL').fill(`${tab.url}published/`);
+    await page.getByRole('button', { name: 'Check' }).click();
     await page.locator('.verdict dd', { hasText: 'not verified: no hashes are published' }).waitFor();
     await page.getByRole('button', { name: /Download [\d.]+ MiB and open/ }).click();
     await page.locator('#model-button', { hasText: 'published' }).filter({ hasText: 'not verified' }).waitFor({ timeout });
@@ -561,8 +564,8 @@ describe('the page in Chromium', { skip }, () => {
 
     await page.locator('#model-button').click();
     await page.locator('.current-model', { hasText: 'Open on the processor' }).waitFor();
-    await page.getByLabel('Any other').fill('/huge/');
-    await page.getByRole('button', { name: 'Look' }).click();
+    await page.getByLabel('Model URL').fill('/huge/');
+    await page.getByRole('button', { name: 'Check' }).click();
     await page.locator('.verdict .error', { hasText: /GiB of weights, and without a GPU only models of up to 1.0 GiB can be computed/ }).waitFor();
     assert.equal(await page.locator('.verdict').getByRole('button', { name: 'Open' }).count(), 0);
     await close(page);
@@ -642,7 +645,9 @@ describe('the page in Chromium', { skip }, () => {
         }
         await close(page);
         await page.locator('#model-button').click();
-        await page.getByRole('button', { name: 'Choose gossamer-nano' }).click();
+        await page.getByRole('button', { name: 'Switch to gpt-oss-20b' }).or(page.getByRole('button', { name: 'Open gpt-oss-20b' })).waitFor();
+        await page.getByLabel('Model URL').fill(`${tab.url}some/where/nano/`);
+        await page.getByRole('button', { name: 'Check' }).click();
         await page.locator('.verdict dl').waitFor();
         await checkAccessibility(page, `models, ${colorScheme}`);
         await close(page);

@@ -10,7 +10,7 @@ import { Chat, type Listener } from '../app/chat.ts';
 import { branch, defaultOptions, newConversation, openCalls } from '../app/conversation.ts';
 import type { Engine } from '../app/engine-types.ts';
 import type { ModelHost } from '../app/model.ts';
-import type { Settings } from '../app/store.ts';
+import type { Settings } from '../app/settings.ts';
 import type { ChatCompletionChunk, ChatMessage } from '../src/index.ts';
 
 // The bundled tests lie in web/dist/test.
@@ -32,9 +32,9 @@ examples.forEach(({ chunks, messages }, i) => {
       } } },
     };
     const nothing = () => {};
-    const listener: Listener = { began: nothing, changed: nothing, ended: nothing, filled: nothing, idle: nothing };
+    const listener: Listener = { began: nothing, sync: async () => true, changed: nothing, ended: nothing, filled: nothing, idle: async () => {} };
     const host = { ready: async () => engine as unknown as Engine } as unknown as ModelHost;
-    const chat = new Chat(host, { functions: [] } as unknown as Settings, listener);
+    const chat = new Chat(host, { functions: [] } as unknown as Settings, { run: (_id, _signal, f) => f() }, listener);
     const c = newConversation(defaultOptions);
     await chat.ask(c, 'x');
     const calls = openCalls(branch(c));

@@ -103,7 +103,7 @@ const scenes = {
       await shot(page, `${name}-why`);
       await page.keyboard.press('Escape');
       await page.locator('#model-button').click();
-      await page.getByRole('button', { name: 'Choose gossamer-nano' }).click();
+      await page.getByRole('button', { name: /gossamer-nano$/ }).first().click();
       await page.locator('.verdict dl').waitFor();
       await shot(page, `${name}-models`);
       await context.close();
@@ -137,7 +137,7 @@ const scenes = {
       await shot(page, `panel-tools-${name}`);
       await page.getByRole('button', { name: 'Close' }).click();
       await page.locator('#model-button').click();
-      await page.getByRole('button', { name: 'Choose gossamer-nano' }).click();
+      await page.getByRole('button', { name: /gossamer-nano$/ }).first().click();
       await page.locator('.verdict dl').waitFor();
       await shot(page, `models-${name}`);
       await page.getByRole('button', { name: 'Close' }).click();

@@ -105,6 +105,8 @@ export interface ChatParams {
   /** A call that is demanded comes behind the reasoning. */
   tool_choice?: 'none' | 'auto' | 'required' | { type: 'function'; function: { name: string } };
   response_format?: ResponseFormat;
+  /** The last message is the assistant's: the beginning of the reply, which goes on from there. It is not sent again. */
+  continue_final_message?: boolean;
   /** In place of response_format. */
   structured_outputs?: StructuredOutputs;
   stream?: boolean | null;

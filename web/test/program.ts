@@ -1,0 +1,30 @@
+// The program gossamer, which serves the chat and runs or plays the model itself.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { root } from './browser.ts';
+
+/** The program with the built-in model, or one that plays replies. */
+export class Program {
+  readonly url: string;
+  private readonly process: ChildProcess;
+
+  private constructor(process: ChildProcess, url: string) {
+    [this.process, this.url] = [process, url];
+  }
+
+  static async start(page: string, port: string, ...args: string[]): Promise<Program> {
+    const command = process.env.GOSSAMER ? [resolve(root, process.env.GOSSAMER)] : ['go', 'run', './tools/gossamer'];
+    const child = spawn(command[0]!, [...command.slice(1), 'serve', '--port', port, '--page', page, ...args], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+    const [line] = (await once(createInterface(child.stdout!), 'line')) as [string];
+    return new Program(child, line.replace(/v1$/, ''));
+  }
+
+  async stop(): Promise<void> {
+    const exited = once(this.process, 'exit');
+    this.process.kill('SIGKILL'); // as a crash
+    await exited;
+  }
+}

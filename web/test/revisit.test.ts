@@ -1,0 +1,92 @@
+// What a page does by itself when it is opened: nothing large is downloaded unasked, and a reply that a reload cut off goes on. In
+// Chromium, with models that run in the page.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Page } from 'playwright-core';
+import { skip, timeout, visit } from './browser.ts';
+import { serve, type Server } from './server.ts';
+
+const dist = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** The processor computes: that takes less to start than a GPU that a processor plays. */
+const plain = { args: ['--disable-gpu'] };
+/** Takes the likeliest token always, and notes what the page's worker is asked. */
+const script = `
+  try { localStorage['gossamer-settings'] ??= '{"options": {"sampling": {"top_k": 1}}}'; } catch {}
+  globalThis.asked = [];
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (message, ...rest) {
+    if (message?.kind === 'chat') {
+      globalThis.asked.push(JSON.parse(message.body));
+    }
+    return post.call(this, message, ...rest);
+  };`;
+interface Asked {
+  messages: { role: string; content: string; reasoning?: string }[];
+  continue_final_message?: boolean;
+}
+declare const globalThis: { asked: Asked[] } & typeof window;
+
+describe('a page that is opened', { skip, timeout }, () => {
+  let server: Server;
+
+  before(async () => {
+    const nano = JSON.parse(readFileSync(join(dist, 'nano/manifest.json'), 'utf8'));
+    const large = { ...nano, chunks: [...nano.chunks, { ...nano.chunks[0], url: 'chunks/large', bytes: 2e8 }] };
+    server = await serve({ '/app/': dist, '/large/manifest.json': Buffer.from(JSON.stringify(large)) });
+  });
+  after(() => server.close());
+
+  const none = (page: Page) => page.getByText('No model is open.').waitFor();
+  const fetched = () => server.requests.filter((r) => r.path.startsWith('/large/') && !r.path.endsWith('manifest.json'));
+
+  test('asks before it downloads a large model that its address names, and before one of an earlier visit', async () => {
+    const v = await visit(`${server.url}app/?model=/large/`, plain);
+    const { page } = v;
+    const question = page.locator('#models .verdict');
+    await question.locator('dd', { hasText: /^2\d\d(\.\d)? M/ }).first().waitFor();
+    assert.match(await question.innerText(), /Download.*Storage in this browser.*Memory/s);
+    await none(page);
+    await question.getByRole('button', { name: 'Cancel' }).click();
+    await page.keyboard.press('Escape');
+    await page.locator('#models').waitFor({ state: 'hidden' });
+    await none(page);
+    assert.deepEqual(fetched(), []);
+    assert.equal(await page.evaluate(() => (JSON.parse(localStorage['gossamer-settings'] ?? '{}') as { model?: string }).model ?? ''), '');
+    // The address asks again; what was open last and is not stored any more, too.
+    await page.reload();
+    await question.getByRole('button', { name: /^Download 2\d\d/ }).waitFor();
+    await page.evaluate(() => localStorage.setItem('gossamer-settings', JSON.stringify({ model: '/large/' })));
+    await v.close();
+    assert.deepEqual(fetched(), []);
+  });
+
+  test('offers to continue a reply that was cut off, from what there is of it', async () => {
+    const v = await visit(`${server.url}app/`, { ...plain, script });
+    const { page } = v;
+    const answer = page.locator('.assistant').last();
+    const box = page.getByLabel('Message', { exact: true });
+    await box.fill('What is 123 * 45?');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => (document.querySelector('.assistant .reasoning .plain')?.textContent ?? '').length > 12);
+    await page.reload();
+    await answer.getByText('Interrupted').waitFor();
+    await answer.locator('summary').click();
+    const begun = await answer.locator('.reasoning .plain').textContent() ?? '';
+    assert.ok(begun.length > 5);
+    await answer.getByRole('button', { name: 'Continue' }).click();
+    await answer.locator('.stats').waitFor({ timeout });
+    const [asked] = await page.evaluate(() => globalThis.asked);
+    assert.equal(asked!.continue_final_message, true);
+    assert.deepEqual(asked!.messages.map((m) => m.role), ['user', 'assistant']);
+    const thought = await answer.locator('.reasoning .plain').textContent() ?? '';
+    assert.ok(thought.startsWith(asked!.messages[1]!.reasoning!) && thought.length > begun.length, thought);
+    assert.match(await answer.locator('.markdown').innerText(), /\S/);
+    assert.equal(await page.locator('.alternatives').count(), 0, 'it is the same reply');
+    await v.close();
+  });
+});
