@@ -2,8 +2,9 @@
 
 import type { ToolCall } from '../src/index.ts';
 import { alternatives } from './alternatives.ts';
+import { copyText } from './clipboard.ts';
 import { hasBegun, openCalls, siblings, type Conversation, type Message } from './conversation.ts';
-import { copyText, h, icon, iconButton, oncePerFrame, timeOf } from './dom.ts';
+import { h, icon, iconButton, oncePerFrame, timeOf } from './dom.ts';
 import type { MarkdownView, PlainText } from './markdown.ts';
 import type { Actions, Renderer, View } from './thread.ts';
 

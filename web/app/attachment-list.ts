@@ -1,7 +1,8 @@
 // The files that are attached to what is being written, at its box.
 
 import type { TextFile } from './conversation.ts';
-import { h, icon, iconButton, pickFiles, toast } from './dom.ts';
+import { h, icon, iconButton, pickFiles } from './dom.ts';
+import { toast } from './toast.ts';
 
 export interface AttachmentListener {
   /** Counts the tokens of a text; undefined: no model is open, which would know. */

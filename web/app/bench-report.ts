@@ -1,7 +1,8 @@
 // Shows the report of a benchmark.
 
 import { formatBytes } from '../src/index.ts';
-import { copyText, h, icon, saveFile } from './dom.ts';
+import { copyText } from './clipboard.ts';
+import { h, icon, saveFile } from './dom.ts';
 import { drawPlot } from './plot.ts';
 import type { Report, Speed } from './bench-types.ts';
 

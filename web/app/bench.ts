@@ -36,7 +36,7 @@ class BenchPage {
     byId('bench').append(
       h('nav', {}, h('a', { href: './' }, '← Chat')),
       h('h1', {}, 'Benchmark'),
-      h('p', { class: 'muted' }, 'Measures how fast a model loads, reads and writes on this machine. The result stays here, unless you share it.'),
+      h('p', { class: 'muted' }, 'Measures how fast a model loads, reads and writes on this device. The result stays here, unless you share it.'),
       h('div', { class: 'row' }, h('label', { for: 'bench-model' }, 'Model'), this.model, this.button),
       this.bar, this.status, this.results);
     const found = await environment();

@@ -53,7 +53,7 @@ export class Composer {
     } }, ...efforts.map((e) => h('option', { value: e }, `${e[0]!.toUpperCase()}${e.slice(1)} effort`)));
     this.tools = chip('tools');
     this.format = chip('format');
-    this.instructions = chip('reply', true, 'Instructions');
+    this.instructions = chip('reply', true, 'System prompt');
     this.files = new AttachmentList(this.text, {
       count: (text) => chat.count(text),
       context: () => chat.context,

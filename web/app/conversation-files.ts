@@ -1,8 +1,9 @@
 // Conversations to and from the visitor's files.
 
 import type { Conversation } from './conversation.ts';
-import { pickFiles, saveFile, toast } from './dom.ts';
+import { pickFiles, saveFile } from './dom.ts';
 import type { AppState } from './state.ts';
+import { toast } from './toast.ts';
 
 /** Reads and writes the files; loaded when there is one. */
 const transfer = () => import('./transfer.ts');

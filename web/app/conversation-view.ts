@@ -4,6 +4,7 @@ import { nano } from './catalogue.ts';
 import type { Chat } from './chat.ts';
 import { branch, show, type Conversation, type Message } from './conversation.ts';
 import { byId, h } from './dom.ts';
+import { isNative } from './engine.ts';
 import type { ModelHost } from './model.ts';
 import type { AppState } from './state.ts';
 import { Thread } from './thread.ts';
@@ -107,16 +108,23 @@ export class ConversationView {
 
   private greeting(): HTMLElement {
     const { state } = this.host;
-    const isNano = state.phase === 'ready' || state.phase === 'loading' ? state.choice.name === nano.name : true;
-    const ideas = isNano
+    const name = 'choice' in state ? state.choice.name : nano.name;
+    const isSmall = /\bnano\b/.test(name);
+    const ideas = isSmall
       ? ['What is 17 + 25?', 'How many hours are in 3 days?', 'Who are you?'] // of what it has learnt
       : ['Explain why the sky is blue.', 'Plan a weekend in Lisbon.', 'Write a Go function that reverses a string.'];
     return h('section', { class: 'greeting' },
       h('h2', {}, 'What would you like to know?'),
-      h('p', {}, isNano
-        ? `The built-in model is a miniature: it does sums, lists, simple logic and calls of functions, and knows next to nothing.${this.host.noGPU ? '' : ' For real answers, choose gpt-oss-20b above.'}`
-        : `The model runs in this tab, on this machine’s ${this.host.noGPU ? 'processor' : 'GPU'}.`),
+      h('p', {}, state.phase === 'failed' || state.phase === 'none' ? 'No model is open: choose one above.' : this.about(isSmall)),
       h('div', { class: 'ideas' }, ...ideas.map((idea) => h('button', { type: 'button', onclick: () => this.send(idea) }, idea))));
+  }
+
+  private about(isSmall: boolean): string {
+    if (isSmall) {
+      const better = this.host.noGPU || isNative ? '' : ' For real answers, choose gpt-oss-20b above.';
+      return `The built-in model is a miniature: it does sums, lists, simple logic and calls of functions, and knows next to nothing.${better}`;
+    }
+    return isNative ? 'The model runs on this device, in the program gossamer.' : `The model runs in this tab, on this device’s ${this.host.noGPU ? 'processor' : 'GPU'}.`;
   }
 }
 

@@ -91,64 +91,11 @@ export function timeOf(ms: number): HTMLElement | undefined {
     date.toLocaleString(undefined, { ...(!isToday && { dateStyle: 'medium' }), timeStyle: 'short' }));
 }
 
-/** Shows a sentence for a while, and says it to screen readers; undo offers to take back what it tells of. */
-export function toast(text: string, { undo, error = false }: { undo?: () => void; error?: boolean } = {}): void {
-  const box = h('div', { class: error ? 'toast error' : 'toast' }, h('span', {}, text));
-  const close = () => box.remove();
-  if (undo) {
-    box.append(h('button', { type: 'button', class: 'link', onclick: () => (undo(), close()) }, 'Undo'));
-  }
-  showToasts();
-  byId('toasts').append(box);
-  setTimeout(close, undo || error ? 10_000 : 4_000);
-}
-
-/** Keeps toasts within reach: what is outside of an open dialog can neither be pressed nor read. */
-function showToasts(): void {
-  const toasts = byId('toasts');
-  const dialog = [...document.querySelectorAll<HTMLDialogElement>('dialog[open]')].at(-1);
-  if (dialog && !dialog.contains(toasts)) {
-    dialog.append(toasts);
-    dialog.addEventListener('close', () => document.body.append(toasts), { once: true });
-  }
-}
-
 /** Says something to screen readers only. */
 export function announce(text: string): void {
   const region = byId('live');
   region.textContent = '';
   setTimeout(() => (region.textContent = text), 50); // a change of the text is what they tell of
-}
-
-async function writeClipboard(text: string): Promise<void> {
-  if (navigator.clipboard) {
-    return navigator.clipboard.writeText(text);
-  }
-  // Pages that are not secure have only the older way, which copies what is selected. A dialog keeps what is outside it from that.
-  const focused = document.activeElement as HTMLElement | null;
-  const box = h('textarea', { class: 'sr-only', 'aria-hidden': 'true', value: text });
-  (document.querySelector('dialog[open]') ?? document.body).append(box);
-  box.select();
-  const done = document.execCommand('copy');
-  box.remove();
-  focused?.focus();
-  if (!done) {
-    throw new Error('nothing was copied');
-  }
-}
-
-/** Copies text and shows on the button that it is done. */
-export async function copyText(text: string, button: HTMLButtonElement): Promise<void> {
-  try {
-    await writeClipboard(text);
-  } catch {
-    toast('The browser does not let this page use the clipboard.', { error: true });
-    return;
-  }
-  const before = button.firstElementChild!;
-  before.replaceWith(icon('check'));
-  announce('Copied');
-  setTimeout(() => button.firstElementChild?.replaceWith(before), 1500);
 }
 
 /** Hands a file to the visitor. */
@@ -197,9 +144,17 @@ export function oncePerFrame(f: () => void): () => void {
   };
 }
 
+/** What hints for developers mean to visitors. */
+const forVisitors: Record<string, string> = {
+  'Call create() again.': 'Open the model again.',
+  'Correct the request.': '',
+};
+
+/** An error in a sentence, and what one can do about it in another. */
 export function errorText(error: unknown): string {
-  const { message, hint } = error as { message?: string; hint?: string };
+  const { message, hint: given } = error as { message?: string; hint?: string };
   const text = (message ?? String(error)).replace(/\b([0-9a-f]{8})[0-9a-f]{24,}\b/g, '$1…'); // hashes are long and tell visitors little
-  const sentence = text.charAt(0).toUpperCase() + text.slice(1);
+  const sentence = /^[\w+.-]+:\/\//.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
+  const hint = given && (forVisitors[given] ?? given);
   return hint ? `${sentence.replace(/\.$/, '')}. ${hint}` : sentence;
 }

@@ -10,8 +10,9 @@ import { exportAll, exportJSON, exportMarkdown, importFiles } from './conversati
 import { branch, show, type Conversation, type Message, type TextFile } from './conversation.ts';
 import { ConversationView } from './conversation-view.ts';
 import { isModel, takeDrops } from './drops.ts';
-import { announce, byId, iconButton, toast } from './dom.ts';
+import { announce, byId, iconButton } from './dom.ts';
 import { isNative } from './engine.ts';
+import { keepFocus } from './focus-keeper.ts';
 import { LoadingCard } from './loading-card.ts';
 import { ModelButton } from './model-button.ts';
 import { ModelHost, type Choice, type ModelState } from './model.ts';
@@ -22,6 +23,7 @@ import { Panel } from './panel.ts';
 import { Sidebar } from './sidebar.ts';
 import { AppState } from './state.ts';
 import { saveSettings } from './settings.ts';
+import { toast } from './toast.ts';
 import { slowNotice } from './unsupported.ts';
 
 class App {
@@ -97,6 +99,7 @@ class App {
     byId('sidebar-open').append(iconButton('menu', 'Show conversations', () => this.sidebar.open(), { id: 'menu' }));
     this.composer.render();
     this.view.showEmpty();
+    keepFocus(() => byId('text'));
     this.listen();
     if (isNative) {
       byId('bench-link').remove(); // measures the browser
@@ -105,7 +108,7 @@ class App {
     if (await this.state.load()) {
       this.composer.pruneDrafts();
     } else {
-      toast('This window keeps nothing: export what you want to keep.');
+      toast('Private window: conversations are not saved.');
     }
     this.goTo(this.address.place);
     const found = await looking;

@@ -4,7 +4,8 @@
 
 import DOMPurify from 'dompurify';
 import { Lexer, Marked, type Links, type Token, type TokenizerAndRendererExtension } from 'marked';
-import { copyText, h, iconButton, oncePerFrame } from './dom.ts';
+import { copyText } from './clipboard.ts';
+import { h, iconButton, oncePerFrame } from './dom.ts';
 
 /** Characters of one block above which it is plain text: parsers of Markdown may take quadratic time. */
 const longestBlock = 20_000;

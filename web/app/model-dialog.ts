@@ -2,12 +2,13 @@
 
 import { deleteModel, formatBytes, type LocalFiles } from '../src/index.ts';
 import { nameOf } from './catalogue.ts';
-import { h, icon, iconButton, pickFiles, toast } from './dom.ts';
+import { h, icon, iconButton, pickFiles } from './dom.ts';
 import { ModelCard } from './model-card.ts';
 import { listEntries, manifestHere, manifestOf, type Entry } from './model-list.ts';
 import { ModelQuestion } from './model-question.ts';
 import type { Choice, ModelHost } from './model.ts';
 import type { Settings } from './settings.ts';
+import { toast } from './toast.ts';
 
 export interface ModelDialogActions {
   /** The visitor has chosen. */

@@ -1,11 +1,12 @@
 // The dialog of models, which is loaded when it is wanted first.
 
-import { byId, toast } from './dom.ts';
+import { byId } from './dom.ts';
 import { isNative } from './engine.ts';
 import type { ModelDialog, ModelDialogActions } from './model-dialog.ts';
 import type { Choice, ModelHost } from './model.ts';
 import type { NativeModelDialog } from './native-models.ts';
 import type { Settings } from './settings.ts';
+import { toast } from './toast.ts';
 
 export class Models {
   private readonly host: ModelHost;

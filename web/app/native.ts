@@ -60,7 +60,7 @@ function failure(text: string, status: number): RuntimeError {
   } catch {
     // Something between answers.
   }
-  const hint = status === 503 || status === 429 ? 'Try again in a moment.' : status >= 500 ? 'What gossamer prints tells more.' : 'Correct the request.';
+  const hint = status === 503 || status === 429 ? 'Try again in a moment.' : status >= 500 ? 'What gossamer prints tells more.' : '';
   return new RuntimeError(status >= 500 ? 'internal' : 'bad-request', error.message ?? `gossamer answered with ${status}`, { status, param: error.param ?? undefined, hint });
 }
 

@@ -1,6 +1,7 @@
 // The service worker: with it the app works without a network after the first visit.
 
-import { h, toast } from './dom.ts';
+import { h } from './dom.ts';
+import { region } from './toast.ts';
 
 /** Installs the service worker, and offers the new version of the app when there is one. */
 export class Offline {
@@ -42,10 +43,5 @@ function offer(worker: ServiceWorker): void {
     navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true });
     worker.postMessage({ kind: 'activate' });
   } }, 'Load it'));
-  const toasts = document.getElementById('toasts');
-  if (toasts) {
-    toasts.append(box);
-  } else {
-    toast('A new version is here: load the page again.');
-  }
+  region().append(box);
 }

@@ -3,8 +3,10 @@
 import type { Sheet } from './address.ts';
 import { makeTabs } from './tabs.ts';
 import { checkSchema, defaultOptions, type Conversation, type Effort, type Options, type Sampling } from './conversation.ts';
-import { h, icon, iconButton, toast } from './dom.ts';
+import { h, icon, iconButton } from './dom.ts';
+import { presetField } from './presets.ts';
 import { saveSettings, type Settings, type UserFunction } from './settings.ts';
+import { toast } from './toast.ts';
 import { builtIns, checkFunction } from './tools.ts';
 
 export interface PanelActions {
@@ -28,7 +30,7 @@ const numbers: [keyof Sampling, string, string, number, number, number][] = [
   ['repetition_penalty', 'Repetition penalty', 'Above 1 makes repetitions rarer', 0.01, 5, 0.05],
   ['presence_penalty', 'Presence penalty', 'Above 0 favours tokens that were not there yet', -2, 2, 0.1],
   ['frequency_penalty', 'Frequency penalty', 'Above 0 makes a token the rarer the more often it was there', -2, 2, 0.1],
-  ['seed', 'Seed', 'The same seed gives the same reply on this machine', 0, 2 ** 31 - 1, 1],
+  ['seed', 'Seed', 'The same seed gives the same reply on this device', 0, 2 ** 31 - 1, 1],
   ['max_completion_tokens', 'Longest reply, in tokens', 'Reasoning included', 1, 131072, 1],
 ];
 
@@ -81,7 +83,8 @@ export class Panel {
     this.pages.reply.replaceChildren(
       h('p', { class: 'muted' }, 'For this conversation, and for new ones.'),
       h('div', { class: 'field' }, h('label', { for: 'effort-setting' }, 'Effort: how long the model reasons'), effort),
-      h('div', { class: 'field' }, h('label', { for: 'instructions' }, 'Developer instructions'), instructions),
+      h('div', { class: 'field' }, h('label', { for: 'instructions' }, 'System prompt'), instructions),
+      presetField(this.settings, instructions, (prompt) => { o.instructions = prompt; this.actions.changed(); }),
       h('h3', {}, 'Sampling'),
       ...numbers.map(([name, label, help, min, max, step]) => {
         const input = h('input', { type: 'number', id: `s-${name}`, min, max, step: name === 'repetition_penalty' ? 'any' : step, placeholder: 'default', value: String(o.sampling[name] ?? ''), 'aria-describedby': `h-${name}`, oninput: () => {
@@ -103,7 +106,7 @@ export class Panel {
           this.actions.changed();
           this.renderReply();
         } });
-      } }, 'Back to the defaults'));
+      } }, 'Reset to defaults'));
   }
 
   private renderTools(): void {
@@ -111,8 +114,8 @@ export class Panel {
     const all = [...builtIns.map((b) => ({ name: b.tool.function.name, about: b.title, own: undefined as UserFunction | undefined })),
       ...this.settings.functions.map((f) => ({ name: f.name, about: f.description || 'Your own: you write its results', own: f as UserFunction | undefined }))];
     const choice = h('select', { id: 'tool-choice', onchange: () => { o.toolChoice = choice.value; this.actions.changed(); } },
-      h('option', { value: 'auto' }, 'the model decides'), h('option', { value: 'required', selected: o.toolChoice === 'required' }, 'it calls one of them'),
-      ...o.tools.map((name) => h('option', { value: name, selected: o.toolChoice === name }, `it calls ${name}`)));
+      h('option', { value: 'auto' }, 'Auto'), h('option', { value: 'required', selected: o.toolChoice === 'required' }, 'Required'),
+      ...o.tools.map((name) => h('option', { value: name, selected: o.toolChoice === name }, `Always ${name}`)));
     this.pages.tools.replaceChildren(
       h('p', { class: 'muted' }, 'Functions that the model may call. JavaScript runs in a sandbox without network, storage or access to this page.'),
       h('ul', { class: 'tools' }, ...all.map(({ name, about, own }) => {
@@ -129,7 +132,7 @@ export class Panel {
           own && iconButton('edit', `Edit ${name}`, () => this.editFunction(own)),
           own && iconButton('trash', `Delete ${name}`, () => this.deleteFunction(own)));
       })),
-      h('div', { class: 'field' }, h('label', { for: 'tool-choice' }, 'When it calls'), choice),
+      h('div', { class: 'field' }, h('label', { for: 'tool-choice' }, 'Tool use'), choice),
       this.editor);
     this.editFunction();
   }
@@ -218,9 +221,9 @@ export class Panel {
       this.settings.theme = theme.value as Settings['theme'];
       saveSettings(this.settings);
       applyTheme(this.settings);
-    } }, ...([['system', 'as the system'], ['light', 'light'], ['dark', 'dark']] as const).map(([value, text]) => h('option', { value, selected: value === this.settings.theme }, text)));
+    } }, ...([['system', 'System'], ['light', 'Light'], ['dark', 'Dark']] as const).map(([value, text]) => h('option', { value, selected: value === this.settings.theme }, text)));
     this.pages.app.replaceChildren(
-      h('div', { class: 'field' }, h('label', { for: 'theme' }, 'Colours'), theme),
+      h('div', { class: 'field' }, h('label', { for: 'theme' }, 'Theme'), theme),
       h('h3', {}, 'Keyboard'),
       h('dl', { class: 'keys' }, ...[
         ['Enter', 'sends, Shift+Enter begins a line'], ['Esc', 'stops the reply'], ['↑', 'in the empty box edits your last message'],

@@ -10,6 +10,12 @@ export interface UserFunction {
   parameters: string;
 }
 
+/** A system prompt that the visitor keeps. */
+export interface Preset {
+  name: string;
+  prompt: string;
+}
+
 export interface Settings {
   theme: 'system' | 'light' | 'dark';
   /** URL of the model that was open last; empty: the built-in one. */
@@ -17,6 +23,7 @@ export interface Settings {
   /** Positions; undefined: the default. */
   context?: number | undefined;
   functions: UserFunction[];
+  presets: Preset[];
   /** Of the next new conversation. */
   options: Options;
 }
@@ -30,7 +37,7 @@ export function loadSettings(): Settings {
   } catch {
     // damaged, or this window keeps nothing
   }
-  return { theme: 'system', model: '', functions: [], ...stored, options: { ...defaultOptions, ...stored.options } };
+  return { theme: 'system', model: '', functions: [], presets: [], ...stored, options: { ...defaultOptions, ...stored.options } };
 }
 
 export function saveSettings(settings: Settings): void {

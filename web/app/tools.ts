@@ -31,7 +31,7 @@ export const builtIns: BuiltIn[] = [
     run: async (args) => formatNumber(calculate(text(args, 'expression'))),
   },
   {
-    title: 'Tells the date and the time of this machine',
+    title: 'Tells the date and the time of this device',
     tool: { type: 'function', function: { name: 'clock', description: 'Get the current date and time.', parameters: { type: 'object', properties: {} } } },
     run: async () => {
       const now = new Date();

@@ -19,7 +19,7 @@ function showExplanation(e: Environment): void {
     h('div', { class: 'sheet-body' }, h('div', {}, // keeps the table from shrinking
       h('p', {}, 'Models such as gpt-oss-20b take a GPU, which a page reaches by WebGPU. Without it this page computes on one core of the processor, many times slower.'),
       ...reasons(e),
-      h('p', {}, 'Or use the program gossamer, which runs models on this machine outside of the browser.'))));
+      h('p', {}, 'Or use the program gossamer, which runs models on this device outside of the browser.'))));
   document.body.append(dialog);
   dialog.showModal();
 }

@@ -1,8 +1,9 @@
 // A message of the visitor: its text, folded where it is long, its files, and the box that edits it.
 
 import { alternatives } from './alternatives.ts';
+import { copyText } from './clipboard.ts';
 import { siblings, type Conversation, type Message, type TextFile } from './conversation.ts';
-import { copyText, h, icon, iconButton, timeOf } from './dom.ts';
+import { h, icon, iconButton, timeOf } from './dom.ts';
 import type { Actions, Renderer, View } from './thread.ts';
 
 /** Characters and lines of a message above which only its beginning is shown. */

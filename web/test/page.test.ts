@@ -163,7 +163,7 @@ describe('the page in Chromium', { skip }, () => {
       await lastAnswer(page).locator('.stats').waitFor({ timeout });
       assert.match(await lastAnswer(page).locator('.markdown').innerText(), /42/);
       assert.match(await lastAnswer(page).locator('summary').innerText(), /^Thought for .+ · \d+ tokens$/);
-      assert.match(await lastAnswer(page).locator('.stats').innerText(), /^\d+ tokens · [\d.]+\/s · first after/);
+      assert.match(await lastAnswer(page).locator('.stats').innerText(), /^\d+ tokens · [\d.]+ tok\/s · [\d.]+ s to first token/);
       assert.equal(await lastAnswer(page).locator('.reasoning .plain').isVisible(), false);
       await lastAnswer(page).locator('summary').click();
       await lastAnswer(page).locator('.reasoning .plain', { hasText: /.{5}/ }).waitFor();
@@ -179,7 +179,7 @@ describe('the page in Chromium', { skip }, () => {
     test('settings go with the question', { timeout }, async () => {
       await page.getByLabel('Reasoning effort').selectOption('low');
       await settings(page, 'Replies');
-      await page.getByLabel('Developer instructions').fill('Answer in one word.');
+      await page.getByLabel('System prompt').fill('Answer in one word.');
       await page.getByLabel('Temperature').fill('0');
       await page.getByLabel('Longest reply').fill('120');
       await page.getByLabel('Top-p').fill('7');
@@ -193,7 +193,7 @@ describe('the page in Chromium', { skip }, () => {
       assert.deepEqual(last.messages.map((m) => m.role), ['developer', 'user', 'assistant', 'user']);
       assert.equal(last.messages[0]!.content, 'Answer in one word.');
       assert.ok(!('top_p' in last));
-      await page.getByRole('button', { name: 'Instructions', exact: true }).waitFor();
+      await page.getByRole('button', { name: 'System prompt', exact: true }).waitFor();
     });
 
     test('a reply is stopped by Escape, and made again', { timeout }, async () => {
@@ -204,7 +204,7 @@ describe('the page in Chromium', { skip }, () => {
       await page.keyboard.press('Escape');
       await idle(page);
       await lastAnswer(page).getByText('Stopped.').waitFor();
-      await lastAnswer(page).getByRole('button', { name: 'Answer again' }).click();
+      await lastAnswer(page).getByRole('button', { name: 'Regenerate' }).click();
       await lastAnswer(page).locator('.stats').waitFor({ timeout });
       await idle(page);
       assert.equal(await page.locator('.assistant').count(), answers + 1);
@@ -313,7 +313,7 @@ describe('the page in Chromium', { skip }, () => {
       await page.getByRole('button', { name: 'New conversation' }).click();
       await page.evaluate(() => (globalThis.asked.length = 0));
       await settings(page, 'Tools');
-      await page.getByLabel('When it calls').selectOption('clock');
+      await page.getByLabel('Tool use').selectOption('clock');
       await close(page);
       await ask(page, 'What time is it?');
       await page.locator('.call .result').first().waitFor({ timeout });
@@ -340,7 +340,7 @@ describe('the page in Chromium', { skip }, () => {
       await page.getByLabel('What it does').fill('Get the weather of a city.');
       await page.getByRole('button', { name: 'Add function' }).click();
       await page.locator('#tool-get_weather:checked').waitFor();
-      await page.getByLabel('When it calls').selectOption('required');
+      await page.getByLabel('Tool use').selectOption('required');
       await close(page);
       await ask(page, 'What is the weather in Paris?');
       const result = page.getByLabel('Result of get_weather');
@@ -382,7 +382,7 @@ describe('the page in Chromium', { skip }, () => {
       await field.fill(schema);
       await page.getByText('Answers follow this schema.').waitFor();
       await close(page);
-      await lastAnswer(page).getByRole('button', { name: 'Answer again' }).click();
+      await lastAnswer(page).getByRole('button', { name: 'Regenerate' }).click();
       await lastAnswer(page).getByText('The answer follows the schema.').waitFor({ timeout });
       await idle(page);
       const [refused, answered] = (await asked(page)).slice(-2);
@@ -712,9 +712,9 @@ describe('the page in Chromium', { skip }, () => {
       const dark = await paper();
       assert.notEqual(light, dark);
       await settings(page, 'App');
-      await page.getByLabel('Colours').selectOption('light');
+      await page.getByLabel('Theme').selectOption('light');
       assert.equal(await paper(), light);
-      await page.getByLabel('Colours').selectOption('system');
+      await page.getByLabel('Theme').selectOption('system');
       await close(page);
       assert.equal(await page.locator('#loading progress').evaluate((e) => getComputedStyle(e).animationName), 'none');
       await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'no-preference' });
