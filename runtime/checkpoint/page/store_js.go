@@ -38,7 +38,7 @@ func Open(manifest []byte, store js.Value) (*checkpoint.Checkpoint, error) {
 // pageStore has the chunks of a ChunkStore.
 type pageStore struct{ store js.Value }
 
-// get returns a chunk as it is stored, a Uint8Array, to be released.
+// get returns a chunk as it is stored, a Uint8Array or a StoredFile, to be released.
 func (s pageStore) get(ctx context.Context, c *packed.Chunk) (js.Value, error) {
 	abort := js.Global().Get("AbortController").New()
 	defer context.AfterFunc(ctx, func() { abort.Call("abort") })()
@@ -54,12 +54,13 @@ func (s pageStore) get(ctx context.Context, c *packed.Chunk) (js.Value, error) {
 		return data, fmt.Errorf("checkpoint: chunk %s: %w", c.Name(), err)
 	}
 	if n := int64(data.Length()); n != c.Bytes {
+		s.release(data)
 		return data, fmt.Errorf("checkpoint: chunk %s: has %d bytes, want %d", c.Name(), n, c.Bytes)
 	}
 	return data, nil
 }
 
-// release frees a chunk's memory at once: js.Value would keep it until Go's next collection.
+// release frees a chunk's memory at once, or closes its file: js.Value would keep it until Go's next collection.
 func (s pageStore) release(data js.Value) { s.store.Call("release", data) }
 
 // Fetch copies a chunk into Go's memory.
@@ -69,7 +70,20 @@ func (s pageStore) Fetch(ctx context.Context, c *packed.Chunk, buf []byte) ([]by
 		return nil, err
 	}
 	defer s.release(data)
-	p := checkpoint.Sized(buf, c.Bytes)
+	return copyBytes(ctx, buf, data)
+}
+
+// isFile says whether a chunk is a StoredFile. One that cannot be read comes from elsewhere if it is asked for again.
+func isFile(data js.Value) bool { return !data.InstanceOf(js.Global().Get("Uint8Array")) }
+
+// copyBytes copies a chunk to Go's memory, that of buf if it suffices.
+func copyBytes(ctx context.Context, buf []byte, data js.Value) (p []byte, err error) {
+	p = checkpoint.Sized(buf, int64(data.Length()))
+	if isFile(data) {
+		if data, err = promise.Await(ctx, data.Call("bytes")); err != nil {
+			return nil, err
+		}
+	}
 	js.CopyBytesToGo(p, data)
 	return p, nil
 }
@@ -133,28 +147,39 @@ func (s *mover) move(ctx context.Context, to checkpoint.Placer, progress func(ch
 
 // moveChunk brings the segments of one chunk to their places.
 func (s *mover) moveChunk(ctx context.Context, c *packed.Chunk, to checkpoint.Placer, segments []checkpoint.Segment) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	for again := true; ; again = false {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		data, err := s.page.get(ctx, c)
+		if err != nil {
+			return err
+		}
+		err = s.writeChunk(ctx, c, data, to, segments)
+		s.page.release(data)
+		if err == nil || !again || !isFile(data) {
+			return err
+		}
 	}
-	data, err := s.page.get(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer s.page.release(data)
+}
+
+// writeChunk writes the segments of a chunk to their places.
+func (s *mover) writeChunk(ctx context.Context, c *packed.Chunk, data js.Value, to checkpoint.Placer, segments []checkpoint.Segment) error {
 	if c.Codec != packed.None {
-		return s.unpackChunk(c, data, to, segments)
+		return s.unpackChunk(ctx, c, data, to, segments)
 	}
 	return s.eachPlace(to, segments, func(p checkpoint.Place, from int64) error {
 		return p.Memory.WriteFrom(p.Off, data, from, p.Bytes)
 	})
 }
 
-// unpackChunk is moveChunk for a chunk with a codec, which only Go undoes.
-func (s *mover) unpackChunk(c *packed.Chunk, data js.Value, to checkpoint.Placer, segments []checkpoint.Segment) (err error) {
+// unpackChunk is writeChunk for a chunk with a codec, which only Go undoes.
+func (s *mover) unpackChunk(ctx context.Context, c *packed.Chunk, data js.Value, to checkpoint.Placer, segments []checkpoint.Segment) (err error) {
 	s.unpacking.Lock()
 	defer s.unpacking.Unlock()
-	s.packed = checkpoint.Sized(s.packed, c.Bytes)
-	js.CopyBytesToGo(s.packed, data)
+	if s.packed, err = copyBytes(ctx, s.packed, data); err != nil {
+		return err
+	}
 	if s.raw, err = s.decoder.Unpack(c, s.packed, s.raw); err != nil {
 		return err
 	}

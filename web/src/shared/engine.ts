@@ -15,17 +15,33 @@ export interface Chunk {
   sha256?: string;
 }
 
+/** A chunk in a file of the browser's storage that is open for reading. */
+export interface StoredFile {
+  readonly length: number;
+  /** Copies the bytes from `from` on, as many as `to` has. Throws where the file cannot be read. */
+  read(to: Uint8Array<ArrayBuffer>, from: number): void;
+  /** All bytes, in memory until the file is closed. */
+  bytes(): Promise<Uint8Array<ArrayBuffer>>;
+  close(): void;
+}
+
+/** A chunk's bytes, to be released. */
+export type ChunkData = Uint8Array<ArrayBuffer> | StoredFile;
+
 /** Where chunks come from. Several calls may be in flight; the store bounds the connections. */
 export interface ChunkStore {
   /** The number of calls in flight that keeps the connections busy. */
   readonly parallel: number;
-  /** Resolves to the chunk's bytes, verified, to be released. onBytes is told of bytes as they arrive (negative where some had to be fetched again). */
-  get(chunk: Chunk, signal: AbortSignal, onBytes?: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Frees the memory of a chunk's bytes at once. Otherwise it would be freed when Go collects its reference to them, and Go collects
-   * nothing while a model is loaded, because loading allocates hardly any of its own memory.
+   * Resolves to the chunk's bytes: verified, or those that were when they were stored. onBytes is told of bytes as they arrive (negative
+   * where some had to be fetched again). After a file could not be read, the same chunk comes from elsewhere.
    */
-  release(bytes: Uint8Array<ArrayBuffer>): void;
+  get(chunk: Chunk, signal: AbortSignal, onBytes?: (bytes: number) => void): Promise<ChunkData>;
+  /**
+   * Frees the memory of a chunk's bytes at once, or closes their file. Otherwise it would be freed when Go collects its reference to them,
+   * and Go collects nothing while a model is loaded, because loading allocates hardly any of its own memory.
+   */
+  release(data: ChunkData): void;
 }
 
 /** What the engine needs to open a model. */

@@ -24,7 +24,7 @@ export interface OpenEvents {
 }
 
 /** Opens a model with its device, its storage and its engine. Rejects with RuntimeError, or with the signal's reason. */
-export async function openModel(m: OpenMessage, events: OpenEvents, signal: AbortSignal): Promise<{ engine: Engine; info: ModelInfo }> {
+export async function openModel(m: OpenMessage, events: OpenEvents, signal: AbortSignal): Promise<{ engine: Engine; info: ModelInfo; loader: Loader }> {
   const notify = events.onNotice;
   const meter = new Meter(events.onProgress);
   meter.begin('prepare');
@@ -88,7 +88,7 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
     await recordModel(storage, manifest, true);
   }
   meter.begin('ready');
-  return { engine, info: { ...engine.info, url: manifest.url, adapter, verified: !loader.unverified, stored } };
+  return { engine, loader, info: { ...engine.info, url: manifest.url, adapter, verified: !loader.unverified, stored } };
 }
 
 /** Opens the GPU that the model needs; undefined: the processor is to compute, and can. */
