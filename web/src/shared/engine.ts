@@ -103,15 +103,25 @@ export interface EngineStats {
   deviceBytes: number;
 }
 
+/** How a request is answered, beside what it says itself. */
+export interface ChatOptions {
+  /** Unknown fields are refused. */
+  strict?: boolean | undefined;
+  /** Ids of tokens with which the reply begins: it goes on behind them, in the same frames as if they came now. */
+  reply?: number[] | undefined;
+  /** Told how many tokens of the prompt are read, of how many, those of `reply` among them. */
+  onPrompt?: ((done: number, total: number) => void) | undefined;
+}
+
 /** An open model. What fails rejects with an error that may carry `code` (see RuntimeErrorCode), `param` and `hint`. */
 export interface Engine {
   readonly info: EngineInfo;
   /**
    * Answers a request: body is the JSON of chat.completions.create. onFrame gets each frame, JSON without "data:": chunks if the
-   * request says stream, else one completion. Resolves after the last frame; an aborted signal rejects with AbortError and
-   * delivers nothing afterwards. strict: unknown fields are refused.
+   * request says stream, else one completion. With it come the tokens since the frame before, of a single reply: for each its id and
+   * the milliseconds since the call. Resolves after the last frame; an aborted signal rejects with AbortError and delivers nothing afterwards.
    */
-  chat(body: string, onFrame: (json: string) => void, signal: AbortSignal, strict?: boolean): Promise<void>;
+  chat(body: string, onFrame: (json: string, tokens: number[]) => void, signal: AbortSignal, options?: ChatOptions): Promise<void>;
   tokenize(text: string): Int32Array;
   detokenize(tokens: Int32Array): string;
   stats(): Promise<EngineStats>;

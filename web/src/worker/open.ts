@@ -1,6 +1,7 @@
 // Opens a model: fetches its manifest and the package's files, opens the device and the storage, and starts the engine.
 
 import { startEngine } from './bridge.ts';
+import { askPage } from './ask-page.ts';
 import { Loader } from './loader.ts';
 import { Meter } from './progress.ts';
 import { hasPassed, setPassed } from './verdict.ts';
@@ -8,7 +9,7 @@ import { describe, openDevice } from '../shared/device.ts';
 import type { Engine, Program } from '../shared/engine.ts';
 import { isAbort, RuntimeError } from '../shared/errors.ts';
 import type { FileStates } from '../shared/file-state.ts';
-import { addFiles, addHeaders } from '../shared/files.ts';
+import { addFiles, addHeaders, setFetch } from '../shared/files.ts';
 import { modelName, parseManifest, type Manifest } from '../shared/manifest.ts';
 import { contextFor, cpuRefusal, formatBytes, needs } from '../shared/plan.ts';
 import type { ModelInfo, Notice, OpenMessage, Progress } from '../shared/protocol.ts';
@@ -32,6 +33,7 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
     await addFiles(m.files);
   }
   addHeaders(m.manifestURL, m.headers);
+  setFetch('', m.fetchPort && askPage(m.fetchPort));
 
   const storage = m.store ? await FileStorage.open() : undefined;
   if (m.store && !storage) {

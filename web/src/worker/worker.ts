@@ -99,7 +99,10 @@ async function perform(session: Session, request: Answerable, signal: AbortSigna
     case 'chat':
       chats++;
       try {
-        await opened().chat(request.body, (json) => signal.aborted || session.send({ kind: 'frame', id, json }), signal, request.strict);
+        await opened().chat(request.body, (json, tokens) => signal.aborted || session.send({ kind: 'frame', id, json, tokens }), signal, {
+          strict: request.strict, reply: request.reply,
+          onPrompt: request.prompt ? (done, total) => signal.aborted || session.send({ kind: 'prompt', id, done, total }) : undefined,
+        });
       } finally {
         chats--;
       }
