@@ -466,15 +466,16 @@ async function ofFile(data: ChunkData): Promise<Uint8Array> {
 }
 
 const busy = async () => {};
+const asFile = (loader: Loader, chunk: Chunk) => loader.get(chunk, never, undefined, true);
 
 test('a stored chunk is read from its file, and verified afterwards', async (t) => {
   const f = await fileFixture(t, 300_000);
   const first = f.loader();
-  assert.deepEqual(await first.get(f.chunk, never), f.data);
+  assert.deepEqual(await asFile(first, f.chunk), f.data);
   assert.equal(await first.verify(never, () => assert.fail('nothing came from a file')), 0);
   let counted = 0;
   const loader = f.loader();
-  const file = await loader.get(f.chunk, never, (n) => (counted += n));
+  const file = await loader.get(f.chunk, never, (n) => (counted += n), true);
   assert.deepEqual(await ofFile(file), f.data);
   loader.release(file);
   assert.equal(counted, f.data.length);
@@ -493,18 +494,18 @@ test('a damaged file is found by the verification, and its chunk fetched anew', 
     await f.loader().get(chunk, never);
     await f.directory.damage(key);
     const loader = f.loader();
-    const file = await loader.get(chunk, never);
+    const file = await asFile(loader, chunk);
     assert.notDeepEqual(await ofFile(file), f.data);
     loader.release(file);
     assert.equal(await loader.verify(never, busy), 1);
     const next = f.loader();
-    assert.deepEqual(await next.get(chunk, never), f.data);
+    assert.deepEqual(await asFile(next, chunk), f.data);
     assert.equal(await next.verify(never, busy), 0);
     assert.equal(f.server.requests.length, 2);
     if (!published) { // the hash that was seen at first is still known
       await f.directory.damage(key);
       const again = f.loader();
-      again.release(await again.get(chunk, never));
+      again.release(await asFile(again, chunk));
       assert.equal(await again.verify(never, busy), 1);
       f.server.fault = () => ({ corrupt: true });
       assert.equal((await fails(f.loader().get(chunk, never), 'integrity')).details.want, hash(f.data));
@@ -518,7 +519,7 @@ test('a file that cannot be read in parts is taken as a whole, verified', async 
   await f.loader().get(f.chunk, never);
   await f.directory.damage(f.chunk.sha256!);
   const loader = f.loader();
-  loader.release(await loader.get(f.chunk, never));
+  loader.release(await asFile(loader, f.chunk));
   assert.deepEqual(await loader.get(f.chunk, never), f.data);
   assert.equal(f.server.requests.length, 2, 'it was damaged');
 });
@@ -527,7 +528,7 @@ test('a model that is deleted while it is verified is not damaged', async (t) =>
   const f = await fileFixture(t, 50_000);
   await f.loader().get(f.chunk, never);
   const loader = f.loader();
-  loader.release(await loader.get(f.chunk, never));
+  loader.release(await asFile(loader, f.chunk));
   assert.equal(await loader.verify(never, () => f.directory.remove(f.chunk.sha256!)), 0);
 });
 
@@ -536,8 +537,8 @@ test('a file of another length is not the chunk', async (t) => {
   await f.loader().get(f.chunk, never);
   const writer = await f.directory.open(f.chunk.sha256!, 30_000);
   writer.close();
-  assert.deepEqual(await f.loader().get(f.chunk, never), f.data);
-  await fails(f.loader().get({ ...f.chunk, url: 'other.bin', bytes: 5 }, never), 'bad-model');
+  assert.deepEqual(await asFile(f.loader(), f.chunk), f.data);
+  await fails(asFile(f.loader(), { ...f.chunk, url: 'other.bin', bytes: 5 }), 'bad-model');
   assert.ok(f.closed());
 });
 
@@ -545,7 +546,7 @@ test('the verification ends when it is aborted', async (t) => {
   const f = await fileFixture(t, 5000);
   await f.loader().get(f.chunk, never);
   const loader = f.loader();
-  loader.release(await loader.get(f.chunk, never));
+  loader.release(await asFile(loader, f.chunk));
   const abort = new AbortController();
   await assert.rejects(loader.verify(abort.signal, async () => abort.abort()), { name: 'AbortError' });
 });

@@ -38,8 +38,9 @@ func Open(manifest []byte, store js.Value) (*checkpoint.Checkpoint, error) {
 // pageStore has the chunks of a ChunkStore.
 type pageStore struct{ store js.Value }
 
-// get returns a chunk as it is stored, a Uint8Array or a StoredFile, to be released.
-func (s pageStore) get(ctx context.Context, c *packed.Chunk) (js.Value, error) {
+// get returns a chunk as it is stored, to be released: a Uint8Array, or where asFile allows that a StoredFile, whose bytes are not verified
+// now.
+func (s pageStore) get(ctx context.Context, c *packed.Chunk, asFile bool) (js.Value, error) {
 	abort := js.Global().Get("AbortController").New()
 	defer context.AfterFunc(ctx, func() { abort.Call("abort") })()
 	chunk := map[string]any{"url": c.URL, "bytes": c.Bytes}
@@ -49,7 +50,7 @@ func (s pageStore) get(ctx context.Context, c *packed.Chunk) (js.Value, error) {
 	if c.SHA256 != "" {
 		chunk["sha256"] = c.SHA256
 	}
-	data, err := promise.Await(ctx, s.store.Call("get", chunk, abort.Get("signal")))
+	data, err := promise.Await(ctx, s.store.Call("get", chunk, abort.Get("signal"), asFile))
 	if err != nil {
 		return data, fmt.Errorf("checkpoint: chunk %s: %w", c.Name(), err)
 	}
@@ -65,25 +66,12 @@ func (s pageStore) release(data js.Value) { s.store.Call("release", data) }
 
 // Fetch copies a chunk into Go's memory.
 func (s pageStore) Fetch(ctx context.Context, c *packed.Chunk, buf []byte) ([]byte, error) {
-	data, err := s.get(ctx, c)
+	data, err := s.get(ctx, c, false)
 	if err != nil {
 		return nil, err
 	}
 	defer s.release(data)
-	return copyBytes(ctx, buf, data)
-}
-
-// isFile says whether a chunk is a StoredFile. One that cannot be read comes from elsewhere if it is asked for again.
-func isFile(data js.Value) bool { return !data.InstanceOf(js.Global().Get("Uint8Array")) }
-
-// copyBytes copies a chunk to Go's memory, that of buf if it suffices.
-func copyBytes(ctx context.Context, buf []byte, data js.Value) (p []byte, err error) {
-	p = checkpoint.Sized(buf, int64(data.Length()))
-	if isFile(data) {
-		if data, err = promise.Await(ctx, data.Call("bytes")); err != nil {
-			return nil, err
-		}
-	}
+	p := checkpoint.Sized(buf, c.Bytes)
 	js.CopyBytesToGo(p, data)
 	return p, nil
 }
@@ -147,26 +135,29 @@ func (s *mover) move(ctx context.Context, to checkpoint.Placer, progress func(ch
 
 // moveChunk brings the segments of one chunk to their places.
 func (s *mover) moveChunk(ctx context.Context, c *packed.Chunk, to checkpoint.Placer, segments []checkpoint.Segment) error {
-	for again := true; ; again = false {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		data, err := s.page.get(ctx, c)
-		if err != nil {
-			return err
-		}
-		err = s.writeChunk(ctx, c, data, to, segments)
-		s.page.release(data)
-		if err == nil || !again || !isFile(data) {
-			return err
-		}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
+	data, err := s.page.get(ctx, c, c.Codec == packed.None)
+	if err != nil {
+		return err
+	}
+	err = s.writeChunk(c, data, to, segments)
+	s.page.release(data)
+	if err == nil || data.InstanceOf(js.Global().Get("Uint8Array")) {
+		return err
+	}
+	if data, err = s.page.get(ctx, c, false); err != nil { // the file cannot be read
+		return err
+	}
+	defer s.page.release(data)
+	return s.writeChunk(c, data, to, segments)
 }
 
 // writeChunk writes the segments of a chunk to their places.
-func (s *mover) writeChunk(ctx context.Context, c *packed.Chunk, data js.Value, to checkpoint.Placer, segments []checkpoint.Segment) error {
+func (s *mover) writeChunk(c *packed.Chunk, data js.Value, to checkpoint.Placer, segments []checkpoint.Segment) error {
 	if c.Codec != packed.None {
-		return s.unpackChunk(ctx, c, data, to, segments)
+		return s.unpackChunk(c, data, to, segments)
 	}
 	return s.eachPlace(to, segments, func(p checkpoint.Place, from int64) error {
 		return p.Memory.WriteFrom(p.Off, data, from, p.Bytes)
@@ -174,12 +165,11 @@ func (s *mover) writeChunk(ctx context.Context, c *packed.Chunk, data js.Value, 
 }
 
 // unpackChunk is writeChunk for a chunk with a codec, which only Go undoes.
-func (s *mover) unpackChunk(ctx context.Context, c *packed.Chunk, data js.Value, to checkpoint.Placer, segments []checkpoint.Segment) (err error) {
+func (s *mover) unpackChunk(c *packed.Chunk, data js.Value, to checkpoint.Placer, segments []checkpoint.Segment) (err error) {
 	s.unpacking.Lock()
 	defer s.unpacking.Unlock()
-	if s.packed, err = copyBytes(ctx, s.packed, data); err != nil {
-		return err
-	}
+	s.packed = checkpoint.Sized(s.packed, c.Bytes)
+	js.CopyBytesToGo(s.packed, data)
 	if s.raw, err = s.decoder.Unpack(c, s.packed, s.raw); err != nil {
 		return err
 	}

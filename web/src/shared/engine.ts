@@ -33,10 +33,10 @@ export interface ChunkStore {
   /** The number of calls in flight that keeps the connections busy. */
   readonly parallel: number;
   /**
-   * Resolves to the chunk's bytes: verified, or those that were when they were stored. onBytes is told of bytes as they arrive (negative
-   * where some had to be fetched again). After a file could not be read, the same chunk comes from elsewhere.
+   * Resolves to the chunk's bytes, verified. asFile: they may be in a file, where they were verified when they were stored, and are again
+   * later; if it cannot be read, the chunk is to be asked for again, and comes from elsewhere.
    */
-  get(chunk: Chunk, signal: AbortSignal, onBytes?: (bytes: number) => void): Promise<ChunkData>;
+  get(chunk: Chunk, signal: AbortSignal, asFile?: boolean): Promise<ChunkData>;
   /**
    * Frees the memory of a chunk's bytes at once, or closes their file. Otherwise it would be freed when Go collects its reference to them,
    * and Go collects nothing while a model is loaded, because loading allocates hardly any of its own memory.

@@ -2,7 +2,7 @@
 // used; files of the storage, which were verified when they were written, are read at the rate of the disk and verified afterwards.
 
 import { defaultRetryPolicy, download, type RetryPolicy } from '../shared/download.ts';
-import type { Chunk, ChunkData, ChunkStore, StoredFile } from '../shared/engine.ts';
+import type { Chunk, ChunkData, StoredFile } from '../shared/engine.ts';
 import { RuntimeError } from '../shared/errors.ts';
 import { differs, type FileStates } from '../shared/file-state.ts';
 import type { Notice } from '../shared/protocol.ts';
@@ -29,7 +29,7 @@ export interface LoaderOptions {
 const pieceBytes = 1 << 20;
 
 /** Loads chunks. */
-export class Loader implements ChunkStore {
+export class Loader {
   readonly parallel: number;
   /** Whether a chunk came without a published hash. */
   unverified = false;
@@ -50,7 +50,11 @@ export class Loader implements ChunkStore {
     this.connections = new Semaphore(options.parallel);
   }
 
-  async get(chunk: Chunk, signal: AbortSignal, onBytes: (bytes: number) => void = () => {}): Promise<ChunkData> {
+  /**
+   * Resolves to a chunk's bytes, as ChunkStore has it. onBytes is told of bytes as they arrive (negative where some had to be fetched
+   * again).
+   */
+  async get(chunk: Chunk, signal: AbortSignal, onBytes: (bytes: number) => void = () => {}, asFile = false): Promise<ChunkData> {
     signal.throwIfAborted();
     const key = await chunkKey(chunk, this.options.base, this.hash);
     if (!chunk.sha256 && !this.unverified) {
@@ -60,7 +64,7 @@ export class Loader implements ChunkStore {
         message: 'No hashes are published for these weights: they are compared only with what this browser saw at first.',
       });
     }
-    const file = await this.openFile(key, chunk);
+    const file = asFile ? await this.openFile(key, chunk) : undefined;
     if (file) {
       onBytes(chunk.bytes);
       return file;
@@ -124,10 +128,9 @@ export class Loader implements ChunkStore {
   /** The chunk's file, if its bytes were complete when it was written. */
   private async openFile(key: string, chunk: Chunk): Promise<StoredFile | undefined> {
     const { storage } = this.options;
-    if (!storage?.openFile || this.files.has(key)) { // a file is asked for again if it cannot be read
-      return undefined;
-    }
-    const [record, file] = await Promise.all([storage.record(key), storage.openFile(key)]).catch(() => []);
+    const opening = storage?.openFile?.(key).catch(() => undefined);
+    const record = await storage?.record(key).catch(() => undefined);
+    const file = await opening;
     if (!record || file?.length !== chunk.bytes) {
       file?.close();
       return undefined;

@@ -68,11 +68,7 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
     adapterInfo: gpu?.adapter.info,
     store: {
       parallel: loader.parallel,
-      get: (chunk, signal, onBytes) =>
-        loader.get(chunk, signal, (n) => {
-          meter.add(n);
-          onBytes?.(n);
-        }),
+      get: (chunk, signal, asFile) => loader.get(chunk, signal, (n) => meter.add(n), asFile),
       release: (bytes) => loader.release(bytes),
     },
     context: contextFor(manifest.config, m),
