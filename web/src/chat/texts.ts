@@ -10,7 +10,7 @@ export const texts = {
   thinking: 'Thinking',
   thought: 'Thoughts',
   ask: 'Download {name}?',
-  sizes: 'It is downloaded once, {download}, and kept in this browser. It takes {memory} of the graphics memory.',
+  sizes: 'It is downloaded once, {download}, and kept in this browser. It takes {memory} of memory.',
   download: 'Download',
   cancel: 'Cancel',
   checking: 'Looking whether the model runs here',
