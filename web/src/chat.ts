@@ -11,7 +11,7 @@
 
 import { style } from './chat/style.ts';
 import { fill, texts } from './chat/texts.ts';
-import type { Bill, ChatMessage, CreateOptions, Gossamer, Progress } from './index.ts';
+import type { Bill, ChatMessage, ChatParams, ChatParamsStreaming, CreateOptions, Gossamer, Progress } from './index.ts';
 
 // On a server there are no elements; frameworks that render there only import this.
 const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
@@ -35,6 +35,8 @@ export class GossamerChat extends Base {
   readonly messages: ChatMessage[] = [];
   /** Further options of create, to be set before the first message. */
   options: Partial<CreateOptions> = {};
+  /** Further fields of each request, such as { temperature: 0 }. */
+  params: Partial<Omit<ChatParams, 'messages' | 'stream'>> = {};
   /** Shows an answer as it grows. Default: as plain text. */
   render: (text: string, element: HTMLElement) => void = (text, element) => (element.textContent = text);
 
@@ -137,9 +139,10 @@ export class GossamerChat extends Base {
     const system = this.getAttribute('system');
     const messages: ChatMessage[] = system ? [{ role: 'system', content: system }, ...this.messages] : this.messages;
     const effort = this.getAttribute('effort') as 'low' | 'medium' | 'high' | null;
+    const params: ChatParamsStreaming = { reasoning_effort: effort, ...this.params, messages, stream: true };
     let content = '', reason: string | null = null;
     try {
-      for await (const { choices: [choice] } of ai.chat.completions.create({ messages, stream: true, reasoning_effort: effort }, { signal: this.#abort.signal })) {
+      for await (const { choices: [choice] } of ai.chat.completions.create(params, { signal: this.#abort.signal })) {
         const atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 40;
         thought.append(choice?.delta.reasoning ?? '');
         if (choice?.delta.content) {

@@ -44,7 +44,11 @@ describe('<gossamer-chat>', { skip }, () => {
   after(async () => {
     await server?.close();
   });
-  const open = (name: string) => visit(`${server.url}${name}.html`, { args: ['--disable-gpu'] });
+  const open = async (name: string) => {
+    const visitor = await visit(`${server.url}${name}.html`, { args: ['--disable-gpu'] });
+    await visitor.page.evaluate(() => (document.querySelector<GossamerChat>('gossamer-chat')!.params = { temperature: 0 }));
+    return visitor;
+  };
   const focused = (p: Page) => p.evaluate(() => {
     const element = document.querySelector('gossamer-chat')!.shadowRoot!.activeElement;
     return element && `${element.localName} ${element.textContent}`;
