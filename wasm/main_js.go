@@ -12,7 +12,7 @@
 //	Options  {manifest, model: string, vocabulary: Uint8Array, store: ChunkStore, cpu: bool, context: number, kv: string,
 //	          maxBindingBytes: number, noF16, noSubgroups, tested: bool, signal: AbortSignal, onPhase: (phase: string) => void}
 //	Model    {info: string, JSON
-//	          chat(body: string, onFrame: (json: string) => void, signal: AbortSignal) => Promise<void>,
+//	          chat(body: string, onFrame: (json: string, tokens: number[]) => void, signal: AbortSignal, options: ChatOptions) => Promise<void>,
 //	          tokenize(text: string) => Int32Array, detokenize(tokens: Int32Array) => string,
 //	          stats() => Promise<string>, JSON
 //	          close() => Promise<void>}

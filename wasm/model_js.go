@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -165,13 +166,13 @@ func (m *openModel) test(ctx context.Context, passed bool, phase func(name strin
 func (m *openModel) object() map[string]any {
 	functions := map[string]func(args []js.Value) any{
 		"chat": func(args []js.Value) any {
-			body, onFrame, signal, strict := args[0].String(), args[1], args[2], args[3].Truthy()
+			body, onFrame, signal, o := args[0].String(), args[1], args[2], readChatOptions(args[3])
 			return newPromise(signal, func(ctx context.Context) (any, error) {
-				return nil, m.chat(ctx, []byte(body), strict, func(frame string) bool {
+				return nil, m.chat(ctx, []byte(body), o, func(frame string, tokens []any) bool {
 					if aborted(signal) {
 						return false
 					}
-					onFrame.Invoke(frame)
+					onFrame.Invoke(frame, tokens)
 					return true
 				})
 			})
@@ -203,40 +204,78 @@ func (m *openModel) object() map[string]any {
 	return object
 }
 
-// chat answers a request and hands out its frames until emit returns false. What is unknown in it is left out, or refused if strict.
-func (m *openModel) chat(ctx context.Context, body []byte, strict bool, emit func(frame string) bool) error {
+// chatOptions are ChatOptions of web/src/shared/engine.ts.
+type chatOptions struct {
+	strict   bool
+	reply    []int32
+	progress func(done, total int) // nil: nobody listens
+}
+
+func readChatOptions(v js.Value) (o chatOptions) {
+	if v.IsUndefined() {
+		return o
+	}
+	o.strict = v.Get("strict").Truthy()
+	if reply := v.Get("reply"); reply.Truthy() {
+		for i := range reply.Length() {
+			o.reply = append(o.reply, int32(reply.Index(i).Int()))
+		}
+	}
+	if f := v.Get("onPrompt"); f.Type() == js.TypeFunction {
+		o.progress = func(done, total int) { f.Invoke(done, total) }
+	}
+	return o
+}
+
+// chat answers a request and hands out its frames until emit returns false, each with the tokens since the one before: their ids, and the
+// milliseconds since the call. What is unknown in the request is left out, or refused if o says so.
+func (m *openModel) chat(ctx context.Context, body []byte, o chatOptions, emit func(frame string, tokens []any) bool) error {
+	start := time.Now()
 	decode := openai.Decode
-	if strict {
+	if o.strict {
 		decode = openai.DecodeStrict
 	}
 	r, err := decode(body)
 	if err != nil {
 		return err
 	}
+	if len(o.reply) > 0 && r.N != 1 {
+		return errors.New("one reply can go on, not several")
+	}
+	tokens := []any{}
+	if r.N == 1 {
+		r.Chat.Heard = func(id int32) { tokens = append(tokens, id, float64(time.Since(start).Microseconds())/1e3) }
+	}
+	r.Chat.Progress, r.Chat.Reply = o.progress, o.reply
+	send := func(frame string) bool {
+		since := tokens
+		tokens = []any{}
+		return emit(frame, since)
+	}
 	unenforced, err := m.engine.Prepare(ctx, r.Chat)
 	if err != nil {
 		return r.Placed(err)
 	}
 	r.Unenforced(unenforced)
-	o := openai.Options{ID: fmt.Sprintf("chatcmpl-%016x", rand.Uint64()), Created: time.Now(), Model: m.name, IncludeUsage: r.IncludeUsage, Ignored: r.Ignored}
+	answer := openai.Options{ID: fmt.Sprintf("chatcmpl-%016x", rand.Uint64()), Created: time.Now(), Model: m.name, IncludeUsage: r.IncludeUsage, Ignored: r.Ignored}
 	events := chat.Choices(ctx, m.engine.Chat, r.Chat, r.N)
 	if !r.Stream {
 		replies, err := chat.CollectChoices(events, r.N)
 		if err != nil {
 			return r.Placed(err)
 		}
-		completion, err := openai.NewCompletion(replies, o)
+		completion, err := openai.NewCompletion(replies, answer)
 		if err != nil {
 			return err
 		}
-		emit(encode(completion))
+		send(encode(completion))
 		return nil
 	}
-	for chunk, err := range openai.Stream(events, o) {
+	for chunk, err := range openai.Stream(events, answer) {
 		if err != nil {
 			return r.Placed(err)
 		}
-		if !emit(encode(chunk)) {
+		if !send(encode(chunk)) {
 			return nil
 		}
 	}

@@ -1,6 +1,6 @@
 // Builds everything static into dist/:
 //
-//	gossamer.js (the page's side), worker.js, gossamer.wasm, o200k.bin.gz, service.js, types/    the package
+//	gossamer.js (the page's side), worker.js, gossamer.wasm, o200k.bin.gz, service.js, chat.js, types/    the package
 //	index.html, bench.html, sandbox.html, app/, service-worker.js, nano/             the app, with the built-in model
 //
 // node build.mjs native DIRECTORY [METAFILE] builds the app for the program gossamer, which serves it and runs the models itself, and writes
@@ -57,6 +57,7 @@ async function buildPackage() {
 
   const define = { VERSION, BUILD: JSON.stringify(release()) };
   await build({ ...options, define, entryPoints: [join(web, 'src/index.ts')], outfile: join(dist, 'gossamer.js') });
+  await build({ ...options, define, entryPoints: [join(web, 'src/chat.ts')], outfile: join(dist, 'chat.js'), plugins: [library('./gossamer.js')] });
   // For importScripts and import alike.
   const service = { contents: "import { serve } from './service.ts'; serve();", resolveDir: join(web, 'src') };
   await build({ ...options, format: 'iife', stdin: service, outfile: join(dist, 'service.js') });
@@ -75,6 +76,12 @@ function buildTypes() {
   // The bundler uses an older compiler, which does not know the types of WebGPU, of which nothing is published.
   run(bin('dts-bundle-generator'), ['--silent', '--no-check', '--no-banner', '--export-referenced-types', 'false',
     '-o', join(dist, 'types/index.d.ts'), join(dist, 'declarations/index.d.ts')]);
+  // These share their types with index.d.ts.
+  mkdirSync(join(dist, 'types/chat'));
+  for (const name of ['chat', 'chat/texts']) {
+    const text = readFileSync(join(dist, `declarations/${name}.d.ts`), 'utf8').replace(/(from '\.[^']*)\.ts'/g, "$1.js'");
+    writeFileSync(join(dist, `types/${name}.d.ts`), text);
+  }
   writeFileSync(join(dist, 'types/service.d.ts'), '// Importing it answers requests; it exports nothing.\nexport {};\n');
   rmSync(join(dist, 'declarations'), { recursive: true });
 }
@@ -99,13 +106,14 @@ function release() {
   return sha256(...['gossamer.wasm', 'worker.js', 'o200k.bin.gz'].map((name) => readFileSync(join(dist, name)))).digest('hex').slice(0, 16);
 }
 
+/** What imports the package's page side: from the file that is there already, since it finds the worker beside itself. */
+function library(path) {
+  return { name: 'library', setup: (b) => b.onResolve({ filter: /(^\.|\/src)\/index\.ts$/ }, () => ({ path, external: true })) };
+}
+
 /** The pages. Their scripts have the hash of their content in their names, so that caches may keep them. */
 async function buildApp() {
-  const library = { // the file that is there already, since it finds the worker beside itself
-    name: 'library',
-    setup: (b) => b.onResolve({ filter: /\/src\/index\.ts$/ }, () => ({ path: '../gossamer.js', external: true })),
-  };
-  const metafile = await buildPages(dist, ['index.html', 'bench.html'], ['app/index.ts', 'app/bench.ts'], { plugins: [library] });
+  const metafile = await buildPages(dist, ['index.html', 'bench.html'], ['app/index.ts', 'app/bench.ts'], { plugins: [library('../gossamer.js')] });
   writeFileSync(join(dist, 'app/meta.json'), JSON.stringify(metafile));
 }
 

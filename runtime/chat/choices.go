@@ -14,8 +14,8 @@ type ChoiceEvent struct {
 	Event  Event
 }
 
-// Choices answers a request n times with stream, all at the same time: they begin together. The choices differ by their seeds, which count up from the
-// request's; Progress hears of the first.
+// Choices answers a request n times with stream, all at the same time: they begin together. The choices differ by their seeds, which count
+// up from the request's; Progress and Heard hear of the first, and the others do not begin with Reply.
 func Choices(ctx context.Context, stream func(context.Context, Request) iter.Seq2[Event, error], r Request, n int) iter.Seq2[ChoiceEvent, error] {
 	if n == 1 {
 		return Together(ctx, n, func(ctx context.Context, _ int) iter.Seq2[Event, error] { return stream(ctx, r) })
@@ -119,7 +119,7 @@ func (r Request) choice(i int, g *engine.Group) Request {
 	sampling.Seed += uint64(i)
 	r.Sampling = &sampling
 	if i > 0 {
-		r.Progress = nil
+		r.Progress, r.Heard, r.Reply = nil, nil, nil
 	}
 	return r
 }

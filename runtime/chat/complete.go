@@ -116,6 +116,9 @@ func (c *Completer) Stream(ctx context.Context, r Request) iter.Seq2[Event, erro
 			if c.record != nil {
 				said = append(said, t.ID)
 			}
+			if r.Heard != nil {
+				r.Heard(t.ID)
+			}
 			return reader.push(t)
 		})
 		if err != nil && (ctx.Err() == nil || result.Finish != engine.FinishCancelled) {
@@ -159,6 +162,7 @@ func (c *Completer) request(r *Request, p *prompt) engine.Request {
 	}
 	return engine.Request{
 		Tokens:       p.tokens,
+		Reply:        r.Reply,
 		ResumePoints: []int{p.shared},
 		Sampling:     sampling,
 		MaxTokens:    r.MaxTokens,

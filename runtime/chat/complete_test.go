@@ -2,8 +2,10 @@ package chat
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/playback"
+	"gossamer/runtime/sample"
 	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
@@ -301,3 +304,29 @@ func TestErrorsOfTheEngine(t *testing.T) {
 type small struct{ *playback.Model }
 
 func (small) Config() *gptoss.Config { return &gptoss.Config{Vocab: 300} }
+
+// TestReplyGoesOn: a reply with a format, of which some tokens were heard before, brings the same events.
+func TestReplyGoesOn(t *testing.T) {
+	c := completer(t, random(t))
+	r := ask("count")
+	r.Sampling, r.MaxTokens = &sample.Params{Temperature: 1, Seed: 7}, 40
+	r.Format = &ResponseFormat{Name: "numbers", Schema: json.RawMessage(`{"type":"object","properties":{"a":{"type":"array","items":{"type":"integer"}}},"required":["a"]}`)}
+	var heard []int32
+	r.Heard = func(id int32) { heard = append(heard, id) }
+	want, err := Collect(c.Stream(t.Context(), r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := slices.Clone(heard)
+	for _, n := range []int{1, len(all) / 2, len(all)} {
+		heard, r.Reply = nil, all[:n]
+		got, err := Collect(c.Stream(t.Context(), r))
+		if err != nil || got.Message.Content != want.Message.Content || got.Reason != want.Reason || !slices.Equal(heard, all) {
+			t.Errorf("after %d of %d tokens: %q, %v, want %q; %v", n, len(all), got.Message.Content, got.Reason, want.Message.Content, err)
+		}
+	}
+	r.Reply = []int32{all[0], all[0], all[0]}
+	if _, err := Collect(c.Stream(t.Context(), r)); err == nil {
+		t.Error("a beginning that the format excludes is accepted")
+	}
+}

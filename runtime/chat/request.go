@@ -99,6 +99,10 @@ type Request struct {
 	Group *engine.Group
 	// Progress is called with the number of tokens of the prompt that are done; may be nil.
 	Progress func(done, total int)
+	// Heard is called with each token of the reply, before the events that it brings; may be nil.
+	Heard func(id int32)
+	// Reply are tokens with which the reply begins, as Heard was told of them before it was interrupted.
+	Reply []int32
 }
 
 // FieldError means that a field of a Request is wrong or cannot be honoured.

@@ -122,6 +122,45 @@ func TestGenerateResumes(t *testing.T) {
 	}
 }
 
+// TestReplyThatBeganBefore: a reply that was interrupted at any token goes on as if it had not been, with the draws and the penalties that it
+// would have had.
+func TestReplyThatBeganBefore(t *testing.T) {
+	e, c := golden(t, 0, engine.Options{})
+	prompt := c.Prompts[len(c.Prompts)-1].Tokens
+	for _, sampling := range []sample.Params{{}, {Temperature: 1.5, Seed: 3}, {Temperature: 1, Seed: 4, FrequencyPenalty: 2, RepetitionPenalty: 1.5, PenaltyVocab: 1 << 20}} {
+		r := engine.Request{Tokens: prompt, Sampling: sampling, MaxTokens: 12}
+		whole, _ := generate(t, e, r)
+		for _, n := range []int{1, 5, 11, 12} {
+			r.Reply = whole[:n]
+			got, result := generate(t, e, r)
+			if d := cmp.Diff(whole, got); d != "" || result.Finish != engine.FinishLength {
+				t.Errorf("%+v, resumed after %d tokens: finish %v, %s", sampling, n, result.Finish, d)
+			}
+			s := result.Stats
+			if s.PromptTokens != len(prompt) || s.ResumedTokens != n || n < 11 && (s.DecodeRate() <= 0 || s.FirstToken <= 0) {
+				t.Errorf("resumed after %d tokens: %+v", n, s)
+			}
+		}
+		// Who has heard enough ends it as ever.
+		r.Reply = whole[:5]
+		var heard []int32
+		result, err := e.Generate(t.Context(), r, func(t engine.Token) bool {
+			heard = append(heard, t.ID)
+			return len(heard) < 3
+		})
+		if err != nil || result.Finish != engine.FinishCaller || !slices.Equal(heard, whole[:3]) {
+			t.Errorf("ended within the beginning: %v, %v, heard %v", result.Finish, err, heard)
+		}
+	}
+	for _, wrong := range []engine.Request{
+		{Tokens: prompt, Reply: []int32{-1}}, {Tokens: prompt, Reply: []int32{7}, Stop: []int32{7}}, {Tokens: prompt, Reply: make([]int32, 1<<20)},
+	} {
+		if _, err := e.Generate(t.Context(), wrong, func(engine.Token) bool { return true }); err == nil {
+			t.Errorf("a beginning of %d tokens from %d on is accepted", len(wrong.Reply), wrong.Reply[0])
+		}
+	}
+}
+
 func TestGenerateStops(t *testing.T) {
 	e, c := golden(t, 0, engine.Options{})
 	prompt, reply := c.Prompts[len(c.Prompts)-1].Tokens, c.Greedy.Tokens

@@ -15,6 +15,9 @@ import (
 type Request struct {
 	// Tokens is the whole prompt, at least one token. A prefix that an earlier request left in memory is not computed again.
 	Tokens []int32
+	// Reply is the beginning of the reply, from an earlier call that was interrupted. It is read as the prompt is, passed to emit before
+	// everything else, without log probabilities, and counts as generated. It contains none of Stop.
+	Reply []int32
 	// ResumePoints are lengths of the prompt, ascending, at which other prompts may go on differently, such as the end of the
 	// instructions. The end of the prompt and of the reply are always among them.
 	ResumePoints []int
@@ -87,8 +90,9 @@ type Stats struct {
 	CachedTokens    int           // of these, found in memory
 	PrefilledTokens int           // of these, computed
 	GeneratedTokens int           // of the reply, the stop id not counted
+	ResumedTokens   int           // of these, given by the request
 	Queued          time.Duration // waiting in line
-	FirstToken      time.Duration // from the call to the first token, waiting included; 0 if there was none
+	FirstToken      time.Duration // from the call to the first token that was generated, waiting included; 0 if there was none
 	Prefill         time.Duration // computing the prompt
 	Decode          time.Duration // from the first token to the last
 }
@@ -97,7 +101,7 @@ type Stats struct {
 func (s *Stats) PrefillRate() float64 { return rate(s.PrefilledTokens, s.Prefill) }
 
 // DecodeRate is in tokens per second, not counting the first one, which the prefill yields; 0 if there are fewer than two.
-func (s *Stats) DecodeRate() float64 { return rate(s.GeneratedTokens-1, s.Decode) }
+func (s *Stats) DecodeRate() float64 { return rate(s.GeneratedTokens-s.ResumedTokens-1, s.Decode) }
 
 func rate(n int, d time.Duration) float64 {
 	if n <= 0 || d <= 0 {
@@ -116,13 +120,19 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) bool)
 		e.skip(r.Group)
 		return Result{}, err
 	}
+	if len(r.Reply) > 0 && r.MaxTokens > 0 && len(r.Reply) >= r.MaxTokens {
+		r.Reply = r.Reply[:r.MaxTokens]
+	}
+	if result, err := r.resume(sampler, emit); result.Finish != 0 || err != nil {
+		return result, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(e.closing, func() { cancel(ErrClosed) })
 	defer func() {
 		stop()
 		cancel(nil)
 	}()
-	j := &job{Request: r.clone(), sampler: sampler, start: start, announced: -1}
+	j := &job{Request: r.continued(), sampler: sampler, start: start, announced: -1}
 	j.tokens = slices.Clip(j.Request.Tokens)
 	j.box.ready = make(chan struct{}, 1)
 	j.stats.PromptTokens, j.box.stats.PromptTokens = len(r.Tokens), len(r.Tokens)
@@ -130,14 +140,43 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) bool)
 		return Result{}, err
 	}
 	c := call{job: j, emit: emit}
-	defer func() { e.leave(j, c.result.Stats.GeneratedTokens) }()
+	c.result.Stats.GeneratedTokens, c.result.Stats.ResumedTokens = len(r.Reply), len(r.Reply)
+	defer func() { e.leave(j, c.result.Stats.GeneratedTokens-c.result.Stats.ResumedTokens) }()
 	err = c.listen(ctx, e)
 	return c.result, err
 }
 
-// clone copies what the caller may change once Generate has returned, of which the loop hears later.
-func (r Request) clone() Request {
-	r.Tokens, r.ResumePoints, r.Stop = slices.Clone(r.Tokens), slices.Clone(r.ResumePoints), slices.Clone(r.Stop)
+// resume goes through the beginning of the reply. The reply may end within it, which the result then says.
+func (r *Request) resume(sampler *sample.Sampler, emit func(Token) bool) (result Result, err error) {
+	result.Stats.PromptTokens = len(r.Tokens)
+	for _, id := range r.Reply {
+		sampler.Accept(id)
+		if r.Constraint != nil {
+			if err := r.Constraint.Accept(id); err != nil {
+				return result, fmt.Errorf("engine: token %d of the reply is %d: %w", result.Stats.GeneratedTokens, id, err)
+			}
+		}
+		result.Stats.GeneratedTokens++
+		result.Stats.ResumedTokens++
+		if !emit(Token{ID: id}) {
+			result.Finish = FinishCaller
+			return result, nil
+		}
+	}
+	if r.MaxTokens > 0 && len(r.Reply) == r.MaxTokens {
+		result.Finish = FinishLength
+	}
+	return result, nil
+}
+
+// continued is the request for the rest of a reply whose beginning is known: that is the end of its prompt. What the caller may change
+// once Generate has returned, of which the loop hears later, is copied.
+func (r Request) continued() Request {
+	r.Tokens, r.ResumePoints, r.Stop = slices.Concat(r.Tokens, r.Reply), slices.Clone(r.ResumePoints), slices.Clone(r.Stop)
+	if r.MaxTokens > 0 {
+		r.MaxTokens -= len(r.Reply)
+	}
+	r.Reply = nil
 	return r
 }
 
@@ -168,7 +207,7 @@ func (c *call) listen(ctx context.Context, e *Engine) error {
 			c.result.Finish = FinishCancelled
 		}
 		s, own := c.snapshot(), &c.result.Stats
-		s.GeneratedTokens, s.FirstToken, s.Decode = own.GeneratedTokens, own.FirstToken, own.Decode
+		s.GeneratedTokens, s.ResumedTokens, s.FirstToken, s.Decode = own.GeneratedTokens, own.ResumedTokens, own.FirstToken, own.Decode
 		*own = s
 		if err != nil {
 			return err
@@ -180,7 +219,7 @@ func (c *call) listen(ctx context.Context, e *Engine) error {
 // take counts a token and passes it on.
 func (c *call) take(ev event) {
 	stats := &c.result.Stats
-	if stats.GeneratedTokens == 0 {
+	if stats.GeneratedTokens == stats.ResumedTokens {
 		c.first = ev.at
 		stats.FirstToken = ev.at.Sub(c.start)
 	}
@@ -202,8 +241,13 @@ func (e *Engine) check(r *Request) (*sample.Sampler, error) {
 			return nil, fmt.Errorf("engine: token %d of the prompt is %d, the model's ids end at %d", i, id, vocab-1)
 		}
 	}
-	if len(r.Tokens) >= e.context {
-		return nil, &PromptError{len(r.Tokens), e.context}
+	for i, id := range r.Reply {
+		if id < 0 || int(id) >= vocab || slices.Contains(r.Stop, id) {
+			return nil, fmt.Errorf("engine: token %d of the reply is %d, want one below %d that does not end it", i, id, vocab)
+		}
+	}
+	if n := len(r.Tokens) + len(r.Reply); n >= e.context {
+		return nil, &PromptError{n, e.context}
 	}
 	if r.MaxTokens < 0 {
 		return nil, fmt.Errorf("engine: MaxTokens is %d, want 0 or more", r.MaxTokens)

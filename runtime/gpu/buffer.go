@@ -130,13 +130,17 @@ func (d *Device) writeWords(b *Buffer, off int64, p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	return d.queueWrite(b, off, int64(len(p)), func() error { return d.raw.write(b.raw, off, p) })
-}
-
-// queueWrite checks and counts a write of n bytes, whole words, that write queues.
-func (d *Device) queueWrite(b *Buffer, off, n int64, write func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	n := int64(len(p))
+	if err := d.queueWrite(b, off, n, func() error { return d.raw.write(b.raw, off, p) }); err != nil {
+		return err
+	}
+	return d.boundStaged(b, n)
+}
+
+// queueWrite checks and counts a write of n bytes, whole words, that write queues. The caller holds mu.
+func (d *Device) queueWrite(b *Buffer, off, n int64, write func() error) error {
 	if err := d.usable(); err != nil {
 		return fmt.Errorf("gpu: write: %w", err)
 	}
@@ -147,6 +151,11 @@ func (d *Device) queueWrite(b *Buffer, off, n int64, write func() error) error {
 		return d.fail(fmt.Sprintf("write %q", b.label), err)
 	}
 	d.stats.BytesWritten += n
+	return nil
+}
+
+// boundStaged bounds what the queue's writes hold a copy of, after one of n bytes to b. The caller holds mu.
+func (d *Device) boundStaged(b *Buffer, n int64) error {
 	d.pending += n
 	if d.pending < flushBytes {
 		return nil

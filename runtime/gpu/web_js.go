@@ -425,16 +425,31 @@ func (d *rawDevice) take(staging rawBuffer, at rawSubmission, dst []byte) error 
 	return d.check(jsTake(d.device, staging, unsafe.Pointer(unsafe.SliceData(dst)), uint32(len(dst))))
 }
 
-// WriteFrom is Device.Write of n bytes of data, a Uint8Array, from the index from on: they go to the GPU without passing through
-// Go. data may be changed at once.
+// WriteFrom is Device.Write of n bytes of data, a Uint8Array or a StoredFile of web/src/shared/engine.ts, from the index from on: they go
+// to the GPU without passing through Go. data may be changed, or closed, at once.
 func (b *Buffer) WriteFrom(off int64, data js.Value, from, n int64) error {
 	if n == 0 {
 		return nil
 	}
-	return b.d.queueWrite(b, off, (n+3)/4*4, func() (err error) {
+	d, words := b.d, (n+3)/4*4
+	file := !data.InstanceOf(js.Global().Get("Uint8Array"))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.queueWrite(b, off, words, func() (err error) {
 		defer caught(&err)
-		b.d.raw.table.Call("writeFrom", b.d.raw.device, b.raw, off, data, from, n)
-		b.d.stats.BytesBeside += n
-		return nil
+		if file {
+			_, err = promise.Await(context.Background(), d.raw.table.Call("writeFile", d.raw.device, b.raw, off, data, from, n))
+		} else {
+			d.raw.table.Call("writeFrom", d.raw.device, b.raw, off, data, from, n)
+		}
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	d.stats.BytesBeside += n
+	if file {
+		return nil // the page bounds what it holds
+	}
+	return d.boundStaged(b, words)
 }

@@ -1,6 +1,7 @@
 package gpu
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -165,6 +166,65 @@ func TestWriteFrom(t *testing.T) {
 			t.Error("a write beyond the end is accepted")
 		}
 	}
+}
+
+// TestWriteFromFile writes parts of a file, whole words and not, in order with other writes, and more than the page stages at a time.
+func TestWriteFromFile(t *testing.T) {
+	d := openTest(t)
+	const size = 40<<20 + 3
+	content := make([]byte, size)
+	for i := range content {
+		content[i] = byte(i>>16 ^ i*7)
+	}
+	data := js.Global().Get("Uint8Array").New(size)
+	js.CopyBytesToJS(data, content)
+	file := js.Global().Get("Function").New("data", `return {
+		length: data.length,
+		fails: false,
+		read(to, from) {
+			if (this.fails) throw new Error('unreadable');
+			to.set(data.subarray(from, from + to.length));
+		},
+	}`).Invoke(data)
+	b, err := d.NewBuffer("b", size+9, Storage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(off, from, n int64) {
+		t.Helper()
+		got := make([]byte, (n+3)/4*4)
+		if err := d.Read(t.Context(), b, off, got); err != nil {
+			t.Fatal(err)
+		}
+		want := append(bytes.Clone(content[from:from+n]), 0, 0, 0)[:len(got)]
+		if !bytes.Equal(got, want) {
+			t.Errorf("%d bytes from %d on are others at %d", n, from, off)
+		}
+	}
+	for _, c := range []struct{ off, from, n int64 }{{0, 0, 100}, {8, 1, 8}, {12, size - 1, 1}, {16, 50, 0}, {4, 2, size - 2}} {
+		if err := b.WriteFrom(c.off, file, c.from, c.n); err != nil {
+			t.Fatal(err)
+		}
+		check(c.off, c.from, c.n)
+	}
+	for range 2 { // the later one counts, also behind a part that the device has already
+		if err := errors.Join(b.WriteFrom(0, file, 9, 16), d.Write(b, 4, content[20:24]), b.WriteFrom(8, file, 40, 4)); err != nil {
+			t.Fatal(err)
+		}
+		check(0, 9, 4)
+		check(4, 20, 4)
+		check(8, 40, 4)
+		check(12, 21, 4)
+	}
+	file.Set("fails", true)
+	if err := b.WriteFrom(0, file, 0, 8); err == nil || !strings.Contains(err.Error(), "unreadable") {
+		t.Errorf("a file that cannot be read: %v", err)
+	}
+	file.Set("fails", false)
+	if err := b.WriteFrom(0, file, 30, 8); err != nil {
+		t.Error(err)
+	}
+	check(0, 30, 8)
 }
 
 // TestUncaughtErrors: what the device refuses without our noticing comes with the next call.

@@ -14,10 +14,11 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const require = createRequire(join(root, 'web/package.json'));
 const { chromium } = require('playwright-core');
-const { transform } = require('esbuild');
+const { build } = require('esbuild');
 
 const goroot = process.env.GOROOT || execFileSync('go', ['env', 'GOROOT'], { encoding: 'utf8' }).trim();
-const { code: gpu } = await transform(readFileSync(join(root, 'web/src/worker/gpu.ts'), 'utf8'), { loader: 'ts', format: 'esm' });
+const { outputFiles } = await build({ entryPoints: [join(root, 'web/src/worker/gpu.ts')], bundle: true, write: false, format: 'esm' });
+const gpu = outputFiles[0].text;
 const [program, ...args] = process.argv.slice(2);
 const start = { args, env: { ...process.env, TMPDIR: tmpdir() }, cwd: process.cwd(), pid: process.pid };
 const javascript = 'text/javascript';

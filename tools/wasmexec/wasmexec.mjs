@@ -29,8 +29,8 @@ go.exit = process.exit;
 
 // The page's side of runtime/gpu, without its types.
 const esbuild = createRequire(join(root, 'web/package.json'))('esbuild');
-const { code } = await esbuild.transform(readFileSync(join(root, 'web/src/worker/gpu.ts'), 'utf8'), { loader: 'ts', format: 'esm' });
-const { GPUTable } = await import(`data:text/javascript,${encodeURIComponent(code)}`);
+const { outputFiles } = await esbuild.build({ entryPoints: [join(root, 'web/src/worker/gpu.ts')], bundle: true, write: false, format: 'esm' });
+const { GPUTable } = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
 const table = new GPUTable();
 go.importObject.gossamer_gpu = table.imports();
 

@@ -15,18 +15,20 @@
  */
 
 export { localFetch } from './page/http-api.ts';
-export type { Completions, Gossamer, RequestOptions, StreamPromise } from './page/client.ts';
+export type { Completions, Gossamer, RequestOptions, StreamOptions, StreamPromise } from './page/client.ts';
 export { create, type CreateOptions } from './page/create.ts';
+export type { Logger, LogLevel } from './page/log.ts';
 export { canRun, deleteModel, environment, listModels, type Environment, type ModelVerdict, type Verdict } from './page/environment.ts';
 export { RuntimeError, type RuntimeErrorCode, type RuntimeErrorDetails } from './shared/errors.ts';
 export type { AdapterInfo } from './shared/device.ts';
 export type { Backend, EngineStats } from './shared/engine.ts';
-export type { LocalFiles } from './shared/files.ts';
+export type { Fetch, LocalFiles } from './shared/files.ts';
 export { modelName } from './shared/manifest.ts';
 export { models, type PublishedModel } from './shared/models.ts';
 export { formatBytes, type Bill, type BillOptions } from './shared/plan.ts';
 export type { ModelInfo, Notice, Phase, Progress } from './shared/protocol.ts';
 export type { StoredModel } from './shared/storage.ts';
+export type { ReplyToken } from './page/reply-tokens.ts';
 export type { Stream } from './page/stream.ts';
 export type * from './shared/types.ts';
 export { version } from './shared/version.ts';

@@ -23,6 +23,26 @@ main().catch((error) => {
 });
 `;
 
+/** The same by the element <gossamer-chat>. */
+export const chatApp = `
+import 'gossamer/chat';
+
+const chat = document.createElement('gossamer-chat');
+chat.setAttribute('model', new URLSearchParams(location.search).get('model'));
+chat.setAttribute('backend', 'cpu');
+chat.setAttribute('effort', 'low');
+chat.params = { temperature: 0 };
+chat.addEventListener('gossamer-answer', ({ detail }) => {
+  document.body.dataset.answer = detail;
+  document.title = 'answered';
+});
+chat.addEventListener('gossamer-error', ({ detail }) => {
+  document.title = 'failed: ' + detail;
+});
+document.body.append(chat);
+chat.send('What is 17 + 25?');
+`;
+
 /** A page with a script. */
 export const html = (script: string) => `<!doctype html><title>loading</title><body><script type="module" src="${script}"></script>`;
 

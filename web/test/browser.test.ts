@@ -165,6 +165,29 @@ describe('gossamer in Chromium', { skip }, () => {
     assert.ok(offline.notices.some((n) => n.kind === 'offline'));
   });
 
+  test('weights that were damaged on the disk are found while replies come, and fetched anew', { timeout }, async () => {
+    const damage = () => page.evaluate(async () => {
+      const top = await navigator.storage.getDirectory();
+      const chunks = await (await top.getDirectoryHandle('gossamer')).getDirectoryHandle('chunks');
+      for await (const handle of (chunks as unknown as { values(): AsyncIterable<FileSystemFileHandle> }).values()) {
+        const file = await handle.createWritable({ keepExistingData: true });
+        await file.write({ type: 'write', position: 1000, data: new Uint8Array(2) });
+        await file.close();
+        return;
+      }
+    });
+    await page.reload();
+    await damage();
+    server.requests.length = 0;
+    assert.equal((await create(page, { model, context: 1024 })).failure, undefined);
+    await page.waitForFunction(() => globalThis.notices.some((n) => n.kind === 'recovering'));
+    assert.equal(content(await page.evaluate((ask) => globalThis.ai.chat.completions.create(ask), ask)), answer);
+    const total = (await page.evaluate(() => globalThis.progress.at(-1)))!.bytesTotal;
+    assert.ok(weightBytes() > 0 && weightBytes() < total, `${weightBytes()} of ${total} bytes are fetched`);
+    const { message } = (await page.evaluate(() => globalThis.notices.find((n) => n.kind === 'recovering')))!;
+    assert.match(message, /a part of the weights in the browser's storage turned out to be damaged/);
+  });
+
   test('stored models are listed and deleted', { timeout }, async () => {
     const result = await page.evaluate(async (model) => {
       const { canRun, deleteModel, listModels } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;

@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { app, asks, html, serveModel } from './apps.ts';
+import { app, asks, chatApp, html, serveModel } from './apps.ts';
 import { skip, timeout } from './browser.ts';
 import { pack, project, Tools } from './packed.ts';
 import { serve, type Server } from './server.ts';
@@ -31,6 +31,13 @@ describe('an app', { skip: skip || tools.skip, timeout }, () => {
 
   test('that Vite builds answers', async () => {
     const root = project(tarball, 'vite', { 'index.html': html('/app.js'), 'app.js': app });
+    const { build } = await tools.load('vite-8/dist/node/index.js');
+    await build({ root, logLevel: 'error', configFile: false });
+    await served(join(root, 'dist'));
+  });
+
+  test('with the element, that Vite builds, answers', async () => {
+    const root = project(tarball, 'vite-chat', { 'index.html': html('/app.js'), 'app.js': chatApp });
     const { build } = await tools.load('vite-8/dist/node/index.js');
     await build({ root, logLevel: 'error', configFile: false });
     await served(join(root, 'dist'));

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { app, asks, html, serveModel } from './apps.ts';
+import { app, asks, chatApp, html, serveModel } from './apps.ts';
 import { skip, timeout } from './browser.ts';
 import { pack, project, run, Tools } from './packed.ts';
 import { serve, type Server } from './server.ts';
@@ -73,17 +73,19 @@ describe('an app', { skip: why, timeout }, () => {
   }
 
   for (const version of ['vite-6', 'vite-7', 'vite-8']) {
-    test(`served by ${version} answers`, async () => {
-      const root = project(tarball, `${version}-serve`, { 'index.html': html('/app.js'), 'app.js': app });
-      const { createServer } = await tools.load(version, 'dist/node/index.js');
-      const server = await createServer({ root, logLevel: 'error', configFile: false, server: { host: '127.0.0.1', port: 0 } });
-      try {
-        await server.listen();
-        await asks(`http://127.0.0.1:${server.httpServer.address().port}/`, model);
-      } finally {
-        await server.close();
-      }
-    });
+    for (const [name, script] of [['', app], [' with the element', chatApp]] as const) {
+      test(`served by ${version}${name} answers`, async () => {
+        const root = project(tarball, `${version}-serve${name.replaceAll(' ', '-')}`, { 'index.html': html('/app.js'), 'app.js': script });
+        const { createServer } = await tools.load(version, 'dist/node/index.js');
+        const server = await createServer({ root, logLevel: 'error', configFile: false, server: { host: '127.0.0.1', port: 0 } });
+        try {
+          await server.listen();
+          await asks(`http://127.0.0.1:${server.httpServer.address().port}/`, model);
+        } finally {
+          await server.close();
+        }
+      });
+    }
 
     test(`built by ${version} answers`, async () => {
       const root = project(tarball, `${version}-build`, { 'index.html': html('/app.js'), 'app.js': app });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { defaultRetryPolicy, fetchText, type RetryPolicy } from '../src/shared/download.ts';
-import type { Chunk } from '../src/shared/engine.ts';
+import type { Chunk, ChunkData } from '../src/shared/engine.ts';
 import { RuntimeError } from '../src/shared/errors.ts';
 import type { FileStates } from '../src/shared/file-state.ts';
 import { addHeaders } from '../src/shared/files.ts';
@@ -14,7 +14,7 @@ import { changedChunks, fileReader } from '../src/shared/repository.ts';
 import { chunkKey } from '../src/shared/storage.ts';
 import { Loader, type LoaderOptions } from '../src/worker/loader.ts';
 import type { Notice } from '../src/shared/protocol.ts';
-import { Directory, serve, type Server } from './server.ts';
+import { Directory, FileDirectory, serve, type Server } from './server.ts';
 
 const never = new AbortController().signal;
 const hash = (p: Uint8Array) => createHash('sha256').update(p).digest('hex');
@@ -326,7 +326,7 @@ test('never more connections than asked for', async (t) => {
     return { url: 'chunk.bin', offset: i * 20_000, bytes: 20_000, sha256: hash(part) };
   });
   const parts = await Promise.all(chunks.map((c) => loader.get(c, never)));
-  assert.deepEqual(new Uint8Array(Buffer.concat(parts)), f.data);
+  assert.deepEqual(new Uint8Array(Buffer.concat(parts as Uint8Array[])), f.data);
   assert.ok(f.server.busiest <= 3, `${f.server.busiest}`);
 });
 
@@ -430,7 +430,7 @@ test('small files are bounded in size and time', async (t) => {
   const f = await fixture(t, 20_000_000);
   const policy = { ...defaultRetryPolicy, stall: 300, sleep: async () => {} };
   const url = `${f.server.url}model/chunk.bin`;
-  assert.match((await fails(fetchText(url, never, policy), 'download')).message, /more than 8388608 bytes/);
+  assert.match((await fails(fetchText(url, never, { ...policy, stall: defaultRetryPolicy.stall }), 'download')).message, /more than 8388608 bytes/);
   f.server.fault = () => ({ trickle: 20 });
   assert.match((await fails(fetchText(url, never, policy), 'download')).message, /fewer than 1024 bytes a second/);
   f.server.fault = () => ({ wait: new Promise(() => {}) });
@@ -446,4 +446,107 @@ test('a manifest that gives another length to a hash does not remove the stored 
   await fails(f.loader().get({ ...f.chunk, url: 'other.bin', bytes: 5 }, never), 'bad-model');
   assert.deepEqual(await f.loader().get(f.chunk, never), f.data);
   assert.equal(f.server.requests.length, 1);
+});
+
+/** A store whose files are opened for reading. */
+async function fileFixture(t: TestContext, nBytes: number): Promise<Fixture & { closed: () => boolean }> {
+  const f = await fixture(t, nBytes);
+  const files = new FileDirectory(f.directory.path);
+  return { ...f, directory: files, closed: () => files.opened === 0, loader: (options, p) => f.loader({ storage: files, ...options }, p) };
+}
+
+/** The bytes of a chunk that has to come from a file. */
+async function ofFile(data: ChunkData): Promise<Uint8Array> {
+  assert.ok(!(data instanceof Uint8Array), 'it is not a file');
+  const [first, second] = [new Uint8Array(1001), new Uint8Array(data.length - 1001)];
+  data.read(second, 1001);
+  data.read(first, 0);
+  assert.deepEqual(await data.bytes(), new Uint8Array(Buffer.concat([first, second])));
+  return data.bytes();
+}
+
+const busy = async () => {};
+const asFile = (loader: Loader, chunk: Chunk) => loader.get(chunk, never, undefined, true);
+
+test('a stored chunk is read from its file, and verified afterwards', async (t) => {
+  const f = await fileFixture(t, 300_000);
+  const first = f.loader();
+  assert.deepEqual(await asFile(first, f.chunk), f.data);
+  assert.equal(await first.verify(never, () => assert.fail('nothing came from a file')), 0);
+  let counted = 0;
+  const loader = f.loader();
+  const file = await loader.get(f.chunk, never, (n) => (counted += n), true);
+  assert.deepEqual(await ofFile(file), f.data);
+  loader.release(file);
+  assert.equal(counted, f.data.length);
+  let pauses = 0;
+  assert.equal(await loader.verify(never, async () => void pauses++), 0);
+  assert.equal(pauses, 1);
+  assert.equal(f.server.requests.length, 1);
+  assert.ok(f.closed());
+});
+
+test('a damaged file is found by the verification, and its chunk fetched anew', async (t) => {
+  for (const published of [true, false]) {
+    const f = await fileFixture(t, 300_000);
+    const chunk = published ? f.chunk : { url: 'chunk.bin', bytes: f.chunk.bytes };
+    const key = await chunkKey(chunk, `${f.server.url}model/manifest.json`);
+    await f.loader().get(chunk, never);
+    await f.directory.damage(key);
+    const loader = f.loader();
+    const file = await asFile(loader, chunk);
+    assert.notDeepEqual(await ofFile(file), f.data);
+    loader.release(file);
+    assert.equal(await loader.verify(never, busy), 1);
+    const next = f.loader();
+    assert.deepEqual(await asFile(next, chunk), f.data);
+    assert.equal(await next.verify(never, busy), 0);
+    assert.equal(f.server.requests.length, 2);
+    if (!published) { // the hash that was seen at first is still known
+      await f.directory.damage(key);
+      const again = f.loader();
+      again.release(await asFile(again, chunk));
+      assert.equal(await again.verify(never, busy), 1);
+      f.server.fault = () => ({ corrupt: true });
+      assert.equal((await fails(f.loader().get(chunk, never), 'integrity')).details.want, hash(f.data));
+    }
+    assert.ok(f.closed());
+  }
+});
+
+test('a file that cannot be read in parts is taken as a whole, verified', async (t) => {
+  const f = await fileFixture(t, 50_000);
+  await f.loader().get(f.chunk, never);
+  await f.directory.damage(f.chunk.sha256!);
+  const loader = f.loader();
+  loader.release(await asFile(loader, f.chunk));
+  assert.deepEqual(await loader.get(f.chunk, never), f.data);
+  assert.equal(f.server.requests.length, 2, 'it was damaged');
+});
+
+test('a model that is deleted while it is verified is not damaged', async (t) => {
+  const f = await fileFixture(t, 50_000);
+  await f.loader().get(f.chunk, never);
+  const loader = f.loader();
+  loader.release(await asFile(loader, f.chunk));
+  assert.equal(await loader.verify(never, () => f.directory.remove(f.chunk.sha256!)), 0);
+});
+
+test('a file of another length is not the chunk', async (t) => {
+  const f = await fileFixture(t, 50_000);
+  await f.loader().get(f.chunk, never);
+  const writer = await f.directory.open(f.chunk.sha256!, 30_000);
+  writer.close();
+  assert.deepEqual(await asFile(f.loader(), f.chunk), f.data);
+  await fails(asFile(f.loader(), { ...f.chunk, url: 'other.bin', bytes: 5 }), 'bad-model');
+  assert.ok(f.closed());
+});
+
+test('the verification ends when it is aborted', async (t) => {
+  const f = await fileFixture(t, 5000);
+  await f.loader().get(f.chunk, never);
+  const loader = f.loader();
+  loader.release(await asFile(loader, f.chunk));
+  const abort = new AbortController();
+  await assert.rejects(loader.verify(abort.signal, async () => abort.abort()), { name: 'AbortError' });
 });

@@ -1,37 +1,14 @@
 // What loading a model of 1 GiB takes of memory, in Chromium.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { Progress } from '../src/index.ts';
+import { BigModel } from './big-model.ts';
 import { skip as noChromium, timeout, visit, type Gossamer } from './browser.ts';
-import { serve, type Server } from './server.ts';
-
-const dist = dirname(dirname(fileURLToPath(import.meta.url)));
-const root = dirname(dirname(dist));
-const big = join(dist, 'test/big');
+import type { Server } from './server.ts';
 
 const skip = noChromium || process.platform !== 'linux' && 'memory is read from /proc';
-
-/** Random weights of 1 GiB: the published vocabulary, and three layers of 32 experts. */
-function makeModel(): void {
-  rmSync(big, { recursive: true, force: true });
-  mkdirSync(big, { recursive: true });
-  const config = JSON.parse(readFileSync(join(root, 'testdata/golden/full_vocab/model/config.json'), 'utf8'));
-  Object.assign(config, {
-    hidden_size: 1024, intermediate_size: 1536, num_local_experts: 32, num_experts_per_tok: 4, num_hidden_layers: 3,
-    num_attention_heads: 16, head_dim: 64, sliding_window: 128, layer_types: ['sliding_attention', 'full_attention', 'sliding_attention'],
-  });
-  delete config.experts_per_token; // the same, by its older name
-  writeFileSync(join(big, 'config.json'), JSON.stringify(config));
-  const options = { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] as ('ignore' | 'inherit')[] };
-  execFileSync('go', ['run', './tools/randmodel', '-config', join(big, 'config.json'), '-out', join(big, 'model')], options);
-  const command = process.env.GOSSAMER ? [resolve(root, process.env.GOSSAMER)] : ['go', 'run', './tools/gossamer'];
-  execFileSync(command[0]!, [...command.slice(1), 'pack', '--manifest-only', join(big, 'model'), join(big, 'model')], options);
-}
 
 /** Reads a field of /proc/PID/status, in numbers; undefined where the process has ended. */
 function status(pid: number | string, field: string): number | undefined {
@@ -64,22 +41,22 @@ function rendererBytes(): number {
   return most;
 }
 
+const model = new BigModel('memory');
 let server: Server;
 before(async () => {
   if (!skip) {
-    makeModel();
-    server = await serve({ '/page.html': Buffer.from('<!doctype html><title>gossamer</title>'), '/dist/': dist, '/model/': join(big, 'model') });
+    server = await model.serve();
   }
 });
 after(async () => {
   await server?.close();
-  rmSync(big, { recursive: true, force: true });
+  model.remove();
 });
 
 // The heaps of JavaScript and WebAssembly, ArrayBuffers included, are anonymous memory of the page's renderer process. Counted is all
 // that this process takes beyond what it has with an empty page, which includes what is free already and not given back to the system.
 // The GPU's memory, which SwiftShader takes of the processor's, belongs to another process.
-test('a page takes at most 300 MB while 1 GiB of weights is loaded', { skip, timeout }, async (t) => {
+test('a page takes at most 200 MB while 1 GiB of weights is loaded', { skip, timeout }, async (t) => {
   const { page: empty, url, newPage } = await visit(`${server.url}page.html`);
   const load = async () => {
     const { create } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;
@@ -111,5 +88,5 @@ test('a page takes at most 300 MB while 1 GiB of weights is loaded', { skip, tim
   const reading = await measure();
   await empty.close();
   t.diagnostic(`at most ${Math.round(downloading / 1e6)} MB from the network, ${Math.round(reading / 1e6)} MB from the storage`);
-  assert.ok(downloading <= 300e6 && reading <= 300e6, `${downloading} and ${reading} bytes`);
+  assert.ok(downloading <= 200e6 && reading <= 200e6, `${downloading} and ${reading} bytes`);
 });

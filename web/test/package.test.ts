@@ -15,11 +15,17 @@ const config = (files: string[], more: object) => JSON.stringify({
   files, compilerOptions: { noEmit: true, strict: true, target: 'es2022', module: 'esnext', moduleResolution: 'bundler', types: [], ...more },
 });
 
-/** The snippets of the README: one without an import goes on where the one above it ended. */
+const readme = readFileSync(join(web, 'README.md'), 'utf8');
+
+/** The snippets of the README in a language. */
+const blocks = (language: string) => [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'))].map(([, code]) => code!);
+
+/** The modules among them, with the scripts of pages: one without an import goes on where the one above it ended. */
 function snippets(): string[] {
-  const blocks = [...readFileSync(join(web, 'README.md'), 'utf8').matchAll(/^```(?:js|ts)\n(.*?)^```/gms)].map(([, code]) => code!);
-  const files: string[] = [];
-  for (const code of blocks) {
+  const scripts = blocks('html').flatMap((html) => [...html.matchAll(/<script type="module">(.*?)<\/script>/gs)].map(([, code]) => code!))
+    .map((code) => code.trim().replace('https://cdn.example.org/gossamer/dist/gossamer.js', 'gossamer'));
+  const files = [...scripts];
+  for (const code of blocks('js')) {
     if (/^import /m.test(code)) {
       files.push(code);
     } else {
@@ -57,6 +63,9 @@ describe('the packed package', { skip: tools.skip }, () => {
       'app.ts': `
         import { create, RuntimeError, type ChatCompletion, type CreateOptions } from 'gossamer';
         import 'gossamer/service';
+        import { GossamerChat, type ChatState } from 'gossamer/chat';
+        export const chat: GossamerChat | null = document.querySelector('gossamer-chat');
+        export const state: ChatState | undefined = chat?.state;
         export async function ask(options: CreateOptions): Promise<ChatCompletion | string> {
           const ai = await create(options);
           for await (const chunk of ai.chat.completions.create({ messages: [{ role: 'user', content: 'Hello' }], stream: true })) {
@@ -80,9 +89,19 @@ describe('the packed package', { skip: tools.skip }, () => {
 
   test('has answers that are OpenAI\'s, and a README whose snippets compile', () => {
     const files = Object.fromEntries(snippets().map((code, i) => [`snippet${i}.ts`, `${code}\nexport {};\n`]));
-    assert.ok(Object.keys(files).length > 3);
+    assert.ok(Object.keys(files).length > 6);
+    const workers = Object.fromEntries(blocks('javascript').map((code, i) => [`worker${i}.ts`, `declare const self: ServiceWorkerGlobalScope;\n${
+      code.replace(/\b(addEventListener|skipWaiting|clients|importScripts)\b/g, 'self.$1')}\nexport {};\n`]));
+    assert.ok(Object.keys(workers).length > 0);
+    for (const [, attributes] of blocks('html').join('').matchAll(/<gossamer-chat ([^>]*)>/g)) {
+      for (const [, name] of attributes!.matchAll(/([\w-]+)=/g)) {
+        assert.match(readme, new RegExp(`^\\| .*\`${name}\`.* \\|`, 'm'), name);
+      }
+    }
     const app = project(tarball, 'snippets', {
       ...files,
+      ...workers,
+      'workers.json': config(Object.keys(workers), { lib: ['es2023', 'webworker'] }),
       'tsconfig.json': config([...Object.keys(files), 'openai.ts'], { skipLibCheck: true, lib: ['es2023', 'dom', 'dom.iterable', 'dom.asynciterable'] }),
       'openai.ts': `
         import type { ChatCompletion, ChatCompletionChunk } from 'gossamer';
@@ -91,12 +110,14 @@ describe('the packed package', { skip: tools.skip }, () => {
         export const part = (chunk: ChatCompletionChunk): OpenAI.ChatCompletionChunk => chunk;`,
     }, Object.fromEntries(['openai', 'zod'].map((name) => [name, join(web, 'node_modules', name)])));
     run(compilers.at(-1)!.path, ['-p', 'tsconfig.json'], app);
+    run(compilers.at(-1)!.path, ['-p', 'workers.json'], app);
   });
 
   test('is imported anywhere, and says in Node that it needs a browser', () => {
     const app = project(tarball, 'node', {
       'app.js': `
         import * as gossamer from 'gossamer';
+        import 'gossamer/chat';
         const calls = {
           create: () => gossamer.create({ model: 'https://example.org/m/' }), canRun: () => gossamer.canRun('m/').then((v) => { throw v; }),
           environment: () => gossamer.environment().then((v) => { throw v; }), deleteModel: () => gossamer.deleteModel('https://example.org/m/'),

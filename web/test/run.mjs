@@ -1,4 +1,5 @@
-// Bundles the tests and runs them: node test/run.mjs [NAME...] [--OPTION...], by default all, with options for node --test.
+// Bundles the tests and runs them: node test/run.mjs [NAME...] [--OPTION...], by default all, with options for node --test. Benchmarks run
+// only by their names, such as storage.bench.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -11,7 +12,7 @@ const test = dirname(fileURLToPath(import.meta.url));
 const out = join(test, '../dist/test');
 const names = process.argv.slice(2).filter((a) => !a.startsWith('--'));
 const options = process.argv.slice(2).filter((a) => a.startsWith('--'));
-const files = readdirSync(test).filter((f) => f.endsWith('.test.ts') && (names.length === 0 || names.includes(f.replace('.test.ts', ''))));
+const files = readdirSync(test).filter((f) => (f.endsWith('.test.ts') && names.length === 0) || names.includes(f.replace(/(\.test)?\.ts$/, '')));
 
 await build({
   entryPoints: files.map((f) => join(test, f)), outdir: out, outExtension: { '.js': '.mjs' },

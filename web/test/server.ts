@@ -1,11 +1,13 @@
 // A static file server with faults, and a directory as the store of chunks.
 
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createReadStream } from 'node:fs';
+import { createReadStream, readSync } from 'node:fs';
 import { mkdir, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
+import type { StoredFile } from '../src/shared/engine.ts';
 import type { Record, Storage } from '../src/shared/storage.ts';
 
 /** What goes wrong with one request. */
@@ -173,7 +175,7 @@ async function find(files: { [prefix: string]: string | Uint8Array }, path: stri
 
 /** A directory that keeps chunks, with room for so many bytes. */
 export class Directory implements Storage {
-  private readonly path: string;
+  readonly path: string;
   private room: number;
 
   constructor(path: string, room = Infinity) {
@@ -223,5 +225,34 @@ export class Directory implements Storage {
     buffer[0]! ^= 1;
     await file.write(buffer, 0, 1, 0);
     await file.close();
+  }
+}
+
+/** A directory whose files are opened for reading, as in browsers that have synchronous handles. */
+export class FileDirectory extends Directory {
+  /** Files that are open. */
+  opened = 0;
+
+  async openFile(key: string): Promise<StoredFile | undefined> {
+    const file = await open(join(this.path, key), 'r').catch(() => undefined);
+    if (!file) {
+      return undefined;
+    }
+    this.opened++;
+    const { size } = await file.stat();
+    const read = (to: Uint8Array<ArrayBuffer>, from: number) => assert.equal(readSync(file.fd, to, 0, to.length, from), to.length);
+    return {
+      length: size,
+      read,
+      bytes: async () => {
+        const whole = new Uint8Array(size);
+        read(whole, 0);
+        return whole;
+      },
+      close: () => {
+        this.opened--;
+        void file.close();
+      },
+    };
   }
 }

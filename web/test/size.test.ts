@@ -34,10 +34,16 @@ test('page, program and vocabulary are at most 4.5 MB compressed', { skip }, (t)
   assert.ok(total <= 4_500_000, `${total} bytes`);
 });
 
+test('<gossamer-chat> is at most 4 kB compressed', { skip }, (t) => {
+  const sent = sentBytes('chat.js');
+  t.diagnostic(`${sent} bytes`);
+  assert.ok(sent <= 4000, `${sent} bytes`);
+});
+
 test('the README tells the sizes of the package\'s files', { skip }, () => {
   const readme = readFileSync(join(dirname(dist), 'README.md'), 'utf8');
   const rows = [...readme.matchAll(/^\| `([\w.]+)` \|.*\| ([\d.]+) (kB|MB) \|$/gm)];
-  assert.equal(rows.length, 5);
+  assert.equal(rows.length, 6);
   for (const [, name, size, unit] of rows) {
     const [told, is] = [Number(size) * (unit === 'kB' ? 1e3 : 1e6), sentBytes(name!)];
     assert.ok(is <= told && is > 0.85 * told, `${name}: ${is} bytes, the README says ${told}`);

@@ -38,8 +38,9 @@ func Open(manifest []byte, store js.Value) (*checkpoint.Checkpoint, error) {
 // pageStore has the chunks of a ChunkStore.
 type pageStore struct{ store js.Value }
 
-// get returns a chunk as it is stored, a Uint8Array, to be released.
-func (s pageStore) get(ctx context.Context, c *packed.Chunk) (js.Value, error) {
+// get returns a chunk as it is stored, to be released: a Uint8Array, or where asFile allows that a StoredFile, whose bytes are not verified
+// now.
+func (s pageStore) get(ctx context.Context, c *packed.Chunk, asFile bool) (js.Value, error) {
 	abort := js.Global().Get("AbortController").New()
 	defer context.AfterFunc(ctx, func() { abort.Call("abort") })()
 	chunk := map[string]any{"url": c.URL, "bytes": c.Bytes}
@@ -49,22 +50,23 @@ func (s pageStore) get(ctx context.Context, c *packed.Chunk) (js.Value, error) {
 	if c.SHA256 != "" {
 		chunk["sha256"] = c.SHA256
 	}
-	data, err := promise.Await(ctx, s.store.Call("get", chunk, abort.Get("signal")))
+	data, err := promise.Await(ctx, s.store.Call("get", chunk, abort.Get("signal"), asFile))
 	if err != nil {
 		return data, fmt.Errorf("checkpoint: chunk %s: %w", c.Name(), err)
 	}
 	if n := int64(data.Length()); n != c.Bytes {
+		s.release(data)
 		return data, fmt.Errorf("checkpoint: chunk %s: has %d bytes, want %d", c.Name(), n, c.Bytes)
 	}
 	return data, nil
 }
 
-// release frees a chunk's memory at once: js.Value would keep it until Go's next collection.
+// release frees a chunk's memory at once, or closes its file: js.Value would keep it until Go's next collection.
 func (s pageStore) release(data js.Value) { s.store.Call("release", data) }
 
 // Fetch copies a chunk into Go's memory.
 func (s pageStore) Fetch(ctx context.Context, c *packed.Chunk, buf []byte) ([]byte, error) {
-	data, err := s.get(ctx, c)
+	data, err := s.get(ctx, c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -136,11 +138,24 @@ func (s *mover) moveChunk(ctx context.Context, c *packed.Chunk, to checkpoint.Pl
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	data, err := s.page.get(ctx, c)
+	data, err := s.page.get(ctx, c, c.Codec == packed.None)
 	if err != nil {
 		return err
 	}
+	err = s.writeChunk(c, data, to, segments)
+	s.page.release(data)
+	if err == nil || data.InstanceOf(js.Global().Get("Uint8Array")) {
+		return err
+	}
+	if data, err = s.page.get(ctx, c, false); err != nil { // the file cannot be read
+		return err
+	}
 	defer s.page.release(data)
+	return s.writeChunk(c, data, to, segments)
+}
+
+// writeChunk writes the segments of a chunk to their places.
+func (s *mover) writeChunk(c *packed.Chunk, data js.Value, to checkpoint.Placer, segments []checkpoint.Segment) error {
 	if c.Codec != packed.None {
 		return s.unpackChunk(c, data, to, segments)
 	}
@@ -149,7 +164,7 @@ func (s *mover) moveChunk(ctx context.Context, c *packed.Chunk, to checkpoint.Pl
 	})
 }
 
-// unpackChunk is moveChunk for a chunk with a codec, which only Go undoes.
+// unpackChunk is writeChunk for a chunk with a codec, which only Go undoes.
 func (s *mover) unpackChunk(c *packed.Chunk, data js.Value, to checkpoint.Placer, segments []checkpoint.Segment) (err error) {
 	s.unpacking.Lock()
 	defer s.unpacking.Unlock()

@@ -4,8 +4,11 @@ import type { EngineStats } from '../shared/engine.ts';
 import { abortError, fromWire, RuntimeError } from '../shared/errors.ts';
 import type { Connection, Loss } from './connection.ts';
 import type { ModelInfo, Notice, OpenMessage, Progress, Request, Response } from '../shared/protocol.ts';
+import { forgetReply, keptReplies, readReply, ReplyKeeper, type KeptReply } from './kept-replies.ts';
+import { Log } from './log.ts';
 import { modelList, modelObject } from './openai.ts';
 import { Replay } from './replay.ts';
+import { TokenList, type ReplyToken } from './reply-tokens.ts';
 import { Stream } from './stream.ts';
 import type { ChatCompletion, ChatCompletionChunk, ChatParams, ChatParamsNonStreaming, ChatParamsStreaming, ModelList } from '../shared/types.ts';
 
@@ -15,6 +18,19 @@ export interface RequestOptions {
   signal?: AbortSignal;
   /** Refuse fields that are unknown, instead of leaving them out and naming them in the reply's `ignored`. Default: false. */
   strict?: boolean | undefined;
+  /** Told how many tokens of the prompt are read, of how many; those known from before are among them. */
+  onPrompt?: ((progress: { done: number; total: number }) => void) | undefined;
+  /** Told of each token of a reply, with n: 1, at the latest with the chunk that it completes: reasoning, and the model's own marks, are among them. */
+  onToken?: ((token: ReplyToken) => void) | undefined;
+}
+
+/** Options of a streamed reply. */
+export interface StreamOptions extends RequestOptions {
+  /**
+   * Keeps the request and the tokens of the reply in localStorage under this name until the reply has ended, so that resume goes on with it
+   * after the page was loaded again. With n: 1.
+   */
+  keep?: string | undefined;
 }
 
 /** A stream that can be awaited, as OpenAI's library does, or looped over at once. */
@@ -76,56 +92,104 @@ export class Completions {
     this.model = model;
   }
 
+  /** The names of kept replies that did not end, because their pages were closed or loaded again. */
+  interrupted(): string[] {
+    return keptReplies();
+  }
+
+  /** Forgets an interrupted reply. */
+  forget(name: string): void {
+    forgetReply(name);
+  }
+
+  /**
+   * Goes on with an interrupted reply, of this model. The chunks begin with the first one again: what was there before comes at once, and its
+   * tokens are read by the engine, not computed anew.
+   */
+  resume(name: string, options: RequestOptions = {}): StreamPromise<ChatCompletionChunk> {
+    let reply: KeptReply;
+    try {
+      reply = readReply(name, this.client.info!.url);
+    } catch (error) {
+      return streamPromise(Promise.reject(error));
+    }
+    return this.stream(reply.body, { ...options, keep: name }, reply.tokens);
+  }
+
   /** Answers a conversation: whole, or with stream: true in parts. Rejects with RuntimeError, or with the signal's reason. */
   create(params: ChatParamsNonStreaming, options?: RequestOptions): Promise<ChatCompletion>;
-  create(params: ChatParamsStreaming, options?: RequestOptions): StreamPromise<ChatCompletionChunk>;
-  create(params: ChatParams, options?: RequestOptions): Promise<ChatCompletion> | StreamPromise<ChatCompletionChunk>;
-  create(params: ChatParams, options: RequestOptions = {}): Promise<ChatCompletion> | StreamPromise<ChatCompletionChunk> {
+  create(params: ChatParamsStreaming, options?: StreamOptions): StreamPromise<ChatCompletionChunk>;
+  create(params: ChatParams, options?: StreamOptions): Promise<ChatCompletion> | StreamPromise<ChatCompletionChunk>;
+  create(params: ChatParams, options: StreamOptions = {}): Promise<ChatCompletion> | StreamPromise<ChatCompletionChunk> {
     // With a seed the reply can be repeated if the device is lost.
     const body = JSON.stringify({ ...params, model: params.model ?? this.model, seed: params.seed ?? randomSeed() });
     return params.stream ? this.stream(body, options) : this.whole(body, options);
   }
 
   /** @internal Answers a request given as JSON, whole. */
-  async whole(body: string, { signal, strict }: RequestOptions): Promise<ChatCompletion> {
+  async whole(body: string, { signal, strict, onPrompt, onToken }: RequestOptions): Promise<ChatCompletion> {
     let completion: ChatCompletion | undefined;
-    await this.client.request((id) => ({ kind: 'chat', id, body, strict }), signal, { frame: (json) => (completion = JSON.parse(json)), restart() {} });
+    const tokens = new TokenList(onToken);
+    await this.client.request((id) => ({ kind: 'chat', id, body, strict, prompt: onPrompt !== undefined }), signal, {
+      frame: (json, news) => {
+        tokens.add(news);
+        completion = JSON.parse(json);
+      },
+      prompt: onPrompt,
+      restart: () => undefined,
+    });
+    this.client.log.write('info', 'a reply has ended', completion!.usage);
     return completion!;
   }
 
   /** @internal Answers a request given as JSON, in parts. */
-  stream(body: string, { signal, strict }: RequestOptions): StreamPromise<ChatCompletionChunk> {
+  stream(body: string, { signal, strict, onPrompt, onToken, keep }: StreamOptions, reply?: number[]): StreamPromise<ChatCompletionChunk> {
+    const tokens = new TokenList(onToken, reply);
+    const kept = keep === undefined ? undefined : new ReplyKeeper(keep, { model: this.client.info!.url, body, tokens: tokens.ids });
     const stream = new Stream<ChatCompletionChunk>(new AbortController());
     const replay = new Replay();
     const begun = new Promise<Stream<ChatCompletionChunk>>((resolve, reject) => {
       const listener = {
-        frame(json: string) {
+        prompt: onPrompt,
+        frame(json: string, news: number[]) {
+          tokens.add(news);
+          kept?.grown();
           const chunk = replay.next(JSON.parse(json) as ChatCompletionChunk);
           if (chunk) {
             stream.push(chunk);
             resolve(stream);
           }
         },
-        restart: () => replay.restart(),
+        restart() {
+          replay.restart();
+          return tokens.restart();
+        },
       };
       const either = signal ? AbortSignal.any([signal, stream.controller.signal]) : stream.controller.signal;
-      this.client.request((id) => ({ kind: 'chat', id, body, strict }), either, listener).then(
+      this.client.request((id) => ({ kind: 'chat', id, body, strict, reply, prompt: onPrompt !== undefined }), either, listener).then(
         () => {
+          kept?.end(true);
+          this.client.log.write('info', `a reply has ended, of ${tokens.ids.length} tokens`);
           stream.end();
           resolve(stream);
         },
         (error) => {
+          kept?.end(either.aborted || (error as RuntimeError).code === 'bad-request');
           stream.end(error, either.aborted);
           reject(error);
         },
       );
     });
-    begun.catch(() => {}); // callers that only loop get the error in the loop
-    const iterate = async function* () {
-      yield* await begun;
-    };
-    return Object.assign(begun, { [Symbol.asyncIterator]: iterate });
+    return streamPromise(begun);
   }
+}
+
+function streamPromise(begun: Promise<Stream<ChatCompletionChunk>>): StreamPromise<ChatCompletionChunk> {
+  begun.catch(() => {}); // callers that only loop get the error in the loop
+  const iterate = async function* () {
+    yield* await begun;
+  };
+  return Object.assign(begun, { [Symbol.asyncIterator]: iterate });
 }
 
 /** A seed with which a reply can be repeated. */
@@ -135,9 +199,10 @@ export function randomSeed(): number {
 
 /** Receives the frames of a reply. */
 interface ReplyListener {
-  frame(json: string): void;
-  /** The reply begins again. */
-  restart(): void;
+  frame(json: string, tokens: number[]): void;
+  prompt?: ((progress: { done: number; total: number }) => void) | undefined;
+  /** The reply begins again. Returns what the request says in addition. */
+  restart(): { reply: number[] } | undefined;
 }
 
 /** What a client asks for. connect is not sent, but makes the connection. */
@@ -157,12 +222,16 @@ const maxLosses = 2;
 export interface LoadCallbacks {
   onProgress?: ((progress: Progress) => void) | undefined;
   onNotice?: ((notice: Notice) => void) | undefined;
+  /** Default: warnings, to the console. */
+  log?: Log;
 }
 
 /** Requests to an engine. */
 export class Client {
   private readonly connection: Connection;
   private readonly callbacks: LoadCallbacks;
+  readonly log: Log;
+  private phase = '';
   private readonly pending = new Map<number, Pending>();
   private lastID = 0;
   /** Of the model that was opened last. */
@@ -179,6 +248,7 @@ export class Client {
   constructor(connection: Connection, callbacks: LoadCallbacks) {
     this.connection = connection;
     this.callbacks = callbacks;
+    this.log = callbacks.log ?? new Log();
   }
 
   /** Opens the model. */
@@ -223,8 +293,10 @@ export class Client {
         reject: (error) => settle() && reject(error),
       });
       if (message.kind === 'connect') {
+        this.log.write('debug', 'connects to an engine');
         this.connection.connect(id, { receive: (m) => this.receive(m), lost: (error, loss) => this.lost(error, loss) });
       } else if (this.ready) {
+        this.log.write('debug', `request ${id}: ${message.kind}`, message);
         this.connection.send(message);
       } // else it is sent when the next engine has opened the model
     });
@@ -234,6 +306,10 @@ export class Client {
     const pending = this.pending.get(message.id);
     switch (message.kind) {
       case 'progress':
+        if (message.progress.phase !== this.phase) {
+          this.phase = message.progress.phase;
+          this.log.write('info', `loading: ${this.phase}`, message.progress);
+        }
         this.callbacks.onProgress?.(message.progress);
         break;
       case 'notice':
@@ -245,10 +321,13 @@ export class Client {
       case 'lost':
         this.lost(fromWire(message.error) as RuntimeError, 'failed');
         break;
+      case 'prompt':
+        pending?.listener?.prompt?.({ done: message.done, total: message.total });
+        break;
       case 'frame':
         this.losses = 0;
         try {
-          pending?.listener?.frame(message.json);
+          pending?.listener?.frame(message.json, message.tokens);
         } catch (error) {
           this.connection.send({ kind: 'abort', id: message.id });
           pending?.reject(error);
@@ -272,7 +351,7 @@ export class Client {
     if (this.callbacks.onNotice) {
       this.callbacks.onNotice(notice);
     } else {
-      console.warn(`gossamer: ${notice.message}`);
+      this.log.write('warn', notice.message);
     }
   }
 
@@ -291,9 +370,9 @@ export class Client {
     this.open().then(
       () => {
         for (const { message, listener } of this.pending.values()) {
-          listener?.restart();
+          const more = listener?.restart();
           if (message.kind !== 'connect') {
-            this.connection.send(message);
+            this.connection.send(message.kind === 'chat' && more ? { ...message, ...more } : message);
           }
         }
       },

@@ -1,6 +1,8 @@
 // Connections from a client to an engine: in a worker of its own (WorkerConnection), or one that tabs share (shared-connection.ts).
 
+import { answerWorker } from './answer-worker.ts';
 import { RuntimeError } from '../shared/errors.ts';
+import type { Fetch } from '../shared/files.ts';
 import type { OpenMessage, Request, Response } from '../shared/protocol.ts';
 
 /** Receives what an engine sends. */
@@ -29,11 +31,14 @@ export interface Connection {
 export class WorkerConnection implements Connection {
   private readonly url: URL;
   private readonly open: Omit<OpenMessage, 'id'>;
+  private readonly fetch: Fetch | undefined;
   private worker: Worker | undefined;
 
-  constructor(url: URL, open: Omit<OpenMessage, 'id'>) {
+  /** fetch: answers the worker's requests for the model; undefined: the browser does. */
+  constructor(url: URL, open: Omit<OpenMessage, 'id'>, fetch?: Fetch) {
     this.url = url;
     this.open = open;
+    this.fetch = fetch;
   }
 
   connect(id: number, listener: EngineListener): void {
@@ -53,7 +58,8 @@ export class WorkerConnection implements Connection {
       });
       listener.lost(error, 'failed');
     });
-    worker.postMessage({ ...this.open, id } satisfies Request);
+    const fetchPort = this.fetch && answerWorker(this.fetch);
+    worker.postMessage({ ...this.open, id, fetchPort } satisfies Request, fetchPort ? [fetchPort] : []);
   }
 
   send(request: Request): void {

@@ -4,8 +4,9 @@ import { Client, Gossamer } from './client.ts';
 import { findAdapter } from '../shared/device.ts';
 import type { Backend } from '../shared/engine.ts';
 import { RuntimeError } from '../shared/errors.ts';
-import { addFiles, type LocalFiles } from '../shared/files.ts';
+import { addFiles, type Fetch, type LocalFiles } from '../shared/files.ts';
 import { WorkerConnection } from './connection.ts';
+import { Log, type Logger, type LogLevel } from './log.ts';
 import { baseURL, manifestURL } from '../shared/manifest.ts';
 import type { Notice, Progress } from '../shared/protocol.ts';
 import { SharedConnection } from './shared-connection.ts';
@@ -27,6 +28,11 @@ export interface CreateOptions {
    * them. The host must allow them (Access-Control-Allow-Headers).
    */
   headers?: Record<string, string>;
+  /**
+   * Answers the model's requests, on whatever host, in the place of the browser's fetch: to sign URLs, ask for a login, or take files from
+   * elsewhere. It runs in the page, and gets the URL, and method, headers, cache and signal. The model's requests are GET and HEAD.
+   */
+  fetch?: Fetch;
   /** Positions that a conversation can have, in tokens. Default: 32,768, with cpu 8,192, or as many as the model has; canRun gives the memory that they take. */
   context?: number;
   /** How keys and values are stored. Default: f16, with cpu f32. */
@@ -42,8 +48,12 @@ export interface CreateOptions {
   share?: boolean;
   /** Called up to ten times a second during loading. */
   onProgress?: (progress: Progress) => void;
-  /** Called with notices, which do not stop anything. Default: console.warn. */
+  /** Called with notices, which do not stop anything. Default: the log, as warnings. */
   onNotice?: (notice: Notice) => void;
+  /** What is logged: notices are warn, the stages of loading and what replies took are info, requests are debug. Default: warn. */
+  logLevel?: LogLevel;
+  /** Where to. Default: console. */
+  logger?: Logger;
   /** Ends loading; what was downloaded is kept. */
   signal?: AbortSignal;
 
@@ -68,6 +78,9 @@ export async function create(options: CreateOptions): Promise<Gossamer> {
   if (backend !== 'webgpu' && backend !== 'cpu') {
     throw new RuntimeError('bad-request', `backend is ${JSON.stringify(backend)}, want "webgpu" or "cpu"`, { param: 'backend' });
   }
+  if (options.logLevel !== undefined && !Log.knows(options.logLevel)) {
+    throw new RuntimeError('bad-request', `logLevel is ${JSON.stringify(options.logLevel)}, want "debug", "info", "warn", "error" or "off"`, { param: 'logLevel' });
+  }
   if (backend === 'webgpu') {
     await findAdapter(); // says what is wrong before a worker is started
   }
@@ -83,8 +96,9 @@ export async function create(options: CreateOptions): Promise<Gossamer> {
     kind: 'open', manifestURL: url, files, headers, context, kv, backend, limits,
     wasmURL: assetURL(wasmURL, beside.wasm).href, vocabularyURL: assetURL(vocabularyURL, beside.vocabulary).href,
     store: store ?? true, parallel: parallel ?? 3, share,
-  });
-  const client = new Client(share ? new SharedConnection(url, { context, kv }, own) : own, options);
+  }, options.fetch);
+  const log = new Log(options.logLevel, options.logger);
+  const client = new Client(share ? new SharedConnection(url, { context, kv }, own) : own, { ...options, log });
   return new Gossamer(client, await client.open(options.signal));
 }
 

@@ -1,7 +1,7 @@
 // Whether this browser can run a model, and why not, before anything is downloaded.
 
 import { describe, findAdapter, limitError, missingLimit, offered, type AdapterInfo } from '../shared/device.ts';
-import { addFiles, addHeaders, type LocalFiles } from '../shared/files.ts';
+import { addFiles, addHeaders, setFetch, type Fetch, type LocalFiles } from '../shared/files.ts';
 import { RuntimeError, type RuntimeErrorCode } from '../shared/errors.ts';
 import { baseURL, manifestURL, parseManifest, readConfig, type Manifest } from '../shared/manifest.ts';
 import { bill, cpuRefusal, formatBytes, leastLimits, needs, type Bill, type BillOptions, type Limits } from '../shared/plan.ts';
@@ -81,14 +81,15 @@ export async function environment(): Promise<Environment> {
  * Says whether a model runs here and what it takes; fetches only its manifest, or the configuration of a repository that has none.
  * Rejects only when aborted.
  *
- * model and headers are as create() takes them.
+ * model, headers and fetch are as create() takes them.
  */
 export async function canRun(
-  model: string | LocalFiles, options: BillOptions & { signal?: AbortSignal; headers?: Record<string, string> } = {},
+  model: string | LocalFiles, options: BillOptions & { signal?: AbortSignal; headers?: Record<string, string>; fetch?: Fetch } = {},
 ): Promise<ModelVerdict> {
   try {
     const url = manifestURL(typeof model === 'string' ? model : await addFiles(model), baseURL());
     addHeaders(url, options.headers);
+    setFetch(url, options.fetch);
     const adapter = options.backend === 'cpu' ? undefined : await findAdapter();
     const storage = await FileStorage.open();
     const signal = options.signal ?? new AbortController().signal;

@@ -180,7 +180,7 @@ export class SharedConnection implements Connection {
 
   private receive(message: Response): void {
     this.pings = 0;
-    if (!['progress', 'notice', 'frame', 'pong'].includes(message.kind)) {
+    if (!['progress', 'notice', 'prompt', 'frame', 'pong'].includes(message.kind)) {
       this.unanswered.delete(message.id);
     }
     if (message.kind !== 'pong') {

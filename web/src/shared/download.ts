@@ -184,6 +184,18 @@ async function attempt(
   }
 }
 
+/** Bytes that are taken from a body at a time. */
+const pieceBytes = 256 << 10;
+
+/** A reader that reads into the same memory again, where there is one: pieces of their own would fill the tab's memory before they are collected. */
+function readerOf(body: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | ReadableStreamBYOBReader {
+  try {
+    return body.getReader({ mode: 'byob' });
+  } catch {
+    return body.getReader(); // the body is none of bytes
+  }
+}
+
 /** A request that is given up if it brings too little for too long, and whose redirects stay where the model at base may ask. */
 class WatchedRequest {
   private readonly url: string;
@@ -193,7 +205,7 @@ class WatchedRequest {
   private readonly watch: Watch;
   private readonly follow = () => this.stop.abort(this.signal.reason);
   private status: number | undefined;
-  private body: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
+  private body: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | ReadableStreamBYOBReader | undefined;
 
   constructor(url: string, base: string, signal: AbortSignal, stall: number, answerWithin = stall) {
     this.url = url;
@@ -217,18 +229,21 @@ class WatchedRequest {
     checkRedirect(response, this.url, this.base);
     this.watch.answer();
     this.status = response.status;
-    this.body = response.body?.getReader();
+    this.body = response.body ? readerOf(response.body) : undefined;
     return response;
   }
 
+  /** The body in pieces, each of which is only valid until the next one. */
   async *pieces(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    if (!this.body) {
+    const { body } = this;
+    if (!body) {
       throw new Interruption('the answer is empty');
     }
+    let room = new Uint8Array(body instanceof ReadableStreamDefaultReader ? 0 : pieceBytes);
     for (;;) {
       let piece: ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
       try {
-        piece = await this.body.read();
+        piece = body instanceof ReadableStreamDefaultReader ? await body.read() : await body.read(room);
       } catch {
         throw this.stop.signal.aborted ? this.watch.failure() : new Interruption('the connection broke');
       }
@@ -240,6 +255,7 @@ class WatchedRequest {
       }
       this.watch.count(piece.value.length);
       yield piece.value;
+      room = new Uint8Array(piece.value.buffer);
     }
   }
 
@@ -252,7 +268,7 @@ class WatchedRequest {
       if (bytes > limit) {
         throw failed(this.url, `the host sends more than ${limit} bytes: ${tooMuch}`, this.status);
       }
-      pieces.push(piece);
+      pieces.push(piece.slice());
     }
     return new Uint8Array(await new Blob(pieces).arrayBuffer());
   }

@@ -15,17 +15,33 @@ export interface Chunk {
   sha256?: string;
 }
 
+/** A chunk in a file of the browser's storage that is open for reading. */
+export interface StoredFile {
+  readonly length: number;
+  /** Copies the bytes from `from` on, as many as `to` has. Throws where the file cannot be read. */
+  read(to: Uint8Array<ArrayBuffer>, from: number): void;
+  /** All bytes, in memory until the file is closed. */
+  bytes(): Promise<Uint8Array<ArrayBuffer>>;
+  close(): void;
+}
+
+/** A chunk's bytes, to be released. */
+export type ChunkData = Uint8Array<ArrayBuffer> | StoredFile;
+
 /** Where chunks come from. Several calls may be in flight; the store bounds the connections. */
 export interface ChunkStore {
   /** The number of calls in flight that keeps the connections busy. */
   readonly parallel: number;
-  /** Resolves to the chunk's bytes, verified, to be released. onBytes is told of bytes as they arrive (negative where some had to be fetched again). */
-  get(chunk: Chunk, signal: AbortSignal, onBytes?: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Frees the memory of a chunk's bytes at once. Otherwise it would be freed when Go collects its reference to them, and Go collects
-   * nothing while a model is loaded, because loading allocates hardly any of its own memory.
+   * Resolves to the chunk's bytes, verified. asFile: they may be in a file, where they were verified when they were stored, and are again
+   * later; if it cannot be read, the chunk is to be asked for again, and comes from elsewhere.
    */
-  release(bytes: Uint8Array<ArrayBuffer>): void;
+  get(chunk: Chunk, signal: AbortSignal, asFile?: boolean): Promise<ChunkData>;
+  /**
+   * Frees the memory of a chunk's bytes at once, or closes their file. Otherwise it would be freed when Go collects its reference to them,
+   * and Go collects nothing while a model is loaded, because loading allocates hardly any of its own memory.
+   */
+  release(data: ChunkData): void;
 }
 
 /** What the engine needs to open a model. */
@@ -87,15 +103,25 @@ export interface EngineStats {
   deviceBytes: number;
 }
 
+/** How a request is answered, beside what it says itself. */
+export interface ChatOptions {
+  /** Unknown fields are refused. */
+  strict?: boolean | undefined;
+  /** Ids of tokens with which the reply begins: it goes on behind them, in the same frames as if they came now. */
+  reply?: number[] | undefined;
+  /** Told how many tokens of the prompt are read, of how many, those of `reply` among them. */
+  onPrompt?: ((done: number, total: number) => void) | undefined;
+}
+
 /** An open model. What fails rejects with an error that may carry `code` (see RuntimeErrorCode), `param` and `hint`. */
 export interface Engine {
   readonly info: EngineInfo;
   /**
    * Answers a request: body is the JSON of chat.completions.create. onFrame gets each frame, JSON without "data:": chunks if the
-   * request says stream, else one completion. Resolves after the last frame; an aborted signal rejects with AbortError and
-   * delivers nothing afterwards. strict: unknown fields are refused.
+   * request says stream, else one completion. With it come the tokens since the frame before, of a single reply: for each its id and
+   * the milliseconds since the call. Resolves after the last frame; an aborted signal rejects with AbortError and delivers nothing afterwards.
    */
-  chat(body: string, onFrame: (json: string) => void, signal: AbortSignal, strict?: boolean): Promise<void>;
+  chat(body: string, onFrame: (json: string, tokens: number[]) => void, signal: AbortSignal, options?: ChatOptions): Promise<void>;
   tokenize(text: string): Int32Array;
   detokenize(tokens: Int32Array): string;
   stats(): Promise<EngineStats>;

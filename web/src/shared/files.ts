@@ -34,6 +34,22 @@ function urlOf(path: string, base: string): string {
 /** Headers of requests, by the origin that they are for. */
 const logins = new Map<string, Record<string, string>>();
 
+/** Takes a request as fetch does. */
+export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
+
+/** What answers in the browser's place, by the origin of the model; '' for all. */
+const fetchers = new Map<string, Fetch>();
+
+/** Has requests to the origin of a model at url answered by another function than the browser's; with '' all requests. */
+export function setFetch(url: string, fetcher: Fetch | undefined): void {
+  const origin = url && new URL(url).origin;
+  if (fetcher) {
+    fetchers.set(origin, fetcher);
+  } else {
+    fetchers.delete(origin);
+  }
+}
+
 /** Sends headers with each request to the origin of a model at url, and to no other. */
 export function addHeaders(url: string, headers: Record<string, string> = {}): void {
   logins.set(new URL(url).origin, headers);
@@ -42,8 +58,10 @@ export function addHeaders(url: string, headers: Record<string, string> = {}): v
 /** Like fetch, but local: URLs are read from the files given to addFiles. Files of an earlier visit fail like an unreachable host. */
 export async function fetchFile(url: string, init: RequestInit = {}): Promise<Response> {
   if (!url.startsWith('local:')) {
-    const login = logins.get(new URL(url).origin);
-    return fetch(url, login ? { ...init, headers: { ...login, ...Object.fromEntries(new Headers(init.headers)) } } : init);
+    const { origin } = new URL(url);
+    const login = logins.get(origin);
+    const fetcher = fetchers.get('') ?? fetchers.get(origin) ?? fetch;
+    return fetcher(url, login ? { ...init, headers: { ...login, ...Object.fromEntries(new Headers(init.headers)) } } : init);
   }
   init.signal?.throwIfAborted();
   const file = known.get(url);

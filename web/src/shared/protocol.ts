@@ -14,6 +14,8 @@ export interface OpenMessage {
   files?: LocalFiles | undefined;
   /** Of requests to the model's origin. */
   headers?: Record<string, string> | undefined;
+  /** Where the page answers the model's requests in the browser's place; see fetch-port.ts. */
+  fetchPort?: MessagePort | undefined;
   wasmURL: string;
   vocabularyURL: string;
   context?: number | undefined;
@@ -37,7 +39,8 @@ export interface JoinOptions {
 /** From the page. */
 export type Request =
   | OpenMessage
-  | { kind: 'chat'; id: number; body: string; strict?: boolean | undefined }
+  /** reply: as in ChatOptions. prompt: the page wants to know how reading the prompt goes on. */
+  | { kind: 'chat'; id: number; body: string; strict?: boolean | undefined; reply?: number[] | undefined; prompt?: boolean | undefined }
   | { kind: 'tokenize'; id: number; text: string }
   | { kind: 'detokenize'; id: number; tokens: number[] }
   | { kind: 'stats'; id: number }
@@ -54,7 +57,9 @@ export type Response =
   | { kind: 'progress'; id: number; progress: Progress }
   | { kind: 'notice'; id: number; notice: Notice }
   | { kind: 'opened'; id: number; info: ModelInfo }
-  | { kind: 'frame'; id: number; json: string }
+  /** How many tokens of the prompt are read. */
+  | { kind: 'prompt'; id: number; done: number; total: number }
+  | { kind: 'frame'; id: number; json: string; tokens: number[] }
   | { kind: 'done'; id: number }
   | { kind: 'tokens'; id: number; tokens: number[] }
   | { kind: 'text'; id: number; text: string }

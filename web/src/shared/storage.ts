@@ -6,7 +6,7 @@
 //
 // KEY is the chunk's SHA-256 if one is published, so models with equal chunks share them, whatever their URLs.
 
-import type { Chunk } from './engine.ts';
+import type { Chunk, StoredFile } from './engine.ts';
 import type { FileStates } from './file-state.ts';
 import type { Manifest } from './manifest.ts';
 
@@ -29,6 +29,8 @@ export interface Storage {
   record(key: string): Promise<Record | undefined>;
   /** The bytes that are stored, complete or not; empty if none. */
   read(key: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** Opens a chunk for reading; undefined: there is none, or it can only be read as a whole. */
+  openFile?(key: string): Promise<StoredFile | undefined>;
   /** Opens a chunk for writing. Of the bytes that are stored the first `keep` stay. */
   open(key: string, keep: number): Promise<Writer>;
   /** Says that a chunk's bytes are complete. */
@@ -60,12 +62,14 @@ export interface ModelRecord extends StoredModel {
 
 // Declared here, since TypeScript declares the method only for workers, where it exists.
 interface SyncAccessHandle {
+  getSize(): number;
+  read(bytes: Uint8Array<ArrayBuffer>, options: { at: number }): number;
   write(bytes: Uint8Array<ArrayBuffer>, options: { at: number }): number;
   truncate(size: number): void;
   flush(): void;
   close(): void;
 }
-type WorkerFileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncAccessHandle> };
+type WorkerFileHandle = FileSystemFileHandle & { createSyncAccessHandle(options?: { mode: 'read-only' }): Promise<SyncAccessHandle> };
 
 /** Seconds after which an operation counts as failed: the model is then loaded without the storage, instead of never. */
 const operationTimeout = 10;
@@ -97,7 +101,10 @@ function answered<T>(handle: FileSystemHandle, operation: Promise<T>): Promise<T
 /** Opens a file for writing. Only one tab at a time can have it open. */
 async function openForWriting(dir: FileSystemDirectoryHandle, name: string): Promise<SyncAccessHandle> {
   const file = (await answered(dir, dir.getFileHandle(name, { create: true }))) as WorkerFileHandle;
-  const handle = file.createSyncAccessHandle();
+  return openHandle(file, file.createSyncAccessHandle());
+}
+
+async function openHandle(file: FileSystemFileHandle, handle: Promise<SyncAccessHandle>): Promise<SyncAccessHandle> {
   try {
     return await answered(file, handle);
   } catch (error) {
@@ -154,6 +161,19 @@ export class FileStorage implements Storage {
       free(piece);
     }
     return bytes;
+  }
+
+  async openFile(key: string): Promise<StoredFile | undefined> {
+    const file = (await existing(this.chunks, key)) as WorkerFileHandle | undefined;
+    if (!file?.createSyncAccessHandle) {
+      return undefined;
+    }
+    try {
+      // Tabs read at the same time, except where the browser does not know the mode: then one of them has the file to itself.
+      return new OpenFile(await openHandle(file, file.createSyncAccessHandle({ mode: 'read-only' })));
+    } catch {
+      return undefined;
+    }
   }
 
   async open(key: string, keep: number): Promise<Writer> {
@@ -228,6 +248,39 @@ export class FileStorage implements Storage {
   }
 }
 
+/** A file that is read at the rate of the disk, and of memory where the system has it there. */
+class OpenFile implements StoredFile {
+  readonly length: number;
+  private readonly handle: SyncAccessHandle;
+  private whole: Uint8Array<ArrayBuffer> | undefined;
+
+  constructor(handle: SyncAccessHandle) {
+    this.handle = handle;
+    this.length = handle.getSize();
+  }
+
+  read(to: Uint8Array<ArrayBuffer>, from: number): void {
+    if (this.handle.read(to, { at: from }) < to.length) {
+      throw new Error('a file in the browser\'s storage ends early');
+    }
+  }
+
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    if (!this.whole) {
+      this.whole = new Uint8Array(this.length);
+      this.read(this.whole, 0);
+    }
+    return this.whole;
+  }
+
+  close(): void {
+    this.handle.close();
+    if (this.whole) {
+      free(this.whole.buffer);
+    }
+  }
+}
+
 async function existing(dir: FileSystemDirectoryHandle, name: string): Promise<FileSystemFileHandle | undefined> {
   try {
     return await answered(dir, dir.getFileHandle(name));
@@ -239,12 +292,25 @@ async function existing(dir: FileSystemDirectoryHandle, name: string): Promise<F
   }
 }
 
+/** Milliseconds between two attempts to remove a file that is open, and how many there are. */
+const removalPause = 50;
+const removals = 100;
+
+/** Removes a file. One that a tab reads is open for the blink of an eye. */
 async function remove(dir: FileSystemDirectoryHandle, name: string): Promise<void> {
-  try {
-    await answered(dir, dir.removeEntry(name));
-  } catch (error) {
-    if ((error as DOMException).name !== 'NotFoundError') {
-      throw error;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await answered(dir, dir.removeEntry(name));
+      return;
+    } catch (error) {
+      const why = (error as DOMException).name;
+      if (why === 'NotFoundError') {
+        return;
+      }
+      if (why !== 'NoModificationAllowedError' || attempt === removals) {
+        throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, removalPause));
     }
   }
 }

@@ -1,6 +1,6 @@
 // Starts the engine, a Go program in WebAssembly (wasm/), and gives it the types of engine.ts.
 
-import type { EngineInfo, EngineStats, OpenOptions, ReadFile, StartEngine } from '../shared/engine.ts';
+import type { ChatOptions, EngineInfo, EngineStats, OpenOptions, ReadFile, StartEngine } from '../shared/engine.ts';
 import { RuntimeError } from '../shared/errors.ts';
 import { version } from '../shared/version.ts';
 import { GPUTable } from './gpu.ts';
@@ -18,7 +18,7 @@ interface GoProgram {
 
 interface GoModel {
   info: string;
-  chat(body: string, onFrame: (json: string) => void, signal: AbortSignal, strict: boolean): Promise<void>;
+  chat(body: string, onFrame: (json: string, tokens: number[]) => void, signal: AbortSignal, options: ChatOptions): Promise<void>;
   tokenize(text: string): Int32Array;
   detokenize(tokens: Int32Array): string;
   stats(): Promise<string>;
@@ -68,7 +68,7 @@ export const startEngine: StartEngine = async (wasm) => {
       const model = await guard(() => program.open({ ...rest, cpu: device === undefined }));
       return {
         info: JSON.parse(model.info) as EngineInfo,
-        chat: (body, onFrame, signal, strict = false) => guard(() => model.chat(body, onFrame, signal, strict)),
+        chat: (body, onFrame, signal, options = {}) => guard(() => model.chat(body, onFrame, signal, options)),
         tokenize: (text) => model.tokenize(text),
         detokenize: (tokens) => model.detokenize(tokens),
         stats: async () => JSON.parse(await guard(() => model.stats())) as EngineStats,

@@ -2,6 +2,9 @@
 // is an import of the WebAssembly module with numbers as arguments only: a recorded program is one call, however many dispatches it
 // has. Imports never throw: they return 0 and leave a message in `error`. Functions that make objects are asynchronous and may reject.
 
+import type { StoredFile } from '../shared/engine.ts';
+import { Staging } from './staging.ts';
+
 /** A device in the table. */
 interface Entry {
   device: GPUDevice;
@@ -12,6 +15,8 @@ interface Entry {
   /** Why the device is lost, if it is. */
   lost: string;
   closed: boolean;
+  /** While a model is loaded from files. */
+  staging: Staging | undefined;
 }
 
 const STORAGE = 0x80 | 0x4 | 0x8; // GPUBufferUsage.STORAGE | COPY_SRC | COPY_DST
@@ -56,7 +61,7 @@ export class GPUTable {
 
   /** Adds a device. lost is called once, also after closeDevice. */
   addDevice(device: GPUDevice, done: Entry['done'], lost: (message: string) => void): number {
-    const entry: Entry = { device, done, failure: '', lost: '', closed: false };
+    const entry: Entry = { device, done, failure: '', lost: '', closed: false, staging: undefined };
     device.addEventListener('uncapturederror', (e) => {
       e.preventDefault();
       entry.failure ||= e.error.message;
@@ -71,6 +76,7 @@ export class GPUTable {
   closeDevice(id: number): void {
     const entry: Entry = this.#objects[id];
     entry.closed = true;
+    entry.staging?.close();
     this.drop(id);
     entry.device.destroy();
   }
@@ -133,6 +139,17 @@ export class GPUTable {
     }
   }
 
+  /** Writes bytes of a file as writeFrom does. Resolves once they are read. */
+  async writeFile(id: number, buffer: number, offset: number, file: StoredFile, from: number, bytes: number): Promise<void> {
+    const entry: Entry = this.#objects[id];
+    entry.staging ??= new Staging(entry.device);
+    try {
+      await entry.staging.write(this.#objects[buffer], offset, file, from, bytes);
+    } catch (e) {
+      throw entry.lost ? new Error(entry.lost) : e;
+    }
+  }
+
   /**
    * Records the commands of a list of words in Go's memory: {pipeline, group, x, y, z}, or {0, source, word, destination, word, words} to
    * copy. Copies end the compute pass.
@@ -169,6 +186,7 @@ export class GPUTable {
     const attempt = (id: number, f: (entry: Entry) => number | void): number => {
       const entry: Entry = this.#objects[id];
       try {
+        entry.staging?.flush(); // which is written before
         const result = f(entry) ?? 1;
         if (!entry.failure && !entry.lost) return result;
         this.error = entry.lost || entry.failure;
@@ -181,10 +199,12 @@ export class GPUTable {
     return {
       // Runs a list of commands.
       submit: (id, at, words) =>
-        attempt(id!, ({ device }) => {
-          const encoder = device.createCommandEncoder();
+        attempt(id!, (entry) => {
+          entry.staging?.close(); // the model is loaded
+          entry.staging = undefined;
+          const encoder = entry.device.createCommandEncoder();
           this.#encode(encoder, at!, words!);
-          device.queue.submit([encoder.finish()]);
+          entry.device.queue.submit([encoder.finish()]);
         }),
 
       // Starts the writes that are queued, and tells `done` when they are over.

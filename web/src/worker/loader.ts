@@ -1,7 +1,8 @@
-// Loads chunks from the browser's storage, or from their host if they are not stored. They are verified in either case.
+// Loads chunks from the browser's storage, or from their host if they are not stored. What comes from the host is verified before it is
+// used; files of the storage, which were verified when they were written, are read at the rate of the disk and verified afterwards.
 
 import { defaultRetryPolicy, download, type RetryPolicy } from '../shared/download.ts';
-import type { Chunk, ChunkStore } from '../shared/engine.ts';
+import type { Chunk, ChunkData, StoredFile } from '../shared/engine.ts';
 import { RuntimeError } from '../shared/errors.ts';
 import { differs, type FileStates } from '../shared/file-state.ts';
 import type { Notice } from '../shared/protocol.ts';
@@ -28,7 +29,7 @@ export interface LoaderOptions {
 const pieceBytes = 1 << 20;
 
 /** Loads chunks. */
-export class Loader implements ChunkStore {
+export class Loader {
   readonly parallel: number;
   /** Whether a chunk came without a published hash. */
   unverified = false;
@@ -39,6 +40,8 @@ export class Loader implements ChunkStore {
   private readonly hash: Hash;
   /** A chunk takes its bytes several times while it is read from the storage or hashed, which is quick. */
   private readonly hashing = new Semaphore(2);
+  /** The files that were handed out: the hashes that they should have, by keys. */
+  private readonly files = new Map<string, string>();
 
   constructor(options: LoaderOptions) {
     this.options = options;
@@ -47,7 +50,11 @@ export class Loader implements ChunkStore {
     this.connections = new Semaphore(options.parallel);
   }
 
-  async get(chunk: Chunk, signal: AbortSignal, onBytes: (bytes: number) => void = () => {}): Promise<Uint8Array<ArrayBuffer>> {
+  /**
+   * Resolves to a chunk's bytes, as ChunkStore has it. onBytes is told of bytes as they arrive (negative where some had to be fetched
+   * again).
+   */
+  async get(chunk: Chunk, signal: AbortSignal, onBytes: (bytes: number) => void = () => {}, asFile = false): Promise<ChunkData> {
     signal.throwIfAborted();
     const key = await chunkKey(chunk, this.options.base, this.hash);
     if (!chunk.sha256 && !this.unverified) {
@@ -56,6 +63,11 @@ export class Loader implements ChunkStore {
         kind: 'not-verified',
         message: 'No hashes are published for these weights: they are compared only with what this browser saw at first.',
       });
+    }
+    const file = asFile ? await this.openFile(key, chunk) : undefined;
+    if (file) {
+      onBytes(chunk.bytes);
+      return file;
     }
     const stored = await this.hashing.run(signal, () => this.stored(key, chunk));
     if (stored.bytes) {
@@ -75,8 +87,56 @@ export class Loader implements ChunkStore {
     );
   }
 
-  release({ buffer }: Uint8Array<ArrayBuffer>): void {
-    free(buffer);
+  release(data: ChunkData): void {
+    if (data instanceof Uint8Array) {
+      free(data.buffer);
+    } else {
+      data.close();
+    }
+  }
+
+  /**
+   * Compares what was read from files with its hashes, file by file, before each of which pause is awaited. Forgets what is damaged, so
+   * that it comes from its host the next time, and resolves to how many files that were.
+   */
+  async verify(signal: AbortSignal, pause: () => Promise<void>): Promise<number> {
+    const { storage } = this.options;
+    let damaged = 0;
+    for (const [key, want] of this.files) {
+      await (damaged === 0 ? pause() : undefined); // the sooner it is over, the fewer replies come from damaged weights
+      signal.throwIfAborted();
+      const file = await storage?.openFile?.(key);
+      if (!file) { // the model was deleted meanwhile
+        continue;
+      }
+      let got = '';
+      try {
+        got = await this.hash(await file.bytes());
+      } catch {
+        // which is as bad as other bytes
+      } finally {
+        file.close();
+      }
+      if (got !== want && (await storage!.record(key))) {
+        damaged++;
+        await storage!.open(key, 0).then((writer) => writer.close(), (error) => this.giveUpStorage(key, error)); // keeps a hash that nobody published
+      }
+    }
+    return damaged;
+  }
+
+  /** The chunk's file, if its bytes were complete when it was written. */
+  private async openFile(key: string, chunk: Chunk): Promise<StoredFile | undefined> {
+    const { storage } = this.options;
+    const opening = storage?.openFile?.(key).catch(() => undefined);
+    const record = await storage?.record(key).catch(() => undefined);
+    const file = await opening;
+    if (!record || file?.length !== chunk.bytes) {
+      file?.close();
+      return undefined;
+    }
+    this.files.set(key, chunk.sha256 ?? record.sha256);
+    return file;
   }
 
   /** The chunk as it was kept, if it still is as it was; and the hash that was seen at first, if none is published. */

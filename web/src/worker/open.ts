@@ -1,6 +1,7 @@
 // Opens a model: fetches its manifest and the package's files, opens the device and the storage, and starts the engine.
 
 import { startEngine } from './bridge.ts';
+import { askPage } from './ask-page.ts';
 import { Loader } from './loader.ts';
 import { Meter } from './progress.ts';
 import { hasPassed, setPassed } from './verdict.ts';
@@ -8,7 +9,7 @@ import { describe, openDevice } from '../shared/device.ts';
 import type { Engine, Program } from '../shared/engine.ts';
 import { isAbort, RuntimeError } from '../shared/errors.ts';
 import type { FileStates } from '../shared/file-state.ts';
-import { addFiles, addHeaders } from '../shared/files.ts';
+import { addFiles, addHeaders, setFetch } from '../shared/files.ts';
 import { modelName, parseManifest, type Manifest } from '../shared/manifest.ts';
 import { contextFor, cpuRefusal, formatBytes, needs } from '../shared/plan.ts';
 import type { ModelInfo, Notice, OpenMessage, Progress } from '../shared/protocol.ts';
@@ -24,7 +25,7 @@ export interface OpenEvents {
 }
 
 /** Opens a model with its device, its storage and its engine. Rejects with RuntimeError, or with the signal's reason. */
-export async function openModel(m: OpenMessage, events: OpenEvents, signal: AbortSignal): Promise<{ engine: Engine; info: ModelInfo }> {
+export async function openModel(m: OpenMessage, events: OpenEvents, signal: AbortSignal): Promise<{ engine: Engine; info: ModelInfo; loader: Loader }> {
   const notify = events.onNotice;
   const meter = new Meter(events.onProgress);
   meter.begin('prepare');
@@ -32,6 +33,7 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
     await addFiles(m.files);
   }
   addHeaders(m.manifestURL, m.headers);
+  setFetch('', m.fetchPort && askPage(m.fetchPort));
 
   const storage = m.store ? await FileStorage.open() : undefined;
   if (m.store && !storage) {
@@ -66,11 +68,7 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
     adapterInfo: gpu?.adapter.info,
     store: {
       parallel: loader.parallel,
-      get: (chunk, signal, onBytes) =>
-        loader.get(chunk, signal, (n) => {
-          meter.add(n);
-          onBytes?.(n);
-        }),
+      get: (chunk, signal, asFile) => loader.get(chunk, signal, (n) => meter.add(n), asFile),
       release: (bytes) => loader.release(bytes),
     },
     context: contextFor(manifest.config, m),
@@ -88,7 +86,7 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
     await recordModel(storage, manifest, true);
   }
   meter.begin('ready');
-  return { engine, info: { ...engine.info, url: manifest.url, adapter, verified: !loader.unverified, stored } };
+  return { engine, loader, info: { ...engine.info, url: manifest.url, adapter, verified: !loader.unverified, stored } };
 }
 
 /** Opens the GPU that the model needs; undefined: the processor is to compute, and can. */

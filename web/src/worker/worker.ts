@@ -2,6 +2,7 @@
 // is lost the page starts another worker. Other tabs may use its engine (host.ts).
 
 import { Host, type ClientSession } from './host.ts';
+import type { Loader } from './loader.ts';
 import { openModel } from './open.ts';
 import type { Engine } from '../shared/engine.ts';
 import { isAbort, RuntimeError, toWire } from '../shared/errors.ts';
@@ -12,11 +13,14 @@ const global = globalThis as unknown as { postMessage(message: Response): void }
 let engine: Engine | undefined;
 let device: GPUDevice | undefined;
 let closed = false;
+const closing = new AbortController();
 /** Resolves when the device is lost. */
 let lost: Promise<void> = new Promise(() => {});
 /** Resolves when the model is open, and never if it cannot be opened: clients of other tabs then open it themselves. */
 let opening: Promise<ModelInfo> = new Promise(() => {});
 let host: Host | undefined;
+/** Replies in progress. */
+let chats = 0;
 
 /** The sessions that wait for the model to be opened, with the ids of their requests, and what has been sent to them. */
 const waiting = new Map<Session, number>();
@@ -93,7 +97,15 @@ async function perform(session: Session, request: Answerable, signal: AbortSigna
       }
       return { kind: 'opened', id, info: checkJoin(await opening, request) };
     case 'chat':
-      await opened().chat(request.body, (json) => signal.aborted || session.send({ kind: 'frame', id, json }), signal, request.strict);
+      chats++;
+      try {
+        await opened().chat(request.body, (json, tokens) => signal.aborted || session.send({ kind: 'frame', id, json, tokens }), signal, {
+          strict: request.strict, reply: request.reply,
+          onPrompt: request.prompt ? (done, total) => signal.aborted || session.send({ kind: 'prompt', id, done, total }) : undefined,
+        });
+      } finally {
+        chats--;
+      }
       return { kind: 'done', id };
     case 'tokenize':
       return { kind: 'tokens', id, tokens: Array.from(opened().tokenize(request.text)) };
@@ -108,6 +120,7 @@ async function perform(session: Session, request: Answerable, signal: AbortSigna
       return { kind: 'pong', id };
     case 'close':
       closed = true;
+      closing.abort();
       host?.close();
       await engine?.close();
       device?.destroy();
@@ -149,7 +162,32 @@ async function open(m: OpenMessage, signal: AbortSignal): Promise<ModelInfo> {
     },
   }, signal);
   engine = opened.engine;
+  void verify(opened.loader, m.id);
   return opened.info;
+}
+
+/** Milliseconds after which it is asked again whether replies are in progress. */
+const idleEvery = 250;
+
+/**
+ * Verifies the weights that came from the storage, while no reply is in progress. Where some are damaged, this engine is of no more use:
+ * the page starts another one, which fetches them from their host.
+ */
+async function verify(loader: Loader, id: number): Promise<void> {
+  const pause = async () => {
+    while (chats > 0 && !closed) {
+      await new Promise((resolve) => setTimeout(resolve, idleEvery));
+    }
+  };
+  try {
+    const damaged = await loader.verify(closing.signal, pause);
+    if (damaged > 0) {
+      const message = `${damaged === 1 ? 'a part' : `${damaged} parts`} of the weights in the browser's storage turned out to be damaged, replies since the model was loaded may be wrong`;
+      page.send({ kind: 'lost', id, error: toWire(new RuntimeError('integrity', message)) });
+    }
+  } catch {
+    // Closed, or the storage is gone.
+  }
 }
 
 /** Tells the page when the device is lost, and resolves then. Closing the device is not a loss. */
