@@ -303,3 +303,16 @@ func TestFiguresOfThePage(t *testing.T) {
 	says(t, page, "at the latest %.1f seconds after", float64(constant(t, "web/src/page/http-api.ts", `longestSilence = (\d+)`))/1000)
 	says(t, page, "for %s seconds at most", words[constant(t, "web/app/sandbox-client.ts", `programTime = (\d+)`)/1000])
 }
+
+// TestBrowsers: docs/browsers.md says of WebGPU what the page says.
+func TestBrowsers(t *testing.T) {
+	_, table, _ := strings.Cut(read(t, "web/app/unsupported.ts"), "h('tbody', {}, ...[")
+	table, _, _ = strings.Cut(table, "].map(")
+	rows := regexp.MustCompile(`\['([^']+)', '([^']+)'\]`).FindAllStringSubmatch(table, -1)
+	if len(rows) < 3 {
+		t.Fatalf("web/app/unsupported.ts has %d browsers", len(rows))
+	}
+	for _, row := range rows {
+		says(t, "docs/browsers.md", "| %s | %s |", row[1], row[2])
+	}
+}

@@ -85,6 +85,7 @@ class App {
     if (isNative) {
       takeKey();
       byId('bench-link').remove(); // measures the browser
+      byId('docs-link').remove(); // beside the page on a web server
     }
     const looking = isNative ? undefined : environment();
     if (!(await this.state.load())) {

@@ -28,6 +28,7 @@ export class Sidebar {
     byId('import').append(icon('upload'), 'Import');
     byId('import').addEventListener('click', () => actions.importFiles());
     byId('bench-link').append(icon('gauge'), 'Benchmark');
+    byId('docs-link').append(icon('book'), 'Documentation');
     byId('sidebar-close').append(iconButton('close', 'Hide conversations', () => this.close()));
     this.element.addEventListener('keydown', (e) => {
       if (e.key === 'Escape' && this.element.classList.contains('open') && !document.querySelector('[popover]:popover-open')) {

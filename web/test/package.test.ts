@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { pack, project, run, Tools, web } from './packed.ts';
+import { example, pack, project, run, Tools, web } from './packed.ts';
 
 const tools = new Tools('bundlers');
 const compilers = ['typescript-5.5', 'typescript-5.9', 'typescript-6'].map((name) => ({ name, path: tools.path(name, 'bin/tsc') }));
@@ -78,8 +78,9 @@ describe('the packed package', { skip: tools.skip }, () => {
     }
   });
 
-  test('has answers that are OpenAI\'s, and a README whose snippets compile', () => {
-    const files = Object.fromEntries(snippets().map((code, i) => [`snippet${i}.ts`, `${code}\nexport {};\n`]));
+  test('has answers that are OpenAI\'s, and a README and an example that compile', () => {
+    const files: Record<string, string> = Object.fromEntries(snippets().map((code, i) => [`snippet${i}.ts`, `${code}\nexport {};\n`]));
+    Object.assign(files, example('vite', ['main.ts']));
     assert.ok(Object.keys(files).length > 3);
     const app = project(tarball, 'snippets', {
       ...files,
