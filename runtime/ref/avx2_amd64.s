@@ -81,3 +81,46 @@ four:
 	VMOVUPD Y3, 96(DI)
 	VZEROUPPER
 	RET
+
+// Twice the values of the codes: 0, 1, 2, 3, 4, 6, 8, 12, and the same below zero.
+DATA e2m1<>+0(SB)/8, $0x0c08060403020100
+DATA e2m1<>+8(SB)/8, $0xf4f8fafcfdfeff00
+GLOBL e2m1<>(SB), RODATA|NOPTR, $16
+
+DATA nibbles<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA nibbles<>+8(SB)/8, $0x0f0f0f0f0f0f0f0f
+GLOBL nibbles<>(SB), RODATA|NOPTR, $16
+
+// Four of the integers in a register, scaled; the others move up.
+#define FOUR(bytes, at) \
+	VPMOVSXBD bytes, X7; \
+	VCVTDQ2PD X7, Y7; \
+	VMULPD Y0, Y7, Y7; \
+	VMOVUPD Y7, at(DI); \
+	VPSRLDQ $4, bytes, bytes
+
+// func decodeBlockAVX2(dst *[tensor.BlockValues]float64, codes *[tensor.BlockBytes]byte, half float64)
+TEXT ·decodeBlockAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ codes+8(FP), SI
+	VBROADCASTSD half+16(FP), Y0
+	VMOVDQU (SI), X1
+	VMOVDQU e2m1<>(SB), X2
+	VMOVDQU nibbles<>(SB), X3
+	VPSRLW $4, X1, X4
+	VPAND X3, X1, X1       // the low nibbles, which come first
+	VPAND X3, X4, X4
+	VPUNPCKLBW X4, X1, X5
+	VPUNPCKHBW X4, X1, X6
+	VPSHUFB X5, X2, X5
+	VPSHUFB X6, X2, X6
+	FOUR(X5, 0)
+	FOUR(X5, 32)
+	FOUR(X5, 64)
+	FOUR(X5, 96)
+	FOUR(X6, 128)
+	FOUR(X6, 160)
+	FOUR(X6, 192)
+	FOUR(X6, 224)
+	VZEROUPPER
+	RET

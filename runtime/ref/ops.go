@@ -10,7 +10,7 @@ import (
 // This file holds the operations of the forward pass. Each works on plain slices, row-major, and allocates nothing.
 //
 // Activations are float64: in scalar code that costs the same as float32, and the rounding of this package is negligible
-// when a kernel is compared with it. Parameters are float32, exact for every stored format.
+// when a kernel is compared with it. Parameters are float32, exact for every stored format. avx2_amd64.s has the innermost loops again.
 
 // rmsNorm divides x by its root mean square and multiplies by scale. y, x and scale are [width]; y may be x.
 // (gpt-oss/torch/model.py rmsNorm)
@@ -54,6 +54,10 @@ func (l *linear) row(dst []float64, row, col int) {
 // takes as long as multiplying them.
 func decodeBlock(dst *[tensor.BlockValues]float64, codes *[tensor.BlockBytes]byte, scale byte) {
 	s := float64(tensor.FromE8M0(scale))
+	if hasAVX2 {
+		decodeBlockAVX2(dst, codes, s/2)
+		return
+	}
 	for j, c := range codes {
 		pair := &e2m1Pairs[c]
 		dst[2*j] = pair[0] * s

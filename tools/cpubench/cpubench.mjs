@@ -2,11 +2,12 @@
 // output and what it does to standard error. Needs bin/gossamer and tools/setup llama; the file is the built-in model's, in build/bench.
 //
 // The two take turns, RUNS times each (7), and the best rates count, since others may use the machine too. Both read the same number of tokens
-// and then write one after the other, greedily; first with one thread, then with one for each core.
+// and then write one after the other, greedily, with as many threads as THREADS says (1): those of llama.cpp wait for each other in loops, so
+// that several tell something only where nothing else runs.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -15,19 +16,20 @@ const gossamer = process.env.GOSSAMER ?? join(root, 'bin/gossamer');
 const library = join(root, 'build/llama/node_modules/node-llama-cpp');
 const file = join(root, 'build/bench/nano.gguf');
 const runs = Number(process.argv[2] ?? 7);
+const threads = Number(process.env.THREADS ?? 1);
 const [prompt, tokens] = [128, 64];
 
 const run = (args, env = {}) => execFileSync(gossamer, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } });
 
-/** Tokens per second of the CPU backend with so many threads: {prefill, decode}. */
-function ours(threads) {
+/** Tokens per second of the CPU backend: {prefill, decode}. */
+function ours() {
   const report = JSON.parse(run(['bench', '--json', '--backend', 'cpu', '--model', file, '--depths', '0', '--prompt', `${prompt}`, '--tokens', `${tokens}`, '--runs', '1'],
     { GOMAXPROCS: `${threads}` }));
   return { prefill: report.prefill[0].tokens_per_second.mean, decode: report.decode[0].tokens_per_second.mean };
 }
 
 /** The same of llama.cpp. The first tokens warm up, as in gossamer bench. */
-async function theirs(model, threads) {
+async function theirs(model) {
   const context = await model.createContext({ contextSize: 8192, batchSize: 512, threads });
   try {
     const sequence = context.getSequence();
@@ -55,22 +57,18 @@ if (!existsSync(file)) {
   run(['pack', 'nano', file, '--to', 'gguf']);
 }
 const { getLlama, getModuleVersion } = await import(pathToFileURL(join(library, 'dist/index.js')).href);
-const llama = await getLlama({ build: 'never', gpu: false, maxThreads: availableParallelism(), logLevel: 'error', progressLogs: false });
+const llama = await getLlama({ build: 'never', gpu: false, maxThreads: threads, logLevel: 'error', progressLogs: false });
 const model = await llama.loadModel({ modelPath: file });
-const results = [];
-for (const threads of new Set([1, availableParallelism()])) {
-  const best = { threads, gossamer: { prefill: 0, decode: 0 }, llama: { prefill: 0, decode: 0 } };
-  for (let i = 0; i < runs; i++) {
-    for (const [name, rates] of [['gossamer', ours(threads)], ['llama', await theirs(model, threads)]]) {
-      for (const kind of ['prefill', 'decode']) best[name][kind] = Math.max(best[name][kind], rates[kind]);
-    }
-    process.stderr.write(`${threads} threads, run ${i + 1} of ${runs}: ${JSON.stringify(best)}\n`);
+const best = { gossamer: { prefill: 0, decode: 0 }, llama: { prefill: 0, decode: 0 } };
+for (let i = 0; i < runs; i++) {
+  for (const [name, rates] of [['gossamer', ours()], ['llama', await theirs(model)]]) {
+    for (const kind of ['prefill', 'decode']) best[name][kind] = Math.max(best[name][kind], rates[kind]);
   }
-  results.push(best);
+  process.stderr.write(`run ${i + 1} of ${runs}: ${JSON.stringify(best)}\n`);
 }
 const version = run(['--version']).trim();
 process.stdout.write(`${JSON.stringify({
-  model: 'gossamer-nano', file_bytes: 117238976, prompt, tokens, runs, machine: `${process.platform}/${process.arch}, ${cpus().length} cores, ${cpus()[0].model.trim()}`,
-  gossamer: version, llama: `node-llama-cpp ${await getModuleVersion()}`, tokens_per_second: results,
+  model: 'gossamer-nano', file_bytes: statSync(file).size, threads, prompt, tokens, runs, machine: `${process.platform}/${process.arch}, ${cpus().length} cores, ${cpus()[0].model.trim()}`,
+  gossamer: version, llama: `node-llama-cpp ${await getModuleVersion()}`, tokens_per_second: best,
 }, undefined, 1)}\n`);
 process.exit(0);
