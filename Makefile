@@ -55,7 +55,7 @@ setup-clients: ## programs that speak to the server, for the tests that they do
 	@tools/setup clients
 
 .PHONY: web
-web: setup-web ## the npm package and the chat, static files in web/dist
+web: setup-web ## the npm package, the chat and the documents, static files in web/dist
 	@if [ -d web/node_modules ]; then node web/build.mjs; else echo "make web: npm is missing: install Node.js 20 or newer" >&2; exit 1; fi
 
 .PHONY: page
@@ -172,7 +172,7 @@ test-dist: setup-web ## make dist in two directories gives the same files, and t
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin build web/dist web/node_modules clients/node_modules clients/*/node_modules
+	rm -rf bin build web/dist web/node_modules web/docs/node_modules clients/node_modules clients/*/node_modules
 
 .PHONY: help
 help: ## this list

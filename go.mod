@@ -91,3 +91,10 @@ tool (
 	gotest.tools/gotestsum
 	honnef.co/go/tools/cmd/staticcheck
 )
+
+// The binding of wgpu-native imports its libraries for all platforms, whichever is built for. Nothing here runs on these two: a build
+// does not download the 74 MB. Programs that have this module as a dependency do, since only a main module's replacements count.
+replace (
+	github.com/oliverbestmann/webgpu/libs-android => ./tools/nolibs/android
+	github.com/oliverbestmann/webgpu/libs-ios => ./tools/nolibs/ios
+)

@@ -19,8 +19,10 @@ const root = "../"
 // documents are the documents that the tests read.
 var documents = []string{
 	"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md",
-	"docs/chat.md", "docs/clients.md", "docs/development.md", "docs/fleet.md", "docs/grammar.md", "docs/models.md",
-	"docs/playback.md", "docs/server.md", "docs/structured-output.md",
+	"docs/README.md", "docs/browsers.md", "docs/chat.md", "docs/clients.md", "docs/cpu.md", "docs/development.md", "docs/embedding.md",
+	"docs/fleet.md", "docs/grammar.md", "docs/install.md", "docs/library.md", "docs/models.md", "docs/playback.md", "docs/server.md",
+	"docs/structured-output.md", "docs/troubleshooting.md",
+	"examples/README.md", "examples/go/README.md", "examples/html/README.md", "examples/node/README.md", "examples/vite/README.md",
 	"runtime/ARCHITECTURE.md", "runtime/RATIONALE.md",
 	"shaders/README.md", "tools/README.md", "wasm/README.md", "web/README.md",
 }
@@ -150,7 +152,7 @@ func TestPaths(t *testing.T) {
 			case strings.Contains(name, "NAME"), first == "bin", first == "dist", strings.HasPrefix(name, "web/dist"):
 				continue
 			case extension.MatchString(name):
-			case isPath && slices.Contains([]string{"runtime", "shaders", "wasm", "web", "clients", "tools", "docs", "deploy", "testdata", "lib", ".ci"}, first):
+			case isPath && slices.Contains([]string{"runtime", "shaders", "wasm", "web", "clients", "tools", "docs", "deploy", "examples", "testdata", "lib", ".ci"}, first):
 			default:
 				continue
 			}
@@ -414,5 +416,33 @@ func TestErrorCodes(t *testing.T) {
 	slices.Sort(got)
 	if len(want) == 0 || !slices.Equal(got, want) {
 		t.Errorf("web/README.md lists the codes %v, RuntimeErrorCode has %v", got, want)
+	}
+}
+
+// TestFirstPage: docs/README.md, from which the documents are rendered, links to each of them.
+func TestFirstPage(t *testing.T) {
+	linked := map[string]bool{"docs/README.md": true}
+	for _, m := range link.FindAllStringSubmatch(read(t, "docs/README.md"), -1) {
+		linked[path.Join("docs", m[1])] = true
+	}
+	for _, document := range documents {
+		if !linked[document] && (strings.HasPrefix(document, "docs/") || path.Dir(document) != "." && strings.Count(document, "/") == 1) {
+			t.Errorf("docs/README.md does not link to %s", document)
+		}
+	}
+}
+
+// TestExamples: documents show the examples as they are.
+func TestExamples(t *testing.T) {
+	_, page, _ := strings.Cut(read(t, "examples/html/index.html"), "<script type")
+	page, _, _ = strings.Cut(page, "</script>")
+	for _, e := range []struct{ document, code string }{
+		{"docs/embedding.md", page},
+		{"docs/embedding.md", read(t, "examples/vite/main.ts")},
+		{"docs/library.md", read(t, "examples/go/main.go")},
+	} {
+		if !strings.Contains(read(t, e.document), e.code) {
+			t.Errorf("%s does not show this example as it is:\n%s", e.document, e.code)
+		}
 	}
 }

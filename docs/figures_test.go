@@ -303,3 +303,40 @@ func TestFiguresOfThePage(t *testing.T) {
 	says(t, page, "at the latest %.1f seconds after", float64(constant(t, "web/src/page/http-api.ts", `longestSilence = (\d+)`))/1000)
 	says(t, page, "for %s seconds at most", words[constant(t, "web/app/sandbox-client.ts", `programTime = (\d+)`)/1000])
 }
+
+// TestBrowsers: docs/browsers.md says of WebGPU what the page says.
+func TestBrowsers(t *testing.T) {
+	_, table, _ := strings.Cut(read(t, "web/app/unsupported.ts"), "h('tbody', {}, ...[")
+	table, _, _ = strings.Cut(table, "].map(")
+	rows := regexp.MustCompile(`\['([^']+)', '([^']+)'\]`).FindAllStringSubmatch(table, -1)
+	if len(rows) < 3 {
+		t.Fatalf("web/app/unsupported.ts has %d browsers", len(rows))
+	}
+	for _, row := range rows {
+		says(t, "docs/browsers.md", "| %s | %s |", row[1], row[2])
+	}
+}
+
+// TestCPUBesideLlama: docs/cpu.md tells what was measured.
+func TestCPUBesideLlama(t *testing.T) {
+	type rates struct{ Prefill, Decode float64 }
+	var m struct {
+		Threads, Prompt, Tokens, Runs int
+		Llama                         string
+		Rates                         struct{ Gossamer, Llama rates } `json:"tokens_per_second"`
+	}
+	if err := json.Unmarshal([]byte(read(t, "runtime/ref/testdata/llama.json")), &m); err != nil {
+		t.Fatal(err)
+	}
+	if m.Threads != 1 {
+		t.Errorf("it was measured with %d threads", m.Threads)
+	}
+	const document = "docs/cpu.md"
+	says(t, document, "| tokens/s, one thread | prompt of %d tokens | %d tokens of a reply |", m.Prompt, m.Tokens)
+	says(t, document, "| gossamer, the CPU backend | %s | %.1f |", significant(m.Rates.Gossamer.Prefill), m.Rates.Gossamer.Decode)
+	says(t, document, "| llama.cpp (%s) | %s | %.1f |", m.Llama, significant(m.Rates.Llama.Prefill), m.Rates.Llama.Decode)
+	says(t, document, "it takes %.1f times as long for a prompt and %.1f times for a reply",
+		m.Rates.Llama.Prefill/m.Rates.Gossamer.Prefill, m.Rates.Llama.Decode/m.Rates.Gossamer.Decode)
+	says(t, document, "the best of %d runs", m.Runs)
+	says(t, "Makefile", "LLAMA_VERSION := %s", strings.TrimPrefix(m.Llama, "node-llama-cpp "))
+}

@@ -206,7 +206,7 @@ func TestArchitectureImports(t *testing.T) {
 	}
 }
 
-// isCommand says whether a package is the front of the program, which may import all of runtime: a command, or the module of the page.
+// isCommand says whether a package is the front of a program, which may import all of runtime: a command, an example, or the module of the page.
 func isCommand(name string) bool {
-	return strings.HasPrefix(name, "tools/") && !strings.Contains(name, "/internal/") || name == "wasm"
+	return (strings.HasPrefix(name, "tools/") || strings.HasPrefix(name, "examples/")) && !strings.Contains(name, "/internal/") || name == "wasm"
 }

@@ -2,6 +2,7 @@
 //
 //	gossamer.js (the page's side), worker.js, gossamer.wasm, o200k.bin.gz, service.js, chat.js, types/    the package
 //	index.html, bench.html, sandbox.html, app/, service-worker.js, nano/             the app, with the built-in model
+//	docs/                                                                            the documents
 //
 // node build.mjs native DIRECTORY [METAFILE] builds the app for the program gossamer, which serves it and runs the models itself, and writes
 // what esbuild tells of it.
@@ -12,6 +13,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync,
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, transform } from 'esbuild';
+import { buildDocuments } from './docs/build.mjs';
 
 const web = dirname(fileURLToPath(import.meta.url));
 const root = dirname(web);
@@ -34,11 +36,14 @@ if (process.argv[2] === 'native') {
   if (process.argv[4]) {
     writeFileSync(process.argv[4], JSON.stringify(metafile));
   }
+} else if (process.argv[2] === 'docs') {
+  buildDocuments(dist); // around what was built before, as the next
 } else {
-  // node build.mjs app: the pages only, around what was built before.
+  // node build.mjs app: the pages only.
   if (process.argv[2] !== 'app') {
     await buildPackage();
     packNano();
+    buildDocuments(dist);
   }
   await buildApp();
   await buildServiceWorker();

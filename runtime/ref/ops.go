@@ -10,7 +10,7 @@ import (
 // This file holds the operations of the forward pass. Each works on plain slices, row-major, and allocates nothing.
 //
 // Activations are float64: in scalar code that costs the same as float32, and the rounding of this package is negligible
-// when a kernel is compared with it. Parameters are float32, exact for every stored format.
+// when a kernel is compared with it. Parameters are float32, exact for every stored format. avx2_amd64.s has the innermost loops again.
 
 // rmsNorm divides x by its root mean square and multiplies by scale. y, x and scale are [width]; y may be x.
 // (gpt-oss/torch/model.py rmsNorm)
@@ -54,6 +54,10 @@ func (l *linear) row(dst []float64, row, col int) {
 // takes as long as multiplying them.
 func decodeBlock(dst *[tensor.BlockValues]float64, codes *[tensor.BlockBytes]byte, scale byte) {
 	s := float64(tensor.FromE8M0(scale))
+	if hasAVX2 {
+		decodeBlockAVX2(dst, codes, s/2)
+		return
+	}
 	for j, c := range codes {
 		pair := &e2m1Pairs[c]
 		dst[2*j] = pair[0] * s
@@ -77,54 +81,69 @@ const (
 	tileTokens = 64
 )
 
-// matMul computes the outputs lo to hi-1 of n tokens: y [n][Rows], x [n][Cols]. Each output is the sum over ascending columns,
-// then the bias, whatever n, lo and hi are: a token's result does not depend on the other tokens.
+// lanes are the sums that make an output: sum i is of the columns whose number is i modulo lanes, in ascending order. Processors with
+// registers of four float64 add to all of them at once. Cols is a multiple of it.
+const lanes = 4
+
+// total adds the lanes, and the bias of row r.
+func (l *linear) total(sum *[lanes]float64, r int) float64 {
+	s := (sum[0] + sum[1]) + (sum[2] + sum[3])
+	if l.Bias != nil {
+		s += float64(l.Bias[r])
+	}
+	return s
+}
+
+// matMul computes the outputs lo to hi-1 of n tokens: y [n][Rows], x [n][Cols]. Each output is the same to the bit, whatever n, lo and hi
+// are: a token's result does not depend on the other tokens.
 func (l *linear) matMul(y, x []float64, n, lo, hi int) {
 	if n == 1 && l.BF16 != nil {
 		l.matVec(y, x, lo, hi)
 		return
 	}
 	var w [tileRows][tileCols]float64
-	var sum [tileTokens][tileRows]float64
+	var sums [tileTokens][tileRows][lanes]float64
 	for first := 0; first < n; first += tileTokens {
 		tokens := min(tileTokens, n-first)
 		for r := lo; r < hi; r += tileRows {
 			rows := min(tileRows, hi-r) // the rest of the tile is computed and not used
-			clear(sum[:tokens])
+			clear(sums[:tokens])
 			for c := 0; c < l.Cols; c += tileCols {
 				cols := min(tileCols, l.Cols-c)
 				for i := range rows {
 					l.row(w[i][:cols], r+i, c)
 				}
 				for t := range tokens {
-					accumulate(&sum[t], &w, x[(first+t)*l.Cols+c:][:cols])
+					accumulate(&sums[t], &w, x[(first+t)*l.Cols+c:][:cols])
 				}
 			}
 			for t := range tokens {
 				for i := range rows {
-					s := sum[t][i]
-					if l.Bias != nil {
-						s += float64(l.Bias[r+i])
-					}
-					y[(first+t)*l.Rows+r+i] = s
+					y[(first+t)*l.Rows+r+i] = l.total(&sums[t][i], r+i)
 				}
 			}
 		}
 	}
 }
 
-// accumulate adds the products of x with tileRows rows of w. By far the most time is spent here: four independent sums hide
-// the latency of an addition.
-func accumulate(sum *[tileRows]float64, w *[tileRows][tileCols]float64, x []float64) {
-	w0, w1, w2, w3 := w[0][:len(x)], w[1][:len(x)], w[2][:len(x)], w[3][:len(x)]
-	s0, s1, s2, s3 := sum[0], sum[1], sum[2], sum[3]
-	for i, v := range x {
-		s0 += w0[i] * v
-		s1 += w1[i] * v
-		s2 += w2[i] * v
-		s3 += w3[i] * v
+// accumulate adds the products of x with tileRows rows of w. By far the most time is spent here.
+func accumulate(sums *[tileRows][lanes]float64, w *[tileRows][tileCols]float64, x []float64) {
+	if hasAVX2 {
+		accumulateAVX2(sums, w, &x[0], len(x))
+		return
 	}
-	sum[0], sum[1], sum[2], sum[3] = s0, s1, s2, s3
+	w0, w1, w2, w3 := w[0][:len(x)], w[1][:len(x)], w[2][:len(x)], w[3][:len(x)]
+	for lane := range lanes { // four rows, since so many independent sums hide the latency of an addition
+		s0, s1, s2, s3 := sums[0][lane], sums[1][lane], sums[2][lane], sums[3][lane]
+		for i := lane; i < len(x); i += lanes {
+			v := x[i]
+			s0 += w0[i] * v
+			s1 += w1[i] * v
+			s2 += w2[i] * v
+			s3 += w3[i] * v
+		}
+		sums[0][lane], sums[1][lane], sums[2][lane], sums[3][lane] = s0, s1, s2, s3
+	}
 }
 
 // bf16Scale brings scaledBF16 back to the value.
@@ -139,41 +158,48 @@ func scaledBF16(b uint16) float64 {
 // matVec is matMul of one token and a bfloat16 matrix, with the same results: x is multiplied by what the weights are divided by,
 // which is exact while x is below 2^128, beyond which float32 ends.
 func (l *linear) matVec(y, x []float64, lo, hi int) {
+	const most = 16 * tileRows // rows that share a part of x
 	var scaled [tileCols]float64
-	clear(y[lo:hi])
-	for c := 0; c < l.Cols; c += tileCols {
-		cols := min(tileCols, l.Cols-c)
-		for i, v := range x[c : c+cols] {
-			scaled[i] = v * bf16Scale
-		}
-		for r := lo; r < hi; r += tileRows {
-			rows := min(tileRows, hi-r)
-			var w [tileRows][]uint16 // the rest of the tile is computed and not used
-			for i := range w {
-				w[i] = l.BF16[(r+min(i, rows-1))*l.Cols+c:][:cols]
+	for first := lo; first < hi; first += most {
+		rows := min(most, hi-first)
+		var sums [most][lanes]float64
+		for c := 0; c < l.Cols; c += tileCols {
+			cols := min(tileCols, l.Cols-c)
+			for i, v := range x[c : c+cols] {
+				scaled[i] = v * bf16Scale
 			}
-			var sum [tileRows]float64
-			copy(sum[:], y[r:hi])
-			accumulateBF16(&sum, &w, scaled[:cols])
-			copy(y[r:r+rows], sum[:])
+			for r := 0; r < rows; r += tileRows {
+				var w [tileRows][]uint16 // the rest of the tile is computed and not used
+				for i := range w {
+					w[i] = l.BF16[(first+min(r+i, rows-1))*l.Cols+c:][:cols]
+				}
+				accumulateBF16((*[tileRows][lanes]float64)(sums[r:]), &w, scaled[:cols])
+			}
 		}
-	}
-	for r, b := range l.Bias[min(lo, len(l.Bias)):min(hi, len(l.Bias))] {
-		y[lo+r] += float64(b)
+		for r := range rows {
+			y[first+r] = l.total(&sums[r], first+r)
+		}
 	}
 }
 
 // accumulateBF16 is accumulate with scaled weights and x.
-func accumulateBF16(sum *[tileRows]float64, w *[tileRows][]uint16, x []float64) {
-	w0, w1, w2, w3 := w[0][:len(x)], w[1][:len(x)], w[2][:len(x)], w[3][:len(x)]
-	s0, s1, s2, s3 := sum[0], sum[1], sum[2], sum[3]
-	for i, v := range x {
-		s0 += scaledBF16(w0[i]) * v
-		s1 += scaledBF16(w1[i]) * v
-		s2 += scaledBF16(w2[i]) * v
-		s3 += scaledBF16(w3[i]) * v
+func accumulateBF16(sums *[tileRows][lanes]float64, w *[tileRows][]uint16, x []float64) {
+	if hasAVX2 {
+		accumulateBF16AVX2(sums, &w[0][0], &w[1][0], &w[2][0], &w[3][0], &x[0], len(x))
+		return
 	}
-	sum[0], sum[1], sum[2], sum[3] = s0, s1, s2, s3
+	w0, w1, w2, w3 := w[0][:len(x)], w[1][:len(x)], w[2][:len(x)], w[3][:len(x)]
+	for lane := range lanes {
+		s0, s1, s2, s3 := sums[0][lane], sums[1][lane], sums[2][lane], sums[3][lane]
+		for i := lane; i < len(x); i += lanes {
+			v := x[i]
+			s0 += scaledBF16(w0[i]) * v
+			s1 += scaledBF16(w1[i]) * v
+			s2 += scaledBF16(w2[i]) * v
+			s3 += scaledBF16(w3[i]) * v
+		}
+		sums[0][lane], sums[1][lane], sums[2][lane], sums[3][lane] = s0, s1, s2, s3
+	}
 }
 
 // rope rotates every head of x, [heads][headDim], by the angles of one position: cosSin [headDim/2][2] from

@@ -48,7 +48,9 @@ func linked(executable string) ([]component, error) {
 	}
 	args := []string{"mod", "download", "-json", strings.TrimSpace(ranks)}
 	for _, m := range info.Deps {
-		args = append(args, m.Path+"@"+m.Version)
+		if m.Replace == nil { // else it is one of tools/nolibs, which are empty
+			args = append(args, m.Path+"@"+m.Version)
+		}
 	}
 	modules, err := command("", nil, "go", args...)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -23,6 +25,7 @@ import (
 type diagnosis struct {
 	Program  string           `json:"program"` // its version
 	System   string           `json:"system"`
+	Libc     string           `json:"libc,omitempty"` // of Linux
 	Cores    int              `json:"cores"`
 	Kept     *modelDirectory  `json:"models_kept,omitempty"` // where models are kept
 	Library  string           `json:"library,omitempty"`     // that implements WebGPU
@@ -57,6 +60,7 @@ type adapterReport struct {
 	Index    int       `json:"index"`
 	Name     string    `json:"name"`
 	Type     string    `json:"type"`
+	Software bool      `json:"software,omitempty"` // it computes on the CPU, and is not chosen by itself
 	Backend  string    `json:"backend"`
 	Driver   string    `json:"driver"`
 	Error    string    `json:"error,omitempty"`
@@ -115,7 +119,7 @@ flag says otherwise: the most capable GPU, or the CPU, also where adapters would
 }
 
 func diagnose(ctx context.Context) (*diagnosis, error) {
-	d := &diagnosis{Program: versionLine(), System: systemName(), Cores: runtime.NumCPU(), Library: gpu.Library(), Adapters: []adapterReport{}}
+	d := &diagnosis{Program: versionLine(), System: systemName(), Libc: libc(ctx), Cores: runtime.NumCPU(), Library: gpu.Library(), Adapters: []adapterReport{}}
 	if h, err := hub.Open("", slog.New(slog.DiscardHandler)); err == nil { // else whoever downloads is told
 		free, _ := h.Room()
 		d.Kept = &modelDirectory{h.Dir(), free}
@@ -164,7 +168,7 @@ func chosen(ctx context.Context) (choice, error) {
 
 // examine opens one adapter. Its troubles are part of the report; only an interruption is an error.
 func examine(ctx context.Context, info gpu.AdapterInfo) (adapterReport, error) {
-	r := adapterReport{Index: info.Index, Name: info.Name, Type: info.Type, Backend: info.Backend, Driver: info.Driver, Features: []string{}}
+	r := adapterReport{Index: info.Index, Name: info.Name, Type: info.Type, Software: info.CPU(), Backend: info.Backend, Driver: info.Driver, Features: []string{}}
 	dev, err := gpu.Open(ctx, gpu.Options{Adapter: fmt.Sprint(info.Index)})
 	if err != nil {
 		r.Error = err.Error()
@@ -212,13 +216,34 @@ func systemName() string {
 	return runtime.GOOS
 }
 
+// libc is the C library of a Linux system and its version, which tells what programs it can start; empty where it is not known.
+func libc(ctx context.Context) string {
+	if runtime.GOOS != "linux" {
+		return ""
+	}
+	if name, err := exec.CommandContext(ctx, "getconf", "GNU_LIBC_VERSION").Output(); err == nil {
+		return strings.TrimSpace(string(name))
+	}
+	if found, _ := filepath.Glob("/lib/ld-musl-*.so.1"); len(found) > 0 {
+		return "musl"
+	}
+	return ""
+}
+
 func (d *diagnosis) print(w io.Writer) {
-	fmt.Fprintf(w, "%s, %s, %d processors\n", d.Program, d.System, d.Cores)
+	system := d.System
+	if d.Libc != "" {
+		system += ", " + d.Libc
+	}
+	fmt.Fprintf(w, "%s, %s, %d processors\n", d.Program, system, d.Cores)
 	if d.Library != "" {
 		fmt.Fprintf(w, "WebGPU by %s\n", d.Library)
 	}
 	for _, a := range d.Adapters {
 		fmt.Fprintf(w, "adapter %d: %s (%s, %s, driver %s)\n", a.Index, a.Name, a.Type, a.Backend, a.Driver)
+		if a.Software {
+			fmt.Fprintln(w, "  software: it computes on the CPU, more slowly than gossamer does itself, and is taken with --backend webgpu only")
+		}
 		if a.Error != "" {
 			fmt.Fprintf(w, "  cannot be opened: %s\n", a.Error)
 			continue

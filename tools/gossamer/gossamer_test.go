@@ -619,7 +619,10 @@ func TestDoctorTellsTheChoice(t *testing.T) {
 		t.Errorf("doctor says %s, generate takes %s", d.Chosen.Backend, g.Backend)
 	}
 	for _, a := range d.Adapters {
-		if a.Type == "cpu" && a.Name == d.Chosen.Adapter {
+		if a.Software != (a.Type == "cpu") {
+			t.Errorf("%s is of type %s, software: %t", a.Name, a.Type, a.Software)
+		}
+		if a.Software && a.Name == d.Chosen.Adapter {
 			t.Errorf("the software renderer %s is preferred to the CPU", a.Name)
 		}
 	}

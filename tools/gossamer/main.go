@@ -10,9 +10,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
+
+	"gossamer/runtime/gpu"
 )
 
 // Exit statuses.
@@ -21,6 +25,7 @@ const (
 	exitFailure     = 1
 	exitUsage       = 2
 	exitDifference  = 3   // of grammar: it contradicts itself
+	exitCrash       = 70  // sysexits.h: an internal fault
 	exitInterrupted = 130 // as a shell reports SIGINT
 )
 
@@ -125,10 +130,22 @@ func packagers() []command {
 	return []command{completionCommand(), manCommand()}
 }
 
+// What a report of a fault should have.
+const (
+	crashReport = "This is a fault of gossamer. Please report it, with the lines above and what `gossamer doctor --json` says."
+	lossReport  = "If this happens again, please report it, with what `gossamer doctor --json` says."
+)
+
 // run executes one command line and returns the exit status.
-func run(ctx context.Context, args []string, env *env) int {
+func run(ctx context.Context, args []string, env *env) (status int) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer func() {
+		if fault := recover(); fault != nil {
+			fmt.Fprintf(env.stderr, "panic: %v\n\n%s\n%s\n%s\n", fault, debug.Stack(), versionLine(), crashReport)
+			status = exitCrash
+		}
+	}()
 	env.stdout.onLoss(func(error) { cancel() }) // what nobody will read need not be computed
 	name, err := execute(ctx, args, env)
 	var misuse usageError
@@ -145,12 +162,20 @@ func run(ctx context.Context, args []string, env *env) int {
 		fmt.Fprintf(env.stderr, "gossamer %s: interrupted\n", name)
 		return exitInterrupted
 	}
-	fmt.Fprintf(env.stderr, "%s: %v\n", strings.TrimSpace("gossamer "+name), err)
+	env.tell(name, err)
 	var own statusError
 	if errors.As(err, &own) {
 		return own.status
 	}
 	return exitFailure
+}
+
+// tell writes why a command failed, and what to report if that may help.
+func (e *env) tell(name string, err error) {
+	fmt.Fprintf(e.stderr, "%s: %v\n", strings.TrimSpace("gossamer "+name), err)
+	if errors.Is(err, gpu.ErrLost) {
+		fmt.Fprintln(e.stderr, lossReport)
+	}
 }
 
 // execute runs the command that a command line names.
@@ -200,7 +225,7 @@ func (c command) run(ctx context.Context, args []string, env *env) error {
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	execute := c.setup(fs)
-	rest, err := parseInterspersed(fs, args)
+	rest, err := parseInterspersed(fs, spelledOut(fs, args))
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		c.help(env.stdout, fs)
@@ -228,6 +253,17 @@ func (c command) misuse(err error) error {
 		text += fmt.Sprintf("; an argument that begins with a dash goes behind two: gossamer %s -- ARGUMENT", c.name)
 	}
 	return usageError{text}
+}
+
+// spelledOut has --verbose in place of -v, for commands that have that flag.
+func spelledOut(fs *flag.FlagSet, args []string) []string {
+	args = slices.Clone(args)
+	for i := 0; i < len(args) && args[i] != "--"; i++ {
+		if args[i] == "-v" && fs.Lookup("verbose") != nil {
+			args[i] = "--verbose"
+		}
+	}
+	return args
 }
 
 // parseInterspersed parses flags before, between and after the arguments; "--" ends them.

@@ -54,7 +54,7 @@ func (m *modelFlags) declareRunning(fs *flag.FlagSet) {
 	fs.StringVar(&m.cacheDir, "cache-dir", "", "`directory` that keeps downloaded models; GOSSAMER_MODELS or the user's cache directory if empty")
 	fs.StringVar(&m.backend, "backend", "auto", "what computes: `auto`, webgpu or cpu; auto is webgpu where there is a GPU that works, else cpu")
 	fs.StringVar(&m.adapter, "adapter", "", "the GPU: an `index` of gossamer doctor or a part of its name; the most capable one if empty")
-	fs.BoolVar(&m.verbose, "verbose", false, "log on standard error what is chosen and done; without it, what goes wrong and is got over")
+	fs.BoolVar(&m.verbose, "verbose", false, "log on standard error what is chosen and done (-v does too); without it, what goes wrong and is got over")
 	fs.StringVar(&m.kv, "kv", "", "precision of keys and values: `f16` or f32; f16 on webgpu and f32 on the cpu if empty")
 	fs.StringVar(&m.matrices, "matrices", string(gossamer.TwoTerms), "prompts where a GPU's subgroups multiply matrices: `two-terms`, one-term (faster, activations rounded to f16) or off")
 	fs.BoolVar(&m.deterministic, "deterministic", false, "a text has the same logits to the bit whatever else is computed beside it; slower")

@@ -109,8 +109,35 @@ func TestEnvironmentOfCommands(t *testing.T) {
 	if r := gossamerCommand(t, "", "chat", "hi"); r.code != exitUsage || !strings.Contains(r.stderr, "abacus") {
 		t.Errorf("exit status %d, %q", r.code, r.stderr)
 	}
-	if help := mustRun(t, "", "chat", "--help"); !strings.Contains(help, "GOSSAMER_BACKEND") {
-		t.Errorf("%q does not name the variable", help)
+	for _, c := range commands() {
+		help := mustRun(t, "", c.name, "--help")
+		c.flags().VisitAll(func(f *flag.Flag) {
+			if !strings.Contains(help, ", "+variable(f.Name)+"\n") {
+				t.Errorf("the help of %s does not name the variable of --%s", c.name, f.Name)
+			}
+		})
+	}
+}
+
+// TestShortVerbose: -v is --verbose where that is a flag, and nothing behind two dashes.
+func TestShortVerbose(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-v"}, "[] true"},
+		{[]string{"a", "-v", "b"}, "[a b] true"},
+		{[]string{"--", "-v"}, "[-v] false"},
+	} {
+		fs := flag.NewFlagSet("chat", flag.ContinueOnError)
+		verbose := fs.Bool("verbose", false, "")
+		rest, err := parseInterspersed(fs, spelledOut(fs, c.args))
+		if got := fmt.Sprint(rest, *verbose); err != nil || got != c.want {
+			t.Errorf("%v is %s, %v; want %s", c.args, got, err, c.want)
+		}
+	}
+	if r := gossamerCommand(t, "", "completion", "-v"); r.code != exitUsage {
+		t.Errorf("completion -v: exit status %d", r.code)
 	}
 }
 

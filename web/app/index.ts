@@ -103,6 +103,7 @@ class App {
     this.listen();
     if (isNative) {
       byId('bench-link').remove(); // measures the browser
+      byId('docs-link').remove(); // beside the page on a web server
     }
     const looking = isNative ? undefined : environment();
     if (await this.state.load()) {

@@ -37,6 +37,7 @@ export class Sidebar {
     byId('import').append(icon('upload'), 'Import');
     byId('import').addEventListener('click', () => actions.importFiles());
     byId('bench-link').append(icon('gauge'), 'Benchmark');
+    byId('docs-link').append(icon('book'), 'Documentation');
     byId('sidebar-close').append(iconButton('close', 'Hide conversations', () => this.close()));
     this.query.addEventListener('input', () => this.find());
     this.query.addEventListener('keydown', (e) => this.queryKey(e));

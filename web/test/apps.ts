@@ -63,3 +63,15 @@ export async function asks(url: string, model: Server): Promise<void> {
     await visitor.close();
   }
 }
+
+/** Opens an example, which has a form for a question, and fails unless it answers the one that is in it. */
+export async function submits(url: string): Promise<void> {
+  const visitor = await visit(url);
+  try {
+    await visitor.page.locator('form button:not([type]):enabled').click();
+    await visitor.page.locator('#answer[data-done]').waitFor();
+    assert.match(await visitor.page.locator('#answer').innerText(), /\b42\b/);
+  } finally {
+    await visitor.close();
+  }
+}

@@ -1,11 +1,11 @@
-// A small app built by bundlers without a configuration, opened in Chromium and asked one question. frameworks.test.ts has more of them,
+// A small app built by bundlers without a configuration, opened in Chromium and asked one question, and the examples. frameworks.test.ts has more of them,
 // browser.test.ts the package with esbuild, without a bundler and from another origin.
 
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { app, asks, chatApp, html, serveModel } from './apps.ts';
+import { app, asks, chatApp, html, serveModel, submits } from './apps.ts';
 import { skip, timeout } from './browser.ts';
-import { pack, project, Tools } from './packed.ts';
+import { example, pack, project, Tools, web } from './packed.ts';
 import { serve, type Server } from './server.ts';
 
 const tools = new Tools('bundlers');
@@ -29,11 +29,26 @@ describe('an app', { skip: skip || tools.skip, timeout }, () => {
     }
   }
 
-  test('that Vite builds answers', async () => {
-    const root = project(tarball, 'vite', { 'index.html': html('/app.js'), 'app.js': app });
+  test('that Vite builds answers: examples/vite', async () => {
+    const root = project(tarball, 'vite', example('vite', ['index.html', 'main.ts', 'package.json']));
     const { build } = await tools.load('vite-8/dist/node/index.js');
     await build({ root, logLevel: 'error', configFile: false });
-    await served(join(root, 'dist'));
+    const server = await serve({ '/model/': join(web, 'dist/nano'), '/': join(root, 'dist') });
+    try {
+      await submits(server.url);
+    } finally {
+      await server.close();
+    }
+  });
+
+  test('without a bundler answers: examples/html', async () => {
+    const dist = join(web, 'dist');
+    const server = await serve({ '/gossamer/': dist, '/model/': join(dist, 'nano'), '/': join(web, '../examples/html') });
+    try {
+      await submits(server.url);
+    } finally {
+      await server.close();
+    }
   });
 
   test('with the element, that Vite builds, answers', async () => {

@@ -49,7 +49,7 @@ describe('the chat of the program', { skip, timeout }, () => {
     assert.equal(new URL(tab.page.url()).hash, '');
     assert.match(await tab.page.textContent('#model-button') ?? '', /nano/);
     assert.match(await tab.page.textContent('#meter') ?? '', /\d+ \/ 8,192/);
-    assert.equal(await tab.page.locator('#bench-link').count(), 0);
+    assert.equal(await tab.page.locator('#bench-link, #docs-link').count(), 0);
     assert.deepEqual(violations, []);
   });
 

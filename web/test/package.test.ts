@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { pack, project, run, Tools, web } from './packed.ts';
+import { example, pack, project, run, Tools, web } from './packed.ts';
 
 const tools = new Tools('bundlers');
 const compilers = ['typescript-5.5', 'typescript-5.9', 'typescript-6'].map((name) => ({ name, path: tools.path(name, 'bin/tsc') }));
@@ -87,9 +87,10 @@ describe('the packed package', { skip: tools.skip }, () => {
     }
   });
 
-  test('has answers that are OpenAI\'s, and a README whose snippets compile', () => {
-    const files = Object.fromEntries(snippets().map((code, i) => [`snippet${i}.ts`, `${code}\nexport {};\n`]));
+  test('has answers that are OpenAI\'s, and a README and an example that compile', () => {
+    const files: Record<string, string> = Object.fromEntries(snippets().map((code, i) => [`snippet${i}.ts`, `${code}\nexport {};\n`]));
     assert.ok(Object.keys(files).length > 6);
+    Object.assign(files, example('vite', ['main.ts']));
     const workers = Object.fromEntries(blocks('javascript').map((code, i) => [`worker${i}.ts`, `declare const self: ServiceWorkerGlobalScope;\n${
       code.replace(/\b(addEventListener|skipWaiting|clients|importScripts)\b/g, 'self.$1')}\nexport {};\n`]));
     assert.ok(Object.keys(workers).length > 0);

@@ -1,7 +1,7 @@
 // The package as npm packs it, installed into a fresh project, and the tools of build/bundlers and build/frameworks.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -77,4 +77,9 @@ export function project(tarball: string, name: string, files: Record<string, str
     writeFileSync(join(directory, file), text);
   }
   return directory;
+}
+
+/** Files of a directory of examples/, for project. */
+export function example(name: string, files: string[]): Record<string, string> {
+  return Object.fromEntries(files.map((file) => [file, readFileSync(join(dirname(web), 'examples', name, file), 'utf8')]));
 }

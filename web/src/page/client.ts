@@ -41,7 +41,10 @@ export class Gossamer {
   /** OpenAI's chat.completions. */
   readonly chat: { readonly completions: Completions };
   /** OpenAI's models. */
-  readonly models: { list(): Promise<ModelList> };
+  readonly models: {
+    /** The open model. */
+    list(): Promise<ModelList>;
+  };
   private readonly client: Client;
 
   /** @internal Use create. */

@@ -28,6 +28,7 @@ export class Stream<T> implements AsyncIterable<T> {
     this.wake();
   }
 
+  /** The parts, once: a stream is read by one loop. */
   async *[Symbol.asyncIterator](): AsyncIterator<T, void> {
     if (this.read) {
       throw new Error('a stream can be read only once');

@@ -1,6 +1,7 @@
 // What chat.completions.create takes and gives: OpenAI's shapes, as far as the engine honours them; what it cannot honour is refused by
 // name, what it does not know is left out and named. `reasoning`, `timings` and `ignored` are ours.
 
+/** A function that the model may call. */
 export interface FunctionTool {
   type: 'function';
   function: {
@@ -13,6 +14,7 @@ export interface FunctionTool {
   };
 }
 
+/** A call of a function, as the model wrote it: arguments is JSON. */
 export interface ToolCall {
   id: string;
   type: 'function';
@@ -26,11 +28,13 @@ export interface ToolCall {
   };
 }
 
+/** A part of a message; there are none but texts. */
 export interface TextPart {
   type: 'text';
   text: string;
 }
 
+/** A message of a conversation. */
 export type ChatMessage =
   | { role: 'system' | 'developer'; content: string | TextPart[]; name?: string }
   | { role: 'user'; content: string | TextPart[]; name?: string }
@@ -113,11 +117,15 @@ export interface ChatParams {
   stream_options?: { include_usage?: boolean } | null;
 }
 
+/** A request for a reply in parts. */
 export type ChatParamsStreaming = ChatParams & { stream: true };
+/** A request for a whole reply. */
 export type ChatParamsNonStreaming = ChatParams & { stream?: false | null };
 
+/** Why a reply ended: of itself, for want of tokens, or with calls that wait for their results. */
 export type FinishReason = 'stop' | 'length' | 'tool_calls';
 
+/** A token of the answer and the logarithm of its probability. */
 export interface TokenLogprob {
   token: string;
   logprob: number;
@@ -125,11 +133,13 @@ export interface TokenLogprob {
   bytes: number[] | null;
 }
 
+/** The tokens of an answer, with likely others in place of each. */
 export interface ChatLogprobs {
   content: (TokenLogprob & { top_logprobs: TokenLogprob[] })[] | null;
   refusal: null;
 }
 
+/** Tokens of a request and its reply. */
 export interface Usage {
   prompt_tokens: number;
   completion_tokens: number;
@@ -146,6 +156,7 @@ export interface Usage {
   };
 }
 
+/** A whole reply. */
 export interface ChatCompletion {
   id: string;
   object: 'chat.completion';
@@ -167,6 +178,7 @@ export interface ChatCompletion {
   ignored?: string[];
 }
 
+/** A part of a call; index says of which. */
 export interface ToolCallDelta {
   index: number;
   id?: string;
@@ -174,6 +186,7 @@ export interface ToolCallDelta {
   function?: { name?: string; arguments?: string };
 }
 
+/** A part of a reply. */
 export interface ChatCompletionChunk {
   id: string;
   object: 'chat.completion.chunk';
@@ -192,6 +205,7 @@ export interface ChatCompletionChunk {
   ignored?: string[];
 }
 
+/** An open model, by the name that requests may use. */
 export interface Model {
   id: string;
   object: 'model';
@@ -200,6 +214,7 @@ export interface Model {
   owned_by: string;
 }
 
+/** The open models. */
 export interface ModelList {
   object: 'list';
   data: Model[];

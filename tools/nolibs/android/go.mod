@@ -1,0 +1,3 @@
+module github.com/oliverbestmann/webgpu/libs-android
+
+go 1.26

@@ -1,0 +1,3 @@
+module github.com/oliverbestmann/webgpu/libs-ios
+
+go 1.26
