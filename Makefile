@@ -146,19 +146,22 @@ bench: build ## rates of the built-in model on this machine, as JSON
 
 # What settles questions of performance, in nine minutes of an H200: every kernel of decode and prefill by itself and what a dispatch costs, what
 # the host adds to a run, true positions from 64 to 32,768 and back to the first, one to 32 texts together, and the small model at two depths in
-# turn. BENCH_SHAPE= BENCH_DEPTHS=64,300,64 BENCH_ROWS=1,2 BENCH_PROMPT=32 try it elsewhere.
+# turn. Elsewhere it is tried with a small model: BENCH_SHAPE="--model DIRECTORY" BENCH_SMALL="--model DIRECTORY" BENCH_DEPTHS=64,96,64
+# BENCH_ROWS=1,2 BENCH_PROMPT=32.
 OUT ?= build/bench
 BENCH_SHAPE ?= --random gpt-oss-20b
 BENCH_DEPTHS ?= 64,2048,8192,32768,64
 BENCH_ROWS ?= 1,2,4,8,16,32
 BENCH_PROMPT ?= 512,128,32
+BENCH_SMALL ?= --model nano
+BENCH_SMALL_DEPTHS ?= 0,512,0,512
 BENCH = bin/gossamer bench --json --backend webgpu --kernels
 .PHONY: bench-h200
 bench-h200: build ## all that bench measures, of gpt-oss-20b's shape on a large GPU, JSON files in $(OUT)
 	@mkdir -p $(OUT)
 	$(BENCH) $(BENCH_SHAPE) --depths $(BENCH_DEPTHS) --prompt $(BENCH_PROMPT) --tokens 64 --runs 2 >$(OUT)/depths.json
 	$(BENCH) $(BENCH_SHAPE) --depths 64 --prompt 128 --tokens 32 --runs 2 --rows $(BENCH_ROWS) >$(OUT)/rows.json
-	$(BENCH) --depths 0,512,0,512 --prompt 128 --tokens 64 --runs 3 >$(OUT)/nano.json
+	$(BENCH) $(BENCH_SMALL) --depths $(BENCH_SMALL_DEPTHS) --prompt 128 --tokens 64 --runs 3 >$(OUT)/nano.json
 
 # With DIST_URL= manifests name the directory that will have the files. GOFLAGS=-buildvcs=false leaves the revision out of the program.
 .PHONY: dist

@@ -94,12 +94,12 @@ const (
 
 // place gives a job a text.
 func (l *loop) place(j *job) (placing, error) {
+	if o := j.leader; o != nil && o.text != nil && o.held() < j.follow {
+		return following, nil
+	}
 	companions := l.companions(j)
 	if len(l.active)+l.claimed(j)+len(companions) > l.options.MaxSequences {
 		return full, nil
-	}
-	if o := j.leader; o != nil && o.text != nil && o.held() < j.follow {
-		return following, nil
 	}
 	j.leader = nil
 	s := l.source(j)

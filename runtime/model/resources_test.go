@@ -89,6 +89,9 @@ func TestCloseWhileDecoding(t *testing.T) {
 // TestMemoryIsConstantOverManyTurns runs 2,000 turns of all kinds: device memory and heap stay as they were after the first hundred.
 func TestMemoryIsConstantOverManyTurns(t *testing.T) {
 	m := loadDir(t, gputest.Open(t, gpu.Options{}), writeTiny(t), Options{Context: 512, Chunk: 64})
+	if err := m.WarmUp(t.Context()); err != nil { // no program is recorded later
+		t.Fatal(err)
+	}
 	s := newSequence(t, m)
 	rng := rand.New(rand.NewPCG(1, 1))
 	tokens := text(m, 20, 1)

@@ -51,15 +51,13 @@ func (p *clockedStep) Wait(ctx context.Context) (*engine.Outcome, error) {
 
 // run is the mean of all steps.
 func (t *runTimes) run() runReport {
-	n := float64(len(t.whole))
-	var r runReport
+	var draws int
+	var whole, submit, wait time.Duration
 	for i := range t.whole {
-		r.Draws += float64(t.draws[i]) / n
-		r.Micros += micros(t.whole[i]) / n
-		r.Submit += micros(t.submit[i]) / n
-		r.Wait += micros(t.wait[i]) / n
+		draws, whole, submit, wait = draws+t.draws[i], whole+t.whole[i], submit+t.submit[i], wait+t.wait[i]
 	}
-	return r
+	n := float64(len(t.whole))
+	return runReport{Draws: float64(draws) / n, Micros: micros(whole) / n, Submit: micros(submit) / n, Wait: micros(wait) / n}
 }
 
 // intervals are the times between two tokens of a text. Those of a step come together, and count as if they came one by one.
