@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/engine"
@@ -253,7 +254,11 @@ func (m *Model) Footprint() Footprint { return m.footprint }
 // Device is where the model runs.
 func (m *Model) Device() *gpu.Device { return m.dev }
 
-// Close frees the model's device memory and closes its sequences.
+// closeWait is how long Close waits for the device at most.
+const closeWait = 10 * time.Second
+
+// Close frees the model's device memory and closes its sequences. What the device still computes, which nobody waits for any more, is over
+// then: a process that ends meanwhile may crash in a driver.
 func (m *Model) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -261,6 +266,9 @@ func (m *Model) Close() error {
 		return nil
 	}
 	m.closed = true
+	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
+	defer cancel()
+	_ = m.dev.Wait(ctx) // a device that is lost, or gone, computes nothing
 	for seq := range m.alive {
 		m.closeState(seq)
 	}
