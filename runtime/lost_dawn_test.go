@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"errors"
+	"flag"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -15,7 +16,9 @@ import (
 	"gossamer/runtime/testenv"
 )
 
-// TestLostDeviceIsReplaced loses the device, natively, at 20 random places of a reply: each time the model is loaded again and the reply goes on
+var losses = flag.Int("losses", 3, "losses of the device in TestLostDeviceIsReplaced")
+
+// TestLostDeviceIsReplaced loses the device, natively, at random places of a reply: each time the model is loaded again and the reply goes on
 // with the same tokens.
 func TestLostDeviceIsReplaced(t *testing.T) {
 	e, err := Open(t.Context(), filepath.Join(goldentest.Dir(t), "gqa_window8", "model"), Options{Backend: WebGPU})
@@ -43,7 +46,7 @@ func TestLostDeviceIsReplaced(t *testing.T) {
 	}
 	want := generate(0)
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 20 {
+	for range *losses {
 		at, before := 1+random.IntN(len(want)-1), e.Backend()
 		if got := generate(at); !slices.Equal(got, want) {
 			t.Errorf("lost at token %d, the reply became %d, want %d", at, got, want)
