@@ -55,7 +55,7 @@ var imports = map[string][]string{
 	"runtime/kernel":          {"shaders", "runtime/gpu"},
 	"runtime/ref":             {"runtime/engine", "runtime/gptoss", "runtime/tensor", "runtime/checkpoint"},
 	"runtime/selftest":        {"runtime/engine", "runtime/gptoss", "runtime/gpu", "runtime/model", "runtime/ref", "runtime/tensor", "runtime/checkpoint"},
-	"runtime/model":           {"runtime/engine", "runtime/gpu", "runtime/gptoss", "runtime/kernel", "runtime/kv", "runtime/sample", "runtime/checkpoint"},
+	"runtime/model":           {"shaders", "runtime/engine", "runtime/gpu", "runtime/gptoss", "runtime/kernel", "runtime/kv", "runtime/sample", "runtime/checkpoint"},
 
 	"tools/gossamer/internal/terminal": {}, // of the command
 }
