@@ -165,9 +165,10 @@ func loadWebGPU(ctx context.Context, ck *checkpoint.Checkpoint, p *place, o *Opt
 	if o.KV == F32 {
 		info.KV, precision = F32, model.F32
 	}
+	matrices := map[Matrices]model.Matrices{"": model.TwoTerms, TwoTerms: model.TwoTerms, OneTerm: model.OneTerm, NoMatrices: model.NoMatrices}
 	m, err := model.Load(ctx, dev, ck, model.Options{
-		Context: o.Context, KV: precision, Rows: o.Rows, Sequences: o.MaxSequences, Deterministic: o.Deterministic, Progress: o.Progress, WarmUp: dev.Caps().AsyncCompile,
-		Matrices: map[Matrices]model.Matrices{OneTerm: model.OneTerm, NoMatrices: model.NoMatrices}[o.Matrices], // else TwoTerms
+		Context: o.Context, KV: precision, Rows: o.Rows, Sequences: o.MaxSequences, Deterministic: o.Deterministic, Matrices: matrices[o.Matrices],
+		Progress: o.Progress, WarmUp: dev.Caps().AsyncCompile,
 	})
 	if err != nil {
 		return nil, err
