@@ -105,6 +105,14 @@ test-matrices: setup-dawn setup-mesa ## products by the matrices of subgroups, o
 		$(ON_MESA) $(GO_TEST) -exec $(CURDIR)/build/mesa/run -run 'Matri' ./runtime/kernel/ ./runtime/model/ ./runtime/gpu/; \
 	else echo 'SKIPPED: no renderer that multiplies matrices: see tools/setup mesa' >&2; fi
 
+.PHONY: bindings
+bindings: setup-dawn setup-mesa ## wgpu-native and Dawn on one driver: the same replies, and build/bindings.json with sizes and times; ten minutes
+	@[ -x build/mesa/run ] || { echo "make bindings: there is no build/mesa: see tools/setup mesa" >&2; exit 1; }
+	rm -f build/replies.json
+	CGO_ENABLED=1 GOSSAMER_REPLIES=$(CURDIR)/build/replies.json go test -count=1 -timeout 60m -exec $(CURDIR)/build/mesa/run -run 'TestReplies$$' ./runtime
+	$(ON_MESA) GOSSAMER_REPLIES=$(CURDIR)/build/replies.json go test -count=1 -timeout 60m -exec $(CURDIR)/build/mesa/run -run 'TestReplies$$' ./runtime
+	go run ./tools/bindings -dawn $(CURDIR)/build/dawn-native/libdawn.so -exec $(CURDIR)/build/mesa/run >build/bindings.json
+
 .PHONY: test-deploy
 test-deploy: build ## manifests, chart, units and compositions against the command; downloads 40 MB of Go modules for Kubernetes and Helm
 	cd deploy && go vet ./... && go test -count=1 ./... && go mod tidy -diff

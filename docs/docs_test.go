@@ -345,7 +345,8 @@ func TestKernelTables(t *testing.T) {
 		}
 	}
 	if want := []string{
-		"sample_adjust", "sample_filter", "sample_final", "sample_final_full", "sample_partial", "sample_partial_full", "unembed_narrow",
+		"attn_prefill_matrix", "sample_adjust", "sample_filter", "sample_final", "sample_final_full", "sample_partial", "sample_partial_full",
+		"unembed_narrow",
 	}; !slices.Equal(other, want) {
 		t.Errorf("shaders/README.md and package kernel say that %v have host files with other names, it is %v", want, other)
 	}

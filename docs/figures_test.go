@@ -176,6 +176,32 @@ func TestDispatches(t *testing.T) {
 	says(t, architecture, "12 dispatches a layer")
 }
 
+// TestNativeBindings holds what is said of the two native bindings to what tools/bindings measured.
+func TestNativeBindings(t *testing.T) {
+	var r struct {
+		Bindings []struct {
+			Program int64   `json:"program_bytes"`
+			Library int64   `json:"library_bytes"`
+			Start   float64 `json:"start_cpu_seconds"`
+			Latency struct {
+				Record float64 `json:"record_us"`
+			} `json:"dispatch_latency"`
+			Kernels map[string]float64 `json:"kernels_us"`
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, "runtime/gpu/testdata/bindings.json")), &r); err != nil {
+		t.Fatal(err)
+	}
+	wgpu, dawn := r.Bindings[0], r.Bindings[1]
+	says(t, rationale, "recorded and submitted in %.0f µs with wgpu-native and in %.0f µs with Dawn", wgpu.Latency.Record, dawn.Latency.Record)
+	says(t, rationale, "a start with a reply of one token takes %.1f s and %.1f s of processor time", wgpu.Start, dawn.Start)
+	says(t, rationale, "The program has %.0f MB with cgo, %.0f MB without, and Dawn's library %.0f MB.",
+		float64(wgpu.Program)/1e6, float64(dawn.Program)/1e6, float64(dawn.Library)/1e6)
+	if len(wgpu.Kernels) < 9 || len(dawn.Kernels) != len(wgpu.Kernels) || max(wgpu.Latency.Record, dawn.Latency.Record) > 300 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestMemoryTable(t *testing.T) {
 	c := preset(t, "20b")
 	kinds := map[string]int64{} // bytes of one layer, and of all else

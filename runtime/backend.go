@@ -165,10 +165,11 @@ func loadWebGPU(ctx context.Context, ck *checkpoint.Checkpoint, p *place, o *Opt
 	if o.KV == F32 {
 		info.KV, precision = F32, model.F32
 	}
+	matrices := map[Matrices]model.Matrices{"": model.TwoTerms, TwoTerms: model.TwoTerms, OneTerm: model.OneTerm, NoMatrices: model.NoMatrices}
 	m, err := model.Load(ctx, dev, ck, model.Options{
 		Context: o.Context, KVTokens: o.KVTokens, KV: precision, Rows: o.Rows, Sequences: o.MaxSequences, Deterministic: o.Deterministic,
 		Progress: o.Progress, WarmUp: dev.Caps().AsyncCompile,
-		Matrices: map[Matrices]model.Matrices{OneTerm: model.OneTerm, NoMatrices: model.NoMatrices}[o.Matrices], // else TwoTerms
+		Matrices: matrices[o.Matrices],
 	})
 	if err != nil {
 		return nil, err

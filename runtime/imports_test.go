@@ -55,7 +55,7 @@ var imports = map[string][]string{
 	"runtime/kernel":          {"shaders", "runtime/gpu"},
 	"runtime/ref":             {"runtime/engine", "runtime/gptoss", "runtime/tensor", "runtime/checkpoint"},
 	"runtime/selftest":        {"runtime/engine", "runtime/gptoss", "runtime/gpu", "runtime/model", "runtime/ref", "runtime/tensor", "runtime/checkpoint"},
-	"runtime/model":           {"runtime/engine", "runtime/gpu", "runtime/gptoss", "runtime/kernel", "runtime/kv", "runtime/sample", "runtime/checkpoint"},
+	"runtime/model":           {"shaders", "runtime/engine", "runtime/gpu", "runtime/gptoss", "runtime/kernel", "runtime/kv", "runtime/sample", "runtime/checkpoint"},
 
 	"tools/gossamer/internal/terminal": {}, // of the command
 }
@@ -72,11 +72,11 @@ var testOnly = map[string][]string{
 
 // only lists packages outside this module that belong to few of ours.
 var only = map[string][]string{
-	"net/http":   {"runtime/checkpoint/remote", "runtime/hub", "runtime/hub/hubtest", "runtime/server"},       // natively
+	"net/http":   {"runtime/checkpoint/remote", "runtime/hub", "runtime/hub/hubtest", "runtime/server", "tools/gossamer"}, // natively
 	"syscall/js": {"wasm", "runtime/gpu", "runtime/promise", "runtime/checkpoint", "runtime/checkpoint/page"}, // in files for GOOS=js
 	"github.com/prometheus/client_golang/prometheus":          {"runtime/server"},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"runtime/server"},
-	"log":                                   {},
+	"log":                                   {"examples/go"}, // as programs have it
 	"charm.land/bubbletea/v2":               {"tools/gossamer/internal/terminal"},
 	"github.com/cogentcore/webgpu/wgpu":     {"runtime/gpu"},
 	"github.com/oliverbestmann/webgpu/wgpu": {"runtime/gpu"},

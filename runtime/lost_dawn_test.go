@@ -4,6 +4,8 @@ package runtime
 
 import (
 	"errors"
+	"flag"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -14,8 +16,10 @@ import (
 	"gossamer/runtime/testenv"
 )
 
-// TestLostDeviceIsReplaced loses the device, natively, in the middle of a reply: the model is loaded again and the reply goes on with the
-// same tokens.
+var losses = flag.Int("losses", 3, "losses of the device in TestLostDeviceIsReplaced")
+
+// TestLostDeviceIsReplaced loses the device, natively, at random places of a reply: each time the model is loaded again and the reply goes on
+// with the same tokens.
 func TestLostDeviceIsReplaced(t *testing.T) {
 	e, err := Open(t.Context(), filepath.Join(goldentest.Dir(t), "gqa_window8", "model"), Options{Backend: WebGPU})
 	if errors.Is(err, gpu.ErrNoAdapter) {
@@ -41,11 +45,14 @@ func TestLostDeviceIsReplaced(t *testing.T) {
 		return ids
 	}
 	want := generate(0)
-	before := e.Backend()
-	if got := generate(5); !slices.Equal(got, want) {
-		t.Errorf("the reply became %d, want %d", got, want)
-	}
-	if e.Backend() == before {
-		t.Error("the model was not loaded again")
+	random := rand.New(rand.NewPCG(1, 2))
+	for range *losses {
+		at, before := 1+random.IntN(len(want)-1), e.Backend()
+		if got := generate(at); !slices.Equal(got, want) {
+			t.Errorf("lost at token %d, the reply became %d, want %d", at, got, want)
+		}
+		if e.Backend() == before {
+			t.Errorf("lost at token %d, the model was not loaded again", at)
+		}
 	}
 }

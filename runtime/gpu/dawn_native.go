@@ -148,7 +148,7 @@ func rawOpen(o Options) (d *rawDevice, caps Caps, err error) {
 func bestMatrix(list []dawn.Matrix) (best shaders.Matrix) {
 	for _, m := range list {
 		if m.M*m.N*m.K > best.M*best.N*best.K {
-			best = shaders.Matrix(m)
+			best = shaders.Matrix{M: m.M, N: m.N, K: m.K, Lanes: m.Lanes}
 		}
 	}
 	return best

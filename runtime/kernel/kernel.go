@@ -1,6 +1,6 @@
 // Package kernel runs the compute kernels of package shaders. A kernel's host file has its shape, its parameters, the order of its
-// bindings and the arithmetic of its grid. It has the WGSL file's name; only sample.go, sample_full.go and unembed_decode.go are the hosts
-// of several files each. The package knows shapes, not layers.
+// bindings and the arithmetic of its grid. It has the WGSL file's name; only sample.go, sample_full.go, attn_prefill.go and unembed_decode.go
+// are the hosts of several files each. The package knows shapes, not layers.
 //
 // A constructor compiles a kernel for one shape. Its Record method appends one dispatch (Sample's: two, SampleFull's: four) to a program; the
 // buffers are named fields of an argument struct. Activations are f32 and weights are what the checkpoint holds (bf16, MXFP4 blocks with

@@ -81,9 +81,9 @@ func (t Tile) matrixConsts(unit int) map[string]int {
 	}
 }
 
-// TestMatrices multiplies two small matrices by subgroups and returns an error if that fails or its result is off: drivers have such products
+// TryMatrices multiplies two small matrices by subgroups and returns an error if that fails or its result is off: drivers have such products
 // as an experiment.
-func TestMatrices(ctx context.Context, dev *gpu.Device, oneTerm bool) (err error) {
+func TryMatrices(ctx context.Context, dev *gpu.Device, oneTerm bool) (err error) {
 	const rows, k, cols = 16, 64, 128
 	caps := dev.Caps()
 	tile := TileFor(rows).WithMatrix(caps.Variant.Matrix, oneTerm, caps.MaxWorkgroupBytes)
@@ -94,10 +94,10 @@ func TestMatrices(ctx context.Context, dev *gpu.Device, oneTerm bool) (err error
 	defer kernel.Release()
 	var x, w []byte
 	for i := range rows * k {
-		x = binary.LittleEndian.AppendUint32(x, math.Float32bits(testActivation(i)))
+		x = binary.LittleEndian.AppendUint32(x, math.Float32bits(trialActivation(i)))
 	}
 	for i := range cols * k {
-		w = binary.LittleEndian.AppendUint16(w, uint16(math.Float32bits(testWeight(i))>>16))
+		w = binary.LittleEndian.AppendUint16(w, uint16(math.Float32bits(trialWeight(i))>>16))
 	}
 	var a GemmBF16Args
 	for _, b := range []struct {
@@ -108,7 +108,7 @@ func TestMatrices(ctx context.Context, dev *gpu.Device, oneTerm bool) (err error
 		{&a.Chunk, gpu.Uniform, binary.LittleEndian.AppendUint32(make([]byte, 0, 16), rows)[:16]}, {&a.X, gpu.Storage, x}, {&a.W, gpu.Storage, w},
 		{&a.Vectors, gpu.Storage, make([]byte, 16)}, {&a.Out, gpu.Storage, make([]byte, 4*rows*cols)},
 	} {
-		if *b.dst, err = dev.NewBuffer("test of matrices", int64(len(b.data)), b.usage); err != nil {
+		if *b.dst, err = dev.NewBuffer("trial of matrices", int64(len(b.data)), b.usage); err != nil {
 			return err
 		}
 		defer (*b.dst).Release()
@@ -116,7 +116,7 @@ func TestMatrices(ctx context.Context, dev *gpu.Device, oneTerm bool) (err error
 			return err
 		}
 	}
-	p := dev.NewProgram("test of matrices")
+	p := dev.NewProgram("trial of matrices")
 	defer p.Release()
 	if err := errors.Join(kernel.Record(p, Shard{0, cols}, rows, a), dev.Submit(ctx, p)); err != nil {
 		return err
@@ -129,7 +129,7 @@ func TestMatrices(ctx context.Context, dev *gpu.Device, oneTerm bool) (err error
 	for i := range rows * cols {
 		want := 0.0
 		for j := range k {
-			want += float64(testActivation(i/cols*k+j)) * float64(testWeight(i%cols*k+j))
+			want += float64(trialActivation(i/cols*k+j)) * float64(trialWeight(i%cols*k+j))
 		}
 		got := float64(math.Float32frombits(binary.LittleEndian.Uint32(out[4*i:])))
 		off, size = off+(got-want)*(got-want), size+want*want
@@ -144,16 +144,16 @@ func TestMatrices(ctx context.Context, dev *gpu.Device, oneTerm bool) (err error
 	return nil
 }
 
-// testActivation and testWeight are numbers between -1 and 1: of all bits, and of those that bf16 has.
-func testActivation(i int) float32 {
+// trialActivation and trialWeight are numbers between -1 and 1: of all bits, and of those that bf16 has.
+func trialActivation(i int) float32 {
 	z := uint32(i+1) * 0x9e3779b9
 	z = (z ^ z>>16) * 0x85ebca6b
 	z = (z ^ z>>13) * 0xc2b2ae35
 	return float32(int32(z^z>>16)) / (1 << 31)
 }
 
-func testWeight(i int) float32 {
-	return math.Float32frombits(math.Float32bits(testActivation(i+1<<16)) &^ 0xffff)
+func trialWeight(i int) float32 {
+	return math.Float32frombits(math.Float32bits(trialActivation(i+1<<16)) &^ 0xffff)
 }
 
 // matrixShapes lists the kernels by matrices in representative shapes, for All.

@@ -85,7 +85,10 @@ func (r rig) matrixTiles(oneTerm bool) (tiles []Tile) {
 func TestGemmBF16Matrices(t *testing.T) {
 	r := newMatrixRig(t)
 	for _, oneTerm := range []bool{false, true} {
-		for _, tile := range r.matrixTiles(oneTerm) {
+		for i, tile := range r.matrixTiles(oneTerm) {
+			if oneTerm && i > 0 { // its products are a part of those of two terms
+				break
+			}
 			t.Run(fmt.Sprintf("%dx%d/OneTerm=%v", tile.Height(), tile.width(), oneTerm), func(t *testing.T) {
 				r := rig{t, r.dev}
 				gemmCase{GemmBF16Config{K: 72, Stride: tile.width() + 9, Bias: 8, Tile: tile}, tile.Height() + 3, tile.Height() + 2, nil}.check(r)
@@ -95,7 +98,6 @@ func TestGemmBF16Matrices(t *testing.T) {
 	tile := r.matrixTiles(false)[0]
 	for _, c := range []gemmCase{
 		{GemmBF16Config{K: 8, Stride: 1, Tile: tile}, 1, 1, nil},
-		{GemmBF16Config{K: 24, Stride: 40, Bias: 8, Tile: tile}, 48, 0, nil},
 		{GemmBF16Config{K: 64, Stride: 200, Bias: 16, Residual: true, Tile: tile}, 20, 18, []int{32, 33, 190}},
 		{GemmBF16Config{K: 2880, Stride: 33, Bias: noBias, Tile: tile}, 3, 3, nil},
 	} {
@@ -149,8 +151,8 @@ func TestMoEMatrices(t *testing.T) {
 	r := newMatrixRig(t)
 	for name, c := range moeCases() {
 		for i, tile := range r.matrixTiles(false) {
-			if name != "ManyTiles" && name != "Shards" && i > 0 { // the others once
-				break
+			if i > 0 && name != "ManyTiles" || !slices.Contains([]string{"OneRow", "NoRows", "ManyTiles", "Shards", "OddScaleRows", "Clamped"}, name) {
+				continue // a driver that compiles for processors takes seconds a shape
 			}
 			c.tile = tile
 			t.Run(fmt.Sprintf("%s/%dx%d", name, tile.Height(), tile.width()), func(t *testing.T) {
@@ -186,14 +188,11 @@ func TestAttnPrefillMatrices(t *testing.T) {
 		cacheCase
 		size float64
 	}{
-		{"OneRow", cacheCase{heads: 2, kvHeads: 1, rows: 1, n: 1}, 1},
-		{"NoRows", cacheCase{heads: 8, kvHeads: 2, rows: 4, n: 0, start: 10}, 1},
 		{"TilesSplitRows", cacheCase{heads: 6, kvHeads: 2, rows: 40, n: 37, start: 3}, 1},
 		{"ChunkAfterContext", cacheCase{heads: 8, kvHeads: 1, rows: 10, n: 10, start: 250}, 1},
 		{"WindowInsidePages", cacheCase{heads: 4, kvHeads: 1, window: 128, rows: 20, n: 20, start: 370}, 1},
 		{"WindowOfOne", cacheCase{heads: 2, kvHeads: 1, window: 1, rows: 40, n: 40, start: 60}, 1},
 		{"LargeScores", cacheCase{heads: 4, kvHeads: 1, rows: 8, n: 8, start: 100}, 8},
-		{"EqualScores", cacheCase{heads: 4, kvHeads: 1, rows: 8, n: 8, start: 100}, 0},
 	} {
 		tt.headDim, tt.f16 = matrixHead, true
 		for _, oneTerm := range []bool{false, true} {
@@ -226,8 +225,10 @@ func TestAttnPrefillMatricesRandomShapes(t *testing.T) {
 // Tiles for the shapes of matrices that devices are known to have: those that TileFor picks can be made of them, and keep their height where
 // experts' lists depend on it.
 func TestWithMatrix(t *testing.T) {
-	for _, m := range []shaders.Matrix{{M: 16, N: 16, K: 16, Lanes: 32}, {M: 8, N: 8, K: 8, Lanes: 8}, {M: 8, N: 8, K: 8, Lanes: 32}, {M: 8, N: 16, K: 16, Lanes: 16},
-		{M: 16, N: 8, K: 16, Lanes: 32}, {M: 16, N: 16, K: 16, Lanes: 64}} {
+	for _, m := range []shaders.Matrix{
+		{M: 16, N: 16, K: 16, Lanes: 32}, {M: 8, N: 8, K: 8, Lanes: 8}, {M: 8, N: 8, K: 8, Lanes: 32}, {M: 8, N: 16, K: 16, Lanes: 16},
+		{M: 16, N: 8, K: 16, Lanes: 32}, {M: 16, N: 16, K: 16, Lanes: 64},
+	} {
 		for _, rows := range []int{16, 128, 512, 2048} {
 			for _, bytes := range []int{32 << 10, 48 << 10} {
 				tile := TileFor(rows).WithMatrix(m, false, bytes)
@@ -246,8 +247,9 @@ func TestWithMatrix(t *testing.T) {
 		}
 	}
 	all, err := All(shaders.Variant{Dialect: shaders.Tint, F16: true, Subgroups: true, Matrix: shaders.Matrix{M: 16, N: 16, K: 16, Lanes: 32}})
-	if n := len(slices.DeleteFunc(all, func(s shaders.Shader) bool { return !strings.Contains(s.Source, "subgroup_matrix_left") })); err != nil || n < 15 {
-		t.Errorf("%d kernels by matrices, %v", n, err)
+	all = slices.DeleteFunc(all, func(s shaders.Shader) bool { return !strings.Contains(s.Source, "subgroup_matrix_left") })
+	if err != nil || len(all) < 15 {
+		t.Errorf("%d kernels by matrices, %v", len(all), err)
 	}
 	if tile := TileFor(16).WithMatrix(shaders.Matrix{}, false, 1<<20); tile != TileFor(16) {
 		t.Errorf("without matrices: %+v", tile)
@@ -256,7 +258,8 @@ func TestWithMatrix(t *testing.T) {
 		t.Errorf("without memory: %+v", tile)
 	}
 	tile := TileFor(16).WithMatrix(shaders.Matrix{M: 8, N: 8, K: 8, Lanes: 32}, false, 1<<20)
-	if _, err := (GemmBF16Config{K: 8, Stride: 1, Bias: noBias, Tile: tile}).shader(shaders.Variant{}); err == nil || !strings.Contains(err.Error(), "a tile of matrices") {
+	_, err = GemmBF16Config{K: 8, Stride: 1, Bias: noBias, Tile: tile}.shader(shaders.Variant{})
+	if err == nil || !strings.Contains(err.Error(), "a tile of matrices") {
 		t.Errorf("on a device without: %v", err)
 	}
 }

@@ -51,7 +51,7 @@ var (
 func Load(ctx context.Context, dev *gpu.Device, ck *checkpoint.Checkpoint, o Options) (*Model, error) {
 	var wrong error
 	if o.usesMatrices(dev.Caps()) {
-		if wrong = kernel.TestMatrices(ctx, dev, o.Matrices == OneTerm); wrong != nil {
+		if wrong = kernel.TryMatrices(ctx, dev, o.Matrices == OneTerm); wrong != nil {
 			o.Matrices = NoMatrices
 		}
 	}

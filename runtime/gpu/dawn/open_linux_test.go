@@ -6,6 +6,10 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -113,4 +117,42 @@ func FuzzPrepare(f *testing.F) {
 			t.Errorf("%d bytes were taken for a library", n)
 		}
 	})
+}
+
+var openings = flag.Int("openings", 500, "devices that TestOpenings opens and closes")
+
+// TestOpenings opens and closes devices, each of which computes something: memory stays, but for what allocators keep.
+func TestOpenings(t *testing.T) {
+	before := int64(0)
+	for i := range *openings {
+		d := device(t)
+		if want := bytes.Repeat([]byte{byte(i)}, 1<<12); !bytes.Equal(copied(t, d, want), want) {
+			t.Fatalf("device %d returned other bytes", i)
+		}
+		d.Close()
+		if i == *openings/10 { // what is made once is there
+			before = resident(t)
+		}
+	}
+	const allowed = 48 << 20
+	if grown := resident(t) - before; grown > allowed {
+		t.Errorf("the process grew by %d bytes from %d with %d devices", grown, before, *openings)
+	} else {
+		t.Logf("the process grew by %d bytes from %d with %d devices", grown, before, *openings)
+	}
+}
+
+// resident is the memory that the process has.
+func resident(t *testing.T) int64 {
+	t.Helper()
+	runtime.GC()
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all, pages int64
+	if _, err := fmt.Sscan(string(text), &all, &pages); err != nil {
+		t.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
 }
