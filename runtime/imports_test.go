@@ -73,7 +73,7 @@ var testOnly = map[string][]string{
 // only lists packages outside this module that belong to few of ours.
 var only = map[string][]string{
 	"net/http":   {"runtime/checkpoint/remote", "runtime/hub", "runtime/hub/hubtest", "runtime/server", "tools/gossamer"}, // natively
-	"syscall/js": {"wasm", "runtime/gpu", "runtime/promise", "runtime/checkpoint", "runtime/checkpoint/page"}, // in files for GOOS=js
+	"syscall/js": {"wasm", "runtime/gpu", "runtime/promise", "runtime/checkpoint", "runtime/checkpoint/page"},             // in files for GOOS=js
 	"github.com/prometheus/client_golang/prometheus":          {"runtime/server"},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"runtime/server"},
 	"log":                                   {"examples/go"}, // as programs have it
