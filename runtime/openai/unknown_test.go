@@ -1,7 +1,7 @@
 package openai
 
 import (
-	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
