@@ -87,7 +87,8 @@ describe('conversations', { skip, timeout }, () => {
       await Promise.all([insist(first, `one ${i}`), insist(second, `two ${i}`)]);
     }
     await Promise.all([first, second].map(async (page) => {
-      await page.waitForFunction(() => document.querySelectorAll('.bubble').length === 51 && document.querySelectorAll('.assistant .markdown').length === 51);
+      await page.locator('.bubble').nth(50).waitFor();
+      await page.locator('.assistant .stats').nth(50).waitFor();
       await idle(page);
     }));
     const shown = await said(first);
@@ -167,30 +168,36 @@ describe('conversations', { skip, timeout }, () => {
     const second = await v.newPage(page.url());
     await lastAnswer(second).getByText('It begins').waitFor();
     await menu(second, 'endless', 'Delete');
-    for (const p of [page, second]) {
-      await p.getByText('What would you like to know?').waitFor();
-      await p.waitForTimeout(2500); // longer than until a save
-      assert.deepEqual(await titles(p), ['other']);
-    }
+    const stayDeleted = async (left: string[]) => {
+      await Promise.all([page, second].map(async (p) => {
+        await p.getByText('What would you like to know?').waitFor();
+        await p.waitForTimeout(2500); // longer than until a save
+        assert.deepEqual(await titles(p), left);
+      }));
+    };
+    await stayDeleted(['other']);
     await page.reload();
     await page.locator('#conversations li').waitFor();
     assert.deepEqual(await titles(page), ['other']);
-    await second.getByRole('button', { name: 'Undo' }).click();
-    await lastAnswer(second).getByText('It begins').waitFor();
-    await page.locator('#conversations li', { hasText: 'endless' }).waitFor();
-    assert.equal((await titles(page)).length, 2);
-    // All of them, while one is written.
+    // Brought back, in both windows.
+    await menu(second, 'other', 'Delete');
+    await second.getByRole('button', { name: 'Undo' }).last().click();
     await page.locator('#conversations .title', { hasText: 'other' }).click();
+    await lastAnswer(page).getByText('You said: other').waitFor();
+    // All of them, while one is written.
     await ask(page, 'endless');
     await lastAnswer(page).getByText('It begins').waitFor();
-    await page.getByRole('button', { name: 'Settings' }).click();
-    await page.getByRole('tab', { name: 'App' }).click();
-    await page.getByRole('button', { name: 'Delete all conversations' }).click();
-    await page.waitForTimeout(2500);
-    assert.deepEqual([await titles(page), await titles(second)], [[], []]);
-    await page.getByRole('button', { name: 'Undo' }).click();
-    await page.locator('#conversations li').nth(1).waitFor();
-    await second.locator('#conversations li').nth(1).waitFor();
+    const deleteAll = async () => {
+      await page.getByRole('button', { name: 'Settings' }).click();
+      await page.getByRole('tab', { name: 'App' }).click();
+      await page.getByRole('button', { name: 'Delete all conversations' }).click();
+    };
+    await deleteAll();
+    await page.getByRole('button', { name: 'Undo' }).last().click();
+    await lastAnswer(page).getByText('It begins').waitFor();
+    await second.locator('#conversations .title', { hasText: 'other' }).waitFor();
+    await deleteAll();
+    await stayDeleted([]);
     await leave(v);
   });
 

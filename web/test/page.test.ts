@@ -242,9 +242,11 @@ describe('the page in Chromium', { skip }, () => {
       await page.waitForFunction(() => new Promise((resolve) => { // until what is shown is saved
         const open = indexedDB.open('gossamer-chat');
         open.onsuccess = () => {
-          const all = open.result.transaction('conversations').objectStore('conversations').getAll();
-          all.onsuccess = () => resolve((all.result as { messages: { finish?: string; role: string }[] }[])
-            .some((c) => c.messages.length >= 8 && c.messages.every((m) => m.role !== 'assistant' || m.finish)));
+          const all = open.result.transaction('messages').objectStore('messages').getAll();
+          all.onsuccess = () => {
+            const messages = all.result as { finish?: string; role: string }[];
+            resolve(messages.length >= 8 && messages.every((m) => m.role !== 'assistant' || m.finish));
+          };
           open.result.close();
         };
       }));

@@ -48,7 +48,7 @@ describe('a page that is opened', { skip, timeout }, () => {
     const v = await visit(`${server.url}app/?model=/large/`, plain);
     const { page } = v;
     const question = page.locator('#models .verdict');
-    await question.locator('dd', { hasText: /^2\d\d(\.\d)? M/ }).first().waitFor();
+    await question.locator('dd', { hasText: /^193 MiB/ }).first().waitFor();
     assert.match(await question.innerText(), /Download.*Storage in this browser.*Memory/s);
     await none(page);
     await question.getByRole('button', { name: 'Cancel' }).click();
@@ -59,7 +59,7 @@ describe('a page that is opened', { skip, timeout }, () => {
     assert.equal(await page.evaluate(() => (JSON.parse(localStorage['gossamer-settings'] ?? '{}') as { model?: string }).model ?? ''), '');
     // The address asks again; what was open last and is not stored any more, too.
     await page.reload();
-    await question.getByRole('button', { name: /^Download 2\d\d/ }).waitFor();
+    await question.getByRole('button', { name: /^Download 193 MiB/ }).waitFor();
     await page.evaluate(() => localStorage.setItem('gossamer-settings', JSON.stringify({ model: '/large/' })));
     await v.close();
     assert.deepEqual(fetched(), []);

@@ -59,6 +59,15 @@ const showcase = {
   ],
 };
 
+/** Replies that were cut off, in ways that differ. */
+const cutOff = { ...showcase, conversations: [
+  conversation('No reply', [{ role: 'user', content: 'Which river is the longest of Europe?' }]),
+  conversation('Cut off', [
+    { role: 'user', content: 'Plan a weekend in Lisbon.' },
+    { role: 'assistant', reasoning: 'Two days, on foot where it goes.', reasoningMs: 2100, content: 'On **Saturday** begin in Alfama, early, before the trams are', finish: undefined, stats },
+  ]),
+] };
+
 const profiles = mkdtempSync(join(tmpdir(), 'gossamer-shots-'));
 let profile = 0;
 /** A visitor's browser; dark and narrow are theirs. */
@@ -81,10 +90,10 @@ const shot = async (page, name) => {
   await page.screenshot({ path: join(out, `${name}.png`), timeout: 120_000 });
   console.log(name);
 };
-const load = async (page) => {
+const load = async (page, file = showcase) => {
   const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.evaluate(() => document.getElementById('import').click())]);
-  await chooser.setFiles({ name: 'showcase.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(showcase)) });
-  await page.locator('#conversations .title', { hasText: 'Falling from a tower' }).waitFor({ state: 'attached' });
+  await chooser.setFiles({ name: 'showcase.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+  await page.locator('#conversations .title', { hasText: file.conversations.at(-1).title }).waitFor({ state: 'attached' });
 };
 const choose = (page, name) => page.evaluate((name) => [...document.querySelectorAll('#conversations .title')].find((b) => b.textContent === name).click(), name);
 
@@ -106,6 +115,23 @@ const scenes = {
       await page.getByRole('button', { name: /gossamer-nano$/ }).first().click();
       await page.locator('.verdict dl').waitFor();
       await shot(page, `${name}-models`);
+      await context.close();
+    }
+  },
+  /** Where a reload has cut a reply off, and what can be brought back. */
+  async interrupted() {
+    for (const [name, options] of [['light', {}], ['narrow-dark', { narrow: true, dark: true }]]) {
+      const { page, context } = await visit({ gpu: false, ...options });
+      await load(page, cutOff);
+      await choose(page, 'Cut off');
+      await page.getByRole('button', { name: 'Continue' }).waitFor();
+      await shot(page, `interrupted-${name}`);
+      await choose(page, 'No reply');
+      await page.locator('.unanswered').waitFor();
+      await shot(page, `unanswered-${name}`);
+      await page.getByRole('button', { name: 'Settings' }).click();
+      await page.getByRole('button', { name: 'Back to the defaults' }).click();
+      await shot(page, `undo-${name}`);
       await context.close();
     }
   },
