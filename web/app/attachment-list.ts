@@ -9,8 +9,8 @@ export interface AttachmentListener {
   count(text: string): Promise<number | undefined>;
   /** Positions of the open model; undefined: none is open. */
   context(): number | undefined;
-  /** Files were attached or removed. */
-  changed(): void;
+  /** A file was attached. */
+  added(): void;
 }
 
 /** Characters of a token, about. */
@@ -64,7 +64,7 @@ export class AttachmentList {
         const read = await readTextFile(file);
         this.byDraft.set(draft, [...(this.byDraft.get(draft) ?? []), read]);
         this.render();
-        this.listener.changed();
+        this.listener.added();
         void this.measure(read);
       } catch (error) {
         toast(`${file.name}: ${(error as Error).message}`, { error: true });
@@ -100,7 +100,6 @@ export class AttachmentList {
       iconButton('close', `Remove ${file.name}`, () => {
         this.byDraft.set(this.draft, this.files.filter((f) => f !== file));
         this.render();
-        this.listener.changed();
       }));
   }
 }

@@ -57,7 +57,7 @@ export class Composer {
     this.files = new AttachmentList(this.text, {
       count: (text) => chat.count(text),
       context: () => chat.context,
-      changed: () => this.text.focus(),
+      added: () => this.text.focus(),
     });
     this.text.before(this.files.element);
     byId('composer-bar').append(iconButton('clip', 'Attach text files', () => void this.files.pick()), this.effort, this.tools, this.format, this.instructions, h('span', { class: 'spacer' }), this.send);

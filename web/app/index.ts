@@ -20,6 +20,7 @@ import { Models } from './models.ts';
 import { takeKey } from './native.ts';
 import { Offline } from './offline.ts';
 import { Panel } from './panel.ts';
+import { takeShortcuts } from './shortcuts.ts';
 import { Sidebar } from './sidebar.ts';
 import { AppState } from './state.ts';
 import { saveSettings } from './settings.ts';
@@ -134,7 +135,9 @@ class App {
     byId('models').addEventListener('close', () => this.leaveSheet(['models']));
     byId('panel').addEventListener('close', () => this.leaveSheet(['reply', 'tools', 'format', 'app']));
     addEventListener('pagehide', () => this.state.flush());
-    addEventListener('keydown', (event) => this.keydown(event));
+    takeShortcuts({
+      isRunning: () => this.isRunning, stop: () => this.stop(), write: () => this.composer.focus(), startNew: () => this.startNew(), search: () => this.sidebar.search(),
+    });
     document.querySelector('.skip')!.addEventListener('click', (event) => {
       event.preventDefault(); // the address says where the page is
       this.composer.focus();
@@ -231,25 +234,6 @@ class App {
       void this.chat.stop(current);
     } else {
       this.state.turns.stop(current.id);
-    }
-  }
-
-  private keydown(event: KeyboardEvent): void {
-    if (document.querySelector('dialog[open]')) {
-      return;
-    }
-    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test((event.target as HTMLElement).tagName);
-    if (event.key === 'Escape' && this.isRunning) {
-      this.stop();
-    } else if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
-      event.preventDefault();
-      this.composer.focus();
-    } else if (event.code === 'KeyO' && event.shiftKey && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      this.startNew();
-    } else if (event.code === 'KeyK' && !event.shiftKey && !event.altKey && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      this.sidebar.search();
     }
   }
 
