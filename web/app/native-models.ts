@@ -16,7 +16,7 @@ export class NativeModelDialog {
     [this.dialog, this.host, this.actions] = [dialog, host, actions];
     dialog.append(
       h('div', { class: 'sheet-head' }, h('h2', { id: 'models-title', tabindex: '-1' }, 'Models'), iconButton('close', 'Close', () => dialog.close())),
-      h('div', { class: 'sheet-body' }, this.list,
+      h('div', { class: 'sheet-body', tabindex: '0', role: 'group', 'aria-labelledby': 'models-title' }, this.list, // scrolled by keys
         h('p', { class: 'muted' }, 'These run in the program on this device. Another one: stop gossamer and start it with --model, as in gossamer --model gpt-oss-20b.')));
     host.addEventListener('change', () => dialog.open && void this.refresh());
   }
