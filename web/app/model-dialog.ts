@@ -176,6 +176,7 @@ export class ModelDialog {
     const question = (this.question = new ModelQuestion(choice, {
       host: this.host,
       context: this.settings.context,
+      named: at === this.urlPlace || at === this.filesPlace,
       isBusy: this.actions.isBusy,
       opened: (chosen) => {
         this.settings.context = chosen.context;

@@ -13,6 +13,8 @@ export interface QuestionOptions {
   host: ModelHost;
   /** Positions; undefined: the default. */
   context: number | undefined;
+  /** Whether the name of the model has to be said: it is not where the question is. */
+  named: boolean;
   /** Whether a reply is being written, which opening would end. */
   isBusy(): boolean;
   opened(choice: Choice): void;
@@ -70,6 +72,7 @@ export class ModelQuestion {
     const missing = bill && !isLocal ? Math.max(0, bill.download - stored) : 0;
     const open = () => this.o.opened({ ...this.choice, context, store: this.keep.checked });
     this.show(
+      this.o.named && h('h3', {}, this.choice.name),
       h('p', { class: verdict.ok ? (verdict.severity === 'warning' ? 'warning' : 'fits') : 'error' }, judgement(verdict)),
       bill && h('dl', {}, ...this.facts(verdict, missing, isLocal).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)])),
       bill && h('div', { class: 'field' }, h('label', { for: 'model-context' }, 'Context'), this.context),
