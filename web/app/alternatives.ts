@@ -2,7 +2,7 @@
 
 import { siblings, type Conversation, type Message } from './conversation.ts';
 import { h, iconButton } from './dom.ts';
-import type { Actions } from './thread.ts';
+import type { Actions } from './message-view.ts';
 
 /** Buttons that go through the alternatives to a message. */
 export function alternatives(message: Message, c: Conversation, actions: Actions): HTMLElement | undefined {

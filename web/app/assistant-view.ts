@@ -6,7 +6,7 @@ import { copyText } from './clipboard.ts';
 import { hasBegun, openCalls, siblings, type Conversation, type Message } from './conversation.ts';
 import { h, icon, iconButton, oncePerFrame, timeOf } from './dom.ts';
 import type { MarkdownView, PlainText } from './markdown.ts';
-import type { Actions, Renderer, View } from './thread.ts';
+import type { Actions, Renderer, View } from './message-view.ts';
 
 /** Seconds for people. */
 export function duration(ms: number): string {

@@ -4,7 +4,7 @@ import { alternatives } from './alternatives.ts';
 import { copyText } from './clipboard.ts';
 import { siblings, type Conversation, type Message, type TextFile } from './conversation.ts';
 import { h, icon, iconButton, timeOf } from './dom.ts';
-import type { Actions, Renderer, View } from './thread.ts';
+import type { Actions, Renderer, View } from './message-view.ts';
 
 /** Characters and lines of a message above which only its beginning is shown. */
 const longText = 1500, longLines = 20;

@@ -5,6 +5,7 @@ import { addFiles, addHeaders, setFetch, type Fetch, type LocalFiles } from '../
 import { RuntimeError, type RuntimeErrorCode } from '../shared/errors.ts';
 import { baseURL, manifestURL, parseManifest, readConfig, type Manifest } from '../shared/manifest.ts';
 import { bill, cpuRefusal, formatBytes, leastLimits, needs, type Bill, type BillOptions, type Limits } from '../shared/plan.ts';
+import { names } from '../shared/protocol.ts';
 import { fileReader, readManifest } from '../shared/repository.ts';
 import { FileStorage, roomFor, storedBytes, type StoredModel } from '../shared/storage.ts';
 
@@ -183,6 +184,13 @@ function judgeCPU(manifest: Manifest): Verdict {
 export async function listModels(): Promise<StoredModel[]> {
   const models = (await (await FileStorage.open())?.list()) ?? [];
   return models.map(({ url, name, bytes, complete, lastUsed }) => ({ url, name, bytes, complete, lastUsed }));
+}
+
+/** URLs of the manifests of the models that tabs of this site have open for each other. */
+export async function openModels(): Promise<string[]> {
+  const prefix = names.engine('');
+  const { held = [] } = (await globalThis.navigator?.locks?.query()) ?? {}; // which pages that are not secure lack
+  return held.flatMap(({ name }) => (name?.startsWith(prefix) ? [name.slice(prefix.length)] : []));
 }
 
 /** Removes a model from the browser's storage; weights that it shares with another model stay. Says whether it was there. */
