@@ -130,13 +130,16 @@ export class AssistantView implements View {
 
   private callCard(call: ToolCall, result: string | undefined, waiting: boolean): HTMLElement {
     const card = h('div', { class: 'call', role: 'group', 'aria-label': `Call of ${call.function.name}` },
-      h('p', { class: 'call-name' }, icon('tool'), h('span', {}, call.function.name)), h('pre', { class: 'arguments', tabindex: '0', role: 'group', 'aria-label': 'Arguments' }, pretty(call.function.arguments) ?? call.function.arguments));
+      h('p', { class: 'call-name' }, icon('tool'), h('span', {}, call.function.name)),
+      h('pre', { class: 'arguments', tabindex: '0', role: 'group', 'aria-label': 'Arguments' },
+        pretty(call.function.arguments) ?? call.function.arguments));
     if (result !== undefined) {
       const text = new this.renderer.PlainText(true);
       text.show(result);
       card.append(h('div', { class: 'result', role: 'group', 'aria-label': 'Result', tabindex: '0' }, text.element));
     } else if (waiting) {
-      const box = h('textarea', { 'aria-label': `Result of ${call.function.name}`, placeholder: 'What the function returns', rows: '2', dir: 'auto' });
+      const label = `Result of ${call.function.name}`;
+      const box = h('textarea', { 'aria-label': label, placeholder: 'What the function returns', rows: '2', dir: 'auto' });
       card.append(h('form', { class: 'answer', onsubmit: (e: Event) => (e.preventDefault(), this.actions.answer(call.id, box.value)) },
         box, h('button', { type: 'submit', class: 'primary' }, 'Send result')));
     }
@@ -178,7 +181,8 @@ export class AssistantView implements View {
     const copy = iconButton('copy', 'Copy answer', () => copyText(m.content, copy));
     const again = iconButton('redo', 'Regenerate', () => this.actions.again(m), { disabled: running });
     const s = m.stats;
-    const stats = s && h('span', { class: 'stats', title: `${m.model ? `${m.model}: ` : ''}${s.promptTokens.toLocaleString()} tokens read${s.prefillPerSecond ? ` at ${s.prefillPerSecond.toFixed(0)} tok/s` : ''}` },
+    const rate = s?.prefillPerSecond ? ` at ${s.prefillPerSecond.toFixed(0)} tok/s` : '';
+    const stats = s && h('span', { class: 'stats', title: `${m.model ? `${m.model}: ` : ''}${s.promptTokens.toLocaleString()} tokens read${rate}` },
       `${s.tokens.toLocaleString()} tokens · ${s.tokensPerSecond.toFixed(1)} tok/s · ${duration(s.firstTokenMs)} to first token`);
     add(h('div', { class: 'actions' }, alternatives(m, this.c, this.actions), m.content ? copy : undefined, again, timeOf(m.created), stats));
   }

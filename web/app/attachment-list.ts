@@ -96,7 +96,8 @@ export class AttachmentList {
     const size = `${file.tokens === undefined ? 'about ' : ''}${tokens.toLocaleString()} tokens`;
     const isTooLong = context !== undefined && tokens > context;
     return h('li', { class: isTooLong ? 'file warning' : 'file' }, icon('file'),
-      h('span', { class: 'about' }, h('strong', { title: file.name, dir: 'auto' }, file.name), h('span', {}, isTooLong ? `${size}: the context has ${context.toLocaleString()}` : size)),
+      h('span', { class: 'about' }, h('strong', { title: file.name, dir: 'auto' }, file.name),
+        h('span', {}, isTooLong ? `${size}: the context has ${context.toLocaleString()}` : size)),
       iconButton('close', `Remove ${file.name}`, () => {
         this.byDraft.set(this.draft, this.files.filter((f) => f !== file));
         this.render();

@@ -18,7 +18,8 @@ export async function readTextFile(file: File): Promise<TextFile> {
     throw new Error('The file is empty.');
   }
   if (text.length > longestText) {
-    throw new Error(`The text of the file is too long: it has ${(text.length / 1e6).toFixed(1)} million characters, and no context has room for more than 2.`);
+    const millions = (text.length / 1e6).toFixed(1);
+    throw new Error(`The text of the file is too long: it has ${millions} million characters, and no context has room for more than 2.`);
   }
   return { name: file.name, text };
 }

@@ -44,7 +44,8 @@ export function keepFocus(fallback: () => HTMLElement): void {
       setTimeout(check);
     }
   };
-  new MutationObserver(checkSoon).observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ['hidden', 'disabled', 'open', 'inert'] });
+  const attributeFilter = ['hidden', 'disabled', 'open', 'inert'];
+  new MutationObserver(checkSoon).observe(document.body, { subtree: true, childList: true, attributeFilter });
   document.addEventListener('close', checkSoon, true); // of dialogs
 }
 

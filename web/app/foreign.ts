@@ -90,7 +90,8 @@ function readOpenWebUI(from: Fields): Conversation {
   const chat = fields(from['chat']), history = fields(chat['history']);
   const listed = list(chat['messages']).map(fields);
   const byID = Object.entries(fields(history['messages'])).map(([id, m]): [string, Fields] => [id, fields(m)]);
-  const messages = byID.length > 0 ? byID : listed.map((m, i): [string, Fields] => [text(m['id']) || `m${i}`, { parentId: i > 0 ? text(listed[i - 1]!['id']) || `m${i - 1}` : null, ...m }]);
+  const idOf = (i: number) => text(listed[i]?.['id']) || `m${i}`;
+  const messages = byID.length > 0 ? byID : listed.map((m, i): [string, Fields] => [idOf(i), { parentId: i > 0 ? idOf(i - 1) : null, ...m }]);
   const instructions = [text(fields(chat['params'])['system']), text(chat['system'])].filter(Boolean);
   const nodes = messages.map(([id, m]): Node => {
     const parent = typeof m['parentId'] === 'string' ? m['parentId'] : undefined;
@@ -109,7 +110,8 @@ function readOpenWebUI(from: Fields): Conversation {
   });
   return build(nodes, {
     title: text(from['title']) || text(chat['title']), leaf: text(history['currentId']) || messages.at(-1)?.[0] || '',
-    created: time(from['created_at']) ?? time(chat['timestamp']), updated: time(from['updated_at']), instructions: [...new Set(instructions)].join('\n\n'), pinned: from['pinned'] === true,
+    created: time(from['created_at']) ?? time(chat['timestamp']), updated: time(from['updated_at']),
+    instructions: [...new Set(instructions)].join('\n\n'), pinned: from['pinned'] === true,
   });
 }
 
@@ -168,10 +170,10 @@ function build(nodes: Node[], about: About): Conversation {
   const now = Date.now();
   const c = newConversation({ ...defaultOptions, instructions: about.instructions });
   c.created = about.created ?? nodes.find((n) => n.created)?.created ?? now;
-  const byID = new Map(nodes.map((n) => [n.id, n]));
+  const byID = new Map([...nodes].reverse().map((n) => [n.id, n])); // of several with one id the first
   const children = new Map<string, Node[]>();
   const roots: Node[] = [];
-  for (const n of nodes) {
+  for (const n of nodes.filter((n) => byID.get(n.id) === n)) {
     if (n.parent === undefined || !byID.has(n.parent)) {
       roots.push(n);
     } else {

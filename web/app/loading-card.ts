@@ -50,7 +50,8 @@ export class LoadingCard {
       case 'loading': {
         this.title.textContent = state.choice.name;
         return [h('div', { class: 'card' },
-          h('div', { class: 'row' }, h('div', { class: 'about' }, this.title, this.numbers), h('span', { class: 'row' }, ...loadingButtons(this.host, state))),
+          h('div', { class: 'row' },
+            h('div', { class: 'about' }, this.title, this.numbers), h('span', { class: 'row' }, ...loadingButtons(this.host, state))),
           state.recovering ? h('p', { class: 'muted' }, state.recovering) : undefined,
           this.bar)];
       }

@@ -38,7 +38,8 @@ export class ModelCard {
     [this.entry, this.host, this.actions] = [entry, host, actions];
     this.trash = iconButton('trash', `Remove ${entry.name}`, () => this.askToRemove());
     this.element.append(
-      h('div', { class: 'model-row' }, h('div', { class: 'about' }, h('strong', {}, entry.name), this.about, this.needs, this.status), this.choose, this.trash),
+      h('div', { class: 'model-row' },
+        h('div', { class: 'about' }, h('strong', {}, entry.name), this.about, this.needs, this.status), this.choose, this.trash),
       this.loading, this.question, this.place);
     this.update(entry);
   }
@@ -56,7 +57,8 @@ export class ModelCard {
     this.status.textContent = stateOf(entry, isHere ? state.phase : undefined);
     const verb = isOpen ? 'Change' : state.phase === 'ready' ? 'Switch' : 'Open';
     this.choose.textContent = verb;
-    this.choose.setAttribute('aria-label', isOpen ? `Change the context of ${entry.name}` : verb === 'Switch' ? `Switch to ${entry.name}` : `${verb} ${entry.name}`);
+    const label = isOpen ? 'Change the context of' : verb === 'Switch' ? 'Switch to' : 'Open';
+    this.choose.setAttribute('aria-label', `${label} ${entry.name}`);
     this.choose.hidden = isHere && state.phase === 'loading';
     this.trash.hidden = !entry.stored || this.choose.hidden;
     this.renderLoading(isHere);
@@ -113,7 +115,9 @@ export class ModelCard {
       await this.actions.remove(this.entry);
       done(this.element.isConnected ? this.choose : document.getElementById('models-title')!);
     } }, 'Remove');
-    const again = stored.url.startsWith('local:') ? 'To open it again you will need its files.' : `To open it again, ${formatBytes(stored.bytes)} are downloaded again.`;
+    const again = stored.url.startsWith('local:')
+      ? 'To open it again you will need its files.'
+      : `To open it again, ${formatBytes(stored.bytes)} are downloaded again.`;
     this.question.replaceChildren(h('div', { class: 'confirm', role: 'group', 'aria-label': `Remove ${name}` },
       h('p', {}, `Remove ${name} from this browser? ${again}${isRunning ? ' Where it is open it stays open until you leave.' : ''}`),
       h('div', { class: 'row' }, remove, keep)));
@@ -131,7 +135,8 @@ function needsOf({ bytes, memory, stored }: Entry): string {
 }
 
 function stateOf({ stored, isRunning }: Entry, phase: 'ready' | 'loading' | 'failed' | string | undefined): string {
-  const kept = !stored ? 'Not downloaded' : stored.complete ? `Already downloaded, ${formatBytes(stored.bytes)}` : `Partly downloaded, ${formatBytes(stored.bytes)} in all`;
+  const kept = !stored ? 'Not downloaded'
+    : stored.complete ? `Already downloaded, ${formatBytes(stored.bytes)}` : `Partly downloaded, ${formatBytes(stored.bytes)} in all`;
   switch (phase) {
     case 'ready':
       return `Open · ${kept}`;

@@ -17,6 +17,9 @@ export interface ModelDialogActions {
   isBusy(): boolean;
 }
 
+const verified = 'Every byte was compared with its published hash.';
+const notVerified = 'Its weights are not verified: no hashes are published, they are compared with what this browser saw first.';
+
 export class ModelDialog {
   private readonly dialog: HTMLDialogElement;
   private readonly host: ModelHost;
@@ -33,7 +36,10 @@ export class ModelDialog {
 
   constructor(dialog: HTMLDialogElement, host: ModelHost, settings: Settings, actions: ModelDialogActions) {
     [this.dialog, this.host, this.settings, this.actions] = [dialog, host, settings, actions];
-    const url = h('input', { type: 'text', id: 'model-url', inputmode: 'url', placeholder: 'https://example.org/gpt-oss-20b/', autocomplete: 'off', spellcheck: 'false', 'aria-describedby': 'model-url-help' });
+    const url = h('input', {
+      type: 'text', id: 'model-url', inputmode: 'url', placeholder: 'https://example.org/gpt-oss-20b/', autocomplete: 'off', spellcheck: 'false',
+      'aria-describedby': 'model-url-help',
+    });
     const submit = (e: Event) => {
       e.preventDefault();
       const model = url.value.trim();
@@ -42,7 +48,8 @@ export class ModelDialog {
       }
     };
     dialog.append(
-      h('div', { class: 'sheet-head' }, h('h2', { id: 'models-title', tabindex: '-1' }, 'Models'), iconButton('close', 'Close', () => dialog.close())),
+      h('div', { class: 'sheet-head' },
+        h('h2', { id: 'models-title', tabindex: '-1' }, 'Models'), iconButton('close', 'Close', () => dialog.close())),
       h('div', { class: 'sheet-body' },
         this.current, this.list,
         h('form', { class: 'field', onsubmit: submit },
@@ -92,7 +99,8 @@ export class ModelDialog {
     const here = manifestHere(this.host);
     if (here && 'choice' in this.host.state && !entries.some((e) => e.manifest === here)) {
       const { name } = this.host.state.choice;
-      entries.push({ url: here, manifest: here, name, about: here.startsWith('local:') ? 'Files of this device.' : here, stored: undefined, isRunning: true });
+      const about = here.startsWith('local:') ? 'Files of this device.' : here;
+      entries.push({ url: here, manifest: here, name, about, stored: undefined, isRunning: true });
     }
     const wanted = new Set(entries.map((e) => e.manifest));
     for (const [manifest, card] of this.cards) {
@@ -140,8 +148,8 @@ export class ModelDialog {
     const isCPU = info.backend === 'cpu';
     const place = isCPU ? 'the processor' : [vendor, architecture, device].filter(Boolean).join(' ') || 'this GPU';
     this.current.textContent = `Open on ${place}: ${formatBytes(weights + kv + scratch)} of ${isCPU ? 'this tab’s' : 'its'} memory, ` +
-      `${formatBytes(weights)} for weights, ${formatBytes(kv)} for ${info.context.toLocaleString()} tokens of context, ${formatBytes(scratch)} to compute. ` +
-      (info.verified ? 'Every byte was compared with its published hash.' : 'Its weights are not verified: no hashes are published, they are compared with what this browser saw first.');
+      `${formatBytes(weights)} for weights, ${formatBytes(kv)} for ${info.context.toLocaleString()} tokens of context, ` +
+      `${formatBytes(scratch)} to compute. ${info.verified ? verified : notVerified}`;
   }
 
   private local(files: File[]): void {

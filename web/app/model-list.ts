@@ -19,7 +19,8 @@ export async function listEntries(): Promise<Entry[]> {
   const byURL = new Map(stored.map((s) => [s.url, s]));
   const offered = published.map((p) => ({ ...p, manifest: manifestOf(p.url) }));
   const others = stored.filter((s) => !offered.some((o) => o.manifest === s.url)).map((s) => ({
-    url: s.url, name: nameOf(s.url), manifest: s.url, bytes: s.bytes, about: s.url.startsWith('local:') ? 'A copy of files of this device.' : hostOf(s.url),
+    url: s.url, name: nameOf(s.url), manifest: s.url, bytes: s.bytes,
+    about: s.url.startsWith('local:') ? 'A copy of files of this device.' : hostOf(s.url),
   }));
   return [...offered, ...others].map((o) => ({ ...o, stored: byURL.get(o.manifest), isRunning: open.includes(o.manifest) }));
 }

@@ -76,18 +76,21 @@ export class ModelQuestion {
       h('p', { class: verdict.ok ? (verdict.severity === 'warning' ? 'warning' : 'fits') : 'error' }, judgement(verdict)),
       bill && h('dl', {}, ...this.facts(verdict, missing, isLocal).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)])),
       bill && h('div', { class: 'field' }, h('label', { for: 'model-context' }, 'Context'), this.context),
-      bill && this.canKeep && h('label', { class: 'check' }, this.keep, isLocal ? 'Keep a copy in this browser for the next visit' : 'Keep it in this browser for the next visit'),
+      bill && this.canKeep && h('label', { class: 'check' }, this.keep, `Keep ${isLocal ? 'a copy' : 'it'} in this browser for the next visit`),
       verdict.ok && this.o.isBusy() && h('p', { class: 'muted' }, 'The reply that is being written ends there.'),
       h('div', { class: 'row' },
-        verdict.ok && h('button', { type: 'button', class: 'primary', onclick: open }, missing > 0 ? `Download ${formatBytes(missing)} and open` : 'Open'),
+        verdict.ok &&
+          h('button', { type: 'button', class: 'primary', onclick: open }, missing > 0 ? `Download ${formatBytes(missing)} and open` : 'Open'),
         h('button', { type: 'button', onclick: () => this.o.cancelled() }, 'Cancel')));
   }
 
   private facts({ bill, stored = 0, verified }: ModelVerdict, missing: number, isLocal: boolean): [string, string][] {
     const { download, total, context } = bill!;
+    const fetched = missing === 0 ? 'nothing, it is already downloaded' : `${formatBytes(missing)}${stored ? ` of ${formatBytes(download)}` : ''}`;
+    const kept = this.keep.checked ? formatBytes(download) : isLocal || !this.canKeep ? 'none' : 'none: it is downloaded again on each visit';
     return [
-      ['Download', isLocal ? 'nothing, the files are here' : missing === 0 ? 'nothing, it is already downloaded' : `${formatBytes(missing)}${stored ? ` of ${formatBytes(download)}` : ''}`],
-      ['Storage in this browser', isLocal && !this.keep.checked || !this.canKeep ? 'none' : this.keep.checked ? formatBytes(download) : 'none: it is downloaded again on each visit'],
+      ['Download', isLocal ? 'nothing, the files are here' : fetched],
+      ['Storage in this browser', kept],
       [this.o.host.backend === 'cpu' ? 'Memory' : 'GPU memory', `${formatBytes(total)} with ${context.toLocaleString()} tokens of context`],
       ['Checked', verified ? 'against published SHA-256 hashes' : 'not verified: no hashes are published'],
     ];

@@ -7,9 +7,12 @@ import { toast } from './toast.ts';
 const builtIns: Preset[] = [
   { name: 'Brief', prompt: 'Answer in as few words as the question allows. No introduction, no summary.' },
   { name: 'Step by step', prompt: 'Explain step by step, in plain words, and give a small example for each step.' },
-  { name: 'Proofreader', prompt: 'Correct spelling, grammar and punctuation of what I write. Reply with the corrected text, then list the changes and why.' },
-  { name: 'Translator', prompt: 'Translate what I write into English; translate English into the language that I name first. Reply with the translation only.' },
-  { name: 'Code review', prompt: 'Review the code that I paste: bugs first, then unclear parts, then style. Quote each line that you mean, and show the corrected one.' },
+  { name: 'Proofreader',
+    prompt: 'Correct spelling, grammar and punctuation of what I write. Reply with the corrected text, then list the changes and why.' },
+  { name: 'Translator',
+    prompt: 'Translate what I write into English; translate English into the language that I name first. Reply with the translation only.' },
+  { name: 'Code review',
+    prompt: 'Review the code that I paste: bugs first, then unclear parts, then style. Quote each line that you mean, and correct it.' },
 ];
 
 /** Chooses, saves and deletes presets for the system prompt that is in box. */

@@ -39,7 +39,8 @@ function hitOf(c: Conversation, words: string[]): Hit | undefined {
   const lead = begin > 0 ? '…' : '';
   const excerpt = lead + text.slice(begin, end + after) + (end + after < text.length ? '…' : '');
   const shift = lead.length - begin;
-  return { conversation: c, ...(found.message && { message: found.message }), excerpt: excerpt.replace(/\s/g, ' '), start: start + shift, end: end + shift };
+  const hit = { conversation: c, excerpt: excerpt.replace(/\s/g, ' '), start: start + shift, end: end + shift };
+  return found.message ? { ...hit, message: found.message } : hit;
 }
 
 interface Folded {
@@ -100,7 +101,9 @@ export interface Period {
 /** Divides conversations, the one used last first, by when they were used. Pinned ones are a period of their own, the first one. */
 export function periods(conversations: Conversation[], now = new Date()): Period[] {
   const midnight = (daysAgo: number) => new Date(now.getFullYear(), now.getMonth(), now.getDate() - daysAgo).getTime();
-  const recent: [number, string][] = [[midnight(0), 'Today'], [midnight(1), 'Yesterday'], [midnight(7), 'Previous 7 days'], [midnight(30), 'Previous 30 days']];
+  const recent: [number, string][] = [
+    [midnight(0), 'Today'], [midnight(1), 'Yesterday'], [midnight(7), 'Previous 7 days'], [midnight(30), 'Previous 30 days'],
+  ];
   const month = new Intl.DateTimeFormat(undefined, { month: 'long', year: 'numeric' });
   const byName = new Map<string, Conversation[]>();
   const put = (name: string, c: Conversation) => {

@@ -109,7 +109,8 @@ export class Sidebar {
     const { conversations, current } = this;
     const query = this.query.value.trim();
     const today = new Date().toDateString();
-    const state = JSON.stringify([query, today, current?.id, conversations.map((c) => [c.id, c.title, c.pinned, query ? c.updated : new Date(c.updated).toDateString()])]);
+    const seen = conversations.map((c) => [c.id, c.title, c.pinned, query ? c.updated : new Date(c.updated).toDateString()]);
+    const state = JSON.stringify([query, today, current?.id, seen]);
     if (state === this.shown) {
       return;
     }
@@ -156,11 +157,13 @@ export class Sidebar {
       menu.style.left = `${Math.max(8, Math.min(box.right - 210, innerWidth - 218))}px`;
     }, { popovertarget: menuID, id: `more-${c.id}` });
     const when = new Date(c.updated);
+    const date = when.toLocaleString(undefined, { dateStyle: 'full', timeStyle: 'short' });
     const li = h('li', { class: isCurrent ? 'current' : '' },
       h('button', {
-        type: 'button', class: 'title', id: `c-${c.id}`, dir: 'auto', title: `${title}\n${when.toLocaleString(undefined, { dateStyle: 'full', timeStyle: 'short' })}`,
+        type: 'button', class: 'title', id: `c-${c.id}`, dir: 'auto', title: `${title}\n${date}`,
         ...(isCurrent && { 'aria-current': 'page' }), onclick: () => this.actions.choose(c, hit?.message),
-      }, h('span', {}, title), hit?.message && excerptOf(hit), hit && h('time', { datetime: when.toISOString() }, when.toLocaleDateString(undefined, { dateStyle: 'medium' }))),
+      }, h('span', {}, title), hit?.message && excerptOf(hit),
+      hit && h('time', { datetime: when.toISOString() }, when.toLocaleDateString(undefined, { dateStyle: 'medium' }))),
       more, menu);
     return li;
   }

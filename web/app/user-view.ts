@@ -90,7 +90,8 @@ export class UserView implements View {
           submit();
         }
       },
-    }, box, h('div', { class: 'row end' }, h('button', { type: 'button', onclick: close }, 'Cancel'), h('button', { type: 'submit', class: 'primary' }, 'Send')));
+    }, box, h('div', { class: 'row end' },
+      h('button', { type: 'button', onclick: close }, 'Cancel'), h('button', { type: 'submit', class: 'primary' }, 'Send')));
     this.element.replaceChildren(form);
     box.style.height = `${Math.min(box.scrollHeight + 4, 400)}px`;
     box.focus();

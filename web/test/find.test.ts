@@ -136,6 +136,12 @@ describe('conversations of other programs', () => {
     assert.equal(branch(c!).length, 50_000);
   });
 
+  test('several messages with one id are one', () => {
+    const message = { id: 'x', role: 'user', content: 'again' };
+    const [c] = read(JSON.stringify([{ chat: { messages: [message, { ...message, content: 'and again' }, { ...message, parentId: 'x' }] } }]));
+    assert.deepEqual(c!.messages.map((m) => m.content), ['again']);
+  });
+
   const refused: [string, string, RegExp][] = [
     ['an archive', 'PK\x03\x04...', /unpack it/], ['an empty list', '[]', /not a file of conversations/], ['other lists', '[1, null, "x"]', /not a file of conversations/],
     ['conversations without text', '[{"mapping": {}}, {"mapping": {"a": {"message": null}}}]', /no conversation with any text/],
