@@ -96,11 +96,6 @@ func TestDecode(t *testing.T) {
 		{"grammar", body(`,"structured_outputs":{"grammar":"root ::= \"a\"","disable_any_whitespace":true},"response_format":{"type":"text"}`), hi(func(r *Request) {
 			r.Chat.Format = &chat.ResponseFormat{EBNF: `root ::= "a"`}
 		})},
-		{"continued", `{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","reasoning":"Hm","content":"Ho"}],"continue_final_message":true,"add_generation_prompt":false}`,
-			hi(func(r *Request) {
-				r.Chat.Continue = true
-				r.Chat.Messages = []chat.Message{{Role: chat.User, Content: "Hi"}, {Role: chat.Assistant, Reasoning: "Hm", Content: "Ho"}}
-			})},
 		{"choice", body(`,"structured_outputs":{"choice":["a","b"],"json_object":false}`), hi(func(r *Request) {
 			r.Chat.Format = &chat.ResponseFormat{Choice: []string{"a", "b"}}
 		})},

@@ -33,8 +33,12 @@ const ask = async (page: Page, question: string) => {
 };
 const said = (page: Page) => page.locator('.bubble, .assistant .markdown').allTextContents();
 const chatOf = (page: Page) => new URLSearchParams(new URL(page.url()).hash.slice(1)).get('chat');
+/** Waits until something holds in a page; not by its frames, which a window behind another one may not have. */
+const until = (page: Page, f: (text: string) => boolean, text: string) => page.waitForFunction(f, text, { polling: 100 });
 /** Waits for the address: it is changed after what it is changed for. */
-const at = (page: Page, hash: RegExp) => page.waitForFunction((hash) => new RegExp(hash).test(location.hash), hash.source);
+const at = (page: Page, hash: RegExp) => until(page, (hash) => new RegExp(hash).test(location.hash), hash.source);
+/** Waits until a text is in the box. */
+const written = (page: Page, text: string) => until(page, (text) => (document.getElementById('text') as HTMLTextAreaElement).value === text, text);
 const titles = (page: Page) => page.locator('#conversations .title').allTextContents();
 const menu = async (page: Page, title: string, action: string) => {
   const item = page.locator('#conversations li', { hasText: title });
@@ -80,7 +84,7 @@ describe('conversations', { skip, timeout }, () => {
       do {
         await idle(page);
         await box(page).press('Enter');
-        await page.waitForFunction(() => document.querySelector('.send')?.getAttribute('data-mode') === 'send' || (document.getElementById('text') as HTMLTextAreaElement).value === '');
+        await until(page, (text) => document.querySelector('.send')?.getAttribute('data-mode') === 'send' || (document.getElementById('text') as HTMLTextAreaElement).value === text, '');
       } while (await box(page).inputValue() !== '');
     };
     for (let i = 0; i < 25; i++) {
@@ -135,7 +139,7 @@ describe('conversations', { skip, timeout }, () => {
       await page.waitForTimeout(Math.random() * 1800);
       await page.reload();
       // What was asked is there, or still in the box: then it was not sent yet.
-      await page.waitForFunction((question) => (document.getElementById('text') as HTMLTextAreaElement).value === question
+      await until(page, (question) => (document.getElementById('text') as HTMLTextAreaElement).value === question
         || [...document.querySelectorAll('.bubble')].at(-1)?.textContent === question, question);
       if (await box(page).inputValue() === question) {
         await box(page).press('Enter');
@@ -146,12 +150,13 @@ describe('conversations', { skip, timeout }, () => {
       if (await offer.count() > 0) {
         await offer.click();
       }
-      await page.waitForFunction((n) => document.querySelectorAll('.assistant').length === n, i + 1);
+      await page.locator('.assistant').nth(i).waitFor();
       await lastAnswer(page).locator('.markdown', { hasText: 'word29.' }).waitFor();
       await idle(page);
       assert.equal((await lastAnswer(page).locator('.markdown').innerText()).trim(), long, `reload ${i}`);
       assert.equal(await lastAnswer(page).locator('.reasoning .plain').textContent(), thought, `reload ${i}`);
     }
+    assert.equal(await page.locator('.assistant').count(), 20);
     assert.equal((await titles(page)).length, 1);
     await leave(v);
   });
@@ -216,7 +221,7 @@ describe('conversations', { skip, timeout }, () => {
     await page.locator('#conversations .title', { hasText: 'Renamed' }).waitFor();
     await ask(page, 'two');
     await lastAnswer(page).getByText('You said: two').waitFor();
-    await second.waitForFunction(() => (document.getElementById('effort') as HTMLSelectElement).value === 'low');
+    await until(second, (effort) => (document.getElementById('effort') as HTMLSelectElement).value === effort, 'low');
     assert.deepEqual([await titles(page), await titles(second)], [['Renamed'], ['Renamed']]);
     await leave(v);
   });
@@ -256,7 +261,7 @@ describe('conversations', { skip, timeout }, () => {
     const { page } = v;
     await box(page).fill('not begun');
     await page.reload();
-    await page.waitForFunction(() => (document.getElementById('text') as HTMLTextAreaElement).value === 'not begun');
+    await written(page, 'not begun');
     await ask(page, 'one');
     await lastAnswer(page).getByText('You said: one').waitFor();
     assert.equal(await box(page).inputValue(), '');
@@ -267,12 +272,12 @@ describe('conversations', { skip, timeout }, () => {
     await page.locator('#conversations .title', { hasText: 'one' }).click();
     assert.equal(await box(page).inputValue(), 'draft of one');
     const second = await v.newPage(page.url());
-    await second.waitForFunction(() => (document.getElementById('text') as HTMLTextAreaElement).value === 'draft of one');
+    await written(second, 'draft of one');
     await box(page).press('Enter');
     await lastAnswer(page).getByText('You said: draft of one').waitFor();
-    await second.waitForFunction(() => (document.getElementById('text') as HTMLTextAreaElement).value === '');
+    await written(second, '');
     await page.goBack();
-    await page.waitForFunction(() => (document.getElementById('text') as HTMLTextAreaElement).value === 'draft of a new one');
+    await written(page, 'draft of a new one');
     await leave(v);
   });
 
