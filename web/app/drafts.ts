@@ -45,8 +45,9 @@ export class Drafts {
 
   /** Removes the drafts of conversations that are no more. */
   prune(isThere: (id: string) => boolean): void {
+    const isOver = (key: string) => key.startsWith(prefix) && !isThere(key.slice(prefix.length));
     for (const storage of [ofWindow, ofAll]) {
-      attempt(() => Object.keys(storage()).filter((key) => key.startsWith(prefix) && !isThere(key.slice(prefix.length))).forEach((key) => storage().removeItem(key)));
+      attempt(() => Object.keys(storage()).filter(isOver).forEach((key) => storage().removeItem(key)));
     }
   }
 }

@@ -63,12 +63,13 @@ export class AppState {
   /** Reads the conversations of earlier visits. Resolves to whether those of this visit will be kept. */
   async load(): Promise<boolean> {
     const store = await this.store;
-    const kept = await store.list().catch(() => []);
+    const listed = await store.list().catch(() => undefined);
+    const kept = listed ?? [];
     this.conversations.push(...kept.filter((c) => !this.find(c.id))); // one may have begun meanwhile
     const isHeld = await this.turns.held();
     this.conversations.filter((c) => isHeld(c.id)).forEach((c) => void this.awaitTurn(c));
     this.sort();
-    return store.lasting;
+    return store.lasting && listed !== undefined;
   }
 
   /** Brings a conversation up to date with what other windows have saved of it. Resolves to whether it is there. */

@@ -130,7 +130,7 @@ const scenes = {
       await page.locator('.unanswered').waitFor();
       await shot(page, `unanswered-${name}`);
       await page.getByRole('button', { name: 'Settings' }).click();
-      await page.getByRole('button', { name: 'Back to the defaults' }).click();
+      await page.getByRole('button', { name: 'Reset to defaults' }).click();
       await shot(page, `undo-${name}`);
       await context.close();
     }
