@@ -6,12 +6,15 @@ import { fileURLToPath } from 'node:url';
 import { visit } from './browser.ts';
 import { serve, type Server } from './server.ts';
 
-/** Asks the model at ?model= one question. The title tells of the end, the body has the answer. */
+/**
+ * Asks the model at ?model= one question. The title tells of the end, the body has the answer. The processor computes: bundlers matter to where
+ * the package's files are, and shaders would take most of the time.
+ */
 export const app = `
 import { create } from 'gossamer';
 
 async function main() {
-  const ai = await create({ model: new URLSearchParams(location.search).get('model'), context: 256, onNotice() {} });
+  const ai = await create({ model: new URLSearchParams(location.search).get('model'), context: 256, backend: 'cpu', onNotice() {} });
   const messages = [{ role: 'user', content: 'What is 17 + 25?' }];
   const answer = await ai.chat.completions.create({ messages, reasoning_effort: 'low', temperature: 0 });
   document.body.dataset.answer = answer.choices[0].message.content;
