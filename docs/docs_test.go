@@ -83,7 +83,7 @@ var (
 
 // others are names of files that are made from the module's, and of files in examples.
 var others = []string{
-	"gossamer.js", "worker.js", "service.js", "service-worker.js",
+	"gossamer.js", "chat.js", "worker.js", "service.js", "service-worker.js",
 	"x_js.go", "x_native.go", "lib/name.wgsl", "lib/name_subgroup.wgsl",
 	"shaders/scale.wgsl", "runtime/kernel/scale.go", "runtime/kernel/scale_test.go",
 }
