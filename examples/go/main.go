@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log"
 	"os"
 	"os/signal"
 
@@ -24,7 +23,8 @@ func main() {
 		model = os.Args[1]
 	}
 	if err := talk(ctx, os.Stdout, model, "What is 17 + 25?", "And 42 - 8?"); err != nil {
-		log.Fatal(err)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 

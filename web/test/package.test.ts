@@ -1,5 +1,6 @@
 // The packed package: what is in it, its types for each compiler, the snippets of its README, and what it does outside a browser.
 
+import { build } from 'esbuild';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,17 +16,16 @@ const config = (files: string[], more: object) => JSON.stringify({
   files, compilerOptions: { noEmit: true, strict: true, target: 'es2022', module: 'esnext', moduleResolution: 'bundler', types: [], ...more },
 });
 
-const readme = readFileSync(join(web, 'README.md'), 'utf8');
+/** The blocks of code of a document in a language. */
+const blocks = (document: string, language: string) =>
+  [...readFileSync(join(web, document), 'utf8').matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'))].map(([, code]) => code!);
 
-/** The snippets of the README in a language. */
-const blocks = (language: string) => [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'))].map(([, code]) => code!);
-
-/** The modules among them, with the scripts of pages: one without an import goes on where the one above it ended. */
+/** The modules in the documents, with the scripts of pages: one without an import goes on where the one above it ended. */
 function snippets(): string[] {
-  const scripts = blocks('html').flatMap((html) => [...html.matchAll(/<script type="module">(.*?)<\/script>/gs)].map(([, code]) => code!))
+  const scripts = blocks('README.md', 'html').flatMap((html) => [...html.matchAll(/<script type="module">(.*?)<\/script>/gs)].map(([, code]) => code!))
     .map((code) => code.trim().replace('https://cdn.example.org/gossamer/dist/gossamer.js', 'gossamer'));
   const files = [...scripts];
-  for (const code of blocks('js')) {
+  for (const code of [...blocks('README.md', 'js'), ...blocks('../docs/browsers.md', 'js')]) {
     if (/^import /m.test(code)) {
       files.push(code);
     } else {
@@ -91,12 +91,12 @@ describe('the packed package', { skip: tools.skip }, () => {
     const files: Record<string, string> = Object.fromEntries(snippets().map((code, i) => [`snippet${i}.ts`, `${code}\nexport {};\n`]));
     assert.ok(Object.keys(files).length > 6);
     Object.assign(files, example('vite', ['main.ts']));
-    const workers = Object.fromEntries(blocks('javascript').map((code, i) => [`worker${i}.ts`, `declare const self: ServiceWorkerGlobalScope;\n${
+    const workers = Object.fromEntries(blocks('README.md', 'javascript').map((code, i) => [`worker${i}.ts`, `declare const self: ServiceWorkerGlobalScope;\n${
       code.replace(/\b(addEventListener|skipWaiting|clients|importScripts)\b/g, 'self.$1')}\nexport {};\n`]));
     assert.ok(Object.keys(workers).length > 0);
-    for (const [, attributes] of blocks('html').join('').matchAll(/<gossamer-chat ([^>]*)>/g)) {
+    for (const [, attributes] of blocks('README.md', 'html').join('').matchAll(/<gossamer-chat ([^>]*)>/g)) {
       for (const [, name] of attributes!.matchAll(/([\w-]+)=/g)) {
-        assert.match(readme, new RegExp(`^\\| .*\`${name}\`.* \\|`, 'm'), name);
+        assert.match(readFileSync(join(web, 'README.md'), 'utf8'), new RegExp(`^\\| .*\`${name}\`.* \\|`, 'm'), name);
       }
     }
     const app = project(tarball, 'snippets', {
@@ -112,6 +112,17 @@ describe('the packed package', { skip: tools.skip }, () => {
     }, Object.fromEntries(['openai', 'zod'].map((name) => [name, join(web, 'node_modules', name)])));
     run(compilers.at(-1)!.path, ['-p', 'tsconfig.json'], app);
     run(compilers.at(-1)!.path, ['-p', 'workers.json'], app);
+  });
+
+  test('is what the component in docs/embedding.md is bundled with', async () => {
+    const [component, ...others] = blocks('../docs/embedding.md', 'jsx');
+    assert.deepEqual(others, []);
+    const root = project(tarball, 'component', { 'page.jsx': component! });
+    const { outputFiles } = await build({
+      absWorkingDir: root, entryPoints: ['page.jsx'], bundle: true, format: 'esm', write: false, external: ['react', 'react/jsx-runtime'], jsx: 'automatic',
+      logLevel: 'silent',
+    });
+    assert.match(outputFiles[0]!.text, /worker\.js/);
   });
 
   test('is imported anywhere, and says in Node that it needs a browser', () => {

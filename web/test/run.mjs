@@ -12,8 +12,7 @@ const test = dirname(fileURLToPath(import.meta.url));
 const out = join(test, '../dist/test');
 const names = process.argv.slice(2).filter((a) => !a.startsWith('--'));
 const options = process.argv.slice(2).filter((a) => a.startsWith('--'));
-const named = (f) => names.includes(f.replace(/(\.test)?\.ts$/, ''));
-const files = readdirSync(test).filter((f) => (f.endsWith('.test.ts') && (names.length === 0 || named(f))) || (f.endsWith('.bench.ts') && named(f)));
+const files = readdirSync(test).filter((f) => (f.endsWith('.test.ts') && names.length === 0) || (f.endsWith('.ts') && names.includes(f.replace(/(\.test)?\.ts$/, ''))));
 
 await build({
   entryPoints: files.map((f) => join(test, f)), outdir: out, outExtension: { '.js': '.mjs' },

@@ -233,6 +233,7 @@ func (b *Body) reason(err error) error {
 	return err
 }
 
+// Read counts what comes, for the deadline of a host that trickles.
 func (b *Body) Read(p []byte) (int, error) {
 	n, err := b.Body.Read(p)
 	b.window.Add(int64(n))
