@@ -132,7 +132,8 @@ func (b *binding) measure(dawn, through string) (adapter string, err error) {
 		return "", err
 	}
 	least(&b.StartSeconds, took.Seconds())
-	out, _, err := b.command(dawn, through, "bench", "--json", "--backend", "webgpu", "--kernels", "--depths", "64", "--prompt", "16", "--tokens", "2", "--runs", "1")
+	out, _, err := b.command(dawn, through,
+		"bench", "--json", "--backend", "webgpu", "--kernels", "--depths", "64", "--prompt", "16", "--tokens", "2", "--runs", "1")
 	if err != nil {
 		return "", err
 	}
