@@ -1,7 +1,9 @@
 // Turns of a conversation: replies as they stream in, the calls of tools in between, and what the model is shown.
 
 import type { RuntimeError, Usage } from '../src/index.ts';
-import { append, branch, extend, fit, followsSchema, hasBegun, openCalls, toParams, toRequest, type Conversation, type Fill, type Message, type TextFile } from './conversation.ts';
+import {
+  append, branch, extend, fit, followsSchema, hasBegun, openCalls, toParams, toRequest, type Conversation, type Fill, type Message, type TextFile,
+} from './conversation.ts';
 import type { Engine } from './engine-types.ts';
 import { errorText } from './dom.ts';
 import type { ModelHost } from './model.ts';
@@ -26,6 +28,15 @@ export interface Listener {
   filled(c: Conversation, fill: Fill): void;
   /** The turn has ended, or waits for the results of calls. Resolves when all of it is saved. */
   idle(c: Conversation): Promise<void>;
+}
+
+/** How a question is asked. */
+export interface AskOptions {
+  /** The message that it follows; undefined: the last one that is shown. */
+  parent?: string | null;
+  files?: TextFile[] | undefined;
+  /** Is called when the question is there. */
+  asked?: () => void;
 }
 
 /** Where a turn begins. */
@@ -96,8 +107,8 @@ export class Chat {
     this.running.forEach(({ abort }) => abort.abort(new DOMException('Stopped.', 'AbortError')));
   }
 
-  /** Asks, after the branch that is shown or as an alternative to another question. asked is called when the question is there. */
-  ask(c: Conversation, text: string, { parent, files, asked }: { parent?: string | null; files?: TextFile[] | undefined; asked?: () => void } = {}): Promise<void> {
+  /** Asks, after the branch that is shown or as an alternative to another question. */
+  ask(c: Conversation, text: string, { parent, files, asked }: AskOptions = {}): Promise<void> {
     return this.run(c, () => {
       const question = append(c, { role: 'user', content: text, ...(files?.length && { files }) }, parent);
       this.listener.changed(c, question);

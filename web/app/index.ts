@@ -136,7 +136,8 @@ class App {
     byId('panel').addEventListener('close', () => this.leaveSheet(['reply', 'tools', 'format', 'app']));
     addEventListener('pagehide', () => this.state.flush());
     takeShortcuts({
-      isRunning: () => this.isRunning, stop: () => this.stop(), write: () => this.composer.focus(), startNew: () => this.startNew(), search: () => this.sidebar.search(),
+      isRunning: () => this.isRunning, stop: () => this.stop(),
+      write: () => this.composer.focus(), startNew: () => this.startNew(), search: () => this.sidebar.search(),
     });
     document.querySelector('.skip')!.addEventListener('click', (event) => {
       event.preventDefault(); // the address says where the page is
