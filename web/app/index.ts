@@ -148,8 +148,7 @@ class App {
   /** Takes files that were dropped: a model's, or text for what is being written. */
   private take(files: Map<string, File>): void {
     if (isNative || !isModel(files.keys()) && !byId<HTMLDialogElement>('models').open) {
-      this.composer.attach([...files.values()]);
-      return;
+      return this.composer.attach([...files.values()]);
     }
     this.address.go({ ...this.address.place, sheet: 'models' });
     this.models.openFiles(files);
