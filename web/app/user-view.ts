@@ -54,7 +54,7 @@ export class UserView implements View {
   }
 
   private file({ name, text, tokens }: TextFile): HTMLElement {
-    const size = tokens === undefined ? `${text.length.toLocaleString()} characters` : `${tokens.toLocaleString()} tokens`;
+    const size = tokens === undefined ? `${text.length.toLocaleString()} characters` : `${tokens.toLocaleString()} ${tokens === 1 ? 'token' : 'tokens'}`;
     const shown = new this.renderer.PlainText(true);
     const details = h('details', { class: 'file', ontoggle: () => details.open && shown.show(text) },
       h('summary', {}, icon('file'), h('span', { dir: 'auto' }, name), h('span', { class: 'muted' }, size)), shown.element);
