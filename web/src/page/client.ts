@@ -398,12 +398,15 @@ export class Client {
     if (this.failure) {
       return;
     }
+    const error = new RuntimeError('closed', 'the model was closed');
     if (this.ready) {
       // The GPU's memory is freed sooner if the worker does it. A worker that is busy is ended without it.
       const timeout = new Promise((resolve) => setTimeout(resolve, 1000));
-      await Promise.race([this.request((id) => ({ kind: 'close', id })), timeout]).catch(() => {});
+      const closed = this.request((id) => ({ kind: 'close', id }));
+      this.failure = error; // of all that is asked meanwhile
+      await Promise.race([closed, timeout]).catch(() => {});
     }
-    this.fail(new RuntimeError('closed', 'the model was closed'));
+    this.fail(error);
   }
 }
 
