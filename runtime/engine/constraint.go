@@ -54,9 +54,9 @@ func (j *job) accept(id int32) error {
 }
 
 // cutOff is the end of a reply that has no room for more tokens.
-func (j *job) cutOff() event {
-	if j.Constraint != nil {
-		if stop, whole := j.Constraint.End(); whole {
+func (r *Request) cutOff() event {
+	if r.Constraint != nil {
+		if stop, whole := r.Constraint.End(); whole {
 			return event{finish: FinishStop, stopID: stop}
 		}
 	}

@@ -124,6 +124,7 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) bool)
 		r.Reply = r.Reply[:r.MaxTokens]
 	}
 	if result, err := r.resume(sampler, emit); result.Finish != 0 || err != nil {
+		e.skip(r.Group)
 		return result, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -164,7 +165,8 @@ func (r *Request) resume(sampler *sample.Sampler, emit func(Token) bool) (result
 		}
 	}
 	if r.MaxTokens > 0 && len(r.Reply) == r.MaxTokens {
-		result.Finish = FinishLength
+		end := r.cutOff()
+		result.Finish, result.StopID = end.finish, end.stopID
 	}
 	return result, nil
 }

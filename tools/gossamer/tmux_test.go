@@ -23,7 +23,7 @@ type tmux struct {
 }
 
 // screenPatience is how long something may take to appear on the screen, on a machine that is busy.
-const screenPatience = time.Minute
+const screenPatience = 10 * time.Minute
 
 // openTmux starts a terminal of a size, with further variables in the environment.
 func openTmux(t *testing.T, width, height string, environ ...string) *tmux {
