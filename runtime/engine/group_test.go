@@ -184,3 +184,21 @@ func TestChoicesThatGo(t *testing.T) {
 		})
 	}
 }
+
+// A choice that ends before it comes to the queue holds up no other.
+func TestChoicesThatEndBeforeTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, &hashing{vocab: 40, context: 200, limits: engine.Limits{Draws: 4, Chunk: 64}}, engine.Options{})
+		g := engine.NewGroup(3)
+		whole := engine.Request{Tokens: []int32{1}, Reply: []int32{2, 3}, MaxTokens: 2, Group: g}
+		if ids, result := generate(t, e, whole); len(ids) != 2 || result.Finish != engine.FinishLength {
+			t.Errorf("%d, %v", ids, result.Finish)
+		}
+		if _, err := e.Generate(t.Context(), engine.Request{Group: g}, all); err == nil {
+			t.Error("no prompt is accepted")
+		}
+		if ids, _ := generate(t, e, engine.Request{Tokens: []int32{1}, MaxTokens: 5, Group: g}); len(ids) != 5 {
+			t.Errorf("%d tokens", len(ids))
+		}
+	})
+}
