@@ -220,11 +220,20 @@ func (t *exprs) below(whole, fraction string, open bool) expr {
 	return t.alt(append(parts, t.seq(t.literal(whole), t.literal("."), t.alt(same...)))...)
 }
 
-// multiples matches the plain numbers that are multiples of d. ok is false if there are too many remainders to tell apart.
+// maxRemainders bounds those that a machine tells apart, each behind each number of digits: beyond it a mask takes a tenth of a second.
+const maxRemainders = 512
+
+// multiples matches the plain numbers that are multiples of d. ok is false if there are too many remainders to tell apart. Those of a power
+// of ten are zeros at the end, which are no remainders.
 func (t *exprs) multiples(d decimal) (e expr, ok bool) {
 	scale := len(d.fraction)
-	m, err := strconv.ParseInt(d.whole+d.fraction, 10, 32)
-	if err != nil || m <= 0 || m > 1<<20 || d.negative {
+	digits := strings.TrimLeft(d.whole+d.fraction, "0")
+	tens := 0
+	if scale == 0 {
+		tens = len(digits) - len(strings.TrimRight(digits, "0"))
+	}
+	m, err := strconv.ParseInt(digits[:len(digits)-tens], 10, 32)
+	if err != nil || m > maxRemainders || tens >= exactDigits || d.negative {
 		return none, false
 	}
 	digit := t.set(span('0', '9'))
@@ -238,11 +247,15 @@ func (t *exprs) multiples(d decimal) (e expr, ok bool) {
 				}
 			}
 		}
-		shape := t.natural(exactDigits)
+		shape := t.natural(exactDigits - int32(tens))
 		if places > 0 {
 			shape = t.seq(shape, t.literal("."), t.repeat(digit, int32(places), int32(places)))
 		}
 		parts = append(parts, t.and(shape, t.mod(0, int32(rest))))
+	}
+	if tens > 0 {
+		multiple := t.and(parts[0], t.not(t.literal("0")))
+		parts = []expr{t.literal("0"), t.concat(multiple, t.literal(strings.Repeat("0", tens)))}
 	}
 	magnitude := t.alt(parts...)
 	return t.alt(magnitude, t.concat(t.literal("-"), magnitude)), true

@@ -243,3 +243,30 @@ func TestNumbers(t *testing.T) {
 		}
 	})
 }
+
+// Multiples of large numbers are told by arithmetic, those of too many remainders are refused.
+func TestMultiples(t *testing.T) {
+	v := bytesAnd()
+	for _, of := range []int64{7, 100, 250, 256, 500, 511, 512, 1000, 1440, 3600, 36000, 1_000_000} {
+		g, err := v.Compile(t.Context(), Source{JSONSchema: fmt.Appendf(nil, `{"type":"integer","multipleOf":%d}`, of)}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range int64(60) {
+			for _, x := range []int64{of * n, of*n + 1, of*n + 10, -of * n, of * n * 997 / 2} {
+				if x == 0 && n > 0 {
+					continue
+				}
+				if text := strconv.FormatInt(x, 10); accepts(g, text) != (x%of == 0) {
+					t.Errorf("%s as a multiple of %d: %v", text, of, accepts(g, text))
+				}
+			}
+		}
+	}
+	for _, of := range []string{"513", "4096", "86400", "1000003", "0.513", "5e15"} {
+		var unsupported *UnsupportedError
+		if _, err := v.Compile(t.Context(), Source{JSONSchema: json.RawMessage(`{"multipleOf":` + of + `}`)}, Options{}); !errors.As(err, &unsupported) {
+			t.Errorf("%s: %v", of, err)
+		}
+	}
+}

@@ -366,7 +366,7 @@ func (c *schemaCompiler) scalar(cases []*kase, s *value, key string, v *value) {
 		if v.kind != valueNumber {
 			c.fail(v.path, "want a number")
 		} else if !ok {
-			c.refuse(s, key, "the number has too many digits")
+			c.refuse(s, key, "there are too many remainders to tell apart")
 			return
 		}
 		b := &bound{d, strings.HasPrefix(key, "exclusive")}

@@ -174,7 +174,7 @@ func (c *schemaCompiler) denyScalar(cases []*kase, s *value, key string, v *valu
 	case "multipleOf":
 		d, ok := parseDecimal(v.text)
 		if _, can := c.r.multiples(d); !ok || !can {
-			c.refuse(s, key, "the number has too many digits")
+			c.refuse(s, key, "there are too many remainders to tell apart")
 			return nil
 		}
 		return each(narrow(cases, typeNumbers), func(k *kase) { k.notMultiple = append(k.notMultiple, d) })
