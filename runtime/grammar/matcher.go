@@ -20,6 +20,7 @@ type Matcher struct {
 	tokens [maxRollback]int32          // the last tokens
 	n      int                         // tokens accepted
 	held   int                         // of them, those that can be taken back
+	part   bool                        // tokens may be missing from the last mask
 	tries  [maxTokenDepth + 1]walkStep // scratch of walks
 }
 
@@ -137,14 +138,19 @@ func (m *Matcher) Distance() int {
 
 // Mask returns the ids that may come next. With left above 0, at most left tokens may follow: ids after which the text could not end in
 // time are left out. If it cannot end in time at all, those that bring the end nearer stay. Of a grammar with too many places to look at
-// (see maxSight), tokens of more than one byte may be missing that Allows allows; which ones depends on what was looked at before.
+// (see maxSight), tokens of more than one byte may be missing that Allows allows, which Partial then says; which ones depends on what was
+// looked at before.
 func (m *Matcher) Mask(left int) sample.Mask {
-	var mask sample.Mask
-	m.do(func() { mask = m.mask(left) })
-	return mask
+	var entry *memoEntry
+	m.do(func() { entry = m.mask(left) })
+	m.part = entry.part
+	return entry.mask
 }
 
-func (m *Matcher) mask(left int) sample.Mask {
+// Partial says whether tokens of more than one byte may be missing from the last Mask.
+func (m *Matcher) Partial() bool { return m.part }
+
+func (m *Matcher) mask(left int) *memoEntry {
 	e := m.e
 	bound := int32(math.MaxInt32)
 	if left > 0 {
@@ -159,20 +165,20 @@ func (m *Matcher) mask(left int) sample.Mask {
 		}
 	}
 	if whole.far <= bound {
-		return whole.mask
+		return whole
 	}
 	if near := e.masks.get(memoKey{m.at, bound}); near != nil {
-		return near.mask
+		return near
 	}
 	near := m.compute(bound)
 	switch {
 	case slices.Equal(near.mask.Bits, whole.mask.Bits): // it holds for what is left, counted in tokens, too
 		whole.far = near.far
-		return whole.mask
+		return whole
 	case !e.full:
 		e.masks.put(memoKey{m.at, bound}, near)
 	}
-	return near.mask
+	return near
 }
 
 // maskKeys counts masks: each has a key of its own.
@@ -243,6 +249,7 @@ func (m *Matcher) compute(bound int32) *memoEntry {
 			entry.far = max(entry.far, e.tokens(w.to))
 		}
 	}
+	entry.part = e.sight > maxSight || e.derived > e.maxWork || e.full
 	for _, s := range v.same {
 		bits[s[1]/32] |= bits[s[0]/32] >> (s[0] % 32) & 1 << (s[1] % 32)
 	}

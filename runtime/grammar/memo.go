@@ -11,6 +11,7 @@ type memoEntry struct {
 	mask sample.Mask
 	far  int32 // after a token of the mask so many are enough for the end: its bytes at most
 	used bool
+	part bool // tokens of more than one byte may be missing
 }
 
 // maxMasks are kept by an engine: 25 KB each with 200,000 ids.

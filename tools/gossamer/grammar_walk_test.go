@@ -50,6 +50,7 @@ func TestVerdictsOfTokenizations(t *testing.T) {
 		{`"json_object":true,"whitespace":"python"`, []string{`{"a": [1, {"b": "c"}, -1.5e+10, true, false, null]}`, `!{"a":1}`, `![]`, `!{"a": 01}`}},
 		{`"regex":"(ab?|[^a\\n]{3})*\\d+"`, []string{"aababxyz12", "äöü7", "!ab", "!xy1"}},
 		{`"ebnf":"root ::= sum\nsum ::= product ([+-] product)*\nproduct ::= [0-9]+ | \"(\" sum \")\""`, []string{"1+(22-(3+4))-5", "!1+", "!(1"}},
+		{`"schema":{"type":"integer","multipleOf":509}`, []string{`509`, `-5090`, `1527000`, `!508`, `!5093`}},
 		{`"choice":["red","redder","reddest of all","<|end|>"]`, []string{"redder", "reddest of all", "<|end|>", "!redd"}},
 	} {
 		var documents []map[string]string
@@ -79,6 +80,19 @@ func TestVerdictsOfTokenizations(t *testing.T) {
 		if !slices.Equal(verdicts, want[i]) || g.Error != "" || len(g.Differences) > 0 {
 			t.Errorf("%s: %v, want %v: %+v", lines[i], verdicts, want[i], g)
 		}
+	}
+}
+
+// TestPartialMasks: a text is judged by what the grammar accepts, also where it has too many places for masks of all tokens.
+func TestPartialMasks(t *testing.T) {
+	var patterns []string
+	for _, c := range "abcdefgh" {
+		patterns = append(patterns, fmt.Sprintf(`{"pattern":"%c.{8}"}`, c))
+	}
+	line := `{"schema":{"type":"string","allOf":[` + strings.Join(patterns, ",") + `]},"documents":[{"text":"\"x abcdefghCurrent \""},{"text":"\"x abcdefgh\""}]}`
+	got, r := reports(t, line)
+	if len(got) != 1 || len(got[0].Differences) > 0 || len(got[0].Documents) != 2 || !got[0].Documents[0].Accepted || got[0].Documents[1].Accepted {
+		t.Errorf("%+v, %s", got, r.stderr)
 	}
 }
 
