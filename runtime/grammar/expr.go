@@ -14,16 +14,27 @@ const (
 	empty expr = 1 // matches the empty text alone
 )
 
-// never is the length of the shortest text of an expression without texts. Sums of lengths saturate there.
-const never = 1 << 29
+// never is the length of the shortest text of an expression without texts. Other lengths saturate at huge.
+const (
+	never = 1 << 29
+	huge  = never - 1
+)
 
-func add(a, b int32) int32 { return min(a+b, never) }
+func add(a, b int32) int32 {
+	if a >= never || b >= never {
+		return never
+	}
+	return min(a+b, huge)
+}
 
 func times(n, a int32) int32 {
 	if n == 0 || a == 0 {
 		return 0
 	}
-	return int32(min(int64(n)*int64(a), never))
+	if a >= never {
+		return never
+	}
+	return int32(min(int64(n)*int64(a), huge))
 }
 
 // byteSet has a bit for each byte.

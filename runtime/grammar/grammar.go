@@ -189,6 +189,9 @@ func (v *Vocabulary) Compile(ctx context.Context, s Source, o Options) (*Grammar
 	if r.terms[g.root].shortest >= never {
 		return nil, &EmptyError{}
 	}
+	if r.terms[g.root].shortest >= huge {
+		return nil, &LimitError{What: "bytes of the shortest text", Limit: huge - 1}
+	}
 	if !g.begins() {
 		return nil, &LimitError{What: "work for the first token", Limit: hardWork}
 	}

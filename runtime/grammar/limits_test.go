@@ -14,6 +14,15 @@ import (
 	"gossamer/runtime/tokenizer/tokenizertest"
 )
 
+// doubling is a grammar of a single text of 2^n bytes.
+func doubling(n int) string {
+	s := "root ::= r0\n"
+	for i := range n {
+		s += fmt.Sprintf("r%d ::= r%d r%d\n", i, i+1, i+1)
+	}
+	return s + fmt.Sprintf("r%d ::= \"a\"\n", n)
+}
+
 // What a source may cost is bounded by counts, not by a clock: of cells at compile time, and of cells while texts are matched.
 func TestLimits(t *testing.T) {
 	v := bytesAnd("aaaa", "bbbb", "abab", `{"`)
@@ -37,6 +46,8 @@ func TestLimits(t *testing.T) {
 		{"too long regular expression", Source{Regex: strings.Repeat("a", 64<<10+1)}, true},
 		{"groups in groups", Source{Regex: strings.Repeat("(", 500) + "a" + strings.Repeat(")", 500)}, true},
 		{"counts of counts", Source{Regex: "((a{1,1000}){1,1000}){1,1000}"}, false},
+		{"a text that is too long", Source{Regex: "((a{1000}){1000}){1000}"}, true},
+		{"rules that double the text", Source{EBNF: doubling(40)}, true},
 		{"ambiguous counts", Source{Regex: "((ab?){2,40}){2,40}"}, false},
 		{"a large count", Source{Regex: "a{65535}"}, false},
 		{"too large a count", Source{Regex: "a{99999999999}"}, true},
