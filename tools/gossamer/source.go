@@ -77,7 +77,9 @@ func (f *sourceFlags) read(ctx context.Context, env *env) (grammar.Source, error
 		return s, err
 	case f.ebnf != "":
 		data, err := readNamed(ctx, env, f.ebnf)
-		s.EBNF = string(data)
+		if s.EBNF = string(data); err == nil && strings.TrimSpace(s.EBNF) == "" {
+			err = usagef("%s is empty", f.ebnf)
+		}
 		return s, err
 	}
 	return s, nil
