@@ -1,11 +1,13 @@
 package hub
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,7 +91,7 @@ func TestRefusals(t *testing.T) {
 		{404, nil, `hub: openai/gpt-oss-20b: .* has no such repository: check the name \(.*`},
 		{403, []string{"X-Error-Code", "GatedRepo"}, `hub: openai/gpt-oss-20b: its owner wants to know who downloads it: ask for access on https://` + host + `/openai/gpt-oss-20b, and put a token .*`},
 		{429, []string{"Retry-After", "3600"}, `hub: openai/gpt-oss-20b: ` + host + ` has had too many requests and wants to be left alone for 1h0m0s: run this again then; .*`},
-		{451, nil, `http://.*: the server replies 451 Unavailable For Legal Reasons`},
+		{451, nil, `hub: openai/gpt-oss-20b: ` + host + ` may not give it out, for legal reasons: .* \(451 Unavailable For Legal Reasons\)`},
 	} {
 		answer(c.code, c.header...)
 		l.Requests()
@@ -168,6 +170,70 @@ func TestUnreachable(t *testing.T) {
 		t.Setenv("HF_ENDPOINT", endpoint)
 		l.reopen(t)
 		l.fail(t, small, `hub: HF_ENDPOINT is "(ftp://|…@)?(mirror.example|https://)": want the URL of Hugging Face or of a mirror, such as https://huggingface.co, without a password`)
+	}
+}
+
+// TestNoHostOfModels: what answers otherwise than a web server is named at the first attempt, both before a pull and within one.
+func TestNoHostOfModels(t *testing.T) {
+	l := newLab(t)
+	host := strings.TrimPrefix(l.URL, "http://")
+	raw := func(answer string) func(w http.ResponseWriter, r *http.Request) {
+		return func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			io.WriteString(conn, answer)
+		}
+	}
+	circle := func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://"+r.Host+r.URL.Path, http.StatusFound)
+	}
+	for _, c := range []struct {
+		answer func(w http.ResponseWriter, r *http.Request)
+		want   string
+	}{
+		{circle, ` redirects in circles \(10 times\): check HF_ENDPOINT`},
+		{raw("HTTP/1.1 200 OK\r\nno header\r\n\r\n"), ` does not answer by HTTP \(malformed MIME header.*\): check HF_ENDPOINT`},
+		{raw("220 mail.example ESMTP\r\n"), ` does not answer by HTTP \(malformed HTTP .*\): check HF_ENDPOINT`},
+		{raw("HTTP/1.1 200 OK\r\nContent-Length: all\r\n\r\n"), ` does not answer by HTTP \(bad Content-Length "all"\): check HF_ENDPOINT`},
+	} {
+		l.Set(func(s *hubtest.Server) {
+			s.Before = func(w http.ResponseWriter, r *http.Request, cdn bool) bool {
+				c.answer(w, r)
+				return true
+			}
+		})
+		l.fail(t, small, `hub: `+host+c.want)
+		l.onCDN(largest, slices.Repeat([]func(w http.ResponseWriter, r *http.Request){c.answer}, 12)...) // as many as a circle has
+		l.fail(t, small, `hub: `+strings.TrimPrefix(l.CDN, "http://")+c.want)
+	}
+	secure := strings.Replace(l.URL, "http://", "https://", 1)
+	t.Setenv("HF_ENDPOINT", secure)
+	l.reopen(t)
+	l.fail(t, small, `hub: `+host+` does not answer by TLS, as https has it \(http: server gave HTTP response to HTTPS client\): check HF_ENDPOINT`)
+	l.fail(t, secure+"/model.gguf", `hub: `+host+` does not answer by TLS, .*: check the URL`)
+	for _, answer := range []string{"", "<html>What?"} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		go func() {
+			for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() {
+				conn.Read(make([]byte, 1<<16))
+				io.WriteString(conn, answer)
+				conn.Close()
+			}
+		}()
+		t.Setenv("HF_ENDPOINT", "https://"+listener.Addr().String())
+		l.reopen(t)
+		l.fail(t, small, `hub: 127.0.0.1:\d+ (does not answer by TLS, .*|cannot be reached: .*hangs up where TLS should begin, .*): check .*HF_ENDPOINT`)
+	}
+	if l.told.String() != "" {
+		t.Errorf("told of retries: %s", l.told)
 	}
 }
 

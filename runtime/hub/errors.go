@@ -1,8 +1,6 @@
 package hub
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,12 +8,6 @@ import (
 
 	"gossamer/runtime/checkpoint/remote"
 )
-
-// untrusted says that a host's certificate is not in order.
-func untrusted(err error) bool {
-	return errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(x509.UnknownAuthorityError)) ||
-		errors.As(err, new(tls.RecordHeaderError))
-}
 
 // explain says what an error of the server means for who wants the model.
 func (p *Plan) explain(err error) error {
@@ -31,7 +23,13 @@ func (p *Plan) explain(err error) error {
 			hint += ", or name a mirror in HF_ENDPOINT"
 		}
 		return fmt.Errorf("hub: %s cannot be reached: %w: %s", p.Host, err, hint)
-	case untrusted(err):
+	case errors.As(err, new(*remote.ProtocolError)):
+		hint := "HF_ENDPOINT"
+		if p.Name.URL != "" {
+			hint = "the URL"
+		}
+		return fmt.Errorf("hub: %w: check %s", err, hint)
+	case remote.Untrusted(err):
 		return fmt.Errorf("hub: %s cannot be trusted: %w: check the machine's clock and certificates, and HF_ENDPOINT", p.Host, err)
 	}
 	return err
@@ -69,6 +67,8 @@ func (p *Plan) refusal(e *remote.StatusError) string {
 		return p.Host + " has no such repository for the public: check the name, or put a token of an account that may read it into HF_TOKEN"
 	case e.Status == http.StatusNotFound || e.Status == http.StatusGone:
 		return p.Host + " has no such repository: check the name"
+	case e.Status == http.StatusUnavailableForLegalReasons:
+		return p.Host + " may not give it out, for legal reasons: take another repository, or name a mirror in HF_ENDPOINT"
 	case e.Status == http.StatusTooManyRequests:
 		if e.Wait() > 0 {
 			return fmt.Sprintf("%s has had too many requests and wants to be left alone for %s: run this again then; a token in HF_TOKEN allows more",

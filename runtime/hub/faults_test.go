@@ -199,6 +199,34 @@ func TestWrongBytes(t *testing.T) {
 	l.fail(t, small, `hub: openai/gpt-oss-20b: generation_config.json has other bytes .*\(hash [0-9a-f]{40}, want [0-9a-f]{40}\).*`)
 }
 
+// TestNothingCame: of a pull that is refused before a byte of it is good, nothing is left to list or to go on with.
+func TestNothingCame(t *testing.T) {
+	l := newLab(t)
+	files := t.TempDir()
+	writeGGUF(t, filepath.Join(files, "a.gguf"))
+	repo := l.Add("a/gguf", os.DirFS(files))
+	delete(repo.Files, "original/config.json")
+	size := len(repo.Files["a.gguf"])
+	for want, answer := range map[string]func(w http.ResponseWriter){
+		`hub: a/gguf: a.gguf has other bytes than .* published, twice, and was removed .*`: func(w http.ResponseWriter) { w.Write(make([]byte, size)) },
+		`hub: a/gguf: a.gguf has 5 bytes on .* now, and not \d+ .*`:                        func(w http.ResponseWriter) { w.Write(make([]byte, 5)) },
+	} {
+		l.Set(func(s *hubtest.Server) {
+			s.Before = func(w http.ResponseWriter, r *http.Request, cdn bool) bool {
+				lies := cdn && r.Header.Get("Range") != "bytes=0-511"
+				if lies {
+					answer(w)
+				}
+				return lies
+			}
+		})
+		l.fail(t, "a/gguf", want)
+		if models, err := l.hub.List(); err != nil || len(models) > 0 {
+			t.Errorf("listed %+v, %v", models, err)
+		}
+	}
+}
+
 // TestChangedBetweenPulls: when the repository has changed since a pull was interrupted, nothing of the old file is in the new one; what
 // has not changed is not downloaded again.
 func TestChangedBetweenPulls(t *testing.T) {

@@ -348,6 +348,10 @@ func TestOtherModels(t *testing.T) {
 	delete(repo.Files, "original/config.json")
 	repo.Files["a.gguf"] = bytes.Replace(repo.Files["a.gguf"], []byte("gpt-oss"), []byte("llama-4"), 1)
 	l.fail(t, "meta/gguf", `hub: meta/gguf is no model that gossamer runs: its architecture is "llama-4", not gpt-oss`)
+	repo.Files["a.gguf"] = bytes.Repeat([]byte("MZ\x90\x00"), 5000)
+	l.fail(t, "meta/gguf", `hub: meta/gguf: a.gguf is no GGUF file, whatever its name says: its first bytes are "MZ\\x90\\x00", not GGUF`)
+	repo.Files["a.gguf"] = []byte("GG")
+	l.fail(t, "meta/gguf", `hub: meta/gguf: a.gguf is no GGUF file, .* "GG", not GGUF`)
 	l.Set(func(s *hubtest.Server) {
 		s.Repos["a/empty"] = &hubtest.Repo{Files: map[string][]byte{"README.md": nil}}
 	})

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -249,9 +250,9 @@ func (p *Plan) small(ctx context.Context, from string, limit int64) (data []byte
 	return data, header, err
 }
 
-// atOnce makes failures final that another attempt does not mend: nobody is there, or it is somebody else.
+// atOnce makes it final that nobody is there, which is no passing failure where nothing has come yet.
 func atOnce(err error) error {
-	if errors.As(err, new(*remote.ConnectError)) || untrusted(err) {
+	if errors.As(err, new(*remote.ConnectError)) {
 		return remote.Final(err)
 	}
 	return err
@@ -296,6 +297,9 @@ func (p *Plan) checkArchitecture(ctx context.Context, f *File) error {
 		head, err := io.ReadAll(io.LimitReader(b, 512))
 		if err != nil {
 			return int64(len(head)), err
+		}
+		if !bytes.HasPrefix(head, []byte("GGUF")) {
+			return 0, remote.Final(fmt.Errorf("hub: %s: %s is no GGUF file, whatever its name says: its first bytes are %.4q, not GGUF", p.Name, f.Path, head))
 		}
 		if m := architecture.FindSubmatch(head); m != nil && int(m[1][0]) <= len(m[2]) && string(m[2][:m[1][0]]) != "gpt-oss" {
 			return 0, remote.Final(fmt.Errorf("hub: %s is no model that gossamer runs: its architecture is %.40q, not gpt-oss", p.Name, m[2][:m[1][0]]))

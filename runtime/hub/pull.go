@@ -57,6 +57,7 @@ func (p *Plan) Pull(ctx context.Context, progress func(checkpoint.Progress)) err
 	}
 	t := &transfer{Plan: p, pending: p.record(), report: progress}
 	if err := t.all(ctx); err != nil {
+		p.removeEmpty(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -67,6 +68,16 @@ func (p *Plan) Pull(ctx context.Context, progress func(checkpoint.Progress)) err
 		return fmt.Errorf("hub: %s is complete, but gossamer cannot run it: %w", p.Name, err)
 	}
 	return ctx.Err()
+}
+
+// removeEmpty removes the folder of a model of which nothing has come, since there is nothing to go on with.
+func (p *Plan) removeEmpty(ctx context.Context) {
+	if e := readEntry(p.Dir); e.done != nil || folderBytes(p.Dir) > 0 {
+		return
+	}
+	if err := os.RemoveAll(p.Dir); err != nil {
+		p.hub.log.WarnContext(ctx, "the folder of a model of which nothing has come cannot be removed", "err", err)
+	}
 }
 
 // transfer is a plan that is carried out.
@@ -261,9 +272,6 @@ func (t *transfer) more(ctx context.Context, q *piece, from string, w *os.File) 
 	if status := (*remote.StatusError)(nil); errors.As(err, &status) && status.Status == http.StatusRequestedRangeNotSatisfiable && q.have > 0 {
 		t.restart(q) // the file is shorter now
 		return errChanged
-	}
-	if untrusted(err) {
-		return remote.Final(err)
 	}
 	if err != nil {
 		return err

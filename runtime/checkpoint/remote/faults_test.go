@@ -86,8 +86,9 @@ func TestEndlessAnswers(t *testing.T) {
 		answer func(conn net.Conn)
 		want   string
 	}{
-		"Headers":      {func(conn net.Conn) { repeat(conn, ok, 0) }, "…gave up after 3 attempts: …"},
-		"FastHeaders":  {func(conn net.Conn) { io.WriteString(conn, ok); repeat(conn, "A: "+strings.Repeat("b", 1000)+"\r\n", 0) }, "…gave up after 3 attempts: …server response headers exceeded 262144 bytes; aborted: …"},
+		"Headers": {func(conn net.Conn) { repeat(conn, ok, 0) }, "checkpoint: 127.0.0.1:… does not answer by HTTP (malformed MIME header: …"},
+		"FastHeaders": {func(conn net.Conn) { io.WriteString(conn, ok); repeat(conn, "A: "+strings.Repeat("b", 1000)+"\r\n", 0) },
+			"checkpoint: 127.0.0.1:… does not answer by HTTP (net/http: server response headers exceeded 262144 bytes; aborted)"},
 		"SlowHeaders":  {func(conn net.Conn) { io.WriteString(conn, ok); repeat(conn, "A: b\r\n", 10*time.Millisecond) }, "…gave up after 3 attempts: nothing arrived for too long (1s): …"},
 		"Informations": {func(conn net.Conn) { repeat(conn, "HTTP/1.1 103 Early Hints\r\n\r\n", 10*time.Millisecond) }, "…gave up after 3 attempts: …"},
 		"Silence":      {func(net.Conn) { time.Sleep(3 * time.Second) }, "…gave up after 3 attempts: nothing arrived for too long (1s): …"},
@@ -99,7 +100,8 @@ func TestEndlessAnswers(t *testing.T) {
 		}, "…gave up after 3 attempts: fewer than 1024 bytes a second arrived (1s): …"},
 		"FastBody": {func(conn net.Conn) { io.WriteString(conn, ok+"\r\n"); repeat(conn, strings.Repeat(" ", 1<<16), 0) },
 			"checkpoint: http://…/manifest.json is larger than 8388608 bytes: this is not the published file"},
-		"EscapesInHeader": {func(conn net.Conn) { io.WriteString(conn, ok+"\x1b[2Jgotcha\r\n\r\n") }, `…gave up after 3 attempts: …\x1b[2Jgotcha…`},
+		"EscapesInHeader": {func(conn net.Conn) { io.WriteString(conn, ok+"\x1b[2Jgotcha\r\n\r\n") },
+			`checkpoint: 127.0.0.1:… does not answer by HTTP (malformed MIME header: …\x1b[2Jgotcha…`},
 		"EscapesInStatus": {func(conn net.Conn) { io.WriteString(conn, "HTTP/1.1 404 \x1b[2Jgotcha\r\nContent-Length: 0\r\n\r\n") }, "…the server replies 404 Not Found: check the URL)"},
 		"EscapesInLocation": {func(conn net.Conn) {
 			io.WriteString(conn, "HTTP/1.1 302 Found\r\nLocation: https://a.example/\xe2\x80\xaegotcha\r\nContent-Length: 0\r\n\r\n")

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -9,13 +10,11 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"gossamer/runtime/checkpoint"
 )
 
 const maxAttempts = 200 // of one chunk, progress or not
@@ -58,6 +57,8 @@ func (e *StatusError) Error() string {
 		hint = ": the server wants a login or the link has expired"
 	case http.StatusNotFound, http.StatusGone:
 		hint = ": check the URL"
+	case http.StatusUnavailableForLegalReasons:
+		hint = ": the server may not give the file out, for legal reasons: use another host"
 	case http.StatusRequestedRangeNotSatisfiable:
 		hint = ": the file is shorter there than when the model was published: tell its owner"
 	}
@@ -169,11 +170,14 @@ func (c *Client) Get(ctx context.Context, url string, header http.Header) (*Body
 	slow := time.AfterFunc(c.stall/6, func() {
 		c.waiting.Do(func() { c.log.WarnContext(ctx, "waiting for the server's answer", "url", shown(req.URL)) })
 	})
-	b.Response, err = c.http.Do(req)
+	var unsecured atomic.Bool // the handshake failed
+	b.Response, err = c.http.Do(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		TLSHandshakeDone: func(_ tls.ConnectionState, err error) { unsecured.Store(err != nil) },
+	})))
 	slow.Stop()
 	if err != nil {
 		b.Close()
-		return nil, b.reason(transportError(err))
+		return nil, b.reason(judgeTransport(err, unsecured.Load()))
 	}
 	b.answered.Store(true)
 	b.timer.Reset(b.stall)
@@ -192,26 +196,6 @@ func (c *Client) Get(ctx context.Context, url string, header http.Header) (*Body
 	}
 	return b, nil
 }
-
-// transportError says what went wrong with a request. Its text may quote the server, so it is made printable.
-func transportError(err error) error {
-	where := ""
-	if outer := (*url.Error)(nil); errors.As(err, &outer) {
-		if u, bad := url.Parse(outer.URL); bad == nil {
-			where = shown(u) + ": "
-		}
-		err = outer.Err
-	}
-	return &printableError{where + checkpoint.Printable(err.Error()), err}
-}
-
-type printableError struct {
-	text string
-	err  error
-}
-
-func (e *printableError) Error() string { return e.text }
-func (e *printableError) Unwrap() error { return e.err }
 
 // judgeWindow gives a body up that brought too little since the timer was set.
 func (b *Body) judgeWindow() {

@@ -60,7 +60,7 @@ func (o *Options) client(base *url.URL) (*Client, error) {
 
 // newClient makes a client that asks by way of g.
 func newClient(g *guard, o *Options) *Client {
-	c := &Client{http: &http.Client{Transport: g}, stall: cmp.Or(o.stall, stallTimeout), log: o.log(), sleep: o.sleep}
+	c := &Client{http: &http.Client{Transport: g, CheckRedirect: checkRedirect}, stall: cmp.Or(o.stall, stallTimeout), log: o.log(), sleep: o.sleep}
 	if c.sleep == nil {
 		c.sleep = sleep
 	}
