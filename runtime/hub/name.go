@@ -64,8 +64,15 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 	return s[len(prefix):], true
 }
 
-// quoted is a text of the user in a message, cut where it is long.
-func quoted(text string) string { return fmt.Sprintf("%.200q", checkpoint.WithoutLogin(text)) }
+// quoted is a text of the user in a message, cut where it is long. A login stands before the path of a URL, also of one that lacks its
+// scheme; what follows a name's slash and @ is a revision.
+func quoted(text string) string {
+	host, _, _ := strings.Cut(text, "/")
+	if strings.Contains(text, "://") || strings.Contains(host, "@") {
+		text = checkpoint.WithoutLogin(text)
+	}
+	return fmt.Sprintf("%.200q", text)
+}
 
 var (
 	// repoPart matches the names of owners and repositories.

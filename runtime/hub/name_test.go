@@ -41,7 +41,9 @@ func TestParseName(t *testing.T) {
 		"a/..":                         `hub: "a/.." is no repository .*`,
 		"a/b--c":                       `hub: "a/b--c" is no repository .*`,
 		"a/b:":                         `hub: "a/b:" ends too early: .*`,
-		"a/b@x y":                      `hub: "…@x y": "x y" is no branch, tag or commit`,
+		"a/b@x y":                      `hub: "a/b@x y": "x y" is no branch, tag or commit`,
+		"x/ok@../..":                   `hub: "x/ok@../..": "../.." is no branch, tag or commit`,
+		"ada:pass@host/x":              `hub: "…@host/x" is no repository .*`, // a URL that lacks its scheme
 		"a/b:../c":                     `hub: "a/b:../c": "../c" is no file and no quantisation: .*`,
 		"ftp://a/b":                    `hub: URL "ftp://a/b": want http:// or https:// and a host`,
 		"https://ada:pass@host/x":      `hub: URL "…@host/x": others can see the user and password in it: .*`,
