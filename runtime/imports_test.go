@@ -76,7 +76,7 @@ var only = map[string][]string{
 	"syscall/js": {"wasm", "runtime/gpu", "runtime/promise", "runtime/checkpoint", "runtime/checkpoint/page"},             // in files for GOOS=js
 	"github.com/prometheus/client_golang/prometheus":          {"runtime/server"},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"runtime/server"},
-	"log":                                   {},
+	"log":                                   {"tools/gossamer"}, // which silences it: net/http writes there
 	"charm.land/bubbletea/v2":               {"tools/gossamer/internal/terminal"},
 	"github.com/cogentcore/webgpu/wgpu":     {"runtime/gpu"},
 	"github.com/oliverbestmann/webgpu/wgpu": {"runtime/gpu"},

@@ -59,7 +59,7 @@ func bashCompletion(w io.Writer) {
   local word=${COMP_WORDS[COMP_CWORD]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "%s help version" -- "$word"))
+    COMPREPLY=($(compgen -W "%s help" -- "$word"))
     return
   fi
   [[ $word == -* ]] || return 0

@@ -588,6 +588,14 @@ func TestVersionAndHelpOfACommand(t *testing.T) {
 			t.Errorf("gossamer %q: %q", args, got)
 		}
 	}
+	all := mustRun(t, "", "--help")
+	for _, name := range []string{"completion", "man", "version"} { // of no use to most
+		if !strings.Contains(all, "\n "+name+" ") {
+			t.Errorf("gossamer --help does not list %s:\n%s", name, all)
+		}
+		mustRun(t, "", "help", name)
+		mustRun(t, "", "man", name)
+	}
 	for _, c := range commands() {
 		if mustRun(t, "", "help", c.name) != mustRun(t, "", c.name, "--help") {
 			t.Errorf("gossamer help %s differs from gossamer %s --help", c.name, c.name)

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -98,6 +99,7 @@ type statusError struct {
 func (e statusError) Error() string { return e.text }
 
 func main() {
+	log.SetOutput(io.Discard) // net/http writes there what it notices about servers, which is no word to users
 	env := newEnv(os.Stdin, os.Stdout, os.Stderr)
 	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe is an error instead, which is told
 	signals := make(chan os.Signal, 1)
@@ -122,12 +124,8 @@ func commands() []command {
 		runCommand(), chatCommand(), appCommand(), serveCommand(), pullCommand(), modelsCommand(), packCommand(), generateCommand(), logitsCommand(),
 		benchCommand(), doctorCommand(),
 		tokenizeCommand(), renderCommand(), parseCommand(), playbackCommand(), grammarCommand(),
+		completionCommand(), manCommand(), versionCommand(),
 	}
-}
-
-// packagers are commands for those who make packages, which the help text leaves out.
-func packagers() []command {
-	return []command{completionCommand(), manCommand()}
 }
 
 // What a report of a fault should have.
@@ -189,12 +187,8 @@ func execute(ctx context.Context, args []string, env *env) (name string, err err
 	}
 	name, rest := args[0], args[1:]
 	switch name {
-	case "version", "-version", "--version":
-		if err := noArgs(rest); err != nil {
-			return "", err
-		}
-		fmt.Fprintln(env.stdout, versionLine())
-		return "", nil
+	case "-version", "--version":
+		name = "version"
 	case "help", "-h", "-help", "--help":
 		if len(rest) == 0 {
 			usage(env.stdout)
@@ -205,7 +199,7 @@ func execute(ctx context.Context, args []string, env *env) (name string, err err
 		}
 		name, rest = rest[0], []string{"--help"}
 	}
-	for _, c := range append(commands(), packagers()...) {
+	for _, c := range commands() {
 		if c.name == name {
 			return name, c.run(ctx, rest, env)
 		}
@@ -216,7 +210,7 @@ func execute(ctx context.Context, args []string, env *env) (name string, err err
 func usage(w io.Writer) {
 	fmt.Fprint(w, "gossamer runs OpenAI's gpt-oss models on WebGPU.\n\nusage: gossamer COMMAND [flags]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.short)
+		fmt.Fprintf(w, " %-10s %s\n", c.name, c.short)
 	}
 	fmt.Fprint(w, "\ngossamer help COMMAND describes a command and its flags; gossamer --version\ntells the version.\n")
 }

@@ -16,7 +16,7 @@ func manCommand() command {
 	return command{
 		name:  "man",
 		args:  "[COMMAND]",
-		short: "write the manual page of this program or of one of its commands, for man",
+		short: "write the manual page of this program or of one of its commands",
 		setup: func(*flag.FlagSet) func(context.Context, *env, []string) error {
 			return func(_ context.Context, env *env, args []string) error {
 				if len(args) == 0 {

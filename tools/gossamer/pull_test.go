@@ -3,12 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"gossamer/runtime/goldentest"
@@ -175,6 +177,38 @@ func TestPullOfURLs(t *testing.T) {
 	mustRun(t, "", "models", "rm", url)
 	if list := mustRun(t, "", "models"); !strings.HasPrefix(list, "no models in ") {
 		t.Errorf("models:\n%s", list)
+	}
+}
+
+// TestServersThatSendTooMuch are closed without a word: no line of net/http's own reaches the user.
+func TestServersThatSendTooMuch(t *testing.T) {
+	s := newHub(t)
+	closed := make(chan struct{})
+	var asked atomic.Int64
+	s.Set(func(s *hubtest.Server) {
+		s.Before = func(w http.ResponseWriter, r *http.Request, cdn bool) bool {
+			if asked.Add(1) > 1 {
+				<-closed // so that the client has noticed before it ends
+				return false
+			}
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return true
+			}
+			body := fmt.Sprintf(`{"sha": %q}`, s.Repos["someone/small"].Commit())
+			fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%sand more", len(body), body)
+			go func() {
+				io.Copy(io.Discard, conn)
+				conn.Close()
+				close(closed)
+			}()
+			return true
+		}
+	})
+	r := process(t, "", nil, "pull", "someone/small")
+	if r.code != exitOK || strings.Contains(r.stderr, "nsolicited") {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -1,12 +1,30 @@
 package main
 
 import (
+	"context"
+	"flag"
 	"fmt"
 	goruntime "runtime"
 	"runtime/debug"
 
 	gossamer "gossamer/runtime"
 )
+
+func versionCommand() command {
+	return command{
+		name:  "version",
+		short: "tell the version, the revision and what it was built for",
+		setup: func(*flag.FlagSet) func(context.Context, *env, []string) error {
+			return func(_ context.Context, env *env, args []string) error {
+				if err := noArgs(args); err != nil {
+					return err
+				}
+				fmt.Fprintln(env.stdout, versionLine())
+				return nil
+			}
+		},
+	}
+}
 
 // versionLine says what program this is: its version, the revision that it was built from where Go recorded one, and for what.
 func versionLine() string {
