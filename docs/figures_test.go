@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	gossamer "gossamer/runtime"
 	"gossamer/runtime/checkpoint/checkpointtest"
 	"gossamer/runtime/checkpoint/packed"
 	"gossamer/runtime/gptoss"
@@ -101,9 +102,15 @@ func constant(t *testing.T, file, pattern string) int {
 func TestMemoryOfTheModels(t *testing.T) {
 	for name, document := range names {
 		c := preset(t, name)
-		rows := constant(t, "runtime/rows_native.go", `defaultRows = (\d+)`)
-		small, total := footprint(t, c, model.Options{Context: 8192, Rows: rows})
-		_, large := footprint(t, c, model.Options{Context: 131072, Rows: rows})
+		small, err := gossamer.GPUMemory(c, 8192)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := gossamer.GPUMemory(c, 131072)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total, large := small.Weights+small.KV+small.Scratch, whole.Weights+whole.KV+whole.Scratch
 		says(t, readme, "| %s | %.1f GB | %d KiB | %.1f / %.1f GB |", document, gb(small.Weights), small.PerToken>>10, gb(total), gb(large))
 		says(t, "docs/models.md", "| %s | %.1f GB | %.1f / %.1f GB |", document, gb(small.Weights), gb(total), gb(large))
 		if b := readBench(t, name); b.Load.Weights != small.Weights-padding(t, c, small.Weights) {

@@ -8,6 +8,7 @@ import (
 
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/engine"
+	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/model"
 	"gossamer/runtime/ref"
@@ -181,6 +182,22 @@ func loadWebGPU(ctx context.Context, ck *checkpoint.Checkpoint, p *place, o *Opt
 		dev = nil
 	}
 	return &loaded{backend: m, info: info, device: dev}, nil
+}
+
+// GPUMemory is what a model takes of a GPU, in bytes, as Open loads it without options but the context, on a device with WebGPU's default
+// limits.
+func GPUMemory(c *gptoss.Config, context int) (model.Footprint, error) {
+	o := Options{Context: context}
+	if err := o.check(); err != nil {
+		return model.Footprint{}, err
+	}
+	p, err := model.NewPlan(c, gpu.Caps{MaxBindingBytes: 128 << 20, MaxBufferBytes: 256 << 20}, model.Options{
+		Context: o.Context, Rows: o.Rows, Sequences: o.MaxSequences,
+	})
+	if err != nil {
+		return model.Footprint{}, err
+	}
+	return p.Footprint(), nil
 }
 
 func loadCPU(ctx context.Context, ck *checkpoint.Checkpoint, o *Options) (*loaded, error) {

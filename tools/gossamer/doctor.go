@@ -275,6 +275,6 @@ func (d *diagnosis) print(w io.Writer) {
 	fmt.Fprintln(w, "memory that the published models take (WebGPU does not tell how much an adapter has):")
 	for _, m := range d.Models {
 		fmt.Fprintf(w, "  %-12s %5.1f GB weights, %d KiB a token of context: %.1f GB with 8,192 tokens, %.1f GB with 131,072\n",
-			m.Model, float64(m.Weights)/1e9, m.PerToken>>10, float64(m.Weights+8192*m.PerToken)/1e9, float64(m.Weights+131072*m.PerToken)/1e9)
+			m.Model, float64(m.Weights)/1e9, m.PerToken>>10, float64(m.Usual)/1e9, float64(m.Whole)/1e9)
 	}
 }

@@ -6,8 +6,6 @@ import (
 
 	gossamer "gossamer/runtime"
 	"gossamer/runtime/gptoss"
-	"gossamer/runtime/gpu"
-	"gossamer/runtime/model"
 	"gossamer/runtime/ref"
 )
 
@@ -33,9 +31,11 @@ func fits(ctx context.Context, c *gptoss.Config, fileBytes int64) (fit, error) {
 	if c != nil {
 		positions = min(usualContext, c.MaxPositions)
 		if bytes = ref.MemoryNeeded(c, positions); webgpu {
-			if bytes, err = gpuBytes(c, positions); err != nil {
+			f, err := gossamer.GPUMemory(c, positions)
+			if err != nil {
 				return fit{}, err
 			}
+			bytes = f.Weights + f.KV + f.Scratch
 		}
 		need = fmt.Sprintf("%s with %d tokens of context", byteCount(bytes), positions)
 	}
@@ -52,14 +52,4 @@ func fits(ctx context.Context, c *gptoss.Config, fileBytes int64) (fit, error) {
 			byteCount(bytes), byteCount(max(free.Bytes, 0)), free.Of)
 	}
 	return f, nil
-}
-
-// gpuBytes is what a model takes of a GPU's memory.
-func gpuBytes(c *gptoss.Config, positions int) (int64, error) {
-	plan, err := model.NewPlan(c, gpu.Caps{MaxBindingBytes: 128 << 20, MaxBufferBytes: 256 << 20}, model.Options{Context: positions})
-	if err != nil {
-		return 0, err
-	}
-	f := plan.Footprint()
-	return f.Weights + f.KV + f.Scratch, nil
 }

@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"strings"
 
+	gossamer "gossamer/runtime"
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/checkpoint/random"
 	"gossamer/runtime/gptoss"
-	"gossamer/runtime/gpu"
-	"gossamer/runtime/model"
 )
 
 // modelFootprint is what a published model takes of a device's memory, in bytes.
@@ -16,6 +15,8 @@ type modelFootprint struct {
 	Model    string `json:"model"`
 	Weights  int64  `json:"weight_bytes"`
 	PerToken int64  `json:"kv_bytes_per_token"` // f16, full layers; sliding layers take a fixed part
+	Usual    int64  `json:"bytes_with_8192_tokens"`
+	Whole    int64  `json:"bytes_with_131072_tokens"`
 }
 
 // publishedConfig is config.json of the published models, as far as we read it, with the layers and experts of one of them.
@@ -62,12 +63,18 @@ func publishedFootprints() ([]modelFootprint, error) {
 		if err != nil {
 			return nil, err
 		}
-		plan, err := model.NewPlan(c, gpu.Caps{MaxBindingBytes: 128 << 20, MaxBufferBytes: 256 << 20}, model.Options{})
+		usual, err := gossamer.GPUMemory(c, usualContext)
 		if err != nil {
 			return nil, err
 		}
-		f := plan.Footprint()
-		footprints = append(footprints, modelFootprint{Model: m.name, Weights: f.Weights, PerToken: f.PerToken})
+		whole, err := gossamer.GPUMemory(c, c.MaxPositions)
+		if err != nil {
+			return nil, err
+		}
+		footprints = append(footprints, modelFootprint{
+			Model: m.name, Weights: usual.Weights, PerToken: usual.PerToken,
+			Usual: usual.Weights + usual.KV + usual.Scratch, Whole: whole.Weights + whole.KV + whole.Scratch,
+		})
 	}
 	return footprints, nil
 }
