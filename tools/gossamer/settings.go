@@ -35,40 +35,45 @@ func variable(flag string) string {
 
 // plain gives the flags errors that say what is wanted of them.
 func plain(fs *flag.FlagSet) {
-	fs.VisitAll(func(f *flag.Flag) { f.Value = plainValue{f.Value} })
+	fs.VisitAll(func(f *flag.Flag) {
+		if g, ok := f.Value.(flag.Getter); ok && wanted(g.Get()) != "" {
+			f.Value = plainValue{g}
+		}
+	})
+}
+
+// wanted says what a flag takes that has such a value; "": that is its own to say.
+func wanted(value any) string {
+	switch value.(type) {
+	case bool:
+		return "true or false"
+	case int, int64:
+		return "a whole number"
+	case uint64:
+		return "a whole number, 0 or more"
+	case float64:
+		return "a number such as 0.5"
+	case time.Duration:
+		return "a time such as 5s or 1m30s"
+	}
+	return ""
 }
 
 // plainValue is the value of a flag.
-type plainValue struct{ flag.Value }
+type plainValue struct{ flag.Getter }
 
 // Set says what is wanted where the package flag has nothing but the words "parse error".
 func (v plainValue) Set(s string) error {
-	err := v.Value.Set(s)
-	if err == nil || err.Error() != "parse error" {
-		return err
-	}
-	g, ok := v.Value.(flag.Getter)
-	if !ok {
-		return err
-	}
-	switch g.Get().(type) {
-	case bool:
-		return errors.New("want true or false")
-	case int, int64:
-		return errors.New("want a whole number")
-	case uint64:
-		return errors.New("want a whole number, 0 or more")
-	case float64:
-		return errors.New("want a number such as 0.5")
-	case time.Duration:
-		return errors.New("want a time such as 5s or 1m30s")
+	err := v.Getter.Set(s)
+	if err != nil && err.Error() == "parse error" {
+		return errors.New("want " + wanted(v.Get()))
 	}
 	return err
 }
 
 // IsBoolFlag reports whether the flag may stand without a value.
 func (v plainValue) IsBoolFlag() bool {
-	b, ok := v.Value.(interface{ IsBoolFlag() bool })
+	b, ok := v.Getter.(interface{ IsBoolFlag() bool })
 	return ok && b.IsBoolFlag()
 }
 

@@ -100,7 +100,8 @@ func TestFlagsSayWhatTheyWant(t *testing.T) {
 	}
 	t.Setenv("GOSSAMER_PORT", "")
 	file := textFile(t, t.TempDir(), "conf", "drain-delay = 5\n")
-	if r := gossamerCommand(t, "", "serve", "--config", file); r.code != exitFailure || !strings.Contains(r.stderr, "line 1: drain-delay = 5: want a time") {
+	r := gossamerCommand(t, "", "serve", "--config", file)
+	if r.code != exitFailure || !strings.Contains(r.stderr, "line 1: drain-delay = 5: want a time") {
 		t.Errorf("exit status %d, %q", r.code, r.stderr)
 	}
 }
