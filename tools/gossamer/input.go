@@ -8,11 +8,40 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
 // maxInput is above any prompt that fits a context.
 const maxInput = 64 << 20
+
+// readRegular reads a file that is to be there as a whole: what may never end, or wait for a writer that never comes, is refused.
+func readRegular(name string) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // to open a pipe would wait for its writer
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, fmt.Errorf("%s is a directory: give a file", name)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is a pipe or a device: give a file that holds what comes from it", name)
+	}
+	return readLimited(name, f)
+}
+
+// readLimited reads no more than maxInput.
+func readLimited(name string, r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+	if err == nil && len(data) > maxInput {
+		err = fmt.Errorf("%s is longer than %d MiB: give less", name, maxInput>>20)
+	}
+	return data, err
+}
 
 // readNamed reads a file, or standard input for "-".
 func readNamed(ctx context.Context, env *env, name string) ([]byte, error) {
@@ -37,7 +66,7 @@ func readAll(ctx context.Context, env *env, name string, open func() (io.ReadClo
 			return
 		}
 		defer r.Close()
-		data, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+		data, err := readLimited(name, r)
 		done <- result{data, err}
 	}()
 	patience := time.NewTimer(2 * time.Second)
@@ -45,9 +74,6 @@ func readAll(ctx context.Context, env *env, name string, open func() (io.ReadClo
 	for {
 		select {
 		case r := <-done:
-			if r.err == nil && len(r.data) > maxInput {
-				r.err = fmt.Errorf("%s is longer than %d MiB: give less", name, maxInput>>20)
-			}
 			return r.data, r.err
 		case <-patience.C:
 			fmt.Fprintf(env.stderr, "gossamer: waiting for the end of %s\n", name)

@@ -219,6 +219,7 @@ func (c command) run(ctx context.Context, args []string, env *env) error {
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	execute := c.setup(fs)
+	plain(fs)
 	rest, err := parseInterspersed(fs, spelledOut(fs, args))
 	switch {
 	case errors.Is(err, flag.ErrHelp):

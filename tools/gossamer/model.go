@@ -165,8 +165,8 @@ func (m *modelFlags) openPlayback(ctx context.Context, env *env) (*gossamer.Engi
 		MaxQueue:     m.queue,
 		Record:       m.record,
 		Logger:       newLogger(env.stderr, m.verbose),
-		Playback: func(tok *tokenizer.Tokenizer, context int) (engine.Backend, error) {
-			return loadPlayback(m.playback, tok, context)
+		Playback: func(tok *tokenizer.Tokenizer, window int) (engine.Backend, error) {
+			return loadPlayback(ctx, env, m.playback, tok, window)
 		},
 	})
 }

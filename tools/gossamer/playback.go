@@ -5,7 +5,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
 
 	"gossamer/runtime/playback"
 	"gossamer/runtime/tokenizer"
@@ -23,7 +22,7 @@ A file that is wrong is refused with the place where it is.
 
 docs/playback.md describes the file. gossamer chat --playback FILE talks with it.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
-			return func(_ context.Context, env *env, args []string) error {
+			return func(ctx context.Context, env *env, args []string) error {
 				if len(args) != 2 || args[0] != "check" {
 					return usagef("want check and a FILE")
 				}
@@ -31,7 +30,7 @@ docs/playback.md describes the file. gossamer chat --playback FILE talks with it
 				if err != nil {
 					return err
 				}
-				m, err := loadPlayback(args[1], tok, 0)
+				m, err := loadPlayback(ctx, env, args[1], tok, 0)
 				if err != nil {
 					return err
 				}
@@ -48,13 +47,13 @@ docs/playback.md describes the file. gossamer chat --playback FILE talks with it
 	}
 }
 
-// loadPlayback reads a file of plays.
-func loadPlayback(name string, tok *tokenizer.Tokenizer, context int) (*playback.Model, error) {
-	data, err := os.ReadFile(name)
+// loadPlayback reads a file of plays; window is the context in tokens, 0: the usual one.
+func loadPlayback(ctx context.Context, env *env, name string, tok *tokenizer.Tokenizer, window int) (*playback.Model, error) {
+	data, err := readNamed(ctx, env, name)
 	if err != nil {
 		return nil, err
 	}
-	m, err := playback.Load(data, tok, playback.Options{Context: context})
+	m, err := playback.Load(data, tok, playback.Options{Context: window})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -22,11 +22,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// commandProcess is the command in a process of its own.
+func commandProcess(t *testing.T, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	return cmd
+}
+
 // process runs the command in a process of its own.
 func process(t *testing.T, stdin string, environ []string, args ...string) result {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(append(os.Environ(), asCommand+"=1"), environ...)
+	cmd := commandProcess(t, args...)
+	cmd.Env = append(cmd.Env, environ...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -71,14 +78,22 @@ func TestFullDiskIsAnErrorAndLeavesNothing(t *testing.T) {
 		t.Skip("this system has no /dev/full: ", err)
 	}
 	defer full.Close()
+	writeFull := func(args ...string) string {
+		t.Helper()
+		cmd := commandProcess(t, args...)
+		var errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = full, &errs
+		err := cmd.Run()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != exitFailure || !strings.Contains(errs.String(), "no space left") {
+			t.Errorf("%v, %q; want exit status 1 and the reason", err, errs.String())
+		}
+		return errs.String()
+	}
 	golden := filepath.Join(goldentest.Dir(t), "gqa_window8", "model")
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "logits", "--model", golden, "--backend", "cpu", "--tokens", "1", "--out", "-")
-	cmd.Env = append(os.Environ(), asCommand+"=1")
-	var errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = full, &errs
-	err = cmd.Run()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != exitFailure || !strings.Contains(errs.String(), "no space left") {
-		t.Errorf("%v, %q; want exit status 1 and the reason", err, errs.String())
+	writeFull("logits", "--model", golden, "--backend", "cpu", "--tokens", "1", "--out", "-")
+	plays := textFile(t, t.TempDir(), "plays.json", `{"version": 1, "plays": [`+echoes+`]}`)
+	if errs := writeFull("chat", "--playback", plays, "many words that do not come at once"); strings.Contains(errs, "(stopped)") {
+		t.Errorf("%q: nobody has stopped it", errs)
 	}
 }

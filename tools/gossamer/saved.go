@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"gossamer/runtime/chat"
 	"gossamer/tools/gossamer/internal/terminal"
 )
@@ -23,7 +26,7 @@ func stateDir() (string, error) {
 	if !filepath.IsAbs(base) {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("%w: set it, or XDG_STATE_HOME to the whole path of a directory", err)
 		}
 		switch runtime.GOOS {
 		case "windows":
@@ -45,7 +48,11 @@ type saved struct {
 	Instructions string         `json:"instructions,omitempty"`
 	Effort       chat.Effort    `json:"effort,omitempty"`
 	Messages     []savedMessage `json:"messages"`
+
+	sum checksum // of the file as it was last read or written here; zero: not yet
 }
+
+type checksum [sha256.Size]byte
 
 type savedMessage struct {
 	Role       chat.Role   `json:"role"`
@@ -62,8 +69,11 @@ type savedCall struct {
 	Arguments string `json:"arguments"`
 }
 
-// write replaces a file.
-func (s *saved) write(name string, messages []chat.Message) error {
+// errChanged says that a file is not as it was last read or written here.
+var errChanged = errors.New("another program has written the file")
+
+// write replaces a file, or returns errChanged. Programs that give the same lock, a file's name, or "", do not write at the same time.
+func (s *saved) write(lock, name string, messages []chat.Message) error {
 	s.Version = 1
 	s.Messages = []savedMessage{}
 	for _, m := range messages {
@@ -77,18 +87,37 @@ func (s *saved) write(name string, messages []chat.Message) error {
 	if err != nil {
 		return err
 	}
-	return terminal.WriteFile(name, append(data, '\n'))
+	data = append(data, '\n')
+	if lock != "" {
+		l := flock.New(lock)
+		if l.Lock() == nil { // else the file system has no locks: what others have written before is seen nevertheless
+			defer l.Unlock()
+		}
+	}
+	switch there, err := readRegular(name); {
+	case errors.Is(err, fs.ErrNotExist): // nothing of anybody's is lost
+	case err != nil:
+		return err
+	case sha256.Sum256(there) != s.sum:
+		return errChanged
+	}
+	if err := terminal.WriteFile(name, data); err != nil {
+		return err
+	}
+	s.sum = sha256.Sum256(data)
+	return nil
 }
 
 // readSaved reads a conversation. A prompt at its end that got no answer is returned apart, and calls without results are left out.
 func readSaved(name string) (s saved, messages []chat.Message, unanswered string, err error) {
-	data, err := os.ReadFile(name)
+	data, err := readRegular(name)
 	if err != nil {
 		return s, nil, "", err
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
 		return s, nil, "", fmt.Errorf("%s is no conversation: %w", name, err)
 	}
+	s.sum = sha256.Sum256(data)
 	if s.Version != 1 {
 		return s, nil, "", fmt.Errorf("%s is no conversation of this version: \"version\" is %d, want 1", name, s.Version)
 	}
@@ -120,21 +149,32 @@ func whole(messages []chat.Message) ([]chat.Message, string) {
 	return nil, ""
 }
 
+// errNoPlace says that conversations have files only where the user names them.
+var errNoPlace = errors.New("conversations are not kept here: give a file whose name ends in .json")
+
 // chatFile is the file that a name of the user's means.
-func chatFile(dir, name string) string {
-	if strings.ContainsAny(name, `/\`) || strings.HasSuffix(name, ".json") {
-		return name
+func chatFile(dir, name string) (string, error) {
+	switch {
+	case strings.HasSuffix(name, ".json"):
+		return name, nil
+	case name == "." || name == ".." || strings.ContainsAny(name, `/\`):
+		return "", fmt.Errorf("%s is no name of a conversation: give one without slashes, or a file whose name ends in .json", name)
+	case dir == "":
+		return "", errNoPlace
 	}
-	return filepath.Join(dir, "chats", name+".json")
+	return filepath.Join(dir, "chats", name+".json"), nil
 }
 
-// newChatFile is a name that no other conversation has.
+// newChatFile is a name in a directory that no other conversation has.
 func newChatFile(dir string) string {
-	return filepath.Join(dir, "chats", fmt.Sprintf("%s-%d.json", time.Now().Format("20060102-150405.000"), os.Getpid()))
+	return filepath.Join(dir, fmt.Sprintf("%s-%d.json", time.Now().Format("20060102-150405.000"), os.Getpid()))
 }
 
 // savedChats are the names of all conversations, the latest first.
 func savedChats(dir string) ([]string, error) {
+	if dir == "" {
+		return nil, errNoPlace
+	}
 	entries, err := os.ReadDir(filepath.Join(dir, "chats"))
 	if err != nil {
 		return nil, err
@@ -172,5 +212,5 @@ func lastChat(dir string) (string, error) {
 	if len(names) == 0 {
 		return "", errNoChat
 	}
-	return chatFile(dir, names[0]), nil
+	return filepath.Join(dir, "chats", names[0]+".json"), nil
 }

@@ -123,14 +123,14 @@ func (f *serveFlags) check(keys []server.Key) error {
 }
 
 // readKeys returns the keys of the file or of the environment.
-func (f *serveFlags) readKeys() ([]server.Key, error) {
+func (f *serveFlags) readKeys(ctx context.Context, env *env) ([]server.Key, error) {
 	if f.keys == "" {
 		if secret := os.Getenv("GOSSAMER_API_KEY"); secret != "" {
 			return []server.Key{{Name: "GOSSAMER_API_KEY", Secret: secret}}, nil
 		}
 		return nil, nil
 	}
-	data, err := os.ReadFile(f.keys)
+	data, err := readNamed(ctx, env, f.keys)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (f *serveFlags) run(ctx context.Context, env *env, args []string) error {
 	if err := noArgs(args); err != nil {
 		return err
 	}
-	keys, err := f.readKeys()
+	keys, err := f.readKeys(ctx, env)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"strings"
+	"time"
 )
 
 // list is a flag of several values, comma-separated, that may be given several times.
@@ -31,6 +33,50 @@ func variable(flag string) string {
 	return "GOSSAMER_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// plain gives the flags errors that say what is wanted of them.
+func plain(fs *flag.FlagSet) {
+	fs.VisitAll(func(f *flag.Flag) {
+		if g, ok := f.Value.(flag.Getter); ok && wanted(g.Get()) != "" {
+			f.Value = plainValue{g}
+		}
+	})
+}
+
+// wanted says what a flag takes that has such a value; "": that is its own to say.
+func wanted(value any) string {
+	switch value.(type) {
+	case bool:
+		return "true or false"
+	case int, int64:
+		return "a whole number"
+	case uint64:
+		return "a whole number, 0 or more"
+	case float64:
+		return "a number such as 0.5"
+	case time.Duration:
+		return "a time such as 5s or 1m30s"
+	}
+	return ""
+}
+
+// plainValue is the value of a flag.
+type plainValue struct{ flag.Getter }
+
+// Set says what is wanted where the package flag has nothing but the words "parse error".
+func (v plainValue) Set(s string) error {
+	err := v.Getter.Set(s)
+	if err != nil && err.Error() == "parse error" {
+		return errors.New("want " + wanted(v.Get()))
+	}
+	return err
+}
+
+// IsBoolFlag reports whether the flag may stand without a value.
+func (v plainValue) IsBoolFlag() bool {
+	b, ok := v.Getter.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
+}
+
 // settle gives flags that the command line has left out what the environment has for them, and else the file of --config.
 func settle(fs *flag.FlagSet) error {
 	given := map[string]bool{}
@@ -51,7 +97,7 @@ func settle(fs *flag.FlagSet) error {
 		return err
 	}
 	name := file.Value.String()
-	text, err := os.ReadFile(name)
+	text, err := readRegular(name)
 	if err != nil {
 		return err
 	}

@@ -79,6 +79,33 @@ func TestBadSettings(t *testing.T) {
 	}
 }
 
+// TestFlagsSayWhatTheyWant on the command line, in the environment and in a file.
+func TestFlagsSayWhatTheyWant(t *testing.T) {
+	for _, c := range []struct{ command, flag, value, says string }{
+		{"chat", "temperature", "hot", "want a number such as 0.5"},
+		{"serve", "port", "many", "want a whole number"},
+		{"serve", "metrics-not", "", "there is no flag"},
+		{"serve", "open-metrics", "perhaps", "want true or false"},
+		{"serve", "drain-delay", "5", "want a time such as 5s"},
+		{"grammar", "seed", "-1", "want a whole number, 0 or more"},
+		{"serve", "port", "99999999999999999999", "out of range"},
+	} {
+		if r := gossamerCommand(t, "", c.command, "--"+c.flag+"="+c.value); r.code != exitUsage || !strings.Contains(r.stderr, c.says) {
+			t.Errorf("%+v: exit status %d, %q", c, r.code, r.stderr)
+		}
+	}
+	t.Setenv("GOSSAMER_PORT", "many")
+	if r := gossamerCommand(t, "", "serve"); r.code != exitUsage || !strings.Contains(r.stderr, "GOSSAMER_PORT=many: want a whole number") {
+		t.Errorf("exit status %d, %q", r.code, r.stderr)
+	}
+	t.Setenv("GOSSAMER_PORT", "")
+	file := textFile(t, t.TempDir(), "conf", "drain-delay = 5\n")
+	r := gossamerCommand(t, "", "serve", "--config", file)
+	if r.code != exitFailure || !strings.Contains(r.stderr, "line 1: drain-delay = 5: want a time") {
+		t.Errorf("exit status %d, %q", r.code, r.stderr)
+	}
+}
+
 // FuzzSettings: whatever is read has a name and a value, and written again it is the same.
 func FuzzSettings(f *testing.F) {
 	f.Add("# of the server\n\nmodel = a=/x\n  port = 7 \r\n")

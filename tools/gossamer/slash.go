@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -30,10 +31,10 @@ func slashCommands() []slashCommand {
 		{"/retry", "", "answer the last prompt again", (*talk).slashRetry, nil},
 		{"/edit", "", "take the last prompt back and change it", (*talk).slashEdit, nil},
 		{"/copy", "[code]", "copy the last answer, or its last block of code", (*talk).slashCopy, fixed("code")},
-		{"/effort", "LEVEL", "how long the model reasons: none, low, medium, high", (*talk).slashEffort, fixed("none", "low", "medium", "high")},
+		{"/effort", "[LEVEL]", "how long the model reasons: none, low, medium, high", (*talk).slashEffort, fixed("none", "low", "medium", "high")},
 		{"/think", "[WHAT]", "show the last reasoning; on, fold, off: that of replies", (*talk).slashThink, fixed(thinkOn, thinkFold, thinkOff)},
 		{"/system", "[TEXT]", `what the model should follow; "": nothing`, (*talk).slashSystem, nil},
-		{"/set", "[NAME VALUE]", "sampling and length of replies; alone: what is set", (*talk).slashSet, fixed(settings...)},
+		{"/set", "[NAME [VALUE]]", "sampling and length of replies; without VALUE: what is set", (*talk).slashSet, fixed(settings...)},
 		{"/tools", "[FILE]", "offer the functions of a JSON file to the model; off", (*talk).slashTools, fixed("off")},
 		{"/save", "[NAME]", "keep the conversation under a name, or in a .json file", (*talk).slashSave, nil},
 		{"/load", "[NAME]", "go on with a conversation; alone: list them", (*talk).slashLoad, func(dir string) []string {
@@ -102,7 +103,7 @@ func (t *talk) slashHelp(context.Context, string) error {
 }
 
 func (t *talk) slashNew(context.Context, string) error {
-	t.c.Request.Messages, t.file, t.reasoning, t.usage = nil, "", "", chat.Usage{}
+	t.c.Request.Messages, t.file, t.sum, t.reasoning, t.usage = nil, "", checksum{}, "", chat.Usage{}
 	t.note("A new conversation.")
 	return nil
 }
@@ -185,7 +186,7 @@ func lastCode(text string) string {
 }
 
 func (t *talk) slashEffort(_ context.Context, level string) error {
-	effort, err := parseEffort(level)
+	effort, err := parseEffort(cmp.Or(level, string(t.c.Request.Effort)))
 	if err != nil {
 		return err
 	}
@@ -232,15 +233,17 @@ func (t *talk) slashSystem(_ context.Context, text string) error {
 
 func (t *talk) slashSet(_ context.Context, rest string) error {
 	flags := t.flags.set
-	if rest == "" {
-		for _, name := range settings {
-			t.print(fmt.Sprintf("%-12s %s\n", name, cmp.Or(flags.Lookup(name).Value.String(), "another each time")))
+	name, value, _ := strings.Cut(rest, " ")
+	switch {
+	case rest != "" && !slices.Contains(settings, name):
+		return fmt.Errorf("/set %s: want one of %s", name, strings.Join(settings, ", "))
+	case value == "":
+		for _, n := range settings {
+			if rest == "" || n == name {
+				t.print(fmt.Sprintf("%-12s %s\n", n, cmp.Or(flags.Lookup(n).Value.String(), "another each time")))
+			}
 		}
 		return nil
-	}
-	name, value, _ := strings.Cut(rest, " ")
-	if !slices.Contains(settings, name) {
-		return fmt.Errorf("/set %s: want one of %s", name, strings.Join(settings, ", "))
 	}
 	before := flags.Lookup(name).Value.String()
 	err := flags.Set(name, strings.TrimSpace(value))
@@ -285,7 +288,7 @@ func (t *talk) slashTools(ctx context.Context, file string) error {
 		t.note("No functions are offered.")
 		return nil
 	}
-	data, err := os.ReadFile(file)
+	data, err := readRegular(file)
 	if err != nil {
 		return err
 	}
@@ -308,25 +311,39 @@ func (t *talk) slashTools(ctx context.Context, file string) error {
 }
 
 func (t *talk) slashSave(_ context.Context, name string) error {
-	if t.dir == "" && name == "" {
-		return fmt.Errorf("conversations are not kept here: /save FILE.json")
+	if t.dir == "" && t.file == "" && name == "" {
+		return errNoPlace
 	}
-	before := t.file
-	if file := chatFile(t.dir, name); name != "" && file != before {
-		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s is there already: choose another name", file)
+	file, sum := t.file, t.sum
+	if name != "" {
+		named, err := chatFile(t.dir, name)
+		if err != nil {
+			return err
 		}
-		t.file = file
+		if err := t.moveTo(named); err != nil {
+			return err
+		}
 	}
-	dir := t.dir
-	t.dir = "." // a file is named
-	err := t.save()
-	t.dir = dir
-	if err != nil {
-		t.file = before
+	if err := t.save(); err != nil {
+		t.file, t.sum = file, sum
 		return err
 	}
 	t.note("Kept in %s, from now on too.", t.file)
+	return nil
+}
+
+// moveTo lets the conversation be kept in a file that is not there yet.
+func (t *talk) moveTo(file string) error {
+	if file == t.file {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Dir(file)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no directory %s", filepath.Dir(file))
+	}
+	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there already: choose another name", file)
+	}
+	t.file, t.sum = file, checksum{}
 	return nil
 }
 
@@ -345,7 +362,11 @@ func (t *talk) slashLoad(ctx context.Context, name string) error {
 		}
 		return nil
 	}
-	err := t.load(ctx, chatFile(t.dir, name))
+	file, err := chatFile(t.dir, name)
+	if err != nil {
+		return err
+	}
+	err = t.load(ctx, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no conversation %s; /load lists them", name)
 	} else if err != nil {

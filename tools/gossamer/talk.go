@@ -44,9 +44,10 @@ type talk struct {
 	think   string // thinkOn, thinkFold or thinkOff
 	stats   bool   // all numbers behind each reply
 
-	dir       string // where conversations are kept; "": nowhere
-	file      string // of this one; "": none yet
-	reasoning string // of the last reply
+	dir       string   // where conversations are kept; "": nowhere
+	file      string   // of this one; "": none yet
+	sum       checksum // of it as it was last read or written here
+	reasoning string   // of the last reply
 	usage     chat.Usage
 }
 
@@ -102,7 +103,10 @@ func (t *talk) begin(ctx context.Context, e *gossamer.Engine, r chat.Request) er
 	if t.file == "" {
 		return nil
 	}
-	return t.load(ctx, t.file)
+	if err := t.load(ctx, t.file); err != nil {
+		return fmt.Errorf("%w: a chat without --continue begins another one, and its /load goes on with earlier ones", err)
+	}
+	return nil
 }
 
 // answer answers one question.
@@ -234,15 +238,31 @@ func (t *talk) keep(messages []chat.Message) {
 func (t *talk) save() error { return t.saveAs(t.c.Request.Messages) }
 
 func (t *talk) saveAs(messages []chat.Message) error {
-	if t.dir == "" {
+	lock := ""
+	switch {
+	case t.dir != "":
+		lock = filepath.Join(t.dir, "lock")
+	case t.file == "":
 		return nil
 	}
 	if t.file == "" {
-		t.file = newChatFile(t.dir)
+		t.file = newChatFile(filepath.Join(t.dir, "chats"))
 	}
 	r := &t.c.Request
-	s := &saved{Model: t.e.Info().Model, Instructions: r.Instructions, Effort: r.Effort}
-	return s.write(t.file, messages)
+	s := &saved{Model: t.e.Info().Model, Instructions: r.Instructions, Effort: r.Effort, sum: t.sum}
+	err := s.write(lock, t.file, messages)
+	if errors.Is(err, errChanged) { // both conversations are kept whole
+		other := newChatFile(filepath.Dir(t.file))
+		s.sum = checksum{}
+		if err = s.write(lock, other, messages); err == nil {
+			t.note("Another program has written %s meanwhile: this conversation goes on in %s.", filepath.Base(t.file), filepath.Base(other))
+			t.file = other
+		}
+	}
+	if err == nil {
+		t.sum = s.sum
+	}
+	return err
 }
 
 // load goes on with the conversation of a file.
@@ -260,7 +280,7 @@ func (t *talk) load(ctx context.Context, file string) error {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	r.Messages = messages
-	t.file, t.c.Request = file, r
+	t.file, t.sum, t.c.Request = file, s.sum, r
 	if unanswered != "" && !t.once {
 		t.ui.SetInput(unanswered)
 	}
@@ -298,7 +318,9 @@ func (t *talk) tell(d chat.Done) {
 	case chat.FinishLength:
 		t.note("(cut off: the token limit or the context is reached)")
 	case chat.FinishCancelled:
-		t.note("(stopped)")
+		if t.env.stdout.failure() == nil { // else that is the reason, which is told at the end
+			t.note("(stopped)")
+		}
 	}
 	switch {
 	case t.stats:
