@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Group is that of calls of Generate that begin together: the choices of a request. The queue takes all or none of them, as one; they wait
 // until there is room for as many of them as get tokens in one step, and what their prompts have in common is computed once before. Then
@@ -45,7 +48,7 @@ func (e *Engine) refuses(j *job) error {
 	return nil
 }
 
-// gathered reports whether all calls of a job's group have been made.
+// gathered reports whether all calls of a job's group have been made, and are in line.
 func (l *loop) gathered(j *job) bool {
 	g := j.Group
 	if g == nil || g.begun {
@@ -53,7 +56,7 @@ func (l *loop) gathered(j *job) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return g.came >= g.size
+	return g.came >= g.size && !slices.ContainsFunc(l.inbox, func(o *job) bool { return o.Group == g })
 }
 
 // companions are the jobs that wait for the same beginning as j: of its group as many as get tokens in one step, j among them.
