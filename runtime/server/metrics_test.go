@@ -265,11 +265,10 @@ func TestScrapersBesideLoad(t *testing.T) {
 	}
 }
 
-// BenchmarkScrapes tells what four scrapers, each of which scrapes every 50 ms, wait for, and what requests beside them do: one reply after
-// the other, for as long as b takes, in turns with the scrapers and without.
+// BenchmarkScrapes tells what four scrapers, each of which scrapes every 50 ms, wait for, and what eight clients beside them do, whose
+// replies take 0.4 s: in turns of two seconds with the scrapers and without.
 func BenchmarkScrapes(b *testing.B) {
-	url, _ := start(b, server.Options{}, gossamer.Options{}, time.Second)
-	request := body("Which of the roses in the garden is the oldest, and who planted it?", "")
+	url, _ := start(b, server.Options{}, gossamer.Options{MaxSequences: 8}, time.Second)
 	var mu sync.Mutex
 	var scrapes []time.Duration
 	requests := map[bool][]time.Duration{}
@@ -283,27 +282,37 @@ func BenchmarkScrapes(b *testing.B) {
 			b.Error(r.Status, err)
 		}
 	}
+	timed := func(to *[]time.Duration, f func()) {
+		begin := time.Now()
+		f()
+		took := time.Since(begin)
+		mu.Lock()
+		*to = append(*to, took)
+		mu.Unlock()
+	}
 	round := func(scraped bool) {
-		ctx, stop := context.WithCancel(b.Context())
-		var scrapers sync.WaitGroup
+		ctx, stop := context.WithTimeout(b.Context(), 2*time.Second)
+		defer stop()
+		took := requests[scraped]
+		var all sync.WaitGroup
 		for range map[bool]int{true: 4}[scraped] {
-			scrapers.Go(func() {
+			all.Go(func() {
 				for tick := time.NewTicker(50 * time.Millisecond); ctx.Err() == nil; <-tick.C {
-					begin := time.Now()
-					whole(http.Get(url + "/metrics"))
-					mu.Lock()
-					scrapes = append(scrapes, time.Since(begin))
-					mu.Unlock()
+					timed(&scrapes, func() { whole(http.Get(url + "/metrics")) })
 				}
 			})
 		}
-		for end := time.Now().Add(time.Second); time.Now().Before(end); {
-			begin := time.Now()
-			whole(http.Post(url+"/v1/chat/completions", "application/json", strings.NewReader(request)))
-			requests[scraped] = append(requests[scraped], time.Since(begin))
+		for range 8 {
+			all.Go(func() {
+				for ctx.Err() == nil {
+					timed(&took, func() {
+						whole(http.Post(url+"/v1/chat/completions", "application/json", strings.NewReader(body("slow", ""))))
+					})
+				}
+			})
 		}
-		stop()
-		scrapers.Wait()
+		all.Wait()
+		requests[scraped] = took
 	}
 	for b.Loop() {
 		round(false)
