@@ -175,7 +175,8 @@ func (l *loop) admit() {
 	}
 	line := slices.Clone(l.waiting)
 	slices.SortStableFunc(line, func(a, b *job) int {
-		return cmp.Or(-cmp.Compare(number(a.claims), number(b.claims)), -cmp.Compare(min(a.age, 1), min(b.age, 1)), cmp.Compare(a.age, b.age), cmp.Compare(l.served[a.Key], l.served[b.Key]))
+		return cmp.Or(-cmp.Compare(number(a.claims), number(b.claims)), -cmp.Compare(min(a.age, 1), min(b.age, 1)),
+			cmp.Compare(a.age, b.age), cmp.Compare(l.served[a.Key], l.served[b.Key]))
 	})
 	for _, j := range line {
 		if l.deaf(j) || !l.gathered(j) {

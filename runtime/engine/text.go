@@ -165,8 +165,8 @@ func (l *loop) empty() (*text, error) {
 	return &text{seq: seq}, nil
 }
 
-// pagesFor drops parked texts until there are pages for what a job computes and one for each reply, its companions' included. It returns false if the job has to
-// wait for others. A reply that is alone is let in: it is told when it fills the memory.
+// pagesFor drops parked texts until there are pages for what a job computes and one for each reply, its companions' included. It returns
+// false if the job has to wait for others. A reply that is alone is let in: it is told when it fills the memory.
 func (l *loop) pagesFor(j *job, s *source, companions int) (bool, error) {
 	if l.limits.Pages == 0 {
 		return true, nil
