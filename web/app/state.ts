@@ -44,6 +44,7 @@ export class AppState {
   });
   private readonly listener: StateListener;
   private readonly store: Promise<ConversationStore>;
+  private opened: ConversationStore | undefined;
   /** Of the conversations that are to be saved soon. */
   private readonly timers = new Map<string, ReturnType<typeof setTimeout>>();
   /** Messages that are not saved as they are, by their conversation. */
@@ -58,6 +59,7 @@ export class AppState {
   constructor(listener: StateListener) {
     this.listener = listener;
     this.store = ConversationStore.open((change) => void this.follow(change), () => listener.blocked());
+    void this.store.then((store) => (this.opened = store));
   }
 
   /** Reads the conversations of earlier visits. Resolves to whether those of this visit will be kept. */
@@ -195,9 +197,9 @@ export class AppState {
     }
   }
 
-  /** Saves at once what was to be saved soon. */
+  /** Saves what was to be saved soon, of a page that is left; one that comes back saves it once more. */
   flush(): void {
-    this.conversations.filter((c) => this.timers.has(c.id)).forEach((c) => void this.save(c));
+    this.conversations.filter((c) => this.timers.has(c.id)).forEach((c) => this.opened?.flush(c.id, this.unsaved.get(c.id) ?? []));
   }
 
   private cancelSave(c: Conversation): void {

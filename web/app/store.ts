@@ -29,6 +29,7 @@ export class ConversationStore {
   /** Whether the next visit finds what is saved; a window that keeps nothing has no IndexedDB. */
   readonly lasting: boolean;
   private db: Promise<IDBDatabase> | undefined;
+  private opened: IDBDatabase | undefined;
   private readonly channel = new BroadcastChannel(name);
   /** What this window has last seen of heads. */
   private readonly seen = new Map<string, Head>();
@@ -51,10 +52,12 @@ export class ConversationStore {
   }
 
   private use(db: IDBDatabase | undefined): void {
+    this.opened = db;
     this.db = db && Promise.resolve(db);
-    db?.addEventListener('close', () => (this.db = undefined)); // as when a browser has too many open
+    db?.addEventListener('close', () => (this.db = this.opened = undefined)); // as when a browser has too many open
     db?.addEventListener('versionchange', () => {
       db.close();
+      this.opened = undefined;
       this.blocked();
     });
   }
@@ -148,6 +151,19 @@ export class ConversationStore {
     return saved;
   }
 
+  /**
+   * Saves messages of a conversation that is stored, while the page is left: nothing is read first, since no answer comes to a page that is
+   * gone; a browser keeps what was committed before. Messages of a conversation that another window has deleted are seen by nobody, and go
+   * with its mark.
+   */
+  flush(conversation: string, messages: Iterable<Message>): void {
+    const transaction = this.opened?.transaction('messages', 'readwrite');
+    for (const m of messages) {
+      transaction?.objectStore('messages').put({ ...m, conversation });
+    }
+    transaction?.commit();
+  }
+
   /** Adds whole conversations: of a file, or those that were deleted. */
   async add(conversations: Conversation[]): Promise<void> {
     conversations.forEach((c) => makeTimesGrow(c.messages));
@@ -219,10 +235,12 @@ async function openDatabase(blocked: () => void): Promise<IDBDatabase> {
     }
   };
   const db = await result(request);
-  const marks = db.transaction('deleted', 'readwrite').objectStore('deleted');
+  const transaction = db.transaction(['deleted', 'messages'], 'readwrite');
+  const marks = transaction.objectStore('deleted');
   for (const { id, deleted } of await result<Mark[]>(marks.getAll())) {
     if (deleted < Date.now() - markLifetime) {
       marks.delete(id);
+      transaction.objectStore('messages').delete(messagesOf(id));
     }
   }
   return db;

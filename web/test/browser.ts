@@ -109,6 +109,37 @@ export async function visit(url: string, { args = webgpuFlags, script = '' } = {
   }
 }
 
+/**
+ * A script for visit by which a reply that is computed in the page can be met in its middle, however fast the model is: after
+ * globalThis.framesShown of its messages (none are held until that is set) nothing more of it reaches the page, but what an abort ends.
+ */
+export const holdReplies = `
+  globalThis.framesShown = Infinity;
+  globalThis.Worker = class extends Worker {
+    held = [];
+    constructor(...args) {
+      super(...args);
+      let reply, seen = 0;
+      this.addEventListener('message', (event) => {
+        const { kind, id } = event.data;
+        if (kind === 'frame') {
+          seen = reply === id ? seen + 1 : 1;
+          reply = id;
+        }
+        if (event.isTrusted && reply === id && seen > globalThis.framesShown && (kind === 'frame' || kind === 'done')) {
+          this.held.push(event.data);
+          event.stopImmediatePropagation();
+        }
+      });
+    }
+    postMessage(message, ...rest) {
+      super.postMessage(message, ...rest);
+      if (message?.kind === 'abort') {
+        this.held.splice(0).forEach((data) => this.dispatchEvent(new MessageEvent('message', { data })));
+      }
+    }
+  };`;
+
 /** A model of testdata/golden twice: as published with a manifest beside it, and packed into chunks. Returns both directories. */
 function packModel(name: string): { published: string; packed: string } {
   const published = join(dist, 'test', name, 'published');

@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import type { GossamerChat } from '../src/chat.ts';
-import { serveNano, skip, timeout, visit } from './browser.ts';
+import { holdReplies, serveNano, skip, timeout, visit } from './browser.ts';
 import type { Server } from './server.ts';
 
 // The bundled tests lie in web/dist/test.
@@ -20,6 +20,8 @@ const page = (attributes: string) => Buffer.from(`<!doctype html><html lang="en"
 <meta name="viewport" content="width=device-width"><meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="color-scheme" content="light dark"><script type="module" src="/dist/chat.js"></script>
 <main><h1>Help</h1><gossamer-chat backend="cpu" effort="low" ${attributes}></gossamer-chat></main>`);
+
+declare const globalThis: { framesShown: number } & typeof window;
 
 const chat = (p: Page) => p.locator('gossamer-chat');
 const state = (p: Page, want: string) => p.waitForFunction((want) => document.querySelector<GossamerChat>('gossamer-chat')!.state === want, want);
@@ -45,7 +47,7 @@ describe('<gossamer-chat>', { skip }, () => {
     await server?.close();
   });
   const open = async (name: string) => {
-    const visitor = await visit(`${server.url}${name}.html`, { args: ['--disable-gpu'] });
+    const visitor = await visit(`${server.url}${name}.html`, { args: ['--disable-gpu'], script: holdReplies });
     await visitor.page.evaluate(() => (document.querySelector<GossamerChat>('gossamer-chat')!.params = { temperature: 0 }));
     return visitor;
   };
@@ -87,12 +89,16 @@ describe('<gossamer-chat>', { skip }, () => {
     await looks(page, 'answered');
 
     await page.keyboard.type('What is 917 + 485?');
-    await page.evaluate(() => document.querySelector('gossamer-chat')!.setAttribute('effort', 'high'));
+    await page.evaluate(() => {
+      globalThis.framesShown = 3;
+      document.querySelector('gossamer-chat')!.setAttribute('effort', 'high');
+    });
     await page.keyboard.press('Enter');
     await state(page, 'answering');
     await chat(page).getByRole('button', { name: 'Stop' }).click();
     await state(page, 'ready');
     assert.match(await chat(page).getByRole('log').innerText(), /Stopped\.$/);
+    await page.evaluate(() => { globalThis.framesShown = Infinity; });
     const told = await page.evaluate(async () => {
       const element = document.querySelector<GossamerChat>('gossamer-chat')!;
       const roles = element.messages.map((m) => m.role).slice(0, 3);

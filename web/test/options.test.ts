@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import type { ChatParamsStreaming, ReplyToken } from '../src/index.ts';
-import { serveNano, skip, timeout, visit, type Gossamer } from './browser.ts';
+import { holdReplies, serveNano, skip, timeout, visit, type Gossamer } from './browser.ts';
 import type { Server } from './server.ts';
 
 // The bundled tests lie in web/dist/test.
@@ -18,6 +18,7 @@ interface Globals {
   ai: Awaited<ReturnType<Gossamer['create']>>;
   notices: string[];
   told: string[];
+  framesShown: number;
 }
 declare const globalThis: Globals & typeof window;
 
@@ -135,12 +136,13 @@ describe('the package in Chromium', { skip }, () => {
   });
 
   test('goes on with a reply after the page was loaded again, at whatever moment', { timeout }, async () => {
-    const { page, close } = await visitor();
+    const { page, close } = await visitor(holdReplies);
     await open(page);
     const long = { ...ask, messages: [{ role: 'user' as const, content: 'What is 917 + 485?' }], reasoning_effort: 'high' as const, temperature: 1, seed: 5, max_completion_tokens: 60 };
     const want = await reply(page, long);
     for (const moment of [1, 7, 25]) {
       await page.evaluate(({ long, moment }) => {
+        globalThis.framesShown = 40;
         void (async () => {
           let n = 0;
           for await (const _ of globalThis.ai.chat.completions.create(long, { keep: 'sum' })) {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import type { Page } from 'playwright-core';
-import { skip, timeout, visit as visitURL, type Visit } from './browser.ts';
+import { holdReplies, skip, timeout, visit as visitURL, type Visit } from './browser.ts';
 import type * as harness from './harness.ts';
 import { serve, type Server } from './server.ts';
 
@@ -47,7 +47,7 @@ interface Asked {
   tool_choice?: unknown;
   response_format?: { json_schema: { schema: unknown; strict: boolean } };
 }
-declare const globalThis: { asked: Asked[]; violations: string[]; found(): void; harness: typeof harness; before: Element; seen: unknown[] } & typeof window;
+declare const globalThis: { asked: Asked[]; violations: string[]; found(): void; harness: typeof harness; before: Element; seen: unknown[]; framesShown: number } & typeof window;
 
 /** A model as it is published: nobody has packed it. */
 function publishedModel(): string {
@@ -77,7 +77,7 @@ describe('the page in Chromium', { skip }, () => {
   });
 
   const visit = async (path = '', options: Parameters<typeof visitURL>[1] = {}, host = '127.0.0.1'): Promise<Visit> => {
-    const tab = await visitURL(`http://${host}:${server.port}/some/where/${path}`, { ...options, script: `${spy};${options.script ?? ''}` });
+    const tab = await visitURL(`http://${host}:${server.port}/some/where/${path}`, { ...options, script: `${spy};${holdReplies};${options.script ?? ''}` });
     tab.page.on('pageerror', (e) => problems.push(e.message));
     return tab;
   };
@@ -199,10 +199,12 @@ describe('the page in Chromium', { skip }, () => {
     test('a reply is stopped by Escape, and made again', { timeout }, async () => {
       await calm();
       const answers = await page.locator('.assistant').count();
+      await page.evaluate(() => { globalThis.framesShown = 3; });
       await ask(page, 'What is 30 + 12?');
       await page.locator('.send[data-mode="stop"]').waitFor();
       await page.keyboard.press('Escape');
       await idle(page);
+      await page.evaluate(() => { globalThis.framesShown = Infinity; });
       await lastAnswer(page).getByText('Stopped.').waitFor();
       await lastAnswer(page).getByRole('button', { name: 'Regenerate' }).click();
       await lastAnswer(page).locator('.stats').waitFor({ timeout });

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
-import { skip, timeout, visit } from './browser.ts';
+import { holdReplies, skip, timeout, visit } from './browser.ts';
 import { serve, type Server } from './server.ts';
 
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -15,7 +15,7 @@ const dist = dirname(dirname(fileURLToPath(import.meta.url)));
 /** The processor computes: that takes less to start than a GPU that a processor plays. */
 const plain = { args: ['--disable-gpu'] };
 /** Takes the likeliest token always, and notes what the page's worker is asked. */
-const script = `
+const script = `${holdReplies}
   try { localStorage['gossamer-settings'] ??= '{"options": {"sampling": {"top_k": 1}}}'; } catch {}
   globalThis.asked = [];
   const post = Worker.prototype.postMessage;
@@ -29,7 +29,7 @@ interface Asked {
   messages: { role: string; content: string; reasoning?: string }[];
   continue_final_message?: boolean;
 }
-declare const globalThis: { asked: Asked[] } & typeof window;
+declare const globalThis: { asked: Asked[]; framesShown: number } & typeof window;
 
 describe('a page that is opened', { skip, timeout }, () => {
   let server: Server;
@@ -70,6 +70,7 @@ describe('a page that is opened', { skip, timeout }, () => {
     const { page } = v;
     const answer = page.locator('.assistant').last();
     const box = page.getByLabel('Message', { exact: true });
+    await page.evaluate(() => { globalThis.framesShown = 30; });
     await box.fill('What is 123 * 45?');
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => (document.querySelector('.assistant .reasoning .plain')?.textContent ?? '').length > 12);
