@@ -127,7 +127,7 @@ export class AssistantView implements View {
   private callCard(call: ToolCall, result: string | undefined, waiting: boolean): HTMLElement {
     const card = h('div', { class: 'call', role: 'group', 'aria-label': t('callOf', { name: call.function.name }) },
       h('p', { class: 'call-name' }, icon('tool'), h('span', {}, call.function.name)),
-      h('pre', { class: 'arguments', tabindex: '0', role: 'group', 'aria-label': t('arguments') },
+      h('pre', { class: 'arguments', dir: 'ltr', tabindex: '0', role: 'group', 'aria-label': t('arguments') },
         pretty(call.function.arguments) ?? call.function.arguments));
     if (result !== undefined) {
       const text = new this.renderer.PlainText(true);
@@ -159,7 +159,7 @@ export class AssistantView implements View {
     }
     const add = (...elements: (HTMLElement | undefined)[]) => this.rest.append(...elements.filter((e) => e !== undefined));
     if (m.error) {
-      add(h('p', { class: 'error', role: 'alert' }, m.error));
+      add(h('p', { class: 'error', role: 'alert', dir: 'auto' }, m.error));
     } else if (m.finish !== 'stop' && m.finish !== 'tool_calls') {
       add(h('p', { class: 'note' }, cutOff(m.finish)));
     }

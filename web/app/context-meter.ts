@@ -13,7 +13,7 @@ export class ContextMeter {
   /** Marks the message from which on the conversation fits; 0: all of it does. */
   private readonly setCut: (from: number) => void;
   private readonly bar = h('span', {});
-  private readonly text = h('span', { class: 'meter-text' });
+  private readonly text = h('span', { class: 'meter-text', dir: 'ltr' });
   private readonly element = h('span', { class: 'meter', role: 'meter', 'aria-label': t('context'), 'aria-valuemin': '0', hidden: true },
     h('span', { class: 'meter-bar' }, this.bar), this.text);
 

@@ -100,7 +100,7 @@ export function bytes(n: number): Words {
   for (n /= 1024; n >= 1024 && i < units.length - 1; i++) {
     n /= 1024;
   }
-  return new Words(() => `${digits(n >= 100 ? 0 : 1).format(n)} ${units[i]}`);
+  return new Words(() => isolated(`${digits(n >= 100 ? 0 : 1).format(n)} ${units[i]}`));
 }
 
 /** Milliseconds, in seconds or minutes. */

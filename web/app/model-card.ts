@@ -27,7 +27,7 @@ export class ModelCard {
   private entry: Entry;
   private readonly needs = h('span', { class: 'muted' });
   private readonly status = h('span', { class: 'state' });
-  private readonly about = h('span', {});
+  private readonly about = h('span', { dir: 'auto' });
   private readonly choose = h('button', { type: 'button', onclick: () => this.ask() });
   private readonly trash: HTMLButtonElement;
   private readonly loading = h('div', { class: 'place' });

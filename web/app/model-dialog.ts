@@ -36,7 +36,7 @@ export class ModelDialog {
   constructor(dialog: HTMLDialogElement, host: ModelHost, settings: Settings, actions: ModelDialogActions) {
     [this.dialog, this.host, this.settings, this.actions] = [dialog, host, settings, actions];
     const url = h('input', {
-      type: 'text', id: 'model-url', inputmode: 'url', placeholder: 'https://example.org/gpt-oss-20b/', autocomplete: 'off', spellcheck: 'false',
+      type: 'text', id: 'model-url', inputmode: 'url', dir: 'ltr', placeholder: 'https://example.org/gpt-oss-20b/', autocomplete: 'off', spellcheck: 'false',
       'aria-describedby': 'model-url-help',
     });
     const submit = (e: Event) => {

@@ -80,7 +80,7 @@ export class Panel {
     const effort = h('select', { id: 'effort-setting', onchange: () => { o.effort = effort.value as Effort; this.actions.changed(); } },
       ...(['low', 'medium', 'high'] as const).map((e) => h('option', { value: e, selected: e === o.effort }, t(e))));
     const instructions = h('textarea', { id: 'instructions', rows: '5', dir: 'auto', value: o.instructions, placeholder: t('systemPromptHelp'), oninput: () => { o.instructions = instructions.value; this.actions.changed(); } });
-    const stop = h('textarea', { id: 'stop', rows: '2', value: (o.sampling.stop ?? []).join('\n'), oninput: () => {
+    const stop = h('textarea', { id: 'stop', rows: '2', dir: 'auto', value: (o.sampling.stop ?? []).join('\n'), oninput: () => {
       const stops = stop.value.split('\n').filter((s) => s !== '').slice(0, 16);
       o.sampling.stop = stops.length > 0 ? stops : undefined;
       this.actions.changed();
@@ -146,9 +146,9 @@ export class Panel {
 
   /** The form for one of the visitor's own functions. */
   private editFunction(own?: UserFunction): void {
-    const name = h('input', { type: 'text', id: 'f-name', value: own?.name ?? '', autocomplete: 'off', spellcheck: 'false', placeholder: 'get_weather' });
-    const description = h('input', { type: 'text', id: 'f-description', value: own?.description ?? '', autocomplete: 'off', placeholder: t('toolDescriptionExample') });
-    const parameters = h('textarea', { id: 'f-parameters', class: 'code', rows: '8', spellcheck: 'false', value: own?.parameters ?? exampleParameters });
+    const name = h('input', { type: 'text', id: 'f-name', dir: 'ltr', value: own?.name ?? '', autocomplete: 'off', spellcheck: 'false', placeholder: 'get_weather' });
+    const description = h('input', { type: 'text', id: 'f-description', dir: 'auto', value: own?.description ?? '', autocomplete: 'off', placeholder: t('toolDescriptionExample') });
+    const parameters = h('textarea', { id: 'f-parameters', class: 'code', dir: 'ltr', rows: '8', spellcheck: 'false', value: own?.parameters ?? exampleParameters });
     const problem = h('p', { class: 'error', role: 'alert', hidden: true });
     const save = (e: Event) => {
       e.preventDefault();
@@ -195,7 +195,7 @@ export class Panel {
 
   private renderFormat(): void {
     const o = this.options;
-    const box = h('textarea', { id: 'schema', class: 'code', rows: '14', spellcheck: 'false', value: o.schema, placeholder: exampleSchema });
+    const box = h('textarea', { id: 'schema', class: 'code', dir: 'ltr', rows: '14', spellcheck: 'false', value: o.schema, placeholder: exampleSchema });
     const status = h('p', { role: 'status' });
     const show = (wrong: string) => {
       box.setAttribute('aria-invalid', String(wrong !== ''));
