@@ -10,7 +10,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, transform } from 'esbuild';
 import { buildDocuments } from './docs/build.mjs';
@@ -19,6 +19,8 @@ const web = dirname(fileURLToPath(import.meta.url));
 const root = dirname(web);
 const dist = join(web, 'dist');
 const app = join(web, 'app');
+/** The languages of the app, of which app/texts has a table each. */
+const languages = readdirSync(join(app, 'texts')).map((f) => f.replace('.ts', '')).filter((name) => !['types', 'mirrored'].includes(name)).sort();
 mkdirSync(dist, { recursive: true });
 
 const run = (command, args, env = {}) =>
@@ -135,18 +137,22 @@ async function buildPages(to, pages, scripts, more) {
   writeFileSync(join(to, 'app', pdfName), pdfWorker);
   const { define = {}, ...rest } = more;
   const { metafile } = await build({
-    ...options, splitting: true, metafile: true, outdir: join(to, 'app'), absWorkingDir: web,
-    entryPoints: [...scripts, 'app/style.css', 'app/theme.ts', 'app/markdown.ts'],
+    ...options, charset: 'utf8', splitting: true, metafile: true, outdir: join(to, 'app'), absWorkingDir: web,
+    entryPoints: [...scripts, 'app/style.css', 'app/markdown.ts'],
     entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', assetNames: '[name]-[hash]', ...rest,
     define: { ...define, PDF_WORKER: JSON.stringify(`./${pdfName}`) },
   });
-  const built = (entry) => {
-    const file = Object.entries(metafile.outputs).find(([, o]) => o.entryPoint === entry)[0];
-    return `app/${file.slice(file.lastIndexOf('/') + 1)}`;
-  };
+  // What runs before the page is drawn is no module, and has all that it needs inside.
+  const early = await build({
+    ...options, format: 'iife', metafile: true, outdir: join(to, 'app'), absWorkingDir: web, entryPoints: ['app/early.ts'], entryNames: '[name]-[hash]', ...rest,
+    plugins: [],
+  });
+  const outputs = { ...metafile.outputs, ...early.metafile.outputs };
+  const built = (entry) => `app/${basename(Object.entries(outputs).find(([, o]) => o.entryPoint === entry)[0])}`;
+  const texts = await readTexts();
   for (const page of pages) {
     const html = readFileSync(join(app, page), 'utf8').replace(/app\/(\w+)\.(js|css)/g, (_, name, ext) => built(`app/${name}.${ext === 'js' ? 'ts' : ext}`));
-    writeFileSync(join(to, page), html);
+    writeFileSync(join(to, page), fillPage(html, texts));
   }
   for (const file of ['icon.svg', 'app.webmanifest']) {
     copyFileSync(join(app, file), join(to, file));
@@ -157,6 +163,30 @@ async function buildPages(to, pages, scripts, more) {
   const html = readFileSync(join(app, 'sandbox.html'), 'utf8').replace('SCRIPT_HASH', () => `sha256-${hash}`).replace('SCRIPT', () => code);
   writeFileSync(join(to, 'sandbox.html'), html);
   return metafile;
+}
+
+/** The tables of all languages, by the languages. */
+async function readTexts() {
+  const read = async (language) => {
+    const { code } = await transform(readFileSync(join(app, `texts/${language}.ts`), 'utf8'), { loader: 'ts' });
+    return [language, (await import(`data:text/javascript,${encodeURIComponent(code)}`))[language]];
+  };
+  return Object.fromEntries(await Promise.all(languages.map(read)));
+}
+
+/**
+ * The HTML of a page with its texts in English, which is seen before any script runs: of elements with data-text, of attributes by
+ * data-text-NAME, and where a name is in braces. Who has no scripts is told in every language.
+ */
+function fillPage(html, texts) {
+  const { en } = texts;
+  const escape = (key, table = en) => table[key].replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+  return html
+    .replace('{noScript}', languages.map((l) => `<p lang="${l}">${escape('noScript', texts[l])}</p>`).join(''))
+    .replace(/\{(\w+)\}/g, (_, key) => escape(key))
+    .replace(/ data-text="(\w+)">/g, (all, key) => all + escape(key))
+    .replace(/ data-text-label="(\w+)"/g, (all, key) => `${all} aria-label="${escape(key)}"`)
+    .replace(/ data-text-placeholder="(\w+)"/g, (all, key) => `${all} placeholder="${escape(key)}"`);
 }
 
 /** The built-in model in chunks. */
@@ -171,13 +201,19 @@ function packNano() {
   writeFileSync(join(to, 'stamp'), stamp);
 }
 
+/** The language that a script of the app has the texts of; undefined: none. */
+function languageOf(file) {
+  return /^([a-z]{2})-\w+\.js$/.exec(file)?.[1];
+}
+
 /** The service worker, which knows what the app consists of. */
 async function buildServiceWorker() {
   const files = ['index.html', 'bench.html', 'sandbox.html', 'icon.svg', 'app.webmanifest', 'gossamer.js', 'worker.js', 'gossamer.wasm', 'o200k.bin.gz',
-    ...readdirSync(join(dist, 'app')).filter((f) => /\.(js|css)$/.test(f) && !f.startsWith('pdf-')).map((f) => `app/${f}`)].sort();
-  const hash = sha256(...files.flatMap((f) => [f, readFileSync(join(dist, f))])).digest('hex').slice(0, 16);
+    ...readdirSync(join(dist, 'app')).filter((f) => /\.(js|css)$/.test(f) && !f.startsWith('pdf-') && !languageOf(f)).map((f) => `app/${f}`)].sort();
+  const texts = Object.fromEntries(readdirSync(join(dist, 'app')).filter((f) => languageOf(f)).map((f) => [languageOf(f), `app/${f}`]));
+  const hash = sha256(...[...files, ...Object.values(texts)].flatMap((f) => [f, readFileSync(join(dist, f))])).digest('hex').slice(0, 16);
   await build({
     ...options, entryPoints: [join(app, 'service-worker.ts')], outfile: join(dist, 'service-worker.js'),
-    define: { APP_BUILD: JSON.stringify(hash), APP_FILES: JSON.stringify(files), PACKAGE_BUILD: JSON.stringify(release()) },
+    define: { APP_BUILD: JSON.stringify(hash), APP_FILES: JSON.stringify(files), APP_TEXTS: JSON.stringify(texts), PACKAGE_BUILD: JSON.stringify(release()) },
   });
 }

@@ -74,15 +74,29 @@ export class Address {
 
   /** Names the model that was chosen, where the address names one. */
   setModel(model: string | undefined): void {
+    this.setQuery('model', model);
+  }
+
+  /** The language that the address asks for; null: none. */
+  get language(): string | null {
+    return new URLSearchParams(location.search).get('lang');
+  }
+
+  /** Asks for no language any more, since one was chosen. */
+  forgetLanguage(): void {
+    this.setQuery('lang', undefined);
+  }
+
+  private setQuery(name: string, value: string | undefined): void {
     this.then(() => {
       const url = new URL(location.href);
-      if (!url.searchParams.has('model')) {
+      if (!url.searchParams.has(name)) {
         return;
       }
-      if (model === undefined) {
-        url.searchParams.delete('model');
+      if (value === undefined) {
+        url.searchParams.delete(name);
       } else {
-        url.searchParams.set('model', model);
+        url.searchParams.set(name, value);
       }
       history.replaceState(history.state, '', url);
     });

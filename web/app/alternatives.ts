@@ -2,6 +2,7 @@
 
 import { siblings, type Conversation, type Message } from './conversation.ts';
 import { h, iconButton } from './dom.ts';
+import { t } from './language.ts';
 import type { Actions } from './message-view.ts';
 
 /** Buttons that go through the alternatives to a message. */
@@ -12,9 +13,10 @@ export function alternatives(message: Message, c: Conversation, actions: Actions
   }
   const at = all.findIndex((m) => m.id === message.id);
   const go = (step: number) => actions.show(all[at + step]!);
-  const what = message.role === 'user' ? 'version' : 'answer';
+  const isQuestion = message.role === 'user';
+  const place = { at: at + 1, all: all.length };
   return h('span', { class: 'alternatives' },
-    iconButton('left', `Previous ${what}`, () => go(-1), { disabled: at === 0 }),
-    h('span', { 'aria-label': `${what} ${at + 1} of ${all.length}`, role: 'img' }, `${at + 1}/${all.length}`),
-    iconButton('right', `Next ${what}`, () => go(1), { disabled: at === all.length - 1 }));
+    iconButton('left', t(isQuestion ? 'previousVersion' : 'previousAnswer'), () => go(-1), { disabled: at === 0 }),
+    h('span', { 'aria-label': t(isQuestion ? 'versionOf' : 'answerOf', place), role: 'img', dir: 'ltr' }, `${at + 1}/${all.length}`),
+    iconButton('right', t(isQuestion ? 'nextVersion' : 'nextAnswer'), () => go(1), { disabled: at === all.length - 1 }));
 }

@@ -5,24 +5,20 @@ import { alternatives } from './alternatives.ts';
 import { copyText } from './clipboard.ts';
 import { hasBegun, openCalls, siblings, type Conversation, type Message } from './conversation.ts';
 import { h, icon, iconButton, oncePerFrame, timeOf } from './dom.ts';
+import { duration, number, t } from './language.ts';
 import type { MarkdownView, PlainText } from './markdown.ts';
 import type { Actions, Renderer, View } from './message-view.ts';
-
-/** Seconds for people. */
-export function duration(ms: number): string {
-  const s = ms / 1000;
-  return s < 60 ? `${s < 10 ? s.toFixed(1) : Math.round(s)} s` : `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`;
-}
+import { joined, put, type Said } from './words.ts';
 
 export class AssistantView implements View {
-  readonly element = h('article', { class: 'message assistant', 'aria-label': 'Answer' });
+  readonly element = h('article', { class: 'message assistant', 'aria-label': t('answer') });
   private readonly actions: Actions;
   private readonly renderer: Renderer;
   private readonly summary = h('summary', {});
   private readonly reasoningText: PlainText;
   private readonly reasoning: HTMLDetailsElement;
   private readonly status = h('div', { class: 'status' }, h('span', { class: 'dots', 'aria-hidden': 'true' }), h('span', {}));
-  private readonly bar = h('progress', { 'aria-label': 'Reading', max: '1', hidden: true });
+  private readonly bar = h('progress', { 'aria-label': t('reading'), max: '1', hidden: true });
   private ticking: ReturnType<typeof setTimeout> | undefined;
   private content: MarkdownView;
   private readonly rest = h('div', { class: 'rest' });
@@ -66,9 +62,9 @@ export class AssistantView implements View {
     if (m.reasoning) {
       this.reasoning.hidden = false;
       const thinking = !done && !m.content && !m.calls;
-      const time = m.reasoningMs === undefined ? '' : ` ${thinking ? '' : 'for '}${duration(m.reasoningMs)}`;
-      const tokens = m.reasoningTokens ? ` · ${m.reasoningTokens.toLocaleString()} tokens` : '';
-      this.summary.textContent = `${thinking ? 'Thinking' : 'Thought'}${time}${tokens}`;
+      const time = m.reasoningMs === undefined ? undefined : duration(m.reasoningMs);
+      const what = time ? t(thinking ? 'thinkingSince' : 'thoughtFor', { time }) : t(thinking ? 'thinking' : 'thought');
+      put(this.summary, 'text', joined([what, m.reasoningTokens ? t('tokens', { n: m.reasoningTokens }) : undefined], ' · '));
       this.summary.classList.toggle('busy', thinking);
       this.reasoningText.show(m.reasoning);
     }
@@ -87,7 +83,7 @@ export class AssistantView implements View {
       return;
     }
     const { text, done } = this.actions.waitingFor();
-    this.status.children[1]!.textContent = text;
+    put(this.status.children[1]!, 'text', text);
     this.bar.hidden = done === undefined;
     this.bar.value = done ?? 0;
     this.ticking = setTimeout(() => this.element.isConnected && this.draw(), 500);
@@ -129,19 +125,19 @@ export class AssistantView implements View {
   }
 
   private callCard(call: ToolCall, result: string | undefined, waiting: boolean): HTMLElement {
-    const card = h('div', { class: 'call', role: 'group', 'aria-label': `Call of ${call.function.name}` },
+    const card = h('div', { class: 'call', role: 'group', 'aria-label': t('callOf', { name: call.function.name }) },
       h('p', { class: 'call-name' }, icon('tool'), h('span', {}, call.function.name)),
-      h('pre', { class: 'arguments', tabindex: '0', role: 'group', 'aria-label': 'Arguments' },
+      h('pre', { class: 'arguments', dir: 'ltr', tabindex: '0', role: 'group', 'aria-label': t('arguments') },
         pretty(call.function.arguments) ?? call.function.arguments));
     if (result !== undefined) {
       const text = new this.renderer.PlainText(true);
       text.show(result);
-      card.append(h('div', { class: 'result', role: 'group', 'aria-label': 'Result', tabindex: '0' }, text.element));
+      card.append(h('div', { class: 'result', role: 'group', 'aria-label': t('result'), tabindex: '0' }, text.element));
     } else if (waiting) {
-      const label = `Result of ${call.function.name}`;
-      const box = h('textarea', { 'aria-label': label, placeholder: 'What the function returns', rows: '2', dir: 'auto' });
+      const label = t('resultOf', { name: call.function.name });
+      const box = h('textarea', { 'aria-label': label, placeholder: t('whatReturns'), rows: '2', dir: 'auto' });
       card.append(h('form', { class: 'answer', onsubmit: (e: Event) => (e.preventDefault(), this.actions.answer(call.id, box.value)) },
-        box, h('button', { type: 'submit', class: 'primary' }, 'Send result')));
+        box, h('button', { type: 'submit', class: 'primary' }, t('sendResult'))));
     }
     return card;
   }
@@ -163,37 +159,42 @@ export class AssistantView implements View {
     }
     const add = (...elements: (HTMLElement | undefined)[]) => this.rest.append(...elements.filter((e) => e !== undefined));
     if (m.error) {
-      add(h('p', { class: 'error', role: 'alert' }, m.error));
+      add(h('p', { class: 'error', role: 'alert', dir: 'auto' }, m.error));
     } else if (m.finish !== 'stop' && m.finish !== 'tool_calls') {
-      add(h('p', { class: 'note' }, cutOff[m.finish ?? 'interrupted']!));
+      add(h('p', { class: 'note' }, cutOff(m.finish)));
     }
     if (m.schema === 'followed') {
-      add(h('p', { class: 'valid' }, icon('check'), 'The answer follows the schema.'));
+      add(h('p', { class: 'valid' }, icon('check'), t('followsSchema')));
     }
     if (turnGoesOn) {
       return;
     }
     if (m.finish !== 'stop' && m.finish !== 'tool_calls' && !running) {
       add(h('div', { class: 'row' }, hasBegun(m)
-        ? h('button', { type: 'button', onclick: () => this.actions.goOn(m) }, icon('play'), 'Continue')
-        : h('button', { type: 'button', onclick: () => this.actions.goOn(m) }, icon('redo'), 'Answer')));
+        ? h('button', { type: 'button', onclick: () => this.actions.goOn(m) }, icon('play'), t('continue'))
+        : h('button', { type: 'button', onclick: () => this.actions.goOn(m) }, icon('redo'), t('giveAnswer'))));
     }
-    const copy = iconButton('copy', 'Copy answer', () => copyText(m.content, copy));
-    const again = iconButton('redo', 'Regenerate', () => this.actions.again(m), { disabled: running });
-    const s = m.stats;
-    const rate = s?.prefillPerSecond ? ` at ${s.prefillPerSecond.toFixed(0)} tok/s` : '';
-    const stats = s && h('span', { class: 'stats', title: `${m.model ? `${m.model}: ` : ''}${s.promptTokens.toLocaleString()} tokens read${rate}` },
-      `${s.tokens.toLocaleString()} tokens · ${s.tokensPerSecond.toFixed(1)} tok/s · ${duration(s.firstTokenMs)} to first token`);
-    add(h('div', { class: 'actions' }, alternatives(m, this.c, this.actions), m.content ? copy : undefined, again, timeOf(m.created), stats));
+    const copy = iconButton('copy', t('copyAnswer'), () => copyText(m.content, copy));
+    const again = iconButton('redo', t('regenerate'), () => this.actions.again(m), { disabled: running });
+    add(h('div', { class: 'actions' }, alternatives(m, this.c, this.actions), m.content ? copy : undefined, again, timeOf(m.created), statsOf(m)));
   }
 }
 
+/** How fast a reply was made. */
+function statsOf({ stats: s, model }: Message): HTMLElement | undefined {
+  if (!s) {
+    return undefined;
+  }
+  const rateOf = (perSecond: number, fraction: number) => t('tokenRate', { rate: number(perSecond, fraction) });
+  const read = s.prefillPerSecond ? t('tokensReadAt', { n: s.promptTokens, rate: rateOf(s.prefillPerSecond, 0) }) : t('tokensRead', { n: s.promptTokens });
+  const written = [t('tokens', { n: s.tokens }), rateOf(s.tokensPerSecond, 1), t('toFirstToken', { time: duration(s.firstTokenMs) })];
+  return h('span', { class: 'stats', title: joined([model, read], ': ') }, joined(written, ' · '));
+}
+
 /** What is said of a reply that was cut off, by why. */
-const cutOff: Record<string, string> = {
-  stopped: 'Stopped.',
-  length: 'Stopped: reached the length limit.',
-  interrupted: 'Interrupted: the page was left while this was written.',
-};
+function cutOff(finish: Message['finish']): Said {
+  return t(finish === 'stopped' ? 'stopped' : finish === 'length' ? 'stoppedAtLength' : 'interrupted');
+}
 
 /** Characters of JSON that is divided into lines when it is complete. What is longer stays as it grew. */
 const longestPretty = 60_000;

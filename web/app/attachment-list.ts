@@ -2,6 +2,7 @@
 
 import type { TextFile } from './conversation.ts';
 import { h, icon, iconButton, pickFiles } from './dom.ts';
+import { t } from './language.ts';
 import { toast } from './toast.ts';
 
 export interface AttachmentListener {
@@ -17,7 +18,7 @@ export interface AttachmentListener {
 const charactersPerToken = 4;
 
 export class AttachmentList {
-  readonly element = h('ul', { class: 'files', 'aria-label': 'Attached files', hidden: true });
+  readonly element = h('ul', { class: 'files', 'aria-label': t('attachedFiles'), hidden: true });
   /** What is attached, by the draft that it belongs to. */
   private readonly byDraft = new Map<string, TextFile[]>();
   private readonly listener: AttachmentListener;
@@ -93,12 +94,12 @@ export class AttachmentList {
   private item(file: TextFile): HTMLElement {
     const context = this.listener.context();
     const tokens = file.tokens ?? Math.ceil(file.text.length / charactersPerToken);
-    const size = `${file.tokens === undefined ? 'about ' : ''}${tokens.toLocaleString()} tokens`;
+    const size = t(file.tokens === undefined ? 'aboutTokens' : 'tokens', { n: tokens });
     const isTooLong = context !== undefined && tokens > context;
     return h('li', { class: isTooLong ? 'file warning' : 'file' }, icon('file'),
       h('span', { class: 'about' }, h('strong', { title: file.name, dir: 'auto' }, file.name),
-        h('span', {}, isTooLong ? `${size}: the context has ${context.toLocaleString()}` : size)),
-      iconButton('close', `Remove ${file.name}`, () => {
+        h('span', {}, isTooLong ? t('tooLongForContext', { size, all: context }) : size)),
+      iconButton('close', t('removeFile', { name: file.name }), () => {
         this.byDraft.set(this.draft, this.files.filter((f) => f !== file));
         this.render();
       }));

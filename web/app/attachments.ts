@@ -1,6 +1,7 @@
 // Text files that go with a question.
 
 import type { TextFile } from './conversation.ts';
+import { number, t } from './language.ts';
 
 /** Bytes of a file that are read, and characters of a text that are taken: the largest context has room for about half of them. */
 const longestFile = 50e6, longestText = 2e6;
@@ -8,18 +9,17 @@ const longestFile = 50e6, longestText = 2e6;
 /** Reads a file as text. Rejects with an Error with a sentence. */
 export async function readTextFile(file: File): Promise<TextFile> {
   if (file.size > longestFile) {
-    throw new Error('The file is too large: no context has room for it.');
+    throw new Error(String(t('fileTooLarge')));
   }
   const data = await file.arrayBuffer().catch(() => {
-    throw new Error('The file cannot be read: it may be a folder, or have been moved.');
+    throw new Error(String(t('fileUnreadable')));
   });
   const text = isPDF(data) ? await (await import('./pdf.ts')).textOfPDF(data) : decode(data);
   if (text.trim() === '') {
-    throw new Error('The file is empty.');
+    throw new Error(String(t('fileEmpty')));
   }
   if (text.length > longestText) {
-    const millions = (text.length / 1e6).toFixed(1);
-    throw new Error(`The text of the file is too long: it has ${millions} million characters, and no context has room for more than 2.`);
+    throw new Error(String(t('fileTooLong', { millions: number(text.length / 1e6, 1) })));
   }
   return { name: file.name, text };
 }
@@ -39,7 +39,7 @@ function decode(data: ArrayBuffer): string {
     text = '\0';
   }
   if (/[\x00-\x08\x0e-\x1a]/.test(text.slice(0, 100_000))) {
-    throw new Error('This is not a text file: text in UTF-8 and PDF can be attached.');
+    throw new Error(String(t('fileNoText')));
   }
   return text.replace(/\r\n?/g, '\n');
 }

@@ -1,11 +1,13 @@
 // The measurements of the benchmark: loading, time to the first token, prefill and decode at several depths.
 
-import { canRun, formatBytes, type Bill, type ChatParams } from '../src/index.ts';
+import { canRun, type Bill, type ChatParams } from '../src/index.ts';
 import { copyBandwidth } from './bandwidth.ts';
 import type { Report, Speed } from './bench-types.ts';
 import { nameOf } from './catalogue.ts';
 import { createEngine } from './engine.ts';
 import type { Engine } from './engine-types.ts';
+import { bytes, t } from './language.ts';
+import type { Said } from './words.ts';
 
 export interface BenchOptions {
   /** Tokens of the prompts that are measured, from the shortest. */
@@ -15,7 +17,7 @@ export interface BenchOptions {
   /** Tokens of the reply after each prompt. */
   replyTokens: number;
   /** Says what is being done. */
-  say: (text: string) => void;
+  say: (words: Said) => void;
   /** Says how many repetitions are done of all. */
   progress: (done: number, all: number) => void;
 }
@@ -26,17 +28,17 @@ const longEnough = 20_000;
 /** Loads a model, measures it and closes it. Rejects with the signal's reason. */
 export async function measure(url: string, options: BenchOptions, signal: AbortSignal): Promise<Report> {
   const { say } = options;
-  say('Measuring how fast the GPU copies');
+  say(t('benchCopying'));
   const copy = await copyBandwidth();
   signal.throwIfAborted();
   const verdict = await canRun(url, { signal });
   if (!verdict.ok) {
-    throw Object.assign(new Error(verdict.cause), { hint: verdict.fix });
+    throw Object.assign(new Error(verdict.cause), { hint: verdict.fix, code: verdict.code });
   }
   const begin = performance.now();
   const engine = await createEngine({
     model: url, signal, share: false, onNotice: () => {}, // an engine that another tab uses would be measured with its load
-    onProgress: (p) => say(`Loading: ${formatBytes(p.bytesDone)} of ${formatBytes(p.bytesTotal)}`),
+    onProgress: (p) => say(t('benchLoading', { done: bytes(p.bytesDone), all: bytes(p.bytesTotal) })),
   });
   try {
     const seconds = (performance.now() - begin) / 1000;
@@ -62,14 +64,14 @@ export async function measure(url: string, options: BenchOptions, signal: AbortS
 async function measureReplies(engine: Engine, report: Report, footprint: Bill, options: BenchOptions, signal: AbortSignal): Promise<void> {
   const { depths, runs, replyTokens, say, progress } = options;
   let prompts = 0;
-  say('Warming up: the first reply compiles the programs of the GPU');
+  say(t('benchWarming'));
   await reply(engine, prompts++, 64, 8, signal);
   const fitting = depths.filter((d) => d + replyTokens + 200 < engine.info.context);
   for (const [i, depth] of fitting.entries()) {
     const began = performance.now();
     const samples: Sample[] = [];
     for (let n = 0; n < runs && (n === 0 || performance.now() - began < longEnough); n++) {
-      say(`A prompt of ${depth.toLocaleString()} tokens, run ${n + 1} of ${runs}`);
+      say(t('benchRun', { tokens: t('tokens', { n: depth }), run: n + 1, runs }));
       progress(i * runs + n, fitting.length * runs);
       samples.push(await reply(engine, prompts++, depth, replyTokens, signal));
     }

@@ -4,11 +4,15 @@ import { environment, listModels } from '../src/index.ts';
 import { measure } from './bench-measure.ts';
 import { render } from './bench-report.ts';
 import { nameOf, nano } from './catalogue.ts';
-import { announce, byId, errorText, h } from './dom.ts';
+import { announce, byId, h, icon } from './dom.ts';
+import { errorText } from './error-text.ts';
+import { speak, t } from './language.ts';
+import { chooseLanguage } from './languages.ts';
 import { Offline } from './offline.ts';
 import { applyTheme } from './panel.ts';
 import { loadSettings } from './settings.ts';
 import { explain } from './unsupported.ts';
+import { joined, put, type Said } from './words.ts';
 
 /** What the page's URL asks for: bench.html?model=URL&depths=128,1024&runs=5&tokens=100. */
 function readQuery(): { model: string | null; depths: number[]; runs: number; replyTokens: number } {
@@ -25,19 +29,20 @@ class BenchPage {
   private readonly query = readQuery();
   private readonly offline = new Offline();
   private readonly status = h('p', { role: 'status' });
-  private readonly bar = h('progress', { 'aria-label': 'Benchmark', hidden: true });
+  private readonly bar = h('progress', { 'aria-label': t('benchmark'), hidden: true });
   private readonly results = h('div', { class: 'results' });
   private readonly model = h('select', { id: 'bench-model' });
-  private readonly button = h('button', { type: 'button', class: 'primary', disabled: true, onclick: () => this.toggle() }, 'Measure');
+  private readonly button = h('button', { type: 'button', class: 'primary', disabled: true, onclick: () => this.toggle() }, t('measure'));
   /** Of the measurement in progress. */
   private abort: AbortController | undefined;
 
   async start(): Promise<void> {
+    put(document.querySelector('title')!, 'text', joined([t('benchmark'), 'Gossamer'], ' · '));
     byId('bench').append(
-      h('nav', {}, h('a', { href: './' }, '← Chat')),
-      h('h1', {}, 'Benchmark'),
-      h('p', { class: 'muted' }, 'Measures how fast a model loads, reads and writes on this device. The result stays here, unless you share it.'),
-      h('div', { class: 'row' }, h('label', { for: 'bench-model' }, 'Model'), this.model, this.button),
+      h('nav', {}, h('a', { href: './' }, icon('left'), t('backToChat'))),
+      h('h1', {}, t('benchmark')),
+      h('p', { class: 'muted' }, t('benchAbout')),
+      h('div', { class: 'row' }, h('label', { for: 'bench-model' }, t('model')), this.model, this.button),
       this.bar, this.status, this.results);
     const found = await environment();
     if (!found.ok) {
@@ -60,31 +65,34 @@ class BenchPage {
 
   private async run(): Promise<void> {
     const { signal } = (this.abort = new AbortController());
-    this.button.textContent = 'Stop';
+    put(this.button, 'text', t('stop'));
     this.bar.hidden = false;
     this.bar.removeAttribute('value');
     this.results.replaceChildren();
     const progress = (done: number, all: number) => Object.assign(this.bar, { max: all, value: done });
     try {
-      const report = await measure(this.model.value, { ...this.query, say: (text) => this.say(text), progress }, signal);
+      const report = await measure(this.model.value, { ...this.query, say: (words) => this.say(words), progress }, signal);
       this.results.replaceChildren(...render(report));
-      this.say('Done.');
-      announce('The benchmark is done.');
+      this.say(t('benchDone'));
+      announce(t('benchIsDone'));
       this.offline.start();
     } catch (error) {
-      this.say(signal.aborted ? 'Stopped.' : errorText(error), !signal.aborted);
+      this.say(signal.aborted ? t('stopped') : errorText(error), !signal.aborted);
     } finally {
       this.abort = undefined;
-      this.button.textContent = 'Measure';
+      put(this.button, 'text', t('measure'));
       this.bar.hidden = true;
     }
   }
 
-  private say(text: string, error = false): void {
-    this.status.textContent = text;
+  private say(words: Said, error = false): void {
+    put(this.status, 'text', words);
     this.status.className = error ? 'error' : 'muted';
   }
 }
 
-applyTheme(loadSettings());
+const settings = loadSettings();
+applyTheme(settings);
+const asked = new URLSearchParams(location.search).get('lang');
+await speak(chooseLanguage(asked, settings.language, navigator.languages)).catch(() => {}); // then in English
 void new BenchPage().start();

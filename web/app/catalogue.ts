@@ -1,13 +1,15 @@
 // The models that the chat offers, and the names of models.
 
 import { modelName, models } from '../src/index.ts';
+import { t } from './language.ts';
 import { offers } from './offers.ts';
+import type { Said } from './words.ts';
 
 /** A model that is offered. */
 export interface Offer {
   url: string;
   name: string;
-  about: string;
+  about: Said;
   /** Bytes of its weights; undefined: so few that nobody needs to know. */
   bytes?: number;
   /** Bytes of the GPU's memory that it takes in all, with the default context. */
@@ -16,7 +18,7 @@ export interface Offer {
 
 /** The built-in model. */
 export const nano: Offer = {
-  url: new URL('nano/', document.baseURI).href, name: 'gossamer-nano', about: 'Built in: a miniature that shows how things work and knows next to nothing.',
+  url: new URL('nano/', document.baseURI).href, name: 'gossamer-nano', about: t('builtIn'),
 };
 
 export const published: Offer[] = [nano, ...models.map((m) => ({ ...m, ...offers[m.name]! }))];

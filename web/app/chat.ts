@@ -5,7 +5,8 @@ import {
   append, branch, extend, fit, followsSchema, hasBegun, openCalls, toParams, toRequest, type Conversation, type Fill, type Message, type TextFile,
 } from './conversation.ts';
 import type { Engine } from './engine-types.ts';
-import { errorText } from './dom.ts';
+import { errorText } from './error-text.ts';
+import { sentences, t } from './language.ts';
 import type { ModelHost } from './model.ts';
 import type { Settings } from './settings.ts';
 import { runCall, toolsFor } from './tools.ts';
@@ -98,13 +99,13 @@ export class Chat {
   /** Ends the reply; what there is of it stays. Resolves when it has ended. */
   async stop(c: Conversation): Promise<void> {
     const turn = this.running.get(c.id);
-    turn?.abort.abort(new DOMException('Stopped.', 'AbortError'));
+    turn?.abort.abort(new DOMException('stopped', 'AbortError'));
     await turn?.ended;
   }
 
   /** Ends all replies, as stop does. */
   stopAll(): void {
-    this.running.forEach(({ abort }) => abort.abort(new DOMException('Stopped.', 'AbortError')));
+    this.running.forEach(({ abort }) => abort.abort(new DOMException('stopped', 'AbortError')));
   }
 
   /** Asks, after the branch that is shown or as an alternative to another question. */
@@ -287,7 +288,7 @@ export class Chat {
           this.refusals.set(schema, refusal);
         }
         message.finish = 'error';
-        message.error = refusal ? `${refusal} Change the schema in the settings, under Format.` : errorText(error);
+        message.error = String(refusal ? sentences(refusal, t('changeSchema')) : errorText(error));
       }
     }
     c.updated = Date.now();
@@ -390,5 +391,5 @@ function refusalOf(error: unknown): string | undefined {
   if (details?.param !== field) {
     return undefined;
   }
-  return `Answers cannot be made to follow this schema: ${message!.replace(`${field}: `, '').replace(/\.$/, '')}.`;
+  return String(t('refusedSchema', { reason: message!.replace(`${field}: `, '').replace(/\.$/, '') }));
 }

@@ -1,6 +1,7 @@
 // Copying to the clipboard, also on pages that are not secure.
 
 import { announce, h, icon } from './dom.ts';
+import { t } from './language.ts';
 import { toast } from './toast.ts';
 
 async function writeClipboard(text: string): Promise<void> {
@@ -25,11 +26,11 @@ export async function copyText(text: string, button: HTMLButtonElement): Promise
   try {
     await writeClipboard(text);
   } catch {
-    toast('The browser does not let this page use the clipboard.', { error: true });
+    toast(t('noClipboard'), { error: true });
     return;
   }
   const before = button.firstElementChild!;
   before.replaceWith(icon('check'));
-  announce('Copied');
+  announce(t('copied'));
   setTimeout(() => button.firstElementChild?.replaceWith(before), 1500);
 }

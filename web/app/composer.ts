@@ -5,7 +5,9 @@ import type { Chat } from './chat.ts';
 import { branch, type Effort, type TextFile } from './conversation.ts';
 import { byId, h, icon, iconButton } from './dom.ts';
 import { Drafts } from './drafts.ts';
+import { t } from './language.ts';
 import type { AppState } from './state.ts';
+import { put, type Said } from './words.ts';
 
 export interface ComposerActions {
   send(question: string, files: TextFile[]): void;
@@ -45,22 +47,22 @@ export class Composer {
 
   constructor(state: AppState, chat: Chat, actions: ComposerActions) {
     [this.state, this.chat, this.actions] = [state, chat, actions];
-    const chip = (tab: 'tools' | 'format' | 'reply', on = false, text = '') =>
+    const chip = (tab: 'tools' | 'format' | 'reply', on = false, text: Said = '') =>
       h('button', { type: 'button', class: on ? 'chip on' : 'chip', onclick: () => actions.showSettings(tab) }, text);
-    this.effort = h('select', { id: 'effort', 'aria-label': 'Reasoning effort', title: 'How long the model reasons', onchange: () => {
+    this.effort = h('select', { id: 'effort', 'aria-label': t('effort'), title: t('effortHelp'), onchange: () => {
       state.current.options.effort = this.effort.value as Effort;
       actions.optionsChanged();
-    } }, ...efforts.map((e) => h('option', { value: e }, `${e[0]!.toUpperCase()}${e.slice(1)} effort`)));
+    } }, ...efforts.map((e) => h('option', { value: e }, t(`${e}Effort`))));
     this.tools = chip('tools');
     this.format = chip('format');
-    this.instructions = chip('reply', true, 'System prompt');
+    this.instructions = chip('reply', true, t('systemPrompt'));
     this.files = new AttachmentList(this.text, {
       count: (text) => chat.count(text),
       context: () => chat.context,
       added: () => this.text.focus(),
     });
     this.text.before(this.files.element);
-    byId('composer-bar').append(iconButton('clip', 'Attach text files', () => void this.files.pick()), this.effort, this.tools, this.format, this.instructions, h('span', { class: 'spacer' }), this.send);
+    byId('composer-bar').append(iconButton('clip', t('attachFiles'), () => void this.files.pick()), this.effort, this.tools, this.format, this.instructions, h('span', { class: 'spacer' }), this.send);
     byId('composer').addEventListener('submit', (event) => {
       event.preventDefault();
       if (this.isRunning) {
@@ -192,17 +194,16 @@ export class Composer {
     const mode = this.isRunning ? 'stop' : 'send';
     if (this.send.dataset['mode'] !== mode) {
       this.send.dataset['mode'] = mode;
-      const label = mode === 'stop' ? 'Stop' : 'Send';
       this.send.replaceChildren(icon(mode));
-      this.send.setAttribute('aria-label', label);
-      this.send.title = label;
+      put(this.send, 'aria-label', t(mode));
+      put(this.send, 'title', t(mode));
     }
-    const renderChip = (button: HTMLButtonElement, on: boolean, name: 'tool' | 'braces', label: string) => {
+    const renderChip = (button: HTMLButtonElement, on: boolean, name: 'tool' | 'braces', label: Said) => {
       button.classList.toggle('on', on);
       button.replaceChildren(icon(name), h('span', {}, label));
     };
-    renderChip(this.tools, options.tools.length > 0, 'tool', options.tools.length > 0 ? `Tools: ${options.tools.length}` : 'Tools');
-    renderChip(this.format, options.schema !== '', 'braces', options.schema ? 'JSON' : 'Format');
+    renderChip(this.tools, options.tools.length > 0, 'tool', options.tools.length > 0 ? t('toolsChosen', { count: options.tools.length }) : t('tools'));
+    renderChip(this.format, options.schema !== '', 'braces', options.schema ? 'JSON' : t('format'));
     this.instructions.hidden = options.instructions === '';
   }
 }

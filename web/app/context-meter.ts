@@ -2,8 +2,10 @@
 
 import { branch } from './conversation.ts';
 import { byId, h } from './dom.ts';
+import { number, sentences, t } from './language.ts';
 import type { ModelHost } from './model.ts';
 import type { AppState } from './state.ts';
+import { joined, put } from './words.ts';
 
 export class ContextMeter {
   private readonly state: AppState;
@@ -11,8 +13,8 @@ export class ContextMeter {
   /** Marks the message from which on the conversation fits; 0: all of it does. */
   private readonly setCut: (from: number) => void;
   private readonly bar = h('span', {});
-  private readonly text = h('span', { class: 'meter-text' });
-  private readonly element = h('span', { class: 'meter', role: 'meter', 'aria-label': 'Context', 'aria-valuemin': '0', hidden: true },
+  private readonly text = h('span', { class: 'meter-text', dir: 'ltr' });
+  private readonly element = h('span', { class: 'meter', role: 'meter', 'aria-label': t('context'), 'aria-valuemin': '0', hidden: true },
     h('span', { class: 'meter-bar' }, this.bar), this.text);
 
   constructor(state: AppState, host: ModelHost, setCut: (from: number) => void) {
@@ -35,10 +37,10 @@ export class ContextMeter {
     this.element.setAttribute('aria-valuenow', String(Math.min(fill.used, context)));
     this.bar.style.width = `${Math.max(2, Math.min(1, fill.used / context) * 100)}%`;
     this.element.classList.toggle('full', left > 0);
-    const words = `${fill.used.toLocaleString()} of ${context.toLocaleString()} tokens of context${left > 0 ? `; ${left} earlier messages are left out` : ''}`;
-    this.element.setAttribute('aria-valuetext', words);
-    this.element.title = `${words}. When it is full, the oldest turns are left out.`;
-    this.text.textContent = `${fill.used.toLocaleString()} / ${context.toLocaleString()}`;
+    const words = joined([t('contextUsed', { used: fill.used, all: context }), left > 0 && t('leftOut', { n: left })], '; ');
+    put(this.element, 'aria-valuetext', words);
+    put(this.element, 'title', sentences(joined([words, t('fullStop')], ''), t('contextHelp')));
+    put(this.text, 'text', joined([number(fill.used), number(context)], ' / '));
     this.setCut(left > 0 ? fill.from : 0);
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Conversation } from './conversation.ts';
 import { pickFiles, saveFile } from './dom.ts';
+import { t } from './language.ts';
 import type { AppState } from './state.ts';
 import { toast } from './toast.ts';
 
@@ -30,7 +31,7 @@ export async function importFiles(state: AppState): Promise<Conversation[]> {
   for (const file of await pickFiles({ accept: '.json,.md,.markdown,application/json,text/markdown', multiple: true })) {
     try {
       if (file.size > longestFile) {
-        throw new Error('The file is too large for a browser to read at once: import it in parts.');
+        throw new Error(String(t('importTooLarge')));
       }
       const conversations = (await transfer()).read(await file.text());
       await state.add(conversations);

@@ -5,10 +5,14 @@ import type { Chat } from './chat.ts';
 import { branch, show, type Conversation, type Message } from './conversation.ts';
 import { byId, h } from './dom.ts';
 import { isNative } from './engine.ts';
+import { sentences, t } from './language.ts';
 import type { ModelHost } from './model.ts';
 import type { AppState } from './state.ts';
 import { Thread } from './thread.ts';
+import { put, type Said } from './words.ts';
 
+/** What the built-in model has learnt, which speaks English only. */
+const miniatureIdeas = ['What is 17 + 25?', 'How many hours are in 3 days?', 'Who are you?'];
 /** Tokens from which on reading takes long enough to tell how far it is. */
 const manyTokens = 300;
 
@@ -40,16 +44,16 @@ export class ConversationView {
     });
   }
 
-  private waitingFor(chat: Chat): { text: string; done?: number | undefined } {
+  private waitingFor(chat: Chat): { text: Said; done?: number | undefined } {
     const { state, host } = this;
     if (state.isElsewhere(state.current)) {
-      return { text: 'Another window waits for it' };
+      return { text: t('otherWindowWaits') };
     }
     if (host.state.phase !== 'ready') {
-      return { text: 'Waiting for the model' };
+      return { text: t('waitingForModel') };
     }
     const reading = chat.reading(state.current);
-    return reading && reading.tokens >= manyTokens ? { text: `Reading ${reading.tokens.toLocaleString()} tokens`, done: reading.done } : { text: 'Reading' };
+    return reading && reading.tokens >= manyTokens ? { text: t('readingTokens', { n: reading.tokens }), done: reading.done } : { text: t('reading') };
   }
 
   /** Shows the conversation as it is now. Resolves to whether it is still the one to show. */
@@ -64,7 +68,7 @@ export class ConversationView {
       }
       this.shown = new Set(branch(c).map((m) => m.id));
     }
-    byId('title').textContent = c.title || 'New conversation';
+    put(byId('title'), 'text', c.title || t('newConversation'));
     document.title = c.title ? `${c.title} · Gossamer` : 'Gossamer';
     return true;
   }
@@ -101,7 +105,7 @@ export class ConversationView {
 
   /** Edits the last question, if there is one. Says whether there is. */
   editLast(): boolean {
-    const buttons = this.element.querySelectorAll<HTMLElement>('.user [aria-label="Edit message"]');
+    const buttons = this.element.querySelectorAll<HTMLElement>('.user .edit-message');
     buttons[buttons.length - 1]?.click();
     return buttons.length > 0;
   }
@@ -110,21 +114,18 @@ export class ConversationView {
     const { state } = this.host;
     const name = 'choice' in state ? state.choice.name : nano.name;
     const isSmall = /\bnano\b/.test(name);
-    const ideas = isSmall
-      ? ['What is 17 + 25?', 'How many hours are in 3 days?', 'Who are you?'] // of what it has learnt
-      : ['Explain why the sky is blue.', 'Plan a weekend in Lisbon.', 'Write a Go function that reverses a string.'];
+    const ideas: Said[] = isSmall ? miniatureIdeas : [t('ideaSky'), t('ideaWeekend'), t('ideaFunction')];
     return h('section', { class: 'greeting' },
-      h('h2', {}, 'What would you like to know?'),
-      h('p', {}, state.phase === 'failed' || state.phase === 'none' ? 'No model is open: choose one above.' : this.about(isSmall)),
-      h('div', { class: 'ideas' }, ...ideas.map((idea) => h('button', { type: 'button', onclick: () => this.send(idea) }, idea))));
+      h('h2', {}, t('greeting')),
+      h('p', {}, state.phase === 'failed' || state.phase === 'none' ? t('noModelAbove') : this.about(isSmall)),
+      h('div', { class: 'ideas' }, ...ideas.map((idea) => h('button', { type: 'button', onclick: () => this.send(String(idea)) }, idea))));
   }
 
-  private about(isSmall: boolean): string {
+  private about(isSmall: boolean): Said {
     if (isSmall) {
-      const better = this.host.noGPU || isNative ? '' : ' For real answers, choose gpt-oss-20b above.';
-      return `The built-in model is a miniature: it does sums, lists, simple logic and calls of functions, and knows next to nothing.${better}`;
+      return sentences(t('aboutMiniature'), !this.host.noGPU && !isNative && t('betterModel'));
     }
-    return isNative ? 'The model runs on this device, in the program gossamer.' : `The model runs in this tab, on this device’s ${this.host.noGPU ? 'processor' : 'GPU'}.`;
+    return isNative ? t('runsInProgram') : this.host.noGPU ? t('runsOnProcessor') : t('runsOnGPU');
   }
 }
 

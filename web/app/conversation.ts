@@ -2,6 +2,7 @@
 // page or the engine.
 
 import type { ChatMessage, ChatParams, FunctionTool, ToolCall } from '../src/index.ts';
+import { t } from './language.ts';
 
 export type Effort = 'low' | 'medium' | 'high';
 
@@ -235,13 +236,16 @@ export function toParams(o: Options, tools: FunctionTool[], firstOfTurn: boolean
   return params;
 }
 
+/** The beginning of a schema. */
+export const schemaExample = '{"type": "object", "properties": {…}}';
+
 /** What is wrong with the text of a schema; empty: nothing. What the schema says is for the engine to judge. */
 export function checkSchema(text: string): string {
   const { value, error } = parse(text);
   if (error) {
-    return `This is not JSON: ${error}.`;
+    return String(t('schemaNotJSON', { reason: error }));
   }
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? '' : 'A JSON schema is an object, such as {"type": "object", "properties": {…}}.';
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? '' : String(t('schemaNoObject', { example: schemaExample }));
 }
 
 /**

@@ -1,16 +1,24 @@
 // Building the page without a framework: elements, icons, and what is said to screen readers.
 
-type Child = Node | string | undefined | null | false;
+import { date } from './language.ts';
+import { put, textOf, Words, type Said } from './words.ts';
+
+type Child = Node | Said | undefined | null | false;
 type Props = { [name: string]: unknown };
 
-/** Makes an element. Properties that the element has are set as such, functions listen, everything else becomes an attribute. */
+/**
+ * Makes an element. Properties that the element has are set as such, functions listen, everything else becomes an attribute. Words follow
+ * the language.
+ */
 export function h<K extends keyof HTMLElementTagNameMap>(tag: K, props: Props = {}, ...children: Child[]): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
     if (value === undefined || value === null || value === false) {
       continue;
     }
-    if (name === 'class') {
+    if (value instanceof Words) {
+      put(element, name, value);
+    } else if (name === 'class') {
       element.className = String(value);
     } else if (typeof value === 'function') {
       element.addEventListener(name.replace(/^on/, ''), value as EventListener);
@@ -20,7 +28,7 @@ export function h<K extends keyof HTMLElementTagNameMap>(tag: K, props: Props = 
       element.setAttribute(name, value === true ? '' : String(value));
     }
   }
-  element.append(...children.filter((c) => c !== undefined && c !== null && c !== false));
+  element.append(...children.filter((c) => c !== undefined && c !== null && c !== false).map((c) => (c instanceof Words ? textOf(c) : c)));
   return element;
 }
 
@@ -67,7 +75,7 @@ export function icon(name: Icon): SVGSVGElement {
   const ns = 'http://www.w3.org/2000/svg';
   const svg = document.createElementNS(ns, 'svg');
   svg.setAttribute('viewBox', '0 0 24 24');
-  svg.setAttribute('class', 'icon');
+  svg.setAttribute('class', name === 'left' || name === 'right' ? 'icon turns' : 'icon');
   svg.setAttribute('aria-hidden', 'true');
   const path = document.createElementNS(ns, 'path');
   path.setAttribute('d', icons[name]);
@@ -76,27 +84,27 @@ export function icon(name: Icon): SVGSVGElement {
 }
 
 /** A button that shows only an icon. */
-export function iconButton(name: Icon, label: string, onclick: (event: MouseEvent) => void, props: Props = {}): HTMLButtonElement {
+export function iconButton(name: Icon, label: Said, onclick: (event: MouseEvent) => void, props: Props = {}): HTMLButtonElement {
   const { class: extra = '', ...rest } = props;
   return h('button', { type: 'button', class: `icon-button ${extra}`, 'aria-label': label, title: label, onclick, ...rest }, icon(name));
 }
 
 /** A time of day, with its date where it is not today. */
 export function timeOf(ms: number): HTMLElement | undefined {
-  const date = new Date(ms);
-  if (Number.isNaN(date.getTime()) || ms < 1e9) {
+  const time = new Date(ms);
+  if (Number.isNaN(time.getTime()) || ms < 1e9) {
     return undefined; // nobody knows it
   }
-  const isToday = date.toDateString() === new Date().toDateString();
-  return h('time', { datetime: date.toISOString(), title: date.toLocaleString(undefined, { dateStyle: 'full', timeStyle: 'medium' }) },
-    date.toLocaleString(undefined, { ...(!isToday && { dateStyle: 'medium' }), timeStyle: 'short' }));
+  const isToday = time.toDateString() === new Date().toDateString();
+  return h('time', { datetime: time.toISOString(), title: date(time, { dateStyle: 'full', timeStyle: 'medium' }) },
+    date(time, { ...(!isToday && { dateStyle: 'medium' }), timeStyle: 'short' }));
 }
 
 /** Says something to screen readers only. */
-export function announce(text: string): void {
+export function announce(words: Said): void {
   const region = byId('live');
   region.textContent = '';
-  setTimeout(() => (region.textContent = text), 50); // a change of the text is what they tell of
+  setTimeout(() => (region.textContent = String(words)), 50); // a change of the text is what they tell of
 }
 
 /** Hands a file to the visitor. */
@@ -143,19 +151,4 @@ export function oncePerFrame(f: () => void): () => void {
       setTimeout(run, 500); // should the tab be hidden meanwhile
     }
   };
-}
-
-/** What hints for developers mean to visitors. */
-const forVisitors: Record<string, string> = {
-  'Call create() again.': 'Open the model again.',
-  'Correct the request.': '',
-};
-
-/** An error in a sentence, and what one can do about it in another. */
-export function errorText(error: unknown): string {
-  const { message, hint: given } = error as { message?: string; hint?: string };
-  const text = (message ?? String(error)).replace(/\b([0-9a-f]{8})[0-9a-f]{24,}\b/g, '$1…'); // hashes are long and tell visitors little
-  const sentence = /^[\w+.-]+:\/\//.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
-  const hint = given && (forVisitors[given] ?? given);
-  return hint ? `${sentence.replace(/\.$/, '')}. ${hint}` : sentence;
 }

@@ -1,8 +1,10 @@
 // How the app gets its engine: the one place that decides it.
 
-import { create, formatBytes } from '../src/index.ts';
+import { create } from '../src/index.ts';
 import type { Engine } from './engine-types.ts';
+import { bytes, t } from './language.ts';
 import { openNative } from './native.ts';
+import { joined, type Said } from './words.ts';
 
 /** Set when the page is built for the program gossamer, which runs the models itself. */
 declare const NATIVE: boolean | undefined;
@@ -27,11 +29,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 }
 
 /** What an open model takes, in a few words. */
-export function aboutEngine({ info }: Engine): string {
+export function aboutEngine({ info }: Engine): Said {
   if (!info.inBrowser) {
     return info.runsOn ?? '';
   }
   const { weights, kv, scratch } = info.inBrowser.memory;
-  const where = info.inBrowser.backend === 'cpu' ? ', on the processor' : ' of GPU memory';
-  return `${formatBytes(weights + kv + scratch)}${where}${info.inBrowser.verified ? '' : ' · not verified'}`;
+  const size = bytes(weights + kv + scratch);
+  const memory = info.inBrowser.backend === 'cpu' ? t('onProcessor', { size }) : t('gpuMemoryOf', { size });
+  return joined([memory, !info.inBrowser.verified && t('notVerified')], ' · ');
 }

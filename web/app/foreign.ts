@@ -2,6 +2,7 @@
 // is left out, and what cannot be a conversation at all is refused in a sentence.
 
 import { defaultOptions, newConversation, newID, show, titleOf, type Conversation, type Message } from './conversation.ts';
+import { t } from './language.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -39,7 +40,7 @@ export function readForeign(data: unknown): Conversation[] | undefined {
     return read && read.messages.length > 0 ? [read] : [];
   });
   if (conversations.length === 0) {
-    throw new Error('There is no conversation with any text in this file.');
+    throw new Error(String(t('importEmpty')));
   }
   return conversations;
 }
@@ -82,7 +83,7 @@ function partsOf(content: Fields): string {
 
 function named(part: Fields): string {
   const kind = text(part['content_type']);
-  return kind.includes('image') ? '[image]' : kind.includes('audio') ? '[audio]' : '';
+  return kind.includes('image') ? `[${t('image')}]` : kind.includes('audio') ? `[${t('audio')}]` : '';
 }
 
 /** Open WebUI: messages by their ids in chat.history, or older a list in chat.messages. */

@@ -13,6 +13,8 @@ import { isModel, takeDrops } from './drops.ts';
 import { announce, byId, iconButton } from './dom.ts';
 import { isNative } from './engine.ts';
 import { keepFocus } from './focus-keeper.ts';
+import { fillPage, t } from './language.ts';
+import { LanguageChoice } from './language-choice.ts';
 import { LoadingCard } from './loading-card.ts';
 import { ModelButton } from './model-button.ts';
 import { ModelHost, type Choice, type ModelState } from './model.ts';
@@ -26,6 +28,7 @@ import { AppState } from './state.ts';
 import { saveSettings } from './settings.ts';
 import { toast } from './toast.ts';
 import { slowNotice } from './unsupported.ts';
+import { put, type Said } from './words.ts';
 
 class App {
   private readonly address = new Address((place) => this.goTo(place));
@@ -36,9 +39,10 @@ class App {
     isOwnTurn: (c) => this.chat.isRunning(c),
     isWriting: (c, m) => this.chat.isWriting(c, m),
     stop: (c) => void this.chat.stop(c),
-    saveFailed: (error) => toast(`The browser does not keep conversations: ${error.message}`, { error: true }),
-    blocked: () => toast('Another window has a different version of this page: close it, or load this one again.', { error: true }),
+    saveFailed: (error) => toast(t('notKept', { reason: error.message }), { error: true }),
+    blocked: () => toast(t('otherVersion'), { error: true }),
   });
+  private readonly languages = new LanguageChoice(this.state.settings, this.address);
   private readonly host = new ModelHost();
   private readonly offline = new Offline();
   private readonly chat = new Chat(this.host, this.state.settings, this.state.turns, {
@@ -84,8 +88,9 @@ class App {
     changed: () => this.optionsChanged(),
     refusal: (schema) => this.chat.refusal(schema),
     shown: (sheet) => this.address.rename({ ...this.address.place, sheet }),
+    languageChosen: (language) => void this.languages.choose(language),
     exportAll: () => exportAll(this.state.conversations),
-    deleteAll: () => void this.removeAll(this.state.conversations, 'All conversations are deleted.'),
+    deleteAll: () => void this.removeAll(this.state.conversations, t('allDeleted')),
   });
   private readonly models = new Models(this.host, this.state.settings, {
     opened: (choice) => this.openModel(choice),
@@ -94,10 +99,11 @@ class App {
 
   /** Draws what needs nothing, then loads conversations and the model. */
   async start(): Promise<void> {
+    const speaking = this.languages.speak();
     new ModelButton(this.host, () => this.openSheet('models'));
     new LoadingCard(byId('loading'), this.host, () => this.openSheet('models'));
-    byId('settings-button').append(iconButton('settings', 'Settings', () => this.openSheet('reply')));
-    byId('sidebar-open').append(iconButton('menu', 'Show conversations', () => this.sidebar.open(), { id: 'menu' }));
+    byId('settings-button').append(iconButton('settings', t('settings'), () => this.openSheet('reply')));
+    byId('sidebar-open').append(iconButton('menu', t('showConversations'), () => this.sidebar.open(), { id: 'menu' }));
     this.composer.render();
     this.view.showEmpty();
     keepFocus(() => byId('text'));
@@ -110,7 +116,7 @@ class App {
     if (await this.state.load()) {
       this.composer.pruneDrafts();
     } else {
-      toast('Private window: conversations are not saved.');
+      toast(t('privateWindow'));
     }
     this.goTo(this.address.place);
     const found = await looking;
@@ -118,6 +124,7 @@ class App {
       this.host.noGPU = found;
       byId('hint').replaceChildren(...slowNotice(found));
     }
+    await speaking;
     void this.openFirst();
     void import('./markdown.ts'); // for the first reply
   }
@@ -190,9 +197,9 @@ class App {
     this.state.touch(c, m);
     void this.saveAndShow(c);
     if (m.finish === 'stop' || m.finish === 'length') {
-      announce(`Answer: ${m.content.slice(0, 1000)}`);
+      announce(t('answerIs', { text: m.content.slice(0, 1000) }));
     } else if (m.finish === 'error') {
-      announce(m.error ?? 'The reply failed.');
+      announce(m.error ?? t('replyFailed'));
     }
   }
 
@@ -220,7 +227,7 @@ class App {
     }
     const { phase } = this.host.state;
     if (phase === 'none' || phase === 'failed') {
-      toast('No model is open: choose one first.', { error: true });
+      toast(t('noModelChoose'), { error: true });
       return;
     }
     this.view.toEnd();
@@ -249,7 +256,7 @@ class App {
     }
     if (chat !== undefined && !c) {
       this.address.rename({ sheet });
-      toast('This conversation is not in this browser: it was deleted, or it is in another one.');
+      toast(t('notHere'));
     }
     this.showSheet(sheet);
   }
@@ -320,11 +327,11 @@ class App {
   }
 
   private remove(c: Conversation): Promise<void> {
-    return this.removeAll([c], 'The conversation is deleted.');
+    return this.removeAll([c], t('conversationDeleted'));
   }
 
   /** Deletes conversations, for as long as nobody wants them back. */
-  private async removeAll(conversations: Conversation[], sentence: string): Promise<void> {
+  private async removeAll(conversations: Conversation[], sentence: Said): Promise<void> {
     const { current } = this.state;
     await Promise.all(conversations.map((c) => this.chat.stop(c)));
     const removed = this.state.remove(conversations);
@@ -345,7 +352,7 @@ class App {
     void this.chat.stop(c);
     if (c === this.state.current) {
       this.startNew();
-      toast('This conversation was deleted in another window.');
+      toast(t('deletedElsewhere'));
     }
   }
 
@@ -354,7 +361,7 @@ class App {
     const last = imported.reduce<Conversation | undefined>((a, b) => (a && a.updated > b.updated ? a : b), undefined);
     if (last) {
       this.choose(last);
-      toast(imported.length === 1 ? 'The conversation is imported.' : `${imported.length.toLocaleString()} conversations are imported.`);
+      toast(t('imported', { n: imported.length }));
     }
   }
 
@@ -404,7 +411,7 @@ class App {
   private firstChoice(): Choice {
     const { model, context } = this.state.settings;
     if (isNative) {
-      return { model, name: model || 'The model', store: false };
+      return { model, name: model || String(t('theModel')), store: false };
     }
     const url = this.address.model ?? (!this.host.noGPU && model || nano.url);
     const store = navigator.storage !== undefined; // pages that are not secure have none, which need not be said each time
@@ -421,10 +428,10 @@ class App {
         this.state.settings.model = typeof this.chosen === 'string' ? this.chosen : '';
         saveSettings(this.state.settings);
       }
-      announce('The model is ready.');
+      announce(t('modelReady'));
       const { context } = state.engine.info;
       if (state.choice.context !== undefined && context !== state.choice.context) {
-        toast(`Another tab has the model open with ${context.toLocaleString()} tokens of context, which this one shares.`);
+        toast(t('sharedContext', { context }));
       }
       void this.measure();
       if (isNative) {
@@ -435,11 +442,11 @@ class App {
     void this.show();
   }
 
-  private showNotice({ kind, message }: Notice): void {
+  private showNotice({ kind }: Notice): void {
     if (kind === 'software-adapter') {
-      byId('hint').textContent = message;
-    } else if (kind !== 'not-verified') { // the model's button says that
-      toast(message);
+      put(byId('hint'), 'text', t('notice-software-adapter'));
+    } else if (kind !== 'not-verified' && kind !== 'recovering') { // the model's button says the one, its card the other
+      toast(t(`notice-${kind}`));
     }
   }
 }
@@ -448,4 +455,5 @@ if (isNative) {
   takeKey();
   addEventListener('hashchange', () => takeKey() && location.reload()); // the program was started again, and its address pasted here
 }
+fillPage();
 void new App().start();

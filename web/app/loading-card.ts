@@ -1,8 +1,11 @@
 // The card that shows how far loading is, or why it failed.
 
-import { errorText, h, icon } from './dom.ts';
+import { h, icon } from './dom.ts';
+import { errorText } from './error-text.ts';
+import { t } from './language.ts';
 import { loadingWords, showProgress } from './loading-words.ts';
 import type { ModelHost, ModelState } from './model.ts';
+import { put } from './words.ts';
 
 export class LoadingCard {
   private readonly element: HTMLElement;
@@ -10,7 +13,7 @@ export class LoadingCard {
   private readonly choose: () => void;
   private readonly title = h('strong', {});
   private readonly numbers = h('span', { class: 'numbers' });
-  private readonly bar = h('progress', { 'aria-label': 'Loading' });
+  private readonly bar = h('progress', { 'aria-label': t('loading') });
   private shown = '';
 
   /** choose is called when the visitor wants another model. */
@@ -31,7 +34,7 @@ export class LoadingCard {
       }
     }
     if (state.phase === 'loading') {
-      this.numbers.textContent = loadingWords(state);
+      put(this.numbers, 'text', loadingWords(state));
       showProgress(this.bar, state);
     }
   }
@@ -40,13 +43,13 @@ export class LoadingCard {
     switch (state.phase) {
       case 'failed':
         return [h('div', { class: 'card failed', role: 'alert' },
-          h('p', { class: 'error' }, `${state.choice.name} could not be opened. ${errorText(state.error)}`),
+          h('p', { class: 'error' }, t('couldNotOpen', { name: state.choice.name, error: errorText(state.error) })),
           h('span', { class: 'row' },
             retryButton(this.host, state),
-            h('button', { type: 'button', onclick: this.choose }, 'Choose another model')))];
+            h('button', { type: 'button', onclick: this.choose }, t('chooseOther'))))];
       case 'none':
         return [h('div', { class: 'card' },
-          h('span', {}, 'No model is open. '), h('button', { type: 'button', class: 'primary', onclick: this.choose }, 'Choose a model'))];
+          h('span', {}, t('noModelOpen')), ' ', h('button', { type: 'button', class: 'primary', onclick: this.choose }, t('chooseModel')))];
       case 'loading': {
         this.title.textContent = state.choice.name;
         return [h('div', { class: 'card' },
@@ -77,14 +80,14 @@ export function kindOf(state: ModelState): string {
 export function retryButton(host: ModelHost, { choice, error }: Extract<ModelState, { phase: 'failed' }>): HTMLElement {
   const isConflict = (error as { code?: string }).code === 'conflict';
   const retry = () => void host.open(isConflict ? { ...choice, context: undefined } : choice);
-  return h('button', { type: 'button', class: 'primary', onclick: retry }, isConflict ? 'Open it as the other tab has it' : 'Try again');
+  return h('button', { type: 'button', class: 'primary', onclick: retry }, isConflict ? t('openAsOther') : t('tryAgain'));
 }
 
 /** Buttons that pause and cancel. What another tab had open is loaded from this device, so that there is nothing to pause. */
 export function loadingButtons(host: ModelHost, { paused, recovering }: Extract<ModelState, { phase: 'loading' }>): HTMLElement[] {
   const pause = paused
-    ? h('button', { type: 'button', onclick: () => host.resume() }, icon('play'), 'Resume')
-    : h('button', { type: 'button', onclick: () => host.pause() }, icon('pause'), 'Pause');
-  const cancel = h('button', { type: 'button', onclick: () => host.cancel() }, 'Cancel');
+    ? h('button', { type: 'button', onclick: () => host.resume() }, icon('play'), t('resume'))
+    : h('button', { type: 'button', onclick: () => host.pause() }, icon('pause'), t('pause'));
+  const cancel = h('button', { type: 'button', onclick: () => host.cancel() }, t('cancel'));
   return recovering ? [cancel] : [pause, cancel];
 }

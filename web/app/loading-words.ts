@@ -1,27 +1,29 @@
 // How far loading is, in words and as a bar: at the composer and in the dialog of models.
 
-import { formatBytes, type Phase } from '../src/index.ts';
+import type { Phase } from '../src/index.ts';
+import { bytes, number, t } from './language.ts';
 import type { ModelState } from './model.ts';
+import { joined, type Said, type Words } from './words.ts';
 
 export type Loading = Extract<ModelState, { phase: 'loading' }>;
 
-const phases: Record<Phase, string> = {
-  prepare: 'Starting the engine', test: 'Testing the GPU', load: 'Loading the weights', compile: 'Compiling for the GPU', ready: 'Ready',
+const phases: Record<Phase, Words> = {
+  prepare: t('phasePrepare'), test: t('phaseTest'), load: t('phaseLoad'), compile: t('phaseCompile'), ready: t('phaseReady'),
 };
 
 /** How far loading is, in words. */
-export function loadingWords({ progress: p, paused, recovering }: Loading): string {
-  const parts = [paused ? 'Paused' : p ? phases[p.phase] : recovering ?? 'Starting'];
+export function loadingWords({ progress: p, paused, recovering }: Loading): Words {
+  const parts: Said[] = [paused ? t('paused') : p ? phases[p.phase] : recovering ?? t('starting')];
   if (p && countsBytes(p.phase, paused) && p.bytesTotal > 0) {
-    parts.push(`${formatBytes(p.bytesDone)} of ${formatBytes(p.bytesTotal)}`);
+    parts.push(t('doneOf', { done: bytes(p.bytesDone), all: bytes(p.bytesTotal) }));
     if (!paused && p.rate > 0) {
-      parts.push(`${formatBytes(p.rate)}/s`);
+      parts.push(t('perSecond', { size: bytes(p.rate) }));
       if (p.eta !== undefined && p.bytesDone < p.bytesTotal) {
         parts.push(timeLeft(p.eta));
       }
     }
   }
-  return parts.join(' · ');
+  return joined(parts, ' · ');
 }
 
 /** Sets a bar to how far loading is; one without a value moves by itself. */
@@ -36,9 +38,9 @@ export function showProgress(bar: HTMLProgressElement, { progress: p, paused }: 
 
 const countsBytes = (phase: Phase, paused: boolean) => phase === 'load' || paused;
 
-function timeLeft(seconds: number): string {
+function timeLeft(seconds: number): Words {
   if (seconds < 60) {
-    return `${Math.ceil(seconds)} s left`;
+    return t('secondsLeft', { s: Math.ceil(seconds) });
   }
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min left` : `${(seconds / 3600).toFixed(1)} h left`;
+  return seconds < 5400 ? t('minutesLeft', { min: Math.round(seconds / 60) }) : t('hoursLeft', { h: number(seconds / 3600, 1) });
 }

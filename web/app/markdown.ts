@@ -6,6 +6,8 @@ import DOMPurify from 'dompurify';
 import { Lexer, Marked, type Links, type Token, type TokenizerAndRendererExtension } from 'marked';
 import { copyText } from './clipboard.ts';
 import { h, iconButton, oncePerFrame } from './dom.ts';
+import { t } from './language.ts';
+import { put } from './words.ts';
 
 /** Characters of one block above which it is plain text: parsers of Markdown may take quadratic time. */
 const longestBlock = 20_000;
@@ -73,7 +75,7 @@ purifier.addHook('afterSanitizeAttributes', (element) => {
   if (element.nodeName === 'INPUT') { // of task lists; nothing to fill in
     element.setAttribute('type', 'checkbox');
     element.setAttribute('disabled', '');
-    element.setAttribute('aria-label', element.hasAttribute('checked') ? 'done' : 'to do');
+    element.setAttribute('aria-label', String(t(element.hasAttribute('checked') ? 'taskDone' : 'taskOpen')));
   }
 });
 
@@ -299,15 +301,15 @@ class CodeView {
   private text = '';
 
   constructor() {
-    const copy = iconButton('copy', 'Copy code', () => copyText(this.text, copy));
-    const pre = h('pre', { tabindex: '0', role: 'group', 'aria-label': 'Code' }, this.code);
+    const copy = iconButton('copy', t('copyCode'), () => copyText(this.text, copy));
+    const pre = h('pre', { tabindex: '0', role: 'group', 'aria-label': t('code') }, this.code);
     this.element = h('div', { class: 'code-block', dir: 'ltr' }, h('div', { class: 'code-head' }, this.name, copy), pre);
   }
 
   show(text: string, info: string): void {
     this.text = text;
     const language = info.trim().split(/\s/)[0]!.toLowerCase().slice(0, 30);
-    this.name.textContent = language || 'text';
+    put(this.name, 'text', language || t('plainText'));
     const shown = unturned(text, true);
     if (!highlight || text.length > longestBlock) {
       this.code.textContent = shown;
@@ -353,7 +355,7 @@ function decorate(fragment: DocumentFragment): void {
     setFormula(element, element.textContent ?? '', element.classList.contains('display'));
   }
   for (const table of fragment.querySelectorAll('table')) {
-    const frame = h('div', { class: 'table', tabindex: '0', role: 'group', 'aria-label': 'Table' });
+    const frame = h('div', { class: 'table', tabindex: '0', role: 'group', 'aria-label': t('table') });
     table.replaceWith(frame);
     frame.append(table);
   }

@@ -1,6 +1,7 @@
 // What the views of messages have in common.
 
 import type { Conversation, Message } from './conversation.ts';
+import type { Said } from './words.ts';
 
 /** What visitors do with messages. */
 export interface Actions {
@@ -15,7 +16,7 @@ export interface Actions {
   /** Whether a reply is being written, here or in another window. */
   isRunning(): boolean;
   /** What a reply that has not begun waits for. done: the part of it that is done, about. */
-  waitingFor(): { text: string; done?: number | undefined };
+  waitingFor(): { text: Said; done?: number | undefined };
 }
 
 /** What draws texts. It is loaded when it is needed first, after the page is drawn. */

@@ -2,7 +2,9 @@
 
 import { byId, h, icon } from './dom.ts';
 import { aboutEngine } from './engine.ts';
+import { t } from './language.ts';
 import type { ModelHost } from './model.ts';
+import type { Said } from './words.ts';
 
 export class ModelButton {
   private readonly element = byId('model-button');
@@ -18,19 +20,19 @@ export class ModelButton {
 
   private render(): void {
     const { state } = this.host;
-    const name = 'choice' in state ? state.choice.name : state.phase === 'starting' ? 'Starting' : 'No model';
-    let about = '';
+    const name = 'choice' in state ? state.choice.name : state.phase === 'starting' ? t('starting') : t('noModel');
+    let about: Said = '';
     if (state.phase === 'ready') {
       about = aboutEngine(state.engine);
     } else if (state.phase === 'loading') {
-      about = state.paused ? 'paused' : 'loading';
+      about = t(state.paused ? 'modelPaused' : 'modelLoading');
     } else if (state.phase === 'failed') {
-      about = 'failed';
+      about = t('modelFailed');
     }
     const shown = `${name}, ${about}`;
     if (this.shown !== shown) {
       this.shown = shown;
-      this.element.replaceChildren(icon('chip'), h('span', { class: 'sr-only' }, 'Model: '),
+      this.element.replaceChildren(icon('chip'), h('span', { class: 'sr-only' }, t('modelIs'), ' '),
         h('span', { class: 'model-name' }, h('strong', {}, name), ' ', h('span', {}, about)), icon('down'));
     }
   }

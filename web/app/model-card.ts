@@ -1,11 +1,13 @@
 // One model in the dialog of models: what it is and needs, its state in plain words, and what can be done with it.
 
-import { formatBytes } from '../src/index.ts';
-import { errorText, h, iconButton } from './dom.ts';
+import { h, iconButton } from './dom.ts';
+import { errorText } from './error-text.ts';
+import { bytes, sentences, t } from './language.ts';
 import { kindOf, loadingButtons, retryButton } from './loading-card.ts';
 import { loadingWords, showProgress } from './loading-words.ts';
 import { manifestHere, type Entry } from './model-list.ts';
 import type { ModelHost } from './model.ts';
+import { joined, put, type Said } from './words.ts';
 
 export interface CardActions {
   /** The visitor wants to open the model, or to change its context; place is where to ask. */
@@ -25,18 +27,18 @@ export class ModelCard {
   private entry: Entry;
   private readonly needs = h('span', { class: 'muted' });
   private readonly status = h('span', { class: 'state' });
-  private readonly about = h('span', {});
+  private readonly about = h('span', { dir: 'auto' });
   private readonly choose = h('button', { type: 'button', onclick: () => this.ask() });
   private readonly trash: HTMLButtonElement;
   private readonly loading = h('div', { class: 'place' });
   private readonly numbers = h('span', { class: 'numbers' });
-  private readonly bar = h('progress', { 'aria-label': 'Loading' });
+  private readonly bar = h('progress', { 'aria-label': t('loading') });
   private readonly question = h('div', { class: 'place' });
   private shown = '';
 
   constructor(entry: Entry, host: ModelHost, actions: CardActions) {
     [this.entry, this.host, this.actions] = [entry, host, actions];
-    this.trash = iconButton('trash', `Remove ${entry.name}`, () => this.askToRemove());
+    this.trash = iconButton('trash', t('removeModel', { name: entry.name }), () => this.askToRemove());
     this.element.append(
       h('div', { class: 'model-row' },
         h('div', { class: 'about' }, h('strong', {}, entry.name), this.about, this.needs, this.status), this.choose, this.trash),
@@ -51,14 +53,14 @@ export class ModelCard {
     const isHere = manifestHere(this.host) === entry.manifest;
     const isOpen = isHere && state.phase === 'ready';
     this.element.classList.toggle('current', isOpen);
-    this.about.textContent = entry.about;
-    this.needs.textContent = needsOf(entry);
-    this.needs.hidden = this.needs.textContent === '';
-    this.status.textContent = stateOf(entry, isHere ? state.phase : undefined);
-    const verb = isOpen ? 'Change' : state.phase === 'ready' ? 'Switch' : 'Open';
-    this.choose.textContent = verb;
-    const label = isOpen ? 'Change the context of' : verb === 'Switch' ? 'Switch to' : 'Open';
-    this.choose.setAttribute('aria-label', `${label} ${entry.name}`);
+    put(this.about, 'text', entry.about);
+    const needs = needsOf(entry);
+    put(this.needs, 'text', needs ?? '');
+    this.needs.hidden = needs === undefined;
+    put(this.status, 'text', stateOf(entry, isHere ? state.phase : undefined));
+    const verb = isOpen ? 'change' : state.phase === 'ready' ? 'switch' : 'open';
+    put(this.choose, 'text', t(verb));
+    put(this.choose, 'aria-label', t(isOpen ? 'changeContextOf' : verb === 'switch' ? 'switchTo' : 'openModel', { name: entry.name }));
     this.choose.hidden = isHere && state.phase === 'loading';
     this.trash.hidden = !entry.stored || this.choose.hidden;
     this.renderLoading(isHere);
@@ -77,7 +79,7 @@ export class ModelCard {
       }
     }
     if (kind !== '' && state.phase === 'loading') {
-      this.numbers.textContent = loadingWords(state);
+      put(this.numbers, 'text', loadingWords(state));
       showProgress(this.bar, state);
     }
   }
@@ -110,41 +112,39 @@ export class ModelCard {
       this.question.replaceChildren();
       focus.focus();
     };
-    const keep = h('button', { type: 'button', onclick: () => done(this.trash) }, 'Keep it');
+    const keep = h('button', { type: 'button', onclick: () => done(this.trash) }, t('keepIt'));
     const remove = h('button', { type: 'button', class: 'danger', onclick: async () => {
       await this.actions.remove(this.entry);
       done(this.element.isConnected ? this.choose : document.getElementById('models-title')!);
-    } }, 'Remove');
+    } }, t('remove'));
     const again = stored.url.startsWith('local:')
-      ? 'To open it again you will need its files.'
-      : `To open it again, ${formatBytes(stored.bytes)} are downloaded again.`;
-    this.question.replaceChildren(h('div', { class: 'confirm', role: 'group', 'aria-label': `Remove ${name}` },
-      h('p', {}, `Remove ${name} from this browser? ${again}${isRunning ? ' Where it is open it stays open until you leave.' : ''}`),
+      ? t('needsFilesAgain')
+      : t('needsDownloadAgain', { size: bytes(stored.bytes) });
+    this.question.replaceChildren(h('div', { class: 'confirm', role: 'group', 'aria-label': t('removeModel', { name }) },
+      h('p', {}, sentences(t('removeQuestion', { name }), again, isRunning && t('staysOpen'))),
       h('div', { class: 'row' }, remove, keep)));
     keep.focus();
   }
 }
 
-/** What a model needs, before it is chosen. */
-function needsOf({ bytes, memory, stored }: Entry): string {
-  if (memory === undefined || bytes === undefined) {
-    return '';
+/** What a model needs, before it is chosen; undefined: so little that nobody needs to know. */
+function needsOf({ bytes: size, memory, stored }: Entry): Said | undefined {
+  if (memory === undefined || size === undefined) {
+    return undefined;
   }
-  const storage = stored?.complete ? '' : `${formatBytes(bytes)} to download and to store, `;
-  return `Needs ${storage}${formatBytes(memory)} of GPU memory.`;
+  return stored?.complete ? t('needsMemory', { memory: bytes(memory) }) : t('needsAll', { size: bytes(size), memory: bytes(memory) });
 }
 
-function stateOf({ stored, isRunning }: Entry, phase: 'ready' | 'loading' | 'failed' | string | undefined): string {
-  const kept = !stored ? 'Not downloaded'
-    : stored.complete ? `Already downloaded, ${formatBytes(stored.bytes)}` : `Partly downloaded, ${formatBytes(stored.bytes)} in all`;
+function stateOf({ stored, isRunning }: Entry, phase: 'ready' | 'loading' | 'failed' | string | undefined): Said {
+  const kept = !stored ? t('notDownloaded') : t(stored.complete ? 'downloaded' : 'partlyDownloaded', { size: bytes(stored.bytes) });
   switch (phase) {
     case 'ready':
-      return `Open · ${kept}`;
+      return joined([t('isOpen'), kept], ' · ');
     case 'loading':
-      return 'Loading';
+      return t('loading');
     case 'failed':
-      return `Could not be opened · ${kept}`;
+      return joined([t('isNotOpen'), kept], ' · ');
     default:
-      return isRunning ? `Open in another tab, which shares it with this one · ${kept}` : kept;
+      return joined([isRunning && t('isElsewhere'), kept], ' · ');
   }
 }

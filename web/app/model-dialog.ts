@@ -1,14 +1,16 @@
 // The dialog of models: what is open, what is downloaded, what can be opened and what it takes.
 
-import { deleteModel, formatBytes, type LocalFiles } from '../src/index.ts';
+import { deleteModel, type LocalFiles } from '../src/index.ts';
 import { nameOf } from './catalogue.ts';
 import { h, icon, iconButton, pickFiles } from './dom.ts';
+import { bytes, sentences, t } from './language.ts';
 import { ModelCard } from './model-card.ts';
 import { listEntries, manifestHere, manifestOf, type Entry } from './model-list.ts';
 import { ModelQuestion } from './model-question.ts';
 import type { Choice, ModelHost } from './model.ts';
 import type { Settings } from './settings.ts';
 import { toast } from './toast.ts';
+import { put, type Said } from './words.ts';
 
 export interface ModelDialogActions {
   /** The visitor has chosen. */
@@ -16,9 +18,6 @@ export interface ModelDialogActions {
   /** Whether a reply is being written. */
   isBusy(): boolean;
 }
-
-const verified = 'Every byte was compared with its published hash.';
-const notVerified = 'Its weights are not verified: no hashes are published, they are compared with what this browser saw first.';
 
 export class ModelDialog {
   private readonly dialog: HTMLDialogElement;
@@ -37,7 +36,7 @@ export class ModelDialog {
   constructor(dialog: HTMLDialogElement, host: ModelHost, settings: Settings, actions: ModelDialogActions) {
     [this.dialog, this.host, this.settings, this.actions] = [dialog, host, settings, actions];
     const url = h('input', {
-      type: 'text', id: 'model-url', inputmode: 'url', placeholder: 'https://example.org/gpt-oss-20b/', autocomplete: 'off', spellcheck: 'false',
+      type: 'text', id: 'model-url', inputmode: 'url', dir: 'ltr', placeholder: 'https://example.org/gpt-oss-20b/', autocomplete: 'off', spellcheck: 'false',
       'aria-describedby': 'model-url-help',
     });
     const submit = (e: Event) => {
@@ -49,12 +48,12 @@ export class ModelDialog {
     };
     dialog.append(
       h('div', { class: 'sheet-head' },
-        h('h2', { id: 'models-title', tabindex: '-1' }, 'Models'), iconButton('close', 'Close', () => dialog.close())),
+        h('h2', { id: 'models-title', tabindex: '-1' }, t('models')), iconButton('close', t('close'), () => dialog.close())),
       h('div', { class: 'sheet-body' },
         this.current, this.list,
         h('form', { class: 'field', onsubmit: submit },
-          h('label', { for: 'model-url' }, 'Model URL'), h('div', { class: 'row' }, url, h('button', { type: 'submit' }, 'Check')),
-          h('p', { class: 'muted', id: 'model-url-help' }, 'A repository on Hugging Face, or a directory that gossamer pack wrote, on any host.')),
+          h('label', { for: 'model-url' }, t('modelURL')), h('div', { class: 'row' }, url, h('button', { type: 'submit' }, t('check'))),
+          h('p', { class: 'muted', id: 'model-url-help' }, t('modelURLHelp'))),
         this.urlPlace,
         this.dropArea(),
         this.filesPlace));
@@ -65,9 +64,9 @@ export class ModelDialog {
   /** Where files are dropped or chosen. The page takes what is dropped elsewhere. */
   private dropArea(): HTMLElement {
     return h('div', { class: 'drop' },
-      icon('folder'), h('span', {}, 'Drop a model’s files here, or '),
-      h('button', { type: 'button', onclick: async () => this.local(await pickFiles({ directory: true })) }, 'choose a folder'), ' ',
-      h('button', { type: 'button', onclick: async () => this.local(await pickFiles({ multiple: true })) }, 'choose files'));
+      icon('folder'), h('span', {}, t('dropFiles')), ' ',
+      h('button', { type: 'button', onclick: async () => this.local(await pickFiles({ directory: true })) }, t('chooseFolder')), ' ',
+      h('button', { type: 'button', onclick: async () => this.local(await pickFiles({ multiple: true })) }, t('chooseFiles')));
   }
 
   /** Resolves when the models are listed. */
@@ -99,7 +98,7 @@ export class ModelDialog {
     const here = manifestHere(this.host);
     if (here && 'choice' in this.host.state && !entries.some((e) => e.manifest === here)) {
       const { name } = this.host.state.choice;
-      const about = here.startsWith('local:') ? 'Files of this device.' : here;
+      const about = here.startsWith('local:') ? t('filesOfDevice') : here;
       entries.push({ url: here, manifest: here, name, about, stored: undefined, isRunning: true });
     }
     const wanted = new Set(entries.map((e) => e.manifest));
@@ -132,7 +131,7 @@ export class ModelDialog {
 
   private async remove({ manifest, name, stored }: Entry): Promise<void> {
     await deleteModel(manifest);
-    toast(`${name} is removed from this browser${stored ? `: ${formatBytes(stored.bytes)} are free again` : ''}.`);
+    toast(stored ? t('removedFree', { name, size: bytes(stored.bytes) }) : t('removed', { name }));
     await this.refresh();
   }
 
@@ -145,11 +144,10 @@ export class ModelDialog {
     }
     const { weights, kv, scratch } = info.memory;
     const { vendor, architecture, device } = info.adapter ?? {};
-    const isCPU = info.backend === 'cpu';
-    const place = isCPU ? 'the processor' : [vendor, architecture, device].filter(Boolean).join(' ') || 'this GPU';
-    this.current.textContent = `Open on ${place}: ${formatBytes(weights + kv + scratch)} of ${isCPU ? 'this tab’s' : 'its'} memory, ` +
-      `${formatBytes(weights)} for weights, ${formatBytes(kv)} for ${info.context.toLocaleString()} tokens of context, ` +
-      `${formatBytes(scratch)} to compute. ${info.verified ? verified : notVerified}`;
+    const place = [vendor, architecture, device].filter(Boolean).join(' ') || t('thisGPU');
+    const sizes = { size: bytes(weights + kv + scratch), weights: bytes(weights), kv: bytes(kv), scratch: bytes(scratch), context: info.context };
+    put(this.current, 'text', sentences(
+      info.backend === 'cpu' ? t('openOnProcessor', sizes) : t('openOnGPU', { place, ...sizes }), info.verified ? t('everyByte') : t('noHashes')));
   }
 
   private local(files: File[]): void {
@@ -163,11 +161,11 @@ export class ModelDialog {
     }
     const names = [...files.keys()];
     if (names.every((n) => n.endsWith('.gguf'))) {
-      this.refuse(this.filesPlace, 'GGUF files must be packed first: gossamer pack model.gguf packed/');
+      this.refuse(this.filesPlace, t('packFirst', { command: 'gossamer pack model.gguf packed/' }));
       return;
     }
     const first = names[0]!;
-    this.ask({ model: files, name: first.includes('/') ? first.split('/')[0]! : 'Local files', store: false }, this.filesPlace);
+    this.ask({ model: files, name: first.includes('/') ? first.split('/')[0]! : String(t('localFiles')), store: false }, this.filesPlace);
   }
 
   /** Says whether a model fits and what it takes, and offers to open it. place is where; undefined: at its card, or below the URLs. */
@@ -177,7 +175,7 @@ export class ModelDialog {
     }
     const at = place ?? (typeof choice.model === 'string' ? this.cards.get(manifestOf(choice.model))?.place : undefined) ?? this.urlPlace;
     if (typeof choice.model === 'string' && isForbidden(choice.model)) {
-      this.refuse(at, 'Weights from other hosts come by https only: the page’s security policy says so.');
+      this.refuse(at, t('httpsOnly'));
       return;
     }
     this.endQuestion();
@@ -199,7 +197,7 @@ export class ModelDialog {
     at.replaceChildren(question.element);
   }
 
-  private refuse(place: HTMLElement, why: string): void {
+  private refuse(place: HTMLElement, why: Said): void {
     this.endQuestion();
     place.replaceChildren(h('p', { class: 'error', role: 'alert' }, why));
   }

@@ -2,6 +2,7 @@
 
 import { listModels, manifestURL, openModels, type StoredModel } from '../src/index.ts';
 import { nameOf, published, type Offer } from './catalogue.ts';
+import { t } from './language.ts';
 import type { ModelHost } from './model.ts';
 
 /** A model, as the dialog lists it. */
@@ -20,7 +21,7 @@ export async function listEntries(): Promise<Entry[]> {
   const offered = published.map((p) => ({ ...p, manifest: manifestOf(p.url) }));
   const others = stored.filter((s) => !offered.some((o) => o.manifest === s.url)).map((s) => ({
     url: s.url, name: nameOf(s.url), manifest: s.url, bytes: s.bytes,
-    about: s.url.startsWith('local:') ? 'A copy of files of this device.' : hostOf(s.url),
+    about: s.url.startsWith('local:') ? t('copyOfFiles') : hostOf(s.url),
   }));
   return [...offered, ...others].map((o) => ({ ...o, stored: byURL.get(o.manifest), isRunning: open.includes(o.manifest) }));
 }

@@ -1,8 +1,11 @@
 // The question before a model is opened: whether it runs here, and what it takes to download, of storage and of memory.
 
-import { canRun, formatBytes, type ModelVerdict } from '../src/index.ts';
-import { errorText, h } from './dom.ts';
+import { canRun, type ModelVerdict } from '../src/index.ts';
+import { h } from './dom.ts';
+import { errorText } from './error-text.ts';
+import { bytes, t } from './language.ts';
 import type { Choice, ModelHost } from './model.ts';
+import { put, type Said } from './words.ts';
 
 /** Bytes of memory from which on it matters that browsers do not tell how much a GPU has. */
 const muchMemory = 6 * 2 ** 30;
@@ -34,12 +37,12 @@ export class ModelQuestion {
 
   constructor(choice: Choice, options: QuestionOptions) {
     [this.choice, this.o] = [choice, options];
-    this.element.setAttribute('aria-label', `Open ${choice.name}`);
+    put(this.element, 'aria-label', t('openModel', { name: choice.name }));
     this.context = h('select', { id: 'model-context', onchange: () => void this.check() },
-      h('option', { value: '' }, `${options.host.backend === 'cpu' ? '8,192' : '32,768'} tokens, the default`),
-      ...contexts.map((n) => h('option', { value: n, selected: n === options.context }, `${n.toLocaleString()} tokens`)));
+      h('option', { value: '' }, t('tokensDefault', { context: options.host.backend === 'cpu' ? 8192 : 32768 })),
+      ...contexts.map((n) => h('option', { value: n, selected: n === options.context }, t('tokens', { n }))));
     this.keep = h('input', { type: 'checkbox', id: 'model-keep', checked: choice.store && this.canKeep, onchange: () => void this.check() });
-    this.element.append(h('p', {}, `Checking ${choice.name} …`));
+    this.element.append(h('p', {}, t('checking', { name: choice.name })));
     void this.check();
   }
 
@@ -75,24 +78,25 @@ export class ModelQuestion {
       this.o.named && h('h3', {}, this.choice.name),
       h('p', { class: verdict.ok ? (verdict.severity === 'warning' ? 'warning' : 'fits') : 'error' }, judgement(verdict)),
       bill && h('dl', {}, ...this.facts(verdict, missing, isLocal).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)])),
-      bill && h('div', { class: 'field' }, h('label', { for: 'model-context' }, 'Context'), this.context),
-      bill && this.canKeep && h('label', { class: 'check' }, this.keep, `Keep ${isLocal ? 'a copy' : 'it'} in this browser for the next visit`),
-      verdict.ok && this.o.isBusy() && h('p', { class: 'muted' }, 'The reply that is being written ends there.'),
+      bill && h('div', { class: 'field' }, h('label', { for: 'model-context' }, t('context')), this.context),
+      bill && this.canKeep && h('label', { class: 'check' }, this.keep, t(isLocal ? 'keepCopy' : 'keepModel')),
+      verdict.ok && this.o.isBusy() && h('p', { class: 'muted' }, t('replyEnds')),
       h('div', { class: 'row' },
         verdict.ok &&
-          h('button', { type: 'button', class: 'primary', onclick: open }, missing > 0 ? `Download ${formatBytes(missing)} and open` : 'Open'),
-        h('button', { type: 'button', onclick: () => this.o.cancelled() }, 'Cancel')));
+          h('button', { type: 'button', class: 'primary', onclick: open }, missing > 0 ? t('downloadAndOpen', { size: bytes(missing) }) : t('open')),
+        h('button', { type: 'button', onclick: () => this.o.cancelled() }, t('cancel'))));
   }
 
-  private facts({ bill, stored = 0, verified }: ModelVerdict, missing: number, isLocal: boolean): [string, string][] {
+  private facts({ bill, stored = 0, verified }: ModelVerdict, missing: number, isLocal: boolean): [Said, Said][] {
     const { download, total, context } = bill!;
-    const fetched = missing === 0 ? 'nothing, it is already downloaded' : `${formatBytes(missing)}${stored ? ` of ${formatBytes(download)}` : ''}`;
-    const kept = this.keep.checked ? formatBytes(download) : isLocal || !this.canKeep ? 'none' : 'none: it is downloaded again on each visit';
+    const rest = stored ? t('doneOf', { done: bytes(missing), all: bytes(download) }) : bytes(missing);
+    const fetched = missing === 0 ? t('downloadNothing') : rest;
+    const kept = this.keep.checked ? bytes(download) : isLocal || !this.canKeep ? t('storageNone') : t('storageEachVisit');
     return [
-      ['Download', isLocal ? 'nothing, the files are here' : fetched],
-      ['Storage in this browser', kept],
-      [this.o.host.backend === 'cpu' ? 'Memory' : 'GPU memory', `${formatBytes(total)} with ${context.toLocaleString()} tokens of context`],
-      ['Checked', verified ? 'against published SHA-256 hashes' : 'not verified: no hashes are published'],
+      [t('download'), isLocal ? t('downloadLocal') : fetched],
+      [t('storage'), kept],
+      [t(this.o.host.backend === 'cpu' ? 'memory' : 'gpuMemory'), t('memoryWith', { size: bytes(total), context })],
+      [t('checked'), t(verified ? 'checkedHashes' : 'checkedNot')],
     ];
   }
 
@@ -107,11 +111,11 @@ export class ModelQuestion {
   }
 }
 
-function judgement({ cause, fix, bill }: ModelVerdict): string {
+function judgement({ cause, fix, code, bill }: ModelVerdict): Said {
   if (cause) {
-    return errorText({ message: cause, hint: fix });
+    return errorText({ message: cause, hint: fix, code });
   }
   return bill && bill.total > muchMemory
-    ? `Should run on this device if its GPU has ${formatBytes(bill.total)} of memory, which browsers do not tell.`
-    : 'Should run on this device.';
+    ? t('shouldRunIf', { size: bytes(bill.total) })
+    : t('shouldRun');
 }

@@ -3,6 +3,8 @@
 import type { Backend, Environment, LocalFiles, Notice, Progress } from '../src/index.ts';
 import { createEngine } from './engine.ts';
 import type { Engine } from './engine-types.ts';
+import { t } from './language.ts';
+import { Words } from './words.ts';
 
 /** A model to open. */
 export interface Choice {
@@ -19,7 +21,7 @@ export type ModelState =
   | { phase: 'starting' }
   | { phase: 'none' }
   /** recovering: why an open model is loaded again, a sentence. */
-  | { phase: 'loading'; choice: Choice; progress?: Progress; paused: boolean; recovering?: string }
+  | { phase: 'loading'; choice: Choice; progress?: Progress; paused: boolean; recovering?: Words }
   | { phase: 'ready'; choice: Choice; engine: Engine }
   | { phase: 'failed'; choice: Choice; error: unknown };
 
@@ -95,7 +97,7 @@ export class ModelHost extends EventTarget {
       return;
     }
     const { choice } = state;
-    this.set({ phase: 'loading', choice, paused: false, recovering: sentence(why) });
+    this.set({ phase: 'loading', choice, paused: false, recovering: t('reloading', { message: sentence(why) }) });
     try {
       await engine.tokenize(''); // is answered when the model is open again
       if (this.engine === engine && this.state.phase === 'loading') {
@@ -136,7 +138,7 @@ export class ModelHost extends EventTarget {
     this.abort?.abort();
     void this.closeEngine();
     this.set({ phase: 'none' });
-    this.rejectWaiting(new DOMException('Loading was cancelled.', 'AbortError'));
+    this.rejectWaiting(new DOMException('cancelled', 'AbortError'));
   }
 
   /** The open model; waits for one that is being opened. */
@@ -148,7 +150,7 @@ export class ModelHost extends EventTarget {
       return Promise.reject(this.state.error);
     }
     if (this.state.phase !== 'loading' && this.state.phase !== 'starting') {
-      return Promise.reject(new Error('No model is open: choose one.'));
+      return Promise.reject(new Error(String(t('noModelChoose'))));
     }
     return new Promise((resolve, reject) => {
       this.waiting.push({ resolve, reject });

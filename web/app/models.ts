@@ -2,6 +2,7 @@
 
 import { byId } from './dom.ts';
 import { isNative } from './engine.ts';
+import { t } from './language.ts';
 import type { ModelDialog, ModelDialogActions } from './model-dialog.ts';
 import type { Choice, ModelHost } from './model.ts';
 import type { NativeModelDialog } from './native-models.ts';
@@ -41,7 +42,7 @@ export class Models {
     this.loaded ??= this.make();
     this.loaded.then(then, () => {
       this.loaded = undefined; // a network that is back may be tried again
-      toast('This part of the page could not be loaded: check the connection, then try again.', { error: true });
+      toast(t('partNotLoaded'), { error: true });
     });
   }
 

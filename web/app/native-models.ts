@@ -1,9 +1,12 @@
 // The dialog of models where the program gossamer has them.
 
-import { errorText, h, iconButton } from './dom.ts';
+import { h, iconButton } from './dom.ts';
+import { errorText } from './error-text.ts';
+import { t } from './language.ts';
 import type { ModelDialogActions } from './model-dialog.ts';
 import type { ModelHost } from './model.ts';
 import { nativeModels, type NativeModel } from './native.ts';
+import { joined } from './words.ts';
 
 export class NativeModelDialog {
   private readonly dialog: HTMLDialogElement;
@@ -16,10 +19,9 @@ export class NativeModelDialog {
     [this.dialog, this.host, this.actions] = [dialog, host, actions];
     dialog.append(
       h('div', { class: 'sheet-head' },
-        h('h2', { id: 'models-title', tabindex: '-1' }, 'Models'), iconButton('close', 'Close', () => dialog.close())),
+        h('h2', { id: 'models-title', tabindex: '-1' }, t('models')), iconButton('close', t('close'), () => dialog.close())),
       h('div', { class: 'sheet-body', tabindex: '0', role: 'group', 'aria-labelledby': 'models-title' }, this.list, // scrolled by keys
-        h('p', { class: 'muted' },
-          'These run in the program on this device. Another one: stop gossamer and start it with --model, as in gossamer --model gpt-oss-20b.')));
+        h('p', { class: 'muted' }, t('nativeModels', { command: 'gossamer --model gpt-oss-20b' }))));
     host.addEventListener('change', () => dialog.open && void this.refresh());
   }
 
@@ -47,13 +49,12 @@ export class NativeModelDialog {
   }
 
   private card({ id, runs_on, context_length }: NativeModel, isOpen: boolean): HTMLElement {
-    const facts = [runs_on, context_length > 0 ? `${context_length.toLocaleString()} tokens of context` : ''].filter(Boolean).join(' · ');
-    const verb = this.host.state.phase === 'ready' ? 'Switch' : 'Open';
-    const label = `${verb === 'Switch' ? 'Switch to' : 'Open'} ${id}`;
+    const facts = [runs_on, context_length > 0 && t('tokensOfContext', { context: context_length })].filter(Boolean);
+    const isReady = this.host.state.phase === 'ready';
     return h('li', { class: isOpen ? 'model current' : 'model' }, h('div', { class: 'model-row' },
-      h('div', { class: 'about' }, h('strong', {}, id), facts && h('span', { class: 'muted' }, facts),
-        h('span', { class: 'state' }, isOpen ? 'Open' : context_length > 0 ? 'Ready' : 'Is being loaded')),
-      !isOpen && h('button', { type: 'button', 'aria-label': label, onclick: () => this.choose(id) }, verb)));
+      h('div', { class: 'about' }, h('strong', {}, id), facts.length > 0 && h('span', { class: 'muted' }, joined(facts, ' · ')),
+        h('span', { class: 'state' }, t(isOpen ? 'isOpen' : context_length > 0 ? 'isReady' : 'isLoading'))),
+      !isOpen && h('button', { type: 'button', 'aria-label': t(isReady ? 'switchTo' : 'openModel', { name: id }), onclick: () => this.choose(id) }, t(isReady ? 'switch' : 'open'))));
   }
 
   private choose(id: string): void {

@@ -2,6 +2,7 @@
 
 import { RuntimeError, type ChatCompletionChunk, type ChatParams } from '../src/index.ts';
 import type { Engine } from './engine-types.ts';
+import { t } from './language.ts';
 
 /** A model that the program has. */
 export interface NativeModel {
@@ -41,10 +42,10 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
     if (init.signal?.aborted) {
       throw error;
     }
-    throw new RuntimeError('closed', 'gossamer does not answer', { hint: 'Start it again, with the command gossamer.' });
+    throw new RuntimeError('closed', String(t('gossamerSilent')), { hint: String(t('gossamerSilentHint')) });
   }
   if (response.status === 401) {
-    throw new RuntimeError('closed', 'this window does not have the key of the running gossamer', { hint: 'Open the address that gossamer has printed.' });
+    throw new RuntimeError('closed', String(t('gossamerKey')), { hint: String(t('gossamerKeyHint')) });
   }
   if (!response.ok) {
     throw failure(await response.text(), response.status);
@@ -60,8 +61,8 @@ function failure(text: string, status: number): RuntimeError {
   } catch {
     // Something between answers.
   }
-  const hint = status === 503 || status === 429 ? 'Try again in a moment.' : status >= 500 ? 'What gossamer prints tells more.' : '';
-  return new RuntimeError(status >= 500 ? 'internal' : 'bad-request', error.message ?? `gossamer answered with ${status}`, { status, param: error.param ?? undefined, hint });
+  const hint = status === 503 || status === 429 ? String(t('gossamerBusyHint')) : status >= 500 ? String(t('gossamerFaultHint')) : '';
+  return new RuntimeError(status >= 500 ? 'internal' : 'bad-request', error.message ?? String(t('gossamerStatus', { status })), { status, param: error.param ?? undefined, hint });
 }
 
 /** The models of the program. */
@@ -130,5 +131,5 @@ async function* chunks(answer: Promise<Response>): AsyncGenerator<ChatCompletion
       yield chunk;
     }
   }
-  throw new RuntimeError('closed', 'the answer ended in the middle', { hint: 'gossamer was stopped, or something between it and this page.' });
+  throw new RuntimeError('closed', String(t('gossamerCut')), { hint: String(t('gossamerCutHint')) });
 }

@@ -1,6 +1,7 @@
 // The service worker: with it the app works without a network after the first visit.
 
 import { h } from './dom.ts';
+import { t } from './language.ts';
 import { region } from './toast.ts';
 
 /** Installs the service worker, and offers the new version of the app when there is one. */
@@ -39,9 +40,9 @@ async function install(): Promise<void> {
 
 /** Lets the visitor choose when the new version takes over, since the page is loaded again then. */
 function offer(worker: ServiceWorker): void {
-  const box = h('div', { class: 'toast' }, 'A new version is here. ', h('button', { type: 'button', class: 'link', onclick: () => {
+  const box = h('div', { class: 'toast' }, t('newVersion'), ' ', h('button', { type: 'button', class: 'link', onclick: () => {
     navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true });
     worker.postMessage({ kind: 'activate' });
-  } }, 'Load it'));
+  } }, t('loadVersion')));
   region().append(box);
 }

@@ -4,10 +4,13 @@ import type { Sheet } from './address.ts';
 import { makeTabs } from './tabs.ts';
 import { checkSchema, defaultOptions, type Conversation, type Effort, type Options, type Sampling } from './conversation.ts';
 import { h, icon, iconButton } from './dom.ts';
+import { t } from './language.ts';
+import { languages } from './languages.ts';
 import { presetField } from './presets.ts';
 import { saveSettings, type Settings, type UserFunction } from './settings.ts';
 import { toast } from './toast.ts';
 import { builtIns, checkFunction } from './tools.ts';
+import { put, type Said, type Words } from './words.ts';
 
 export interface PanelActions {
   conversation(): Conversation;
@@ -17,21 +20,23 @@ export interface PanelActions {
   refusal(schema: string): string | undefined;
   /** The visitor has chosen a tab. */
   shown(tab: Tab): void;
+  /** The visitor has chosen a language. */
+  languageChosen(language: Settings['language']): void;
   exportAll(): Promise<void>;
   deleteAll(): void;
 }
 
 /** Numbers of the sampling settings: name, what it does, least, most, step. */
-const numbers: [keyof Sampling, string, string, number, number, number][] = [
-  ['temperature', 'Temperature', '0 always takes the likeliest token; the default is 1', 0, 2, 0.1],
-  ['top_p', 'Top-p', 'Draws from the likeliest tokens that together have this probability', 0, 1, 0.05],
-  ['top_k', 'Top-k', 'Draws from so many tokens; 0: all', 0, 1000, 1],
-  ['min_p', 'Min-p', 'Leaves out tokens this much less likely than the likeliest', 0, 1, 0.01],
-  ['repetition_penalty', 'Repetition penalty', 'Above 1 makes repetitions rarer', 0.01, 5, 0.05],
-  ['presence_penalty', 'Presence penalty', 'Above 0 favours tokens that were not there yet', -2, 2, 0.1],
-  ['frequency_penalty', 'Frequency penalty', 'Above 0 makes a token the rarer the more often it was there', -2, 2, 0.1],
-  ['seed', 'Seed', 'The same seed gives the same reply on this device', 0, 2 ** 31 - 1, 1],
-  ['max_completion_tokens', 'Longest reply, in tokens', 'Reasoning included', 1, 131072, 1],
+const numbers: [keyof Sampling, Words, Words, number, number, number][] = [
+  ['temperature', t('temperature'), t('temperatureHelp'), 0, 2, 0.1],
+  ['top_p', t('topP'), t('topPHelp'), 0, 1, 0.05],
+  ['top_k', t('topK'), t('topKHelp'), 0, 1000, 1],
+  ['min_p', t('minP'), t('minPHelp'), 0, 1, 0.01],
+  ['repetition_penalty', t('repetitionPenalty'), t('repetitionPenaltyHelp'), 0.01, 5, 0.05],
+  ['presence_penalty', t('presencePenalty'), t('presencePenaltyHelp'), -2, 2, 0.1],
+  ['frequency_penalty', t('frequencyPenalty'), t('frequencyPenaltyHelp'), -2, 2, 0.1],
+  ['seed', t('seed'), t('seedHelp'), 0, 2 ** 31 - 1, 1],
+  ['max_completion_tokens', t('longestReply'), t('longestReplyHelp'), 1, 131072, 1],
 ];
 
 const exampleSchema = JSON.stringify({ type: 'object', properties: { name: { type: 'string' }, age: { type: 'integer' } }, required: ['name', 'age'], additionalProperties: false }, null, 2);
@@ -48,10 +53,10 @@ export class Panel {
 
   constructor(dialog: HTMLDialogElement, settings: Settings, actions: PanelActions) {
     [this.dialog, this.settings, this.actions] = [dialog, settings, actions];
-    const { list, show } = makeTabs<Tab>([['reply', 'Replies'], ['tools', 'Tools'], ['format', 'Format'], ['app', 'App']], this.pages, actions.shown);
+    const { list, show } = makeTabs<Tab>([['reply', t('tabReplies')], ['tools', t('tabTools')], ['format', t('tabFormat')], ['app', t('tabApp')]], this.pages, actions.shown);
     this.tabs = { show };
     dialog.append(
-      h('div', { class: 'sheet-head' }, h('h2', { id: 'panel-title' }, 'Settings'), iconButton('close', 'Close', () => dialog.close())),
+      h('div', { class: 'sheet-head' }, h('h2', { id: 'panel-title' }, t('settings')), iconButton('close', t('close'), () => dialog.close())),
       list, h('div', { class: 'sheet-body' }, ...Object.values(this.pages)));
   }
 
@@ -73,21 +78,21 @@ export class Panel {
   private renderReply(): void {
     const o = this.options;
     const effort = h('select', { id: 'effort-setting', onchange: () => { o.effort = effort.value as Effort; this.actions.changed(); } },
-      ...(['low', 'medium', 'high'] as const).map((e) => h('option', { value: e, selected: e === o.effort }, e)));
-    const instructions = h('textarea', { id: 'instructions', rows: '5', dir: 'auto', value: o.instructions, placeholder: 'How to answer, and what about', oninput: () => { o.instructions = instructions.value; this.actions.changed(); } });
-    const stop = h('textarea', { id: 'stop', rows: '2', value: (o.sampling.stop ?? []).join('\n'), oninput: () => {
+      ...(['low', 'medium', 'high'] as const).map((e) => h('option', { value: e, selected: e === o.effort }, t(e))));
+    const instructions = h('textarea', { id: 'instructions', rows: '5', dir: 'auto', value: o.instructions, placeholder: t('systemPromptHelp'), oninput: () => { o.instructions = instructions.value; this.actions.changed(); } });
+    const stop = h('textarea', { id: 'stop', rows: '2', dir: 'auto', value: (o.sampling.stop ?? []).join('\n'), oninput: () => {
       const stops = stop.value.split('\n').filter((s) => s !== '').slice(0, 16);
       o.sampling.stop = stops.length > 0 ? stops : undefined;
       this.actions.changed();
     } });
     this.pages.reply.replaceChildren(
-      h('p', { class: 'muted' }, 'For this conversation, and for new ones.'),
-      h('div', { class: 'field' }, h('label', { for: 'effort-setting' }, 'Effort: how long the model reasons'), effort),
-      h('div', { class: 'field' }, h('label', { for: 'instructions' }, 'System prompt'), instructions),
+      h('p', { class: 'muted' }, t('forConversation')),
+      h('div', { class: 'field' }, h('label', { for: 'effort-setting' }, t('effortSetting')), effort),
+      h('div', { class: 'field' }, h('label', { for: 'instructions' }, t('systemPrompt')), instructions),
       presetField(this.settings, instructions, (prompt) => { o.instructions = prompt; this.actions.changed(); }),
-      h('h3', {}, 'Sampling'),
+      h('h3', {}, t('sampling')),
       ...numbers.map(([name, label, help, min, max, step]) => {
-        const input = h('input', { type: 'number', id: `s-${name}`, min, max, step: name === 'repetition_penalty' ? 'any' : step, placeholder: 'default', value: String(o.sampling[name] ?? ''), 'aria-describedby': `h-${name}`, oninput: () => {
+        const input = h('input', { type: 'number', id: `s-${name}`, min, max, step: name === 'repetition_penalty' ? 'any' : step, placeholder: t('defaultValue'), value: String(o.sampling[name] ?? ''), 'aria-describedby': `h-${name}`, oninput: () => {
           const valid = input.value !== '' && input.checkValidity();
           input.setAttribute('aria-invalid', String(input.value !== '' && !valid));
           Object.assign(o.sampling, { [name]: valid ? Number(input.value) : undefined });
@@ -95,29 +100,29 @@ export class Panel {
         } });
         return h('div', { class: 'field inline' }, h('label', { for: `s-${name}` }, label, h('span', { class: 'muted', id: `h-${name}` }, help)), input);
       }),
-      h('div', { class: 'field' }, h('label', { for: 'stop' }, 'Stop before any of these, one a line'), stop),
+      h('div', { class: 'field' }, h('label', { for: 'stop' }, t('stopStrings')), stop),
       h('button', { type: 'button', onclick: () => {
         const before = structuredClone(o);
         Object.assign(o, structuredClone(defaultOptions), { tools: o.tools, toolChoice: o.toolChoice, schema: o.schema });
         this.actions.changed();
         this.renderReply();
-        toast('The defaults are back.', { undo: () => {
+        toast(t('defaultsBack'), { undo: () => {
           Object.assign(o, before);
           this.actions.changed();
           this.renderReply();
         } });
-      } }, 'Reset to defaults'));
+      } }, t('resetDefaults')));
   }
 
   private renderTools(): void {
     const o = this.options;
-    const all = [...builtIns.map((b) => ({ name: b.tool.function.name, about: b.title, own: undefined as UserFunction | undefined })),
-      ...this.settings.functions.map((f) => ({ name: f.name, about: f.description || 'Your own: you write its results', own: f as UserFunction | undefined }))];
+    const all = [...builtIns.map((b) => ({ name: b.tool.function.name, about: b.title as Said, own: undefined as UserFunction | undefined })),
+      ...this.settings.functions.map((f) => ({ name: f.name, about: f.description || t('toolOwn'), own: f as UserFunction | undefined }))];
     const choice = h('select', { id: 'tool-choice', onchange: () => { o.toolChoice = choice.value; this.actions.changed(); } },
-      h('option', { value: 'auto' }, 'Auto'), h('option', { value: 'required', selected: o.toolChoice === 'required' }, 'Required'),
-      ...o.tools.map((name) => h('option', { value: name, selected: o.toolChoice === name }, `Always ${name}`)));
+      h('option', { value: 'auto' }, t('toolAuto')), h('option', { value: 'required', selected: o.toolChoice === 'required' }, t('toolRequired')),
+      ...o.tools.map((name) => h('option', { value: name, selected: o.toolChoice === name }, t('toolAlways', { name }))));
     this.pages.tools.replaceChildren(
-      h('p', { class: 'muted' }, 'Functions that the model may call. JavaScript runs in a sandbox without network, storage or access to this page.'),
+      h('p', { class: 'muted' }, t('toolsHelp')),
       h('ul', { class: 'tools' }, ...all.map(({ name, about, own }) => {
         const box = h('input', { type: 'checkbox', id: `tool-${name}`, checked: o.tools.includes(name), onchange: () => {
           o.tools = box.checked ? [...o.tools, name] : o.tools.filter((t) => t !== name);
@@ -129,10 +134,10 @@ export class Panel {
           document.getElementById(`tool-${name}`)?.focus();
         } });
         return h('li', {}, h('label', { class: 'check' }, box, h('span', {}, h('strong', {}, name), h('span', { class: 'muted' }, about))),
-          own && iconButton('edit', `Edit ${name}`, () => this.editFunction(own)),
-          own && iconButton('trash', `Delete ${name}`, () => this.deleteFunction(own)));
+          own && iconButton('edit', t('editTool', { name }), () => this.editFunction(own)),
+          own && iconButton('trash', t('deleteTool', { name }), () => this.deleteFunction(own)));
       })),
-      h('div', { class: 'field' }, h('label', { for: 'tool-choice' }, 'Tool use'), choice),
+      h('div', { class: 'field' }, h('label', { for: 'tool-choice' }, t('toolUse')), choice),
       this.editor);
     this.editFunction();
   }
@@ -141,9 +146,9 @@ export class Panel {
 
   /** The form for one of the visitor's own functions. */
   private editFunction(own?: UserFunction): void {
-    const name = h('input', { type: 'text', id: 'f-name', value: own?.name ?? '', autocomplete: 'off', spellcheck: 'false', placeholder: 'get_weather' });
-    const description = h('input', { type: 'text', id: 'f-description', value: own?.description ?? '', autocomplete: 'off', placeholder: 'Get the weather of a city.' });
-    const parameters = h('textarea', { id: 'f-parameters', class: 'code', rows: '8', spellcheck: 'false', value: own?.parameters ?? exampleParameters });
+    const name = h('input', { type: 'text', id: 'f-name', dir: 'ltr', value: own?.name ?? '', autocomplete: 'off', spellcheck: 'false', placeholder: 'get_weather' });
+    const description = h('input', { type: 'text', id: 'f-description', dir: 'auto', value: own?.description ?? '', autocomplete: 'off', placeholder: t('toolDescriptionExample') });
+    const parameters = h('textarea', { id: 'f-parameters', class: 'code', dir: 'ltr', rows: '8', spellcheck: 'false', value: own?.parameters ?? exampleParameters });
     const problem = h('p', { class: 'error', role: 'alert', hidden: true });
     const save = (e: Event) => {
       e.preventDefault();
@@ -161,14 +166,14 @@ export class Panel {
       saveSettings(this.settings);
       this.actions.changed();
       this.renderTools();
-      toast(`${f.name} is there for the model to call.`);
+      toast(t('toolAdded', { name: f.name }));
     };
     this.editor.replaceChildren(h('form', { class: 'function', onsubmit: save },
-      h('h3', {}, own ? `Edit ${own.name}` : 'A function of your own'),
-      h('div', { class: 'field' }, h('label', { for: 'f-name' }, 'Name'), name),
-      h('div', { class: 'field' }, h('label', { for: 'f-description' }, 'What it does'), description),
-      h('div', { class: 'field' }, h('label', { for: 'f-parameters' }, 'Parameters, a JSON schema'), parameters),
-      problem, h('button', { type: 'submit' }, own ? 'Save function' : 'Add function')));
+      h('h3', {}, own ? t('editTool', { name: own.name }) : t('toolNew')),
+      h('div', { class: 'field' }, h('label', { for: 'f-name' }, t('toolName')), name),
+      h('div', { class: 'field' }, h('label', { for: 'f-description' }, t('toolDescription')), description),
+      h('div', { class: 'field' }, h('label', { for: 'f-parameters' }, t('toolParameters')), parameters),
+      problem, h('button', { type: 'submit' }, t(own ? 'toolSave' : 'toolAdd'))));
     if (own) {
       name.focus();
     }
@@ -185,17 +190,17 @@ export class Panel {
       this.renderTools();
     };
     set({ functions: functions.filter((g) => g !== f), tools: tools.filter((t) => t !== f.name), toolChoice: toolChoice === f.name ? 'auto' : toolChoice });
-    toast(`${f.name} is deleted.`, { undo: () => set({ functions, tools, toolChoice }) });
+    toast(t('toolDeleted', { name: f.name }), { undo: () => set({ functions, tools, toolChoice }) });
   }
 
   private renderFormat(): void {
     const o = this.options;
-    const box = h('textarea', { id: 'schema', class: 'code', rows: '14', spellcheck: 'false', value: o.schema, placeholder: exampleSchema });
+    const box = h('textarea', { id: 'schema', class: 'code', dir: 'ltr', rows: '14', spellcheck: 'false', value: o.schema, placeholder: exampleSchema });
     const status = h('p', { role: 'status' });
     const show = (wrong: string) => {
       box.setAttribute('aria-invalid', String(wrong !== ''));
       status.className = wrong ? 'error' : o.schema ? 'valid' : 'muted';
-      status.textContent = wrong || (o.schema ? 'Answers follow this schema.' : 'Answers are free text.');
+      put(status, 'text', wrong || t(o.schema ? 'answersFollow' : 'answersFree'));
     };
     const check = () => {
       const schema = box.value.trim();
@@ -206,13 +211,12 @@ export class Panel {
     };
     box.addEventListener('input', check);
     this.pages.format.replaceChildren(
-      h('p', { class: 'muted' },
-        'Paste a JSON schema to get JSON. The model is shown the schema and can write nothing else. A schema that cannot be enforced as a whole is refused when you ask.'),
-      h('div', { class: 'field' }, h('label', { for: 'schema' }, 'JSON schema of answers'), box),
+      h('p', { class: 'muted' }, t('formatHelp')),
+      h('div', { class: 'field' }, h('label', { for: 'schema' }, t('schema')), box),
       status,
       h('div', { class: 'row' },
-        h('button', { type: 'button', onclick: () => { box.value = exampleSchema; check(); } }, 'Example'),
-        h('button', { type: 'button', onclick: () => { box.value = ''; check(); } }, 'Free text')));
+        h('button', { type: 'button', onclick: () => { box.value = exampleSchema; check(); } }, t('example')),
+        h('button', { type: 'button', onclick: () => { box.value = ''; check(); } }, t('freeText'))));
     show(this.actions.refusal(o.schema) ?? '');
   }
 
@@ -221,19 +225,22 @@ export class Panel {
       this.settings.theme = theme.value as Settings['theme'];
       saveSettings(this.settings);
       applyTheme(this.settings);
-    } }, ...([['system', 'System'], ['light', 'Light'], ['dark', 'Dark']] as const).map(([value, text]) => h('option', { value, selected: value === this.settings.theme }, text)));
+    } }, ...(['system', 'light', 'dark'] as const).map((value) => h('option', { value, selected: value === this.settings.theme }, t(value))));
+    const language = h('select', { id: 'language', onchange: () => this.actions.languageChosen(language.value as Settings['language']) },
+      h('option', { value: 'system' }, t('system')),
+      ...Object.entries(languages).map(([value, name]) => h('option', { value, lang: value, selected: value === this.settings.language }, name)));
     this.pages.app.replaceChildren(
-      h('div', { class: 'field' }, h('label', { for: 'theme' }, 'Theme'), theme),
-      h('h3', {}, 'Keyboard'),
-      h('dl', { class: 'keys' }, ...[
-        ['Enter', 'sends, Shift+Enter begins a line'], ['Esc', 'stops the reply'], ['↑', 'in the empty box edits your last message'],
-        ['Ctrl+Shift+O', 'begins a conversation'], ['Ctrl+K', 'searches conversations'], ['/', 'goes to the message box'],
-      ].flatMap(([key, what]) => [h('dt', {}, h('kbd', {}, key)), h('dd', {}, what)])),
-      h('h3', {}, 'Data'),
-      h('p', {}, 'Conversations, settings and models are kept in this browser only. The page sends nothing anywhere; it fetches a model’s files from the host that you choose, and those tell that host no more than any download does.'),
+      h('div', { class: 'field' }, h('label', { for: 'language' }, t('language')), language),
+      h('div', { class: 'field' }, h('label', { for: 'theme' }, t('theme')), theme),
+      h('h3', {}, t('keyboard')),
+      h('dl', { class: 'keys' }, ...([
+        ['Enter', t('keyEnter')], ['Esc', t('keyEscape')], ['↑', t('keyUp')], ['Ctrl+Shift+O', t('keyNew')], ['Ctrl+K', t('keySearch')], ['/', t('keySlash')],
+      ] as [string, Words][]).flatMap(([key, what]) => [h('dt', {}, h('kbd', { dir: 'ltr' }, key)), h('dd', {}, what)])),
+      h('h3', {}, t('data')),
+      h('p', {}, t('dataHelp')),
       h('div', { class: 'row' },
-        h('button', { type: 'button', onclick: () => void this.actions.exportAll() }, icon('download'), 'Export all conversations'),
-        h('button', { type: 'button', class: 'danger', onclick: () => { this.dialog.close(); this.actions.deleteAll(); } }, icon('trash'), 'Delete all conversations')));
+        h('button', { type: 'button', onclick: () => void this.actions.exportAll() }, icon('download'), t('exportAll')),
+        h('button', { type: 'button', class: 'danger', onclick: () => { this.dialog.close(); this.actions.deleteAll(); } }, icon('trash'), t('deleteAll'))));
   }
 }
 

@@ -1,5 +1,6 @@
 // The text of PDF files. This module and its worker are large, and are loaded with the first one.
 
+import { t } from './language.ts';
 import { getDocument, GlobalWorkerOptions } from 'pdfjs-dist/build/pdf.min.mjs';
 
 /** The worker's file, beside this one; defined by build.mjs. */
@@ -19,7 +20,7 @@ export async function textOfPDF(data: ArrayBuffer, signal?: AbortSignal): Promis
   signal?.addEventListener('abort', stop, { once: true });
   try {
     const document = await task.promise.catch((error: Error) => {
-      throw new Error(error.name === 'PasswordException' ? 'This PDF needs a password: save it without one.' : 'This PDF is damaged, or is none.');
+      throw new Error(String(t(error.name === 'PasswordException' ? 'pdfPassword' : 'pdfDamaged')));
     });
     const pages: string[] = [];
     for (let n = 1; n <= document.numPages; n++) {
@@ -31,7 +32,7 @@ export async function textOfPDF(data: ArrayBuffer, signal?: AbortSignal): Promis
     }
     const text = pages.filter(Boolean).join('\n\n');
     if (!text) {
-      throw new Error('This PDF has no text: its pages are pictures.');
+      throw new Error(String(t('pdfNoText')));
     }
     return text;
   } finally {

@@ -1,26 +1,29 @@
 // System prompts by name: some that the page brings, and the visitor's own.
 
 import { h } from './dom.ts';
+import { compare, t } from './language.ts';
 import { saveSettings, type Preset, type Settings } from './settings.ts';
 import { toast } from './toast.ts';
+import type { Said } from './words.ts';
 
-const builtIns: Preset[] = [
-  { name: 'Brief', prompt: 'Answer in as few words as the question allows. No introduction, no summary.' },
-  { name: 'Step by step', prompt: 'Explain step by step, in plain words, and give a small example for each step.' },
-  { name: 'Proofreader',
-    prompt: 'Correct spelling, grammar and punctuation of what I write. Reply with the corrected text, then list the changes and why.' },
-  { name: 'Translator',
-    prompt: 'Translate what I write into English; translate English into the language that I name first. Reply with the translation only.' },
-  { name: 'Code review',
-    prompt: 'Review the code that I paste: bugs first, then unclear parts, then style. Quote each line that you mean, and correct it.' },
-];
+/** A preset as it is listed, by a value of its own. */
+interface Listed {
+  value: string;
+  name: Said;
+  prompt: Said;
+}
+
+const builtIns: Listed[] = (['brief', 'stepByStep', 'proofreader', 'translator', 'codeReview'] as const)
+  .map((key) => ({ value: `built-in ${key}`, name: t(key), prompt: t(`${key}Prompt`) }));
+
+const listed = ({ name, prompt }: Preset): Listed => ({ value: `own ${name}`, name, prompt });
 
 /** Chooses, saves and deletes presets for the system prompt that is in box. */
 export function presetField(settings: Settings, box: HTMLTextAreaElement, use: (prompt: string) => void): HTMLElement {
-  const name = h('input', { type: 'text', id: 'preset-name', maxlength: '60', autocomplete: 'off', placeholder: 'Name of the preset' });
+  const name = h('input', { type: 'text', id: 'preset-name', maxlength: '60', autocomplete: 'off', placeholder: t('presetName') });
   const choice = h('select', { id: 'preset' });
-  const save = h('button', { type: 'button', onclick: () => open(true) }, 'Save as preset');
-  const remove = h('button', { type: 'button', class: 'danger', onclick: () => removeChosen() }, 'Delete preset');
+  const save = h('button', { type: 'button', onclick: () => open(true) }, t('presetSave'));
+  const remove = h('button', { type: 'button', class: 'danger', onclick: () => removeChosen() }, t('presetDelete'));
   const row = h('div', { class: 'row' }, save, remove);
   const form = h('form', { class: 'row preset', hidden: true, onsubmit: (e: Event) => (e.preventDefault(), add()), onkeydown: (e: KeyboardEvent) => {
     if (e.key === 'Escape') {
@@ -28,17 +31,17 @@ export function presetField(settings: Settings, box: HTMLTextAreaElement, use: (
       e.stopPropagation();
       open(false);
     }
-  } }, h('label', { class: 'sr-only', for: 'preset-name' }, 'Name of the preset'), name,
-  h('button', { type: 'submit', class: 'primary' }, 'Save'), h('button', { type: 'button', onclick: () => open(false) }, 'Cancel'));
+  } }, h('label', { class: 'sr-only', for: 'preset-name' }, t('presetName')), name,
+  h('button', { type: 'submit', class: 'primary' }, t('save')), h('button', { type: 'button', onclick: () => open(false) }, t('cancel')));
 
   const render = () => {
-    const all = [...settings.presets, ...builtIns];
-    const chosen = all.find((p) => p.prompt === box.value);
-    const options = (presets: Preset[]) => presets.map((p) => h('option', { value: p.name, selected: p === chosen }, p.name));
-    choice.replaceChildren(h('option', { value: '', selected: !chosen }, box.value ? 'None: your own words' : 'None'),
-      ...(settings.presets.length > 0 ? [group('Yours', options(settings.presets))] : []), group('Built in', options(builtIns)));
+    const own = settings.presets.map(listed);
+    const chosen = [...own, ...builtIns].find((p) => String(p.prompt) === box.value);
+    const options = (presets: Listed[]) => presets.map((p) => h('option', { value: p.value, selected: p === chosen }, p.name));
+    choice.replaceChildren(h('option', { value: '', selected: !chosen }, t(box.value ? 'presetOwn' : 'presetNone')),
+      ...(own.length > 0 ? [group(t('presetsYours'), options(own))] : []), group(t('presetsBuiltIn'), options(builtIns)));
     save.hidden = box.value.trim() === '' || chosen !== undefined;
-    remove.hidden = !chosen || !settings.presets.includes(chosen);
+    remove.hidden = !chosen || !own.includes(chosen);
   };
   const open = (opened: boolean) => {
     form.hidden = !opened;
@@ -56,7 +59,7 @@ export function presetField(settings: Settings, box: HTMLTextAreaElement, use: (
       name.focus();
       return;
     }
-    keep([...settings.presets.filter((p) => p.name !== preset.name), preset].sort((a, b) => a.name.localeCompare(b.name)));
+    keep([...settings.presets.filter((p) => p.name !== preset.name), preset].sort((a, b) => compare(a.name, b.name)));
     name.value = '';
     open(false);
   };
@@ -65,19 +68,19 @@ export function presetField(settings: Settings, box: HTMLTextAreaElement, use: (
     const chosen = before.find((p) => p.prompt === box.value);
     keep(before.filter((p) => p !== chosen));
     choice.focus();
-    toast(`The preset ${chosen?.name ?? ''} is deleted.`, { undo: () => keep(before) });
+    toast(t('presetDeleted', { name: chosen?.name ?? '' }), { undo: () => keep(before) });
   };
   choice.addEventListener('change', () => {
-    const preset = [...settings.presets, ...builtIns].find((p) => p.name === choice.value);
-    box.value = preset?.prompt ?? '';
+    const preset = [...settings.presets.map(listed), ...builtIns].find((p) => p.value === choice.value);
+    box.value = String(preset?.prompt ?? '');
     use(box.value);
     render();
   });
   box.addEventListener('input', render);
   render();
-  return h('div', { class: 'field' }, h('label', { for: 'preset' }, 'Prompt preset'), choice, row, form);
+  return h('div', { class: 'field' }, h('label', { for: 'preset' }, t('preset')), choice, row, form);
 }
 
-function group(label: string, options: HTMLElement[]): HTMLElement {
+function group(label: Said, options: HTMLElement[]): HTMLElement {
   return h('optgroup', { label }, ...options);
 }

@@ -1,6 +1,7 @@
 // Runs JavaScript that the model wrote: in a worker of a page that belongs to no origin and may load nothing (sandbox.html).
 
 import { h } from './dom.ts';
+import { t } from './language.ts';
 
 /** Milliseconds that a program may take, counted from when it begins. */
 const programTime = 5000;
@@ -18,7 +19,7 @@ export interface SandboxResult {
 
 /** Runs a program and returns what it printed and its value, or why it failed, as text for the model. */
 export async function runInSandbox(code: string, signal: AbortSignal): Promise<string> {
-  const frame = h('iframe', { sandbox: 'allow-scripts', src: './sandbox.html', title: 'Sandbox', hidden: true, 'aria-hidden': 'true', tabindex: '-1' });
+  const frame = h('iframe', { sandbox: 'allow-scripts', src: './sandbox.html', title: t('sandbox'), hidden: true, 'aria-hidden': 'true', tabindex: '-1' });
   const answer = new Promise<SandboxResult>((resolve, reject) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = (event: MessageEvent<SandboxResult>) => resolve(event.data);

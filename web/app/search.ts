@@ -1,6 +1,8 @@
 // Finding conversations: by what was said in them, and by when.
 
 import { branch, textOf, type Conversation, type Message } from './conversation.ts';
+import { date, t } from './language.ts';
+import type { Words } from './words.ts';
 
 /** Where a conversation has what was looked for. */
 export interface Hit {
@@ -93,26 +95,30 @@ function fold(text: string): Folded {
 
 /** Conversations of one time. */
 export interface Period {
+  id: string;
   /** Such as "Yesterday". */
-  name: string;
+  name: Words;
   conversations: Conversation[];
 }
 
 /** Divides conversations, the one used last first, by when they were used. Pinned ones are a period of their own, the first one. */
 export function periods(conversations: Conversation[], now = new Date()): Period[] {
   const midnight = (daysAgo: number) => new Date(now.getFullYear(), now.getMonth(), now.getDate() - daysAgo).getTime();
-  const recent: [number, string][] = [
-    [midnight(0), 'Today'], [midnight(1), 'Yesterday'], [midnight(7), 'Previous 7 days'], [midnight(30), 'Previous 30 days'],
-  ];
-  const month = new Intl.DateTimeFormat(undefined, { month: 'long', year: 'numeric' });
-  const byName = new Map<string, Conversation[]>();
-  const put = (name: string, c: Conversation) => {
-    const list = byName.get(name);
-    list ? list.push(c) : byName.set(name, [c]);
+  const recent = ([[0, 'today'], [1, 'yesterday'], [7, 'previous7Days'], [30, 'previous30Days']] as const).map(([days, key]) => ({ since: midnight(days), key }));
+  const byID = new Map<string, Period>();
+  const put = (id: string, name: () => Words, c: Conversation) => {
+    const period = byID.get(id);
+    period ? period.conversations.push(c) : byID.set(id, { id, name: name(), conversations: [c] });
   };
-  conversations.filter((c) => c.pinned).forEach((c) => put('Pinned', c));
+  conversations.filter((c) => c.pinned).forEach((c) => put('pinned', () => t('pinned'), c));
   for (const c of conversations.filter((c) => !c.pinned)) {
-    put(recent.find(([since]) => c.updated >= since)?.[1] ?? month.format(c.updated), c);
+    const key = recent.find(({ since }) => c.updated >= since)?.key;
+    const time = new Date(c.updated);
+    if (key) {
+      put(key, () => t(key), c);
+    } else {
+      put(`${time.getFullYear()}-${time.getMonth()}`, () => date(time, { month: 'long', year: 'numeric' }), c);
+    }
   }
-  return [...byName].map(([name, list]) => ({ name, conversations: list }));
+  return [...byID.values()];
 }

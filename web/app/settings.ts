@@ -1,6 +1,7 @@
 // What visitors have set, in localStorage. Nothing of it leaves the browser.
 
 import { defaultOptions, type Options } from './conversation.ts';
+import type { Language } from './languages.ts';
 
 /** A function of the visitor's own, whose results they write. */
 export interface UserFunction {
@@ -18,6 +19,8 @@ export interface Preset {
 
 export interface Settings {
   theme: 'system' | 'light' | 'dark';
+  /** early.ts reads it too. */
+  language: 'system' | Language;
   /** URL of the model that was open last; empty: the built-in one. */
   model: string;
   /** Positions; undefined: the default. */
@@ -37,7 +40,7 @@ export function loadSettings(): Settings {
   } catch {
     // damaged, or this window keeps nothing
   }
-  return { theme: 'system', model: '', functions: [], presets: [], ...stored, options: { ...defaultOptions, ...stored.options } };
+  return { theme: 'system', language: 'system', model: '', functions: [], presets: [], ...stored, options: { ...defaultOptions, ...stored.options } };
 }
 
 export function saveSettings(settings: Settings): void {

@@ -2,7 +2,9 @@
 
 import type { Conversation, Message } from './conversation.ts';
 import { announce, byId, h, icon, iconButton } from './dom.ts';
+import { date, t } from './language.ts';
 import { periods, search, type Hit } from './search.ts';
+import { joined, textOf } from './words.ts';
 
 export interface SidebarActions {
   /** message: what was looked for is there. */
@@ -32,13 +34,13 @@ export class Sidebar {
 
   constructor(actions: SidebarActions) {
     this.actions = actions;
-    byId('new-chat').append(icon('plus'), 'New conversation');
+    byId('new-chat').append(icon('plus'), textOf(t('newConversation')));
     byId('new-chat').addEventListener('click', () => actions.startNew());
-    byId('import').append(icon('upload'), 'Import');
+    byId('import').append(icon('upload'), textOf(t('import')));
     byId('import').addEventListener('click', () => actions.importFiles());
-    byId('bench-link').append(icon('gauge'), 'Benchmark');
-    byId('docs-link').append(icon('book'), 'Documentation');
-    byId('sidebar-close').append(iconButton('close', 'Hide conversations', () => this.close()));
+    byId('bench-link').append(icon('gauge'), textOf(t('benchmark')));
+    byId('docs-link').append(icon('book'), textOf(t('documentation')));
+    byId('sidebar-close').append(iconButton('close', t('hideConversations'), () => this.close()));
     this.query.addEventListener('input', () => this.find());
     this.query.addEventListener('keydown', (e) => this.queryKey(e));
     this.element.addEventListener('keydown', (e) => {
@@ -95,7 +97,7 @@ export class Sidebar {
     this.draw();
     if (this.query.value.trim()) {
       const n = this.list.querySelectorAll('li').length;
-      announce(n === 1 ? '1 conversation' : `${n} conversations`);
+      announce(t('foundConversations', { n }));
     }
   }
 
@@ -124,7 +126,7 @@ export class Sidebar {
 
   private groups(): HTMLElement[] {
     const all = periods(this.conversations);
-    const isPlain = all.length === 1 && all[0]!.name === 'Today'; // which says nothing
+    const isPlain = all.length === 1 && all[0]!.id === 'today'; // which says nothing
     return all.flatMap(({ name, conversations }, i) => [
       ...(isPlain ? [] : [h('h2', { id: `period-${i}` }, name)]),
       h('ul', isPlain ? {} : { 'aria-labelledby': `period-${i}` }, ...conversations.map((c) => this.item(c)))]);
@@ -132,13 +134,13 @@ export class Sidebar {
 
   private results(hits: Hit[]): HTMLElement[] {
     if (hits.length === 0) {
-      return [h('p', { class: 'muted none' }, 'No conversation has this.')];
+      return [h('p', { class: 'muted none' }, t('nothingFound'))];
     }
-    return [h('ul', { 'aria-label': 'Found' }, ...hits.map((hit) => this.item(hit.conversation, hit)))];
+    return [h('ul', { 'aria-label': t('found') }, ...hits.map((hit) => this.item(hit.conversation, hit)))];
   }
 
   private item(c: Conversation, hit?: Hit): HTMLElement {
-    const title = c.title || 'Conversation';
+    const title = c.title || t('conversation');
     const isCurrent = c.id === this.current?.id;
     const menuID = `menu-${c.id}`;
     const act = (f: () => void) => () => {
@@ -146,30 +148,31 @@ export class Sidebar {
       f();
     };
     const menu = h('div', { id: menuID, popover: 'auto', class: 'menu' },
-      h('button', { type: 'button', onclick: act(() => this.actions.pin(c, !c.pinned)) }, icon('pin'), c.pinned ? 'Unpin' : 'Pin'),
-      h('button', { type: 'button', onclick: act(() => this.rename(c, li)) }, icon('edit'), 'Rename'),
-      h('button', { type: 'button', onclick: act(() => void this.actions.exportMarkdown(c)) }, icon('download'), 'Export as Markdown'),
-      h('button', { type: 'button', onclick: act(() => void this.actions.exportJSON(c)) }, icon('download'), 'Export as JSON'),
-      h('button', { type: 'button', class: 'danger', onclick: act(() => this.actions.remove(c)) }, icon('trash'), 'Delete'));
-    const more = iconButton('more', `More for ${title}`, () => {
+      h('button', { type: 'button', onclick: act(() => this.actions.pin(c, !c.pinned)) }, icon('pin'), t(c.pinned ? 'unpin' : 'pin')),
+      h('button', { type: 'button', onclick: act(() => this.rename(c, li)) }, icon('edit'), t('rename')),
+      h('button', { type: 'button', onclick: act(() => void this.actions.exportMarkdown(c)) }, icon('download'), t('exportMarkdown')),
+      h('button', { type: 'button', onclick: act(() => void this.actions.exportJSON(c)) }, icon('download'), t('exportJSON')),
+      h('button', { type: 'button', class: 'danger', onclick: act(() => this.actions.remove(c)) }, icon('trash'), t('delete')));
+    const more = iconButton('more', t('moreFor', { title }), () => {
       const box = more.getBoundingClientRect();
       menu.style.top = `${Math.max(8, Math.min(box.bottom + 4, innerHeight - menu.offsetHeight - 8))}px`;
-      menu.style.left = `${Math.max(8, Math.min(box.right - 210, innerWidth - 218))}px`;
+      const from = document.dir === 'rtl' ? box.left : box.right - menu.offsetWidth;
+      menu.style.left = `${Math.max(8, Math.min(from, innerWidth - menu.offsetWidth - 8))}px`;
     }, { popovertarget: menuID, id: `more-${c.id}` });
     const when = new Date(c.updated);
-    const date = when.toLocaleString(undefined, { dateStyle: 'full', timeStyle: 'short' });
+    const used = date(when, { dateStyle: 'full', timeStyle: 'short' });
     const li = h('li', { class: isCurrent ? 'current' : '' },
       h('button', {
-        type: 'button', class: 'title', id: `c-${c.id}`, dir: 'auto', title: `${title}\n${date}`,
+        type: 'button', class: 'title', id: `c-${c.id}`, dir: 'auto', title: joined([title, used], '\n'),
         ...(isCurrent && { 'aria-current': 'page' }), onclick: () => this.actions.choose(c, hit?.message),
       }, h('span', {}, title), hit?.message && excerptOf(hit),
-      hit && h('time', { datetime: when.toISOString() }, when.toLocaleDateString(undefined, { dateStyle: 'medium' }))),
+      hit && h('time', { datetime: when.toISOString() }, date(when, { dateStyle: 'medium' }))),
       more, menu);
     return li;
   }
 
   private rename(c: Conversation, li: HTMLElement): void {
-    const box = h('input', { type: 'text', 'aria-label': 'Title', value: c.title, dir: 'auto', maxlength: '100' });
+    const box = h('input', { type: 'text', 'aria-label': t('titleOf'), value: c.title, dir: 'auto', maxlength: '100' });
     const done = (keep: boolean) => {
       this.shown = '';
       this.actions.rename(c, keep && box.value.trim() ? box.value.trim() : c.title);

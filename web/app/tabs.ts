@@ -1,12 +1,17 @@
+// Tabs of a dialog.
+
 import { h } from './dom.ts';
+import { t } from './language.ts';
+import type { Said } from './words.ts';
 
 /** Tabs as screen readers and keyboards know them: arrows go from one to the next. chosen is told of the visitor's choice. */
-export function makeTabs<T extends string>(names: [T, string][], pages: Record<T, HTMLElement>, chosen: (tab: T) => void): { list: HTMLElement; show(tab: T): void } {
+export function makeTabs<T extends string>(names: [T, Said][], pages: Record<T, HTMLElement>, chosen: (tab: T) => void): { list: HTMLElement; show(tab: T): void } {
   const buttons = names.map(([name, label]) =>
     h('button', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `page-${name}`, onclick: () => choose(name) }, label));
-  const list = h('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Settings', onkeydown: (e: KeyboardEvent) => {
+  const list = h('div', { class: 'tabs', role: 'tablist', 'aria-label': t('settings'), onkeydown: (e: KeyboardEvent) => {
     const at = buttons.findIndex((b) => b.getAttribute('aria-selected') === 'true');
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key];
+    const forward = document.dir === 'rtl' ? -1 : 1;
+    const step = { ArrowRight: forward, ArrowLeft: -forward }[e.key];
     const to = e.key === 'Home' ? 0 : e.key === 'End' ? names.length - 1 : step === undefined ? undefined : (at + step + names.length) % names.length;
     if (to !== undefined) {
       e.preventDefault();

@@ -3,6 +3,7 @@
 import { AssistantView } from './assistant-view.ts';
 import { branch, openCalls, type Conversation, type Message } from './conversation.ts';
 import { h, iconButton } from './dom.ts';
+import { t } from './language.ts';
 import type { Actions, View } from './message-view.ts';
 import { UserView } from './user-view.ts';
 
@@ -12,19 +13,19 @@ export class Thread {
   private readonly actions: Actions;
   private views = new Map<string, View>();
   private conversation: Conversation | undefined;
-  private readonly cut = h('div', { class: 'cut', role: 'note' }, 'Messages above this line no longer fit the context.');
+  private readonly cut = h('div', { class: 'cut', role: 'note' }, t('noLongerFits'));
   /** What is at the end where nothing replied, since the page was left before. */
   private readonly unanswered = h('div', { class: 'unanswered row' });
   /** Whether the view follows what is written. */
   private following = true;
   /** Goes to the end, where the view is somewhere else. */
-  private readonly end = iconButton('down', 'Scroll to the end', () => this.toEnd(), { class: 'to-end', hidden: true });
+  private readonly end = iconButton('down', t('scrollToEnd'), () => this.toEnd(), { class: 'to-end', hidden: true });
 
   constructor(element: HTMLElement, scroller: HTMLElement, actions: Actions) {
     this.element = element;
     this.scroller = scroller;
     this.actions = actions;
-    this.unanswered.append(h('span', { class: 'note' }, 'There is no reply.'), h('button', { type: 'button', onclick: () => actions.reply() }, 'Answer'));
+    this.unanswered.append(h('span', { class: 'note' }, t('noReply')), h('button', { type: 'button', onclick: () => actions.reply() }, t('giveAnswer')));
     document.getElementById('foot')!.prepend(this.end);
     scroller.addEventListener('scroll', () => {
       this.following = this.below() < 40;

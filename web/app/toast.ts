@@ -1,6 +1,8 @@
 // Sentences that are shown for a while, beside the conversation and over dialogs.
 
 import { byId, h } from './dom.ts';
+import { t } from './language.ts';
+import type { Said } from './words.ts';
 
 /** Milliseconds that a sentence is shown, and one that says what failed or offers something. */
 const brief = 4_000, long = 10_000;
@@ -12,11 +14,11 @@ export interface ToastOptions {
 }
 
 /** Shows a sentence for a while, longer where somebody is about to press its button, and says it to screen readers. */
-export function toast(text: string, { undo, error = false }: ToastOptions = {}): void {
-  const box = h('div', { class: error ? 'toast error' : 'toast' }, h('span', {}, text));
+export function toast(words: Said, { undo, error = false }: ToastOptions = {}): void {
+  const box = h('div', { class: error ? 'toast error' : 'toast' }, h('span', {}, words));
   const close = () => box.remove();
   if (undo) {
-    box.append(h('button', { type: 'button', class: 'link', onclick: () => (undo(), close()) }, 'Undo'));
+    box.append(h('button', { type: 'button', class: 'link', onclick: () => (undo(), close()) }, t('undo')));
   }
   region().append(box);
   const end = () => {

@@ -2,12 +2,15 @@
 
 import type { FunctionTool, ToolCall } from '../src/index.ts';
 import { calculate, formatNumber } from './calculator.ts';
+import { schemaExample } from './conversation.ts';
+import { t } from './language.ts';
 import { runInSandbox } from './sandbox-client.ts';
 import type { UserFunction } from './settings.ts';
+import type { Words } from './words.ts';
 
 interface BuiltIn {
   /** For the visitor. */
-  title: string;
+  title: Words;
   tool: FunctionTool;
   run(args: Record<string, unknown>, signal: AbortSignal): Promise<string>;
 }
@@ -26,12 +29,12 @@ function text(args: Record<string, unknown>, name: string): string {
 
 export const builtIns: BuiltIn[] = [
   {
-    title: 'Does arithmetic, in this page',
+    title: t('toolCalculator'),
     tool: define('calculator', 'Evaluate an arithmetic expression.', { expression: { type: 'string', description: 'The expression, such as 3 * (17 + 25)' } }),
     run: async (args) => formatNumber(calculate(text(args, 'expression'))),
   },
   {
-    title: 'Tells the date and the time of this device',
+    title: t('toolClock'),
     tool: { type: 'function', function: { name: 'clock', description: 'Get the current date and time.', parameters: { type: 'object', properties: {} } } },
     run: async () => {
       const now = new Date();
@@ -41,7 +44,7 @@ export const builtIns: BuiltIn[] = [
     },
   },
   {
-    title: 'Runs programs, in the sandbox',
+    title: t('toolJavaScript'),
     tool: define('javascript', 'Run JavaScript in a sandbox without network. Returns what it prints and the value of the last expression.', { code: { type: 'string', description: 'The program' } }),
     run: (args, signal) => runInSandbox(text(args, 'code'), signal),
   },
@@ -60,18 +63,18 @@ export function toTool(f: UserFunction): FunctionTool {
 /** What is wrong with a function that the visitor defines; empty: nothing. */
 export function checkFunction(f: UserFunction, others: UserFunction[]): string {
   if (!/^[\w.-]{1,64}$/.test(f.name)) {
-    return 'The name is 1 to 64 letters, digits, "_", "-" or ".".';
+    return String(t('toolNameWrong'));
   }
   if (builtIns.some((b) => b.tool.function.name === f.name) || others.some((o) => o.name === f.name)) {
-    return `There is a function ${f.name} already.`;
+    return String(t('toolNameTaken', { name: f.name }));
   }
   try {
     const schema: unknown = JSON.parse(f.parameters);
     if (typeof schema !== 'object' || schema === null || (schema as { type?: unknown }).type !== 'object') {
-      return 'The parameters are a JSON schema of an object: {"type": "object", "properties": {…}}.';
+      return String(t('toolSchemaWrong', { example: schemaExample }));
     }
   } catch (error) {
-    return `The parameters are not JSON: ${(error as Error).message}.`;
+    return String(t('toolNotJSON', { reason: (error as Error).message }));
   }
   return '';
 }

@@ -2,6 +2,8 @@
 
 import { append, branch, checkSchema, defaultOptions, fenced, newConversation, newID, textOf, titleOf, type Conversation, type Effort, type Message, type Options, type Stats } from './conversation.ts';
 import { readForeign } from './foreign.ts';
+import { t } from './language.ts';
+import type { Said } from './words.ts';
 
 const format = 'gossamer-conversations';
 
@@ -12,25 +14,25 @@ export function toJSON(conversations: Conversation[]): string {
 
 /** Markdown of the branch that is shown. Comments, which renderers hide, say what is what. */
 export function toMarkdown(c: Conversation): string {
-  const parts = [`# ${c.title || 'Conversation'}`];
-  const add = (kind: string, heading: string, text: string) => parts.push(`<!-- gossamer: ${kind} -->\n**${heading}**`, escape(text));
+  const parts = [`# ${c.title || t('conversation')}`];
+  const add = (kind: string, heading: Said, text: string) => parts.push(`<!-- gossamer: ${kind} -->\n**${heading}**`, escape(text));
   if (c.options.instructions) {
-    add('instructions', 'Instructions', c.options.instructions);
+    add('instructions', t('exportInstructions'), c.options.instructions);
   }
   for (const m of branch(c)) {
     if (m.role === 'user') {
-      add('user', 'You', textOf(m));
+      add('user', t('exportYou'), textOf(m));
     } else if (m.role === 'tool') {
-      add(`result ${m.callID}`, 'Result', fenced(m.content));
+      add(`result ${m.callID}`, t('result'), fenced(m.content));
     } else {
       if (m.reasoning) {
-        add('reasoning', 'Reasoning', m.reasoning);
+        add('reasoning', t('exportReasoning'), m.reasoning);
       }
       if (m.content || !m.calls?.length) {
-        add('assistant', m.model ?? 'Assistant', m.content);
+        add('assistant', m.model ?? t('exportAssistant'), m.content);
       }
       for (const call of m.calls ?? []) {
-        add(`call ${call.id} ${call.function.name}`, `Calls ${call.function.name}`, fenced(call.function.arguments));
+        add(`call ${call.id} ${call.function.name}`, t('exportCalls', { name: call.function.name }), fenced(call.function.arguments));
       }
     }
   }
@@ -54,7 +56,7 @@ function unfenced(text: string): string {
 /** Reads what toJSON or toMarkdown wrote, or ChatGPT or Open WebUI. Throws an Error with a sentence where it is none of these. */
 export function read(text: string): Conversation[] {
   if (/^PK\x03\x04/.test(text)) {
-    throw new Error('This is an archive: unpack it, and import the file conversations.json that is in it.');
+    throw new Error(String(t('importArchive')));
   }
   return /^\s*[{[]/.test(text) ? readJSON(text) : [readMarkdown(text)];
 }
@@ -63,7 +65,7 @@ function readMarkdown(text: string): Conversation {
   const normal = text.replace(/\r\n?/g, '\n');
   const marks = [...normal.matchAll(/^<!-- gossamer: (\w+)(?: (\S+))?(?: (\S+))? -->\n\*\*.*\*\*\n\n?/gm)];
   if (marks.length === 0) {
-    throw new Error('This Markdown is not a conversation that was exported here.');
+    throw new Error(String(t('importMarkdown')));
   }
   const c = newConversation(defaultOptions);
   c.title = /^# (.*)$/m.exec(normal.slice(0, marks[0]!.index))?.[1] ?? '';
@@ -102,7 +104,7 @@ function readMarkdown(text: string): Conversation {
         append(c, { role: 'tool', content: unfenced(body), callID: id ?? '' });
         break;
       default:
-        throw new Error(`This Markdown has a part "${kind}", which this version does not know.`);
+        throw new Error(String(t('importPart', { kind: kind! })));
     }
   });
   if (reasoning !== undefined) {
@@ -116,7 +118,7 @@ function readJSON(text: string): Conversation[] {
   try {
     data = JSON.parse(text);
   } catch (error) {
-    throw new Error(`The file is damaged: it is not JSON (${(error as Error).message.replace(/\.$/, '')}).`);
+    throw new Error(String(t('importNotJSON', { reason: (error as Error).message.replace(/\.$/, '') })));
   }
   const file = data as { format?: unknown; version?: unknown; conversations?: unknown };
   if (file?.format !== format || !Array.isArray(file.conversations)) {
@@ -124,19 +126,19 @@ function readJSON(text: string): Conversation[] {
     if (foreign) {
       return foreign;
     }
-    throw new Error('This is not a file of conversations: those that were exported here, from ChatGPT or from Open WebUI can be imported.');
+    throw new Error(String(t('importUnknown')));
   }
   if (file.version !== 1) {
-    throw new Error(`The file has version ${String(file.version)}, this page reads 1.`);
+    throw new Error(String(t('importVersion', { version: String(file.version) })));
   }
   return file.conversations.map(readConversation);
 }
 
-const refuse = (what: string): never => {
-  throw new Error(`The file is damaged: ${what}.`);
+const refuse = (problem: Said): never => {
+  throw new Error(String(t('importDamaged', { problem })));
 };
 
-const string = (v: unknown, what: string): string => (typeof v === 'string' ? v : refuse(`${what} is not a text`));
+const string = (v: unknown, what: string): string => (typeof v === 'string' ? v : refuse(t('damagedText', { field: what })));
 const number = (v: unknown, otherwise: number): number => (typeof v === 'number' && Number.isFinite(v) ? v : otherwise);
 /** Milliseconds since 1970, of a date that there is. */
 const time = (v: unknown, otherwise: number): number => (Number.isNaN(new Date(number(v, NaN)).getTime()) ? otherwise : (v as number));
@@ -145,17 +147,17 @@ const time = (v: unknown, otherwise: number): number => (Number.isNaN(new Date(n
 function readConversation(data: unknown): Conversation {
   const from = data as Partial<Conversation>;
   if (typeof from !== 'object' || from === null || !Array.isArray(from.messages)) {
-    return refuse('a conversation has no messages');
+    return refuse(t('damagedConversation'));
   }
   const messages = from.messages.map(readMessage);
   const ids = new Set(messages.map((m) => m.id));
   const earlier = new Set<string>();
   for (const m of messages) {
     if (earlier.has(m.id)) {
-      refuse(`two messages have the id ${m.id}`);
+      refuse(t('damagedTwice', { id: m.id }));
     }
     if (m.parent !== null && !earlier.has(m.parent)) {
-      refuse(`the message ${m.id} follows one that is not before it`);
+      refuse(t('damagedOrder', { id: m.id }));
     }
     earlier.add(m.id);
   }
@@ -170,15 +172,15 @@ function readConversation(data: unknown): Conversation {
 function readMessage(data: unknown): Message {
   const m = data as Message;
   if (typeof m !== 'object' || m === null || !['user', 'assistant', 'tool'].includes(m.role)) {
-    return refuse('a message has no role');
+    return refuse(t('damagedRole'));
   }
   const message: Message = {
-    id: string(m.id, 'the id of a message'), parent: m.parent === null ? null : string(m.parent, 'the parent of a message'),
-    role: m.role, content: string(m.content, 'a message'), created: time(m.created, 0),
+    id: string(m.id, 'messages[].id'), parent: m.parent === null ? null : string(m.parent, 'messages[].parent'),
+    role: m.role, content: string(m.content, 'messages[].content'), created: time(m.created, 0),
   };
   for (const key of ['reasoning', 'callID', 'error', 'model'] as const) {
     if (m[key] !== undefined) {
-      message[key] = string(m[key], key);
+      message[key] = string(m[key], `messages[].${key}`);
     }
   }
   for (const key of ['reasoningMs', 'reasoningTokens'] as const) {
@@ -193,14 +195,14 @@ function readMessage(data: unknown): Message {
     message.schema = m.schema === 'followed' ? 'followed' : 'asked'; // earlier versions wrote the schema itself
   }
   if (m.calls !== undefined) {
-    message.calls = (Array.isArray(m.calls) ? m.calls : refuse('calls are not a list')).map((c) => ({
-      id: string(c?.id, 'the id of a call'), type: 'function' as const,
-      function: { name: string(c?.function?.name, 'the name of a function'), arguments: string(c?.function?.arguments, 'the arguments of a call') },
+    message.calls = (Array.isArray(m.calls) ? m.calls : refuse(t('damagedList', { field: 'calls' }))).map((c) => ({
+      id: string(c?.id, 'calls[].id'), type: 'function' as const,
+      function: { name: string(c?.function?.name, 'calls[].function.name'), arguments: string(c?.function?.arguments, 'calls[].function.arguments') },
     }));
   }
   if (m.files !== undefined) {
-    message.files = (Array.isArray(m.files) ? m.files : refuse('files are not a list')).map((f) => ({
-      name: string(f?.name, 'the name of a file'), text: string(f?.text, 'a file'), ...(f.tokens !== undefined && { tokens: number(f.tokens, 0) }),
+    message.files = (Array.isArray(m.files) ? m.files : refuse(t('damagedList', { field: 'files' }))).map((f) => ({
+      name: string(f?.name, 'files[].name'), text: string(f?.text, 'files[].text'), ...(f.tokens !== undefined && { tokens: number(f.tokens, 0) }),
     }));
   }
   if (typeof m.stats === 'object' && m.stats !== null) {

@@ -4,13 +4,15 @@ import { alternatives } from './alternatives.ts';
 import { copyText } from './clipboard.ts';
 import { siblings, type Conversation, type Message, type TextFile } from './conversation.ts';
 import { h, icon, iconButton, timeOf } from './dom.ts';
+import { t } from './language.ts';
 import type { Actions, Renderer, View } from './message-view.ts';
+import { put } from './words.ts';
 
 /** Characters and lines of a message above which only its beginning is shown. */
 const longText = 1500, longLines = 20;
 
 export class UserView implements View {
-  readonly element = h('article', { class: 'message user', 'aria-label': 'Your message' });
+  readonly element = h('article', { class: 'message user', 'aria-label': t('yourMessage') });
   private readonly actions: Actions;
   private readonly renderer: Renderer;
   private shown = '';
@@ -26,8 +28,8 @@ export class UserView implements View {
       return;
     }
     this.shown = state;
-    const copy = iconButton('copy', 'Copy message', () => copyText(message.content, copy));
-    const edit = iconButton('edit', 'Edit message', () => this.edit(message, c), { disabled: running });
+    const copy = iconButton('copy', t('copyMessage'), () => copyText(message.content, copy));
+    const edit = iconButton('edit', t('editMessage'), () => this.edit(message, c), { disabled: running, class: 'edit-message' });
     this.element.replaceChildren(
       ...(message.files ?? []).map((file) => this.file(file)),
       ...(message.content ? this.bubble(message.content) : []),
@@ -46,7 +48,7 @@ export class UserView implements View {
     const more = h('button', { type: 'button', class: 'link more', onclick: () => fold(!bubble.classList.contains('folded')) });
     const fold = (folded: boolean) => {
       bubble.classList.toggle('folded', folded);
-      more.textContent = folded ? `Show all ${content.length.toLocaleString()} characters` : 'Show less';
+      put(more, 'text', folded ? t('showAll', { n: content.length }) : t('showLess'));
       more.setAttribute('aria-expanded', String(!folded));
     };
     fold(true);
@@ -54,7 +56,7 @@ export class UserView implements View {
   }
 
   private file({ name, text, tokens }: TextFile): HTMLElement {
-    const size = tokens === undefined ? `${text.length.toLocaleString()} characters` : `${tokens.toLocaleString()} ${tokens === 1 ? 'token' : 'tokens'}`;
+    const size = tokens === undefined ? t('characters', { n: text.length }) : t('tokens', { n: tokens });
     const shown = new this.renderer.PlainText(true);
     const details = h('details', { class: 'file', ontoggle: () => details.open && shown.show(text) },
       h('summary', {}, icon('file'), h('span', { dir: 'auto' }, name), h('span', { class: 'muted' }, size)), shown.element);
@@ -63,12 +65,12 @@ export class UserView implements View {
 
   /** Puts a text box in the message's place. */
   private edit(message: Message, c: Conversation): void {
-    const box = h('textarea', { 'aria-label': 'Edit message', dir: 'auto', value: message.content });
+    const box = h('textarea', { 'aria-label': t('editMessage'), dir: 'auto', value: message.content });
     const close = () => {
       this.shown = '';
       this.element.replaceChildren();
       this.update(message, c);
-      this.element.querySelector<HTMLElement>('[aria-label="Edit message"]')?.focus();
+      this.element.querySelector<HTMLElement>('.edit-message')?.focus();
     };
     const submit = () => {
       const text = box.value;
@@ -91,7 +93,7 @@ export class UserView implements View {
         }
       },
     }, box, h('div', { class: 'row end' },
-      h('button', { type: 'button', onclick: close }, 'Cancel'), h('button', { type: 'submit', class: 'primary' }, 'Send')));
+      h('button', { type: 'button', onclick: close }, t('cancel')), h('button', { type: 'submit', class: 'primary' }, t('send'))));
     this.element.replaceChildren(form);
     box.style.height = `${Math.min(box.scrollHeight + 4, 400)}px`;
     box.focus();

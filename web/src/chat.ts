@@ -23,7 +23,8 @@ const askAbove = 50_000_000;
 export type ChatState = 'idle' | 'checking' | 'asking' | 'loading' | 'ready' | 'answering' | 'failed';
 
 /**
- * A chat. Attributes: model (a URL, or the name of a published model), backend, context, system, effort, share, label, placeholder, ask-above.
+ * A chat. Attributes: model (a URL, or the name of a published model), backend, context, system, effort, share, label, placeholder, ask-above,
+ * texts (JSON: what it says in another language, by the names in GossamerChat.texts). It is written in the direction of what is around it.
  *
  * Events, which bubble: gossamer-state (detail: ChatState), gossamer-answer (detail: the answer's text), gossamer-error (detail: the error).
  */
@@ -58,6 +59,11 @@ export class GossamerChat extends Base {
     this.#ai = ai;
     this.#own = false;
     this.#setState(ai ? 'ready' : 'idle');
+  }
+
+  /** What this element says. */
+  get #texts(): typeof texts {
+    return { ...GossamerChat.texts, ...JSON.parse(this.getAttribute('texts') ?? '{}') };
   }
 
   get state(): ChatState {
@@ -109,7 +115,7 @@ export class GossamerChat extends Base {
     if (this.#opening || this.#state === 'answering' || !text.trim()) {
       return;
     }
-    this.#add('user', GossamerChat.texts.you).append(text);
+    this.#add('user', this.#texts.you).append(text);
     this.messages.push({ role: 'user', content: text });
     await this.#answer();
   }
@@ -121,7 +127,7 @@ export class GossamerChat extends Base {
     } catch (error) {
       if (this.#abort.signal.aborted) {
         this.#setState(this.#ai ? 'ready' : 'idle');
-        this.#note(GossamerChat.texts.stopped);
+        this.#note(this.#texts.stopped);
       } else {
         this.#fail(error as Error & { hint?: string });
       }
@@ -129,7 +135,7 @@ export class GossamerChat extends Base {
   }
 
   async #reply(ai: Gossamer): Promise<void> {
-    const t = GossamerChat.texts;
+    const t = this.#texts;
     this.#abort = new AbortController();
     this.#setState('answering');
     const answer = this.#add('answer', t.assistant);
@@ -183,7 +189,7 @@ export class GossamerChat extends Base {
     this.#setState('checking');
     const card = this.#add('card');
     try {
-      card.append(make('p', GossamerChat.texts.checking));
+      card.append(make('p', this.#texts.checking));
       const { ok, code, cause, fix, bill, stored = 0 } = await canRun(options.model, { ...options, signal });
       if (!ok) {
         throw new RuntimeError(code ?? 'limits', cause, { hint: fix });
@@ -210,7 +216,7 @@ export class GossamerChat extends Base {
 
   /** Asks whether the model is to be downloaded; rejects if not. */
   #askFirst(card: HTMLElement, name: string, bill: Bill, stored: number, formatBytes: (n: number) => string, signal: AbortSignal): Promise<void> {
-    const t = GossamerChat.texts;
+    const t = this.#texts;
     this.#setState('asking');
     const yes = make('button', t.download), no = make('button', t.cancel), row = make('div');
     no.className = 'quiet';
@@ -230,7 +236,7 @@ export class GossamerChat extends Base {
   }
 
   #showLoading(card: HTMLElement, name: string, formatBytes: (n: number) => string): (p: Progress) => void {
-    const t = GossamerChat.texts;
+    const t = this.#texts;
     const bar = make('progress'), count = make('p');
     const focused = card.contains(this.shadowRoot!.activeElement);
     bar.setAttribute('aria-label', fill(t.loading, { name }));
@@ -250,7 +256,7 @@ export class GossamerChat extends Base {
 
   #fail(error: Error & { hint?: string }): void {
     this.#setState('failed');
-    const card = this.#add('card'), again = make('button', GossamerChat.texts.retry), why = make('p', error.message);
+    const card = this.#add('card'), again = make('button', this.#texts.retry), why = make('p', error.message);
     why.className = 'bad';
     card.append(why, error.hint ?? '', again);
     again.onclick = () => {
@@ -289,7 +295,7 @@ export class GossamerChat extends Base {
     if (this.shadowRoot) {
       const busy = ['checking', 'asking', 'loading', 'answering'].includes(state);
       this.#log.setAttribute('aria-busy', String(state === 'answering'));
-      this.#button.textContent = busy ? GossamerChat.texts.stop : GossamerChat.texts.send;
+      this.#button.textContent = busy ? this.#texts.stop : this.#texts.send;
     }
     this.#tell('gossamer-state', state);
   }
@@ -299,7 +305,7 @@ export class GossamerChat extends Base {
   }
 
   #build(): void {
-    const t = GossamerChat.texts;
+    const t = this.#texts;
     const root = this.attachShadow({ mode: 'open', delegatesFocus: true });
     const sheet = new CSSStyleSheet(); // which no policy of the page forbids
     sheet.replaceSync(style);

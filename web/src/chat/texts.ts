@@ -1,4 +1,4 @@
-/** What the element says. Set GossamerChat.texts to say it otherwise. */
+/** What elements say. Set GossamerChat.texts, or the attribute texts of one of them, to say it otherwise. */
 export const texts = {
   label: 'Chat',
   message: 'Message',
