@@ -4,7 +4,7 @@
 import { directionOf, localeOf, mirrored, type Language } from './languages.ts';
 import { en } from './texts/en.ts';
 import type { Arguments, Entry, Key, Table, Value } from './texts/types.ts';
-import { joined, put, rewrite, Words, type Said } from './words.ts';
+import { isolated, joined, put, rewrite, Words, type Said } from './words.ts';
 
 const tables: Record<Exclude<Language, 'en'>, () => Promise<Table>> = {
   de: async () => (await import('./texts/de.ts')).de,
@@ -59,11 +59,6 @@ function fill(entry: Entry, values: Record<string, Value>): string {
   });
 }
 
-/** A value that goes its own way within a sentence from right to left, as names of models do. */
-function isolated(value: string): string {
-  return directionOf(spoken.language) === 'rtl' ? `\u2068${value}\u2069` : value;
-}
-
 function kept<T>(name: string, make: (locale: string) => T): T {
   let format = formats.get(name) as T | undefined;
   if (format === undefined) {
@@ -87,7 +82,7 @@ export function percent(part: number): Words {
 
 /** A date, a time or both. */
 export function date(time: Date | number, options: Intl.DateTimeFormatOptions): Words {
-  return new Words(() => kept(`date ${JSON.stringify(options)}`, (locale) => new Intl.DateTimeFormat(locale, options)).format(time));
+  return new Words(() => isolated(kept(`date ${JSON.stringify(options)}`, (locale) => new Intl.DateTimeFormat(locale, options)).format(time)));
 }
 
 /** So many bytes, in the units of the package's own formatBytes. */

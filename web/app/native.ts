@@ -42,15 +42,20 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
     if (init.signal?.aborted) {
       throw error;
     }
-    throw new RuntimeError('closed', String(t('gossamerSilent')), { hint: String(t('gossamerSilentHint')) });
+    throw told('gossamerSilent', 'gossamerSilentHint');
   }
   if (response.status === 401) {
-    throw new RuntimeError('closed', String(t('gossamerKey')), { hint: String(t('gossamerKeyHint')) });
+    throw told('gossamerKey', 'gossamerKeyHint');
   }
   if (!response.ok) {
     throw failure(await response.text(), response.status);
   }
   return response;
+}
+
+/** An error that the page words itself. */
+function told(message: 'gossamerSilent' | 'gossamerKey' | 'gossamerCut', hint: `${typeof message}Hint`): Error {
+  return Object.assign(new Error(String(t(message))), { hint: String(t(hint)) });
 }
 
 /** The error that an answer of the API tells. */
@@ -131,5 +136,5 @@ async function* chunks(answer: Promise<Response>): AsyncGenerator<ChatCompletion
       yield chunk;
     }
   }
-  throw new RuntimeError('closed', String(t('gossamerCut')), { hint: String(t('gossamerCutHint')) });
+  throw told('gossamerCut', 'gossamerCutHint');
 }

@@ -16,9 +16,14 @@ export class Words {
 /** What can be shown: words, or what is the same in every language, such as names. */
 export type Said = Words | string;
 
+/** Text that goes its own way within a page from right to left, as names of models do. */
+export function isolated(text: string): string {
+  return globalThis.document?.dir === 'rtl' ? `\u2068${text}\u2069` : text;
+}
+
 /** Words of several parts, those that are there. */
 export function joined(parts: (Said | undefined | false)[], between: Said): Words {
-  return new Words(() => parts.filter(Boolean).map(String).filter(Boolean).join(String(between)));
+  return new Words(() => parts.filter((p) => p !== undefined && p !== false).map((p) => (p instanceof Words ? String(p) : p && isolated(p))).filter(Boolean).join(String(between)));
 }
 
 /** What each node shows, by the property or attribute. */

@@ -264,7 +264,7 @@ export const es = {
   tabReplies: 'Respuestas',
   tabTools: 'Herramientas',
   tabFormat: 'Formato',
-  tabApp: 'Aplicación',
+  tabApp: 'App',
   forConversation: 'Para esta conversación y para las nuevas.',
   effortSetting: 'Esfuerzo: cuánto razona el modelo',
   low: 'bajo',
