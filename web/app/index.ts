@@ -19,7 +19,7 @@ import { LoadingCard } from './loading-card.ts';
 import { ModelButton } from './model-button.ts';
 import { ModelHost, type Choice, type ModelState } from './model.ts';
 import { Models } from './models.ts';
-import { takeKey } from './native.ts';
+import { keepKey } from './native.ts';
 import { Offline } from './offline.ts';
 import { Panel } from './panel.ts';
 import { takeShortcuts } from './shortcuts.ts';
@@ -452,8 +452,7 @@ class App {
 }
 
 if (isNative) {
-  takeKey();
-  addEventListener('hashchange', () => takeKey() && location.reload()); // the program was started again, and its address pasted here
+  keepKey();
 }
 fillPage();
 void new App().start();

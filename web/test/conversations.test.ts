@@ -321,4 +321,37 @@ describe('conversations', { skip, timeout }, () => {
     await at(page, /^$/);
     await leave(v);
   });
+
+  test('conversations of the list are links: those that open a tab lead there, others as buttons', async () => {
+    const v = await visit();
+    const { page } = v;
+    await ask(page, 'one');
+    await lastAnswer(page).getByText('You said: one').waitFor();
+    const one = chatOf(page);
+    await page.getByRole('button', { name: 'New conversation' }).click();
+    await at(page, /^$/);
+    const link = page.getByRole('navigation', { name: 'Kept conversations' }).getByRole('link', { name: 'one' });
+    const opened = async (open: () => Promise<void>) => {
+      const [other] = await Promise.all([v.context.waitForEvent('page'), open()]);
+      await lastAnswer(other).getByText('You said: one').waitFor();
+      assert.equal(chatOf(other), one);
+      await other.close();
+      assert.equal(chatOf(page), null, 'this window stays where it is');
+    };
+    await opened(() => link.click({ button: 'middle' }));
+    await opened(() => link.click({ modifiers: ['ControlOrMeta'] }));
+    await opened(() => link.press('ControlOrMeta+Enter'));
+    const byItsAddress = await v.newPage(await link.evaluate((a: HTMLAnchorElement) => a.href)); // as the browser's menu opens it
+    await lastAnswer(byItsAddress).getByText('You said: one').waitFor();
+    for (const open of [() => link.click(), () => link.press('Enter'), () => link.press('Space')]) {
+      await open();
+      await lastAnswer(page).getByText('You said: one').waitFor();
+      await at(page, /chat=/);
+      assert.equal(chatOf(page), one);
+      await page.goBack();
+      await page.getByText('What would you like to know?').waitFor();
+      await at(page, /^$/);
+    }
+    await leave(v);
+  });
 });
