@@ -84,6 +84,7 @@ export const de = {
   attachedFiles: 'Angehängte Dateien',
   removeFile: '{name} entfernen',
   tooLongForContext: '{size}: Der Kontext hat {all}',
+  notKeptFile: '{name} ist angehängt, aber nur bis diese Seite geschlossen wird: Es ist kein Platz, die Datei zu behalten.',
   effort: 'Denkaufwand',
   effortHelp: 'Wie lange das Modell nachdenkt',
   lowEffort: 'Wenig Aufwand',

@@ -83,6 +83,7 @@ export const en = {
   attachedFiles: 'Attached files',
   removeFile: 'Remove {name}',
   tooLongForContext: '{size}: the context has {all}',
+  notKeptFile: '{name} is attached, but only until this page is closed: there is no room to keep it.',
   effort: 'Reasoning effort',
   effortHelp: 'How long the model reasons',
   lowEffort: 'Low effort',

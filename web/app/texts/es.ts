@@ -84,6 +84,7 @@ export const es = {
   attachedFiles: 'Archivos adjuntos',
   removeFile: 'Quitar {name}',
   tooLongForContext: '{size}: el contexto tiene {all}',
+  notKeptFile: '{name} está adjunto, pero solo hasta que se cierre esta página: no hay espacio para conservarlo.',
   effort: 'Esfuerzo de razonamiento',
   effortHelp: 'Cuánto razona el modelo',
   lowEffort: 'Esfuerzo bajo',

@@ -84,6 +84,7 @@ export const ja = {
   attachedFiles: '添付ファイル',
   removeFile: '{name} を外す',
   tooLongForContext: '{size}（コンテキストは {all}）',
+  notKeptFile: '{name} は添付されていますが、保存する空きがないため、このページを閉じるまでです。',
   effort: '推論の深さ',
   effortHelp: 'モデルがどれだけ長く考えるか',
   lowEffort: '推論：低',
