@@ -176,7 +176,12 @@ export class Sidebar {
     const box = h('input', { type: 'text', 'aria-label': t('titleOf'), value: c.title, dir: 'auto', maxlength: '100' });
     const done = (keep: boolean) => {
       this.shown = '';
-      this.actions.rename(c, keep && box.value.trim() ? box.value.trim() : c.title);
+      const title = keep && box.value.trim();
+      if (title) {
+        this.actions.rename(c, title);
+      } else {
+        this.draw();
+      }
     };
     box.addEventListener('keydown', (e) => {
       if (e.key === 'Enter' && !e.isComposing) {

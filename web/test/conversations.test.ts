@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { root, skip, timeout, visit as open, type Visit } from './browser.ts';
-import { Program } from './program.ts';
+import { Program, withoutTitles } from './program.ts';
 
 const words = Array.from({ length: 30 }, (_, i) => ` word${i}`);
 const long = `It begins${words.join('')}.`;
@@ -59,7 +59,7 @@ describe('conversations', { skip, timeout }, () => {
   after(() => program.stop());
 
   const visit = async (path = ''): Promise<Visit> => {
-    const visit = await open(program.url + path, { args: [] });
+    const visit = await open(program.url + path, { args: [], script: withoutTitles });
     const watch = (page: Page) => void page.on('pageerror', (e) => problems.push(e.message));
     watch(visit.page);
     visit.context.on('page', watch);

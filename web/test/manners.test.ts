@@ -11,7 +11,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { root, skip, timeout, visit as open, type Visit } from './browser.ts';
 import { makePDF } from './pdf.ts';
-import { Program } from './program.ts';
+import { Program, withoutTitles } from './program.ts';
 
 const paragraphs = Array.from({ length: 60 }, (_, i) => `Paragraph ${i} of trams and tiles.`).join('\n\n');
 const plays = { version: 1, plays: [
@@ -44,7 +44,7 @@ describe('finding, keeping and manners', { skip, timeout }, () => {
     execFileSync(process.execPath, [join(root, 'web/build.mjs'), 'native', join(dir, 'page')], { stdio: 'inherit' });
     writeFileSync(join(dir, 'plays.json'), JSON.stringify(plays));
     program = await Program.start(join(dir, 'page'), '0', '--playback', join(dir, 'plays.json'));
-    tab = await open(program.url, { args: [], script: "addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective, e.blockedURI))" });
+    tab = await open(program.url, { args: [], script: `${withoutTitles}; addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective, e.blockedURI))` });
     page = tab.page;
     page.on('pageerror', (e) => problems.push(e.message));
     page.on('console', (m) => m.type() === 'error' && problems.push(m.text()));

@@ -342,6 +342,8 @@ export const de = {
   theme: 'Design',
   light: 'Hell',
   dark: 'Dunkel',
+  titlesByModel: 'Titel vom Modell',
+  titlesByModelHelp: 'Nach der ersten Antwort, wenn das Modell groß genug ist',
   keyboard: 'Tastatur',
   keyEnter: 'sendet, Umschalt+Enter beginnt eine Zeile',
   keyEscape: 'stoppt die Antwort',

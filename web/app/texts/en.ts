@@ -341,6 +341,8 @@ export const en = {
   theme: 'Theme',
   light: 'Light',
   dark: 'Dark',
+  titlesByModel: 'Titles by the model',
+  titlesByModelHelp: 'After the first answer, where the model is large enough',
   keyboard: 'Keyboard',
   keyEnter: 'sends, Shift+Enter begins a line',
   keyEscape: 'stops the reply',

@@ -342,6 +342,8 @@ export const es = {
   theme: 'Tema',
   light: 'Claro',
   dark: 'Oscuro',
+  titlesByModel: 'Títulos del modelo',
+  titlesByModelHelp: 'Tras la primera respuesta, si el modelo es lo bastante grande',
   keyboard: 'Teclado',
   keyEnter: 'envía; Mayús+Intro empieza una línea',
   keyEscape: 'detiene la respuesta',

@@ -342,6 +342,8 @@ export const ja = {
   theme: 'テーマ',
   light: 'ライト',
   dark: 'ダーク',
+  titlesByModel: 'モデルがタイトルを付ける',
+  titlesByModelHelp: '最初の回答の後、十分に大きいモデルの場合',
   keyboard: 'キーボード',
   keyEnter: '送信（Shift+Enter で改行）',
   keyEscape: '回答を停止',
