@@ -112,7 +112,12 @@ function read(): Place {
   return { chat: hash.get('chat') ?? undefined, sheet: sheets.find((s) => s === hash.get('sheet')) };
 }
 
-function href({ chat, sheet }: Place): string {
+function href(place: Place): string {
+  return location.pathname + location.search + hashOf(place);
+}
+
+/** What stands for a place in the address: empty, or with its #. */
+export function hashOf({ chat, sheet }: Place): string {
   const hash = new URLSearchParams({ ...(chat && { chat }), ...(sheet && { sheet }) }).toString();
-  return location.pathname + location.search + (hash && `#${hash}`);
+  return hash && `#${hash}`;
 }

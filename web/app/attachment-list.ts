@@ -1,7 +1,8 @@
-// The files that are attached to what is being written, at its box.
+// The files that are attached to what is being written, at its box. They are kept with the draft of each conversation.
 
 import type { TextFile } from './conversation.ts';
 import { h, icon, iconButton, pickFiles } from './dom.ts';
+import { DraftFiles, newDraftFile, type DraftFile } from './draft-files.ts';
 import { t } from './language.ts';
 import { toast } from './toast.ts';
 
@@ -19,8 +20,9 @@ const charactersPerToken = 4;
 
 export class AttachmentList {
   readonly element = h('ul', { class: 'files', 'aria-label': t('attachedFiles'), hidden: true });
-  /** What is attached, by the draft that it belongs to. */
-  private readonly byDraft = new Map<string, TextFile[]>();
+  /** What is attached, by the draft that it belongs to, of those that were shown. */
+  private readonly byDraft = new Map<string, DraftFile[]>();
+  private readonly kept = new DraftFiles();
   private readonly listener: AttachmentListener;
   private draft = '';
   /** Where the focus goes when there is no file left. */
@@ -28,28 +30,69 @@ export class AttachmentList {
 
   constructor(box: HTMLElement, listener: AttachmentListener) {
     [this.box, this.listener] = [box, listener];
+    this.kept.removedElsewhere((ids) => this.drop(({ id }) => ids.includes(id)));
   }
 
-  get files(): TextFile[] {
+  private get entries(): DraftFile[] {
     return this.byDraft.get(this.draft) ?? [];
   }
 
-  /** Shows the files of a draft. */
-  show(draft: string): void {
-    if (draft !== this.draft) {
-      this.draft = draft;
+  get files(): TextFile[] {
+    return this.entries.map(({ file }) => file);
+  }
+
+  /** Shows the files of a draft. sent: those of the last question, as which the page may have been left before they were removed. */
+  async show(draft: string, sent: TextFile[]): Promise<void> {
+    if (draft === this.draft) {
+      return;
+    }
+    this.draft = draft;
+    this.render();
+    if (this.byDraft.has(draft)) {
+      return;
+    }
+    this.byDraft.set(draft, []);
+    const stored = await this.kept.list(draft).catch(() => []);
+    const isSent = ({ file }: DraftFile) => sent.some(({ name, text }) => name === file.name && text === file.text);
+    void this.remove(stored.filter(isSent));
+    const added = this.byDraft.get(draft)!; // meanwhile
+    this.byDraft.set(draft, [...stored.filter((s) => !isSent(s) && !added.some(({ id }) => id === s.id)), ...added]);
+    this.render();
+  }
+
+  /** Removes files that were sent, which are kept until asked resolves. */
+  async clear(files: TextFile[], asked: Promise<void>): Promise<void> {
+    const sent = this.drop(({ file }) => files.includes(file));
+    await asked;
+    await this.remove(sent);
+  }
+
+  /** Removes the files of conversations that are no more. */
+  prune(isThere: (draft: string) => boolean): void {
+    void this.kept.prune(isThere).catch(() => {}); // at the next visit
+  }
+
+  /** Shows some of the files no more, and returns them. */
+  private drop(which: (entry: DraftFile) => boolean): DraftFile[] {
+    const dropped = [...this.byDraft.values()].flat().filter(which);
+    if (dropped.length > 0) {
+      this.byDraft.forEach((entries, draft) => this.byDraft.set(draft, entries.filter((e) => !which(e))));
       this.render();
+    }
+    return dropped;
+  }
+
+  private async remove(entries: DraftFile[]): Promise<void> {
+    if (entries.length > 0) {
+      await this.kept.remove(entries).catch(() => {}); // the visitor can, at the next visit
     }
   }
 
-  /** Removes the files of a draft that was sent. */
-  clear(files: TextFile[]): void {
-    for (const [draft, kept] of this.byDraft) {
-      if (kept === files) {
-        this.byDraft.delete(draft);
-      }
+  /** Keeps a file with its draft, and tells where there is no room for it. */
+  private async keep(entry: DraftFile): Promise<void> {
+    if (!(await this.kept.keep(entry).catch(() => false))) {
+      toast(t('notKeptFile', { name: entry.file.name }), { error: true });
     }
-    this.render();
   }
 
   async pick(): Promise<void> {
@@ -62,36 +105,40 @@ export class AttachmentList {
     for (const file of files) {
       try {
         const { readTextFile } = await import('./attachments.ts');
-        const read = await readTextFile(file);
-        this.byDraft.set(draft, [...(this.byDraft.get(draft) ?? []), read]);
+        const entry = newDraftFile(draft, await readTextFile(file));
+        this.byDraft.set(draft, [...(this.byDraft.get(draft) ?? []), entry]);
         this.render();
         this.listener.added();
-        void this.measure(read);
+        void this.keep(entry).then(() => this.measure(entry));
       } catch (error) {
         toast(`${file.name}: ${(error as Error).message}`, { error: true });
       }
     }
   }
 
-  private async measure(file: TextFile): Promise<void> {
-    const tokens = await this.listener.count(file.text).catch(() => undefined);
+  private async measure(entry: DraftFile): Promise<void> {
+    const tokens = await this.listener.count(entry.file.text).catch(() => undefined);
     if (tokens !== undefined) {
-      file.tokens = tokens;
+      entry.file.tokens = tokens;
       this.render();
+      if (this.byDraft.get(entry.draft)?.includes(entry)) {
+        void this.kept.keep(entry).catch(() => {}); // without it the size is an estimate
+      }
     }
   }
 
   private render(): void {
-    const { files } = this;
+    const { entries } = this;
     const held = this.element.contains(document.activeElement);
-    this.element.hidden = files.length === 0;
-    this.element.replaceChildren(...files.map((file) => this.item(file)));
+    this.element.hidden = entries.length === 0;
+    this.element.replaceChildren(...entries.map((entry) => this.item(entry)));
     if (held) {
       (this.element.querySelector('button') ?? this.box).focus();
     }
   }
 
-  private item(file: TextFile): HTMLElement {
+  private item(entry: DraftFile): HTMLElement {
+    const { file } = entry;
     const context = this.listener.context();
     const tokens = file.tokens ?? Math.ceil(file.text.length / charactersPerToken);
     const size = t(file.tokens === undefined ? 'aboutTokens' : 'tokens', { n: tokens });
@@ -100,8 +147,7 @@ export class AttachmentList {
       h('span', { class: 'about' }, h('strong', { title: file.name, dir: 'auto' }, file.name),
         h('span', {}, isTooLong ? t('tooLongForContext', { size, all: context }) : size)),
       iconButton('close', t('removeFile', { name: file.name }), () => {
-        this.byDraft.set(this.draft, this.files.filter((f) => f !== file));
-        this.render();
+        void this.remove(this.drop((e) => e === entry));
       }));
   }
 }

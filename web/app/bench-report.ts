@@ -3,7 +3,7 @@
 import { copyText } from './clipboard.ts';
 import { h, icon, saveFile } from './dom.ts';
 import { bytes, number, percent, t } from './language.ts';
-import { drawPlot } from './plot.ts';
+import { drawPlots, plotFile } from './plot.ts';
 import type { Report, Speed } from './bench-types.ts';
 import { Words, type Said } from './words.ts';
 
@@ -16,7 +16,6 @@ export function render(r: Report): HTMLElement[] {
   const best = r.decode[0]!;
   const figure = (value: Said, name: Said) => h('div', { class: 'figure' }, h('strong', {}, value), h('span', {}, name));
   const json = `${JSON.stringify(r, null, 2)}\n`;
-  const plot = drawPlot(r);
   const copy = h('button', { type: 'button', onclick: () => copyText(json, copy) }, icon('copy'), t('copyJSON'));
   return [
     h('p', { class: 'muted' }, t('benchOn', { model: r.model, adapter: r.adapter || t('thisGPU'), context: r.context, kv: r.kv })),
@@ -27,8 +26,9 @@ export function render(r: Report): HTMLElement[] {
       figure(t('seconds', { s: number(r.load.seconds, 1) }), t('benchLoad', { size: bytes(r.load.weight_bytes) })),
       figure(gigabytes(best.gb_per_second, best.gb_per_second < 10 ? 2 : 0), t('benchReadBytes')),
       figure(gigabytes(r.copy_bytes_per_second / 1e9, r.copy_bytes_per_second < 1e10 ? 2 : 0), t('benchCopy'))),
-    h('div', { class: 'plot-frame' }, plot),
+    h('div', { class: 'plots' }, ...drawPlots(r)),
     h('div', { class: 'table', tabindex: '0', role: 'region', 'aria-label': t('benchRates') }, h('table', {},
+      h('caption', { class: 'sr-only' }, t('plotTitle', { model: r.model })),
       h('thead', {}, h('tr', {}, ...(['benchPrompt', 'benchColumnRead', 'benchColumnWritten', 'benchColumnBytes', 'benchColumnCopy'] as const).map((key) => h('th', { scope: 'col' }, t(key))))),
       h('tbody', {}, ...r.decode.map((d, i) => h('tr', {},
         h('th', { scope: 'row' }, t('tokens', { n: d.depth })),
@@ -38,6 +38,6 @@ export function render(r: Report): HTMLElement[] {
         h('td', {}, percent(d.of_copy_bandwidth))))))),
     h('div', { class: 'row' }, copy,
       h('button', { type: 'button', onclick: () => saveFile('gossamer-bench.json', 'application/json', json) }, icon('download'), t('saveJSON')),
-      h('button', { type: 'button', onclick: () => saveFile('gossamer-bench.svg', 'image/svg+xml', new XMLSerializer().serializeToString(plot)) }, icon('download'), t('savePlot'))),
+      h('button', { type: 'button', onclick: () => saveFile('gossamer-bench.svg', 'image/svg+xml', plotFile(r)) }, icon('download'), t('savePlot'))),
   ];
 }

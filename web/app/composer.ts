@@ -128,7 +128,7 @@ export class Composer {
     if (id !== undefined) {
       this.drafts.set(id, question);
     }
-    this.files.clear(files);
+    const cleared = this.files.clear(files, asked);
     if (this.text.value === question) {
       this.showText('');
     }
@@ -138,6 +138,7 @@ export class Composer {
     if (id !== undefined) {
       this.drafts.remove(id, question);
     }
+    await cleared;
   }
 
   private showText(text: string): void {
@@ -167,17 +168,20 @@ export class Composer {
     }
     const before = this.drafted;
     this.drafted = id;
-    this.files.show(id);
+    const draft = this.drafts.get(id);
+    const last = branch(current).findLast((m) => m.role === 'user');
+    const isSent = last?.content === draft; // as the page was left at that moment
+    void this.files.show(id, isSent && last.files || []);
     if (before !== undefined || this.text.value === '') { // else it was written before the page knew what to show
-      const draft = this.drafts.get(id);
-      const isSent = branch(current).findLast((m) => m.role === 'user')?.content === draft; // as the page was left at that moment
       this.showText(isSent ? '' : draft);
     }
   }
 
   /** Removes the drafts of conversations that are no more. */
   pruneDrafts(): void {
-    this.drafts.prune((id) => id === newDraft || this.state.find(id) !== undefined);
+    const isThere = (id: string) => id === newDraft || this.state.find(id) !== undefined;
+    this.drafts.prune(isThere);
+    this.files.prune(isThere);
   }
 
   /** Whether a reply is being written in the conversation that is shown, here or in another window. */

@@ -1,5 +1,6 @@
 // How full the context is.
 
+import type { Chat } from './chat.ts';
 import { branch } from './conversation.ts';
 import { byId, h } from './dom.ts';
 import { number, sentences, t } from './language.ts';
@@ -10,6 +11,7 @@ import { joined, put } from './words.ts';
 export class ContextMeter {
   private readonly state: AppState;
   private readonly host: ModelHost;
+  private readonly chat: Chat;
   /** Marks the message from which on the conversation fits; 0: all of it does. */
   private readonly setCut: (from: number) => void;
   private readonly bar = h('span', {});
@@ -17,9 +19,24 @@ export class ContextMeter {
   private readonly element = h('span', { class: 'meter', role: 'meter', 'aria-label': t('context'), 'aria-valuemin': '0', hidden: true },
     h('span', { class: 'meter-bar' }, this.bar), this.text);
 
-  constructor(state: AppState, host: ModelHost, setCut: (from: number) => void) {
-    [this.state, this.host, this.setCut] = [state, host, setCut];
+  constructor(state: AppState, host: ModelHost, chat: Chat, setCut: (from: number) => void) {
+    [this.state, this.host, this.chat, this.setCut] = [state, host, chat, setCut];
     byId('meter').append(this.element);
+  }
+
+  /** Counts how full the context is. */
+  async measure(): Promise<void> {
+    const c = this.state.current;
+    if (c.messages.length === 0 || this.chat.isRunning(c)) {
+      return;
+    }
+    const fill = await this.chat.measure(c).catch(() => undefined);
+    if (fill) {
+      this.state.fills.set(c.id, fill);
+      if (c === this.state.current) {
+        this.render();
+      }
+    }
   }
 
   render(): void {

@@ -84,6 +84,8 @@ export interface Message {
 export interface Conversation {
   id: string;
   title: string;
+  /** The visitor gave the title. */
+  named?: boolean;
   created: number;
   updated: number;
   messages: Message[];
@@ -113,7 +115,7 @@ export function append(c: Conversation, message: Omit<Message, 'id' | 'parent' |
   c.leaf = added.id;
   c.updated = Date.now();
   if (!c.title && message.role === 'user') {
-    c.title = titleOf(message.content) || titleOf(message.files?.map((f) => f.name).join(', ') ?? '');
+    c.title = firstTitle(message);
   }
   return added;
 }
@@ -136,6 +138,17 @@ export function hasBegun(m: Message): boolean {
 export function titleOf(text: string): string {
   const line = text.trim().split('\n')[0]!.replace(/\s+/g, ' ');
   return line.length > 60 ? `${line.slice(0, 59).trimEnd()}…` : line;
+}
+
+/** The title of a conversation that begins with a question. */
+function firstTitle({ content, files }: Pick<Message, 'content' | 'files'>): string {
+  return titleOf(content) || titleOf(files?.map((f) => f.name).join(', ') ?? '');
+}
+
+/** Whether somebody has given the conversation a title, or the model has. */
+export function hasGivenTitle(c: Conversation): boolean {
+  const question = c.messages.find((m) => m.role === 'user');
+  return c.named === true || !question || c.title !== firstTitle(question);
 }
 
 /** What a message says, with its files before it. */

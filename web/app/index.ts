@@ -19,13 +19,14 @@ import { LoadingCard } from './loading-card.ts';
 import { ModelButton } from './model-button.ts';
 import { ModelHost, type Choice, type ModelState } from './model.ts';
 import { Models } from './models.ts';
-import { takeKey } from './native.ts';
+import { keepKey } from './native.ts';
 import { Offline } from './offline.ts';
 import { Panel } from './panel.ts';
 import { takeShortcuts } from './shortcuts.ts';
 import { Sidebar } from './sidebar.ts';
 import { AppState } from './state.ts';
 import { saveSettings } from './settings.ts';
+import { Titles } from './titles.ts';
 import { toast } from './toast.ts';
 import { slowNotice } from './unsupported.ts';
 import { put, type Said } from './words.ts';
@@ -34,7 +35,7 @@ class App {
   private readonly address = new Address((place) => this.goTo(place));
   private readonly state = new AppState({
     listChanged: () => this.renderList(),
-    changedElsewhere: (c) => c === this.state.current && void this.show(),
+    changedElsewhere: (c) => this.changedElsewhere(c),
     removedElsewhere: (c) => this.removedElsewhere(c),
     isOwnTurn: (c) => this.chat.isRunning(c),
     isWriting: (c, m) => this.chat.isWriting(c, m),
@@ -46,7 +47,7 @@ class App {
   private readonly host = new ModelHost();
   private readonly offline = new Offline();
   private readonly chat = new Chat(this.host, this.state.settings, this.state.turns, {
-    began: (c) => c === this.state.current && this.composer.render(),
+    began: (c) => (this.titles.cancel(), c === this.state.current && this.composer.render()),
     sync: (c) => this.state.sync(c),
     changed: (c, m) => this.messageChanged(c, m),
     ended: (c, m) => this.replyEnded(c, m),
@@ -56,10 +57,14 @@ class App {
         this.meter.render();
       }
     },
-    idle: (c) => this.saveAndShow(c),
+    idle: (c) => this.saveAndShow(c).then(() => void this.titles.make(c)),
+  });
+  private readonly titles = new Titles(this.host, this.state.settings, {
+    isBusy: () => this.chat.isBusy || this.state.isAnyElsewhere,
+    titled: (c) => void this.saveAndShow(c),
   });
   private readonly view = new ConversationView(this.state, this.host, this.chat, () => void this.show(), (question) => this.send(question));
-  private readonly meter = new ContextMeter(this.state, this.host, (from) => this.view.setCut(from));
+  private readonly meter = new ContextMeter(this.state, this.host, this.chat, (from) => this.view.setCut(from));
   private readonly composer = new Composer(this.state, this.chat, {
     send: (question, files) => this.send(question, files),
     stop: () => this.stop(),
@@ -72,7 +77,7 @@ class App {
     startNew: () => this.startNew(),
     remove: (c) => void this.remove(c),
     rename: (c, title) => {
-      c.title = title;
+      Object.assign(c, { title, named: true });
       void this.state.save(c);
       void this.show();
     },
@@ -322,7 +327,7 @@ class App {
       if (message) {
         this.view.reveal(message);
       }
-      return this.measure();
+      return this.meter.measure();
     });
   }
 
@@ -348,6 +353,15 @@ class App {
     } });
   }
 
+  private changedElsewhere(c: Conversation): void {
+    if (this.state.isElsewhere(c)) {
+      this.titles.cancel(); // it may be this window's engine that answers there
+    }
+    if (c === this.state.current) {
+      void this.show();
+    }
+  }
+
   private removedElsewhere(c: Conversation): void {
     void this.chat.stop(c);
     if (c === this.state.current) {
@@ -362,21 +376,6 @@ class App {
     if (last) {
       this.choose(last);
       toast(t('imported', { n: imported.length }));
-    }
-  }
-
-  /** Counts how full the context is. */
-  private async measure(): Promise<void> {
-    const c = this.state.current;
-    if (c.messages.length === 0 || this.chat.isRunning(c)) {
-      return;
-    }
-    const fill = await this.chat.measure(c).catch(() => undefined);
-    if (fill) {
-      this.state.fills.set(c.id, fill);
-      if (c === this.state.current) {
-        this.meter.render();
-      }
     }
   }
 
@@ -433,7 +432,7 @@ class App {
       if (state.choice.context !== undefined && context !== state.choice.context) {
         toast(t('sharedContext', { context }));
       }
-      void this.measure();
+      void this.meter.measure();
       if (isNative) {
         return void this.show(); // the program is here, or nothing is
       }
@@ -452,8 +451,7 @@ class App {
 }
 
 if (isNative) {
-  takeKey();
-  addEventListener('hashchange', () => takeKey() && location.reload()); // the program was started again, and its address pasted here
+  keepKey();
 }
 fillPage();
 void new App().start();

@@ -5,6 +5,7 @@
 import DOMPurify from 'dompurify';
 import { Lexer, Marked, type Links, type Token, type TokenizerAndRendererExtension } from 'marked';
 import { copyText } from './clipboard.ts';
+import { CodeColours } from './code-colours.ts';
 import { h, iconButton, oncePerFrame } from './dom.ts';
 import { t } from './language.ts';
 import { put } from './words.ts';
@@ -13,8 +14,8 @@ import { put } from './words.ts';
 const longestBlock = 20_000;
 /** The same for a block of code, which is only coloured. */
 const longestCode = 60_000;
-/** Characters that are parsed at a time. */
-const windowSize = 80_000;
+/** Characters that are parsed at a time, and where a block is longer than that. */
+const windowSize = 16_000, largeWindow = 80_000;
 /** Milliseconds of rendering in one frame. */
 const frameBudget = 12;
 
@@ -79,9 +80,6 @@ purifier.addHook('afterSanitizeAttributes', (element) => {
   }
 });
 
-/** Sanitises HTML of other libraries, whose elements and classes are known. */
-const highlightPurifier = DOMPurify();
-
 function escapeHTML(text: string): string {
   return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }
@@ -102,6 +100,12 @@ export class MarkdownView {
   private done = 0;
   /** The last block, which may still grow. */
   private tail: Block | undefined;
+  /** What is parsed behind done and not drawn yet. */
+  private parsed: Token[] = [];
+  /** The last of it, where more text may change it. */
+  private growing: Token | undefined;
+  /** Where the text ended that it was parsed from. */
+  private parsedTo = 0;
   private readonly links: Links = {};
   private complete = false;
   /** When the next rendering may begin: after three times as long as the last one took. */
@@ -119,6 +123,7 @@ export class MarkdownView {
   finish(text: string): Promise<void> {
     this.text = lines(text);
     this.complete = true;
+    this.parsed = []; // nothing grows any more
     this.notBefore = 0;
     return new Promise((resolve) => {
       this.settled.push(resolve);
@@ -144,28 +149,51 @@ export class MarkdownView {
     }
   }
 
-  /** Renders the next window of the text; says whether there is more to do. */
+  /** Draws the next block; says whether there is more to do. */
   private step(): boolean {
     if (this.tail?.plain) {
       return this.growPlain();
     }
-    const rest = this.text.slice(this.done, this.done + windowSize);
-    const whole = this.done + rest.length === this.text.length;
+    if (this.parsed.length === 0) {
+      this.read();
+    }
+    const token = this.parsed.shift();
+    if (!token) {
+      return false;
+    }
+    const grows = token === this.growing;
+    if (grows && this.parsedTo < this.text.length) {
+      return true; // there is more of it already
+    }
+    if (token.type !== 'space') {
+      const block = (this.tail ??= new Block(this.element));
+      block.show(token, this.links);
+      if (block.plain) {
+        this.parsed = []; // it may end elsewhere
+        return true;
+      }
+      if (grows) {
+        return false;
+      }
+      this.tail = undefined;
+    }
+    this.done += token.raw.length;
+    return this.done < this.text.length;
+  }
+
+  /** Parses what follows what is done. */
+  private read(size = windowSize): void {
+    const rest = this.text.slice(this.done, this.done + size);
+    this.parsedTo = this.done + rest.length;
+    const whole = this.parsedTo === this.text.length;
     const tokens = rest === '' ? [] : this.parse(rest);
     const last = tokens.findLastIndex((t) => t.type !== 'space');
-    for (const [i, token] of tokens.entries()) {
-      if (token.type !== 'space') {
-        const block = (this.tail ??= new Block(this.element));
-        block.show(token, this.links);
-        const mayGrow = i === last && (whole ? !this.complete : last > 0);
-        if (block.plain || mayGrow) {
-          return !whole || block.plain !== undefined;
-        }
-        this.tail = undefined;
-      }
-      this.done += token.raw.length;
+    if (!whole && last <= 0 && size < largeWindow) {
+      return this.read(largeWindow);
     }
-    return !whole;
+    const mayGrow = whole ? !this.complete : last > 0;
+    this.growing = mayGrow ? tokens[last] : undefined;
+    this.parsed = mayGrow ? tokens.slice(0, last + 1) : tokens;
   }
 
   private parse(text: string): Token[] {
@@ -299,6 +327,7 @@ class CodeView {
   private readonly code = h('code', { dir: 'ltr' });
   private readonly name = h('span', {});
   private text = '';
+  private readonly colours = new CodeColours(this.code);
 
   constructor() {
     const copy = iconButton('copy', t('copyCode'), () => copyText(this.text, copy));
@@ -312,7 +341,7 @@ class CodeView {
     put(this.name, 'text', language || t('plainText'));
     const shown = unturned(text, true);
     if (!highlight || text.length > longestBlock) {
-      this.code.textContent = shown;
+      this.colours.plain(shown);
       void loadHighlight().then(() => text.length <= longestBlock && this.text === text && this.colour(shown, language));
     } else {
       this.colour(shown, language);
@@ -322,10 +351,9 @@ class CodeView {
   private colour(text: string, language: string): void {
     const html = highlight!(text, language);
     if (html === undefined) {
-      this.code.textContent = text;
+      this.colours.plain(text);
     } else {
-      const clean = highlightPurifier.sanitize(html, { ALLOWED_TAGS: ['span'], ALLOWED_ATTR: ['class'], RETURN_DOM_FRAGMENT: true });
-      this.code.replaceChildren(clean);
+      this.colours.show(html);
     }
   }
 }

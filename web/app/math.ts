@@ -5,8 +5,23 @@ import katex from 'katex';
 
 const purifier = DOMPurify();
 
+/** Formulas that were drawn, since a block that grows is drawn again with all that it has. */
+const drawn = new Map<string, Node | undefined>();
+const mostDrawn = 1000;
+
 /** A formula; undefined: it is none. */
 export function formula(tex: string, display: boolean): Node | undefined {
+  const key = `${display} ${tex}`;
+  if (!drawn.has(key)) {
+    if (drawn.size >= mostDrawn) {
+      drawn.clear();
+    }
+    drawn.set(key, draw(tex, display));
+  }
+  return drawn.get(key)?.cloneNode(true);
+}
+
+function draw(tex: string, display: boolean): Node | undefined {
   let html: string;
   try {
     // Styles of elements are what the page's policy forbids; formulas do without.

@@ -11,13 +11,19 @@ export function headOf({ messages: _, ...head }: Conversation): Head {
 
 const same = (a: unknown, b: unknown) => a === b || JSON.stringify(a) === JSON.stringify(b);
 
-/** Merges two heads by their fields: what this window has changed since base, which both have seen, and else what is stored. */
+/**
+ * Merges two heads by their fields: what this window has changed since base, which both have seen, and else what is stored. A title that the
+ * visitor gave in another window meanwhile stays.
+ */
 export function mergeHeads(stored: Head, mine: Head, base: Head | undefined): Head {
   const merged = { ...stored } as Record<string, unknown>;
   for (const name of new Set([...Object.keys(mine), ...Object.keys(base ?? {})]) as Set<keyof Head>) {
     if (!same(mine[name], base?.[name])) {
       merged[name] = mine[name];
     }
+  }
+  if (stored.named && !mine.named) {
+    merged['title'] = stored.title;
   }
   return { ...(merged as unknown as Head), updated: Math.max(stored.updated, mine.updated) };
 }

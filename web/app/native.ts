@@ -14,12 +14,21 @@ export interface NativeModel {
 }
 
 const keyName = 'gossamer-key';
+/** Milliseconds that a window without the right key waits for another one's. */
+const keyPatience = 1500;
+
+/** Has this window keep the key of its address, give it to others, and load again when the program was started again and its address pasted. */
+export function keepKey(): void {
+  takeKey();
+  shareKey();
+  addEventListener('hashchange', () => takeKey() && location.reload());
+}
 
 /**
  * Takes the key that the program has put behind the # of the page's address, which nobody else knows: it is kept for this window and taken
  * out of the address. Returns whether there was one.
  */
-export function takeKey(): boolean {
+function takeKey(): boolean {
   const hash = new URLSearchParams(location.hash.slice(1));
   const key = hash.get('key');
   if (!key) {
@@ -32,7 +41,37 @@ export function takeKey(): boolean {
   return true;
 }
 
-async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+/** Gives the key to windows that ask for it: those that a link has opened, whose address has none. */
+function shareKey(): void {
+  const channel = new BroadcastChannel(keyName);
+  channel.addEventListener('message', ({ data }: MessageEvent<{ asks?: true }>) => {
+    const key = sessionStorage.getItem(keyName);
+    if (data.asks && key) {
+      channel.postMessage({ key });
+    }
+  });
+}
+
+/** Asks other windows for a key in place of one that is not right. Resolves to whether there is one. */
+function keyOfOthers(wrong: string | null): Promise<boolean> {
+  return new Promise((resolve) => {
+    const channel = new BroadcastChannel(keyName);
+    const end = (found: boolean) => {
+      channel.close();
+      resolve(found);
+    };
+    channel.addEventListener('message', ({ data: { key } }: MessageEvent<{ key?: string }>) => {
+      if (key && key !== wrong) {
+        sessionStorage.setItem(keyName, key);
+        end(true);
+      }
+    });
+    channel.postMessage({ asks: true });
+    setTimeout(() => end(false), keyPatience);
+  });
+}
+
+async function ask(path: string, init: RequestInit = {}, isRetry = false): Promise<Response> {
   const key = sessionStorage.getItem(keyName);
   const headers = { ...(init.body ? { 'content-type': 'application/json' } : {}), ...(key ? { authorization: `Bearer ${key}` } : {}) };
   let response: Response;
@@ -45,6 +84,9 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
     throw told('gossamerSilent', 'gossamerSilentHint');
   }
   if (response.status === 401) {
+    if (!isRetry && await keyOfOthers(key)) {
+      return ask(path, init, true);
+    }
     throw told('gossamerKey', 'gossamerKeyHint');
   }
   if (!response.ok) {

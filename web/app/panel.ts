@@ -229,9 +229,14 @@ export class Panel {
     const language = h('select', { id: 'language', onchange: () => this.actions.languageChosen(language.value as Settings['language']) },
       h('option', { value: 'system' }, t('system')),
       ...Object.entries(languages).map(([value, name]) => h('option', { value, lang: value, selected: value === this.settings.language }, name)));
+    const titles = h('input', { type: 'checkbox', id: 'titles', checked: this.settings.titles, onchange: () => {
+      this.settings.titles = titles.checked;
+      saveSettings(this.settings);
+    } });
     this.pages.app.replaceChildren(
       h('div', { class: 'field' }, h('label', { for: 'language' }, t('language')), language),
       h('div', { class: 'field' }, h('label', { for: 'theme' }, t('theme')), theme),
+      h('label', { class: 'check' }, titles, h('span', {}, t('titlesByModel'), h('span', { class: 'muted' }, t('titlesByModelHelp')))),
       h('h3', {}, t('keyboard')),
       h('dl', { class: 'keys' }, ...([
         ['Enter', t('keyEnter')], ['Esc', t('keyEscape')], ['↑', t('keyUp')], ['Ctrl+Shift+O', t('keyNew')], ['Ctrl+K', t('keySearch')], ['/', t('keySlash')],

@@ -27,6 +27,8 @@ export interface Settings {
   context?: number | undefined;
   functions: UserFunction[];
   presets: Preset[];
+  /** The model makes titles of conversations. */
+  titles: boolean;
   /** Of the next new conversation. */
   options: Options;
 }
@@ -40,7 +42,7 @@ export function loadSettings(): Settings {
   } catch {
     // damaged, or this window keeps nothing
   }
-  return { theme: 'system', language: 'system', model: '', functions: [], presets: [], ...stored, options: { ...defaultOptions, ...stored.options } };
+  return { theme: 'system', language: 'system', model: '', functions: [], presets: [], titles: true, ...stored, options: { ...defaultOptions, ...stored.options } };
 }
 
 export function saveSettings(settings: Settings): void {

@@ -1,5 +1,6 @@
 // The list of conversations, beside the page or, where it is narrow, over it.
 
+import { hashOf } from './address.ts';
 import type { Conversation, Message } from './conversation.ts';
 import { announce, byId, h, icon, iconButton } from './dom.ts';
 import { date, t } from './language.ts';
@@ -162,9 +163,9 @@ export class Sidebar {
     const when = new Date(c.updated);
     const used = date(when, { dateStyle: 'full', timeStyle: 'short' });
     const li = h('li', { class: isCurrent ? 'current' : '' },
-      h('button', {
-        type: 'button', class: 'title', id: `c-${c.id}`, dir: 'auto', title: joined([title, used], '\n'),
-        ...(isCurrent && { 'aria-current': 'page' }), onclick: () => this.actions.choose(c, hit?.message),
+      h('a', {
+        class: 'title', id: `c-${c.id}`, href: hashOf({ chat: c.id }), dir: 'auto', title: joined([title, used], '\n'),
+        ...(isCurrent && { 'aria-current': 'page' }), ...opens(() => this.actions.choose(c, hit?.message)),
       }, h('span', {}, title), hit?.message && excerptOf(hit),
       hit && h('time', { datetime: when.toISOString() }, date(when, { dateStyle: 'medium' }))),
       more, menu);
@@ -175,7 +176,12 @@ export class Sidebar {
     const box = h('input', { type: 'text', 'aria-label': t('titleOf'), value: c.title, dir: 'auto', maxlength: '100' });
     const done = (keep: boolean) => {
       this.shown = '';
-      this.actions.rename(c, keep && box.value.trim() ? box.value.trim() : c.title);
+      const title = keep && box.value.trim();
+      if (title) {
+        this.actions.rename(c, title);
+      } else {
+        this.draw();
+      }
     };
     box.addEventListener('keydown', (e) => {
       if (e.key === 'Enter' && !e.isComposing) {
@@ -190,6 +196,24 @@ export class Sidebar {
     box.focus();
     box.select();
   }
+}
+
+/** Opens a link's place in this window, unless the visitor wants another one for it. Space opens it too, as a button. */
+function opens(open: () => void): { onclick: (e: MouseEvent) => void; onkeydown: (e: KeyboardEvent) => void } {
+  return {
+    onclick: (e) => {
+      if (!e.ctrlKey && !e.metaKey && !e.shiftKey && !e.altKey) {
+        e.preventDefault();
+        open();
+      }
+    },
+    onkeydown: (e) => {
+      if (e.key === ' ') {
+        e.preventDefault();
+        open();
+      }
+    },
+  };
 }
 
 /** What was found, with what is around it. */

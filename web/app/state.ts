@@ -135,6 +135,11 @@ export class AppState {
     return this.elsewhere.has(c.id);
   }
 
+  /** Whether another window replies in any conversation. */
+  get isAnyElsewhere(): boolean {
+    return this.elsewhere.size > 0;
+  }
+
   /** A conversation by its id. */
   find(id: string): Conversation | undefined {
     return this.conversations.find((c) => c.id === id);

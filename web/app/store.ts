@@ -246,7 +246,8 @@ async function openDatabase(blocked: () => void): Promise<IDBDatabase> {
   return db;
 }
 
-function result<T>(request: IDBRequest<T>): Promise<T> {
+/** What a request of IndexedDB gives. */
+export function result<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);

@@ -165,7 +165,7 @@ function readConversation(data: unknown): Conversation {
   const created = time(from.created, Date.now());
   const title = titleOf(typeof from.title === 'string' ? from.title : '');
   return {
-    id: newID(), title, created, updated: time(from.updated, created), messages, leaf, options: readOptions(from.options), ...(from.pinned === true && { pinned: true }),
+    id: newID(), title, created, updated: time(from.updated, created), messages, leaf, options: readOptions(from.options), ...(from.pinned === true && { pinned: true }), ...(from.named === true && { named: true }),
   };
 }
 

@@ -140,6 +140,20 @@ export const holdReplies = `
     }
   };`;
 
+/** What fingers may press in a page, as far as it can be seen and is not text: those of less than 44 pixels, and how many there are. */
+export function smallTargets(page: Page): Promise<{ small: string[]; count: number }> {
+  return page.evaluate(() => {
+    const modal = document.querySelector('dialog:modal');
+    const all = [...document.querySelectorAll<HTMLElement>('a[href], button, input, select, textarea, summary, [role="tab"], [role="button"]')]
+      .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.closest('[inert], .block, .skip') && (!modal || modal.contains(e)));
+    const small = all.filter((e) => {
+      const boxes = [e, e.closest('label')].filter((b) => b !== null).map((b) => b.getBoundingClientRect());
+      return !boxes.some((b) => b.width >= 43.9 && b.height >= 43.9);
+    });
+    return { small: small.map((e) => `${e.outerHTML.slice(0, 90)} ${e.getBoundingClientRect().width} x ${e.getBoundingClientRect().height}`), count: all.length };
+  });
+}
+
 /** A model of testdata/golden twice: as published with a manifest beside it, and packed into chunks. Returns both directories. */
 function packModel(name: string): { published: string; packed: string } {
   const published = join(dist, 'test', name, 'published');

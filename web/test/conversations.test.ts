@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { root, skip, timeout, visit as open, type Visit } from './browser.ts';
-import { Program } from './program.ts';
+import { Program, withoutTitles } from './program.ts';
 
 const words = Array.from({ length: 30 }, (_, i) => ` word${i}`);
 const long = `It begins${words.join('')}.`;
@@ -59,7 +59,7 @@ describe('conversations', { skip, timeout }, () => {
   after(() => program.stop());
 
   const visit = async (path = ''): Promise<Visit> => {
-    const visit = await open(program.url + path, { args: [] });
+    const visit = await open(program.url + path, { args: [], script: withoutTitles });
     const watch = (page: Page) => void page.on('pageerror', (e) => problems.push(e.message));
     watch(visit.page);
     visit.context.on('page', watch);
@@ -281,6 +281,69 @@ describe('conversations', { skip, timeout }, () => {
     await leave(v);
   });
 
+  test('files that are attached and not sent are kept, for each conversation', async () => {
+    const v = await visit();
+    const { page } = v;
+    const attach = async (page: Page, name: string, text: string) => {
+      const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Attach text files' }).click()]);
+      await chooser.setFiles({ name, mimeType: 'text/plain', buffer: Buffer.from(text) });
+      await page.locator('li.file', { hasText: name }).waitFor();
+    };
+    const files = async (page: Page) => (await page.locator('li.file strong').allTextContents()).join();
+    const attached = (page: Page, names: string) => until(page, (names) => [...document.querySelectorAll('li.file strong')].map((e) => e.textContent).join() === names, names);
+    await attach(page, 'first.txt', 'one');
+    await attach(page, 'second.txt', 'two');
+    await page.locator('li.file', { hasText: 'second.txt' }).getByText(/^\d+ tokens$/).waitFor();
+    await page.reload();
+    await attached(page, 'first.txt,second.txt');
+    await page.locator('li.file', { hasText: 'first.txt' }).getByText(/^\d+ tokens$/).waitFor(); // no guess
+    await page.getByRole('button', { name: 'Remove first.txt' }).click();
+    await page.reload();
+    await attached(page, 'second.txt');
+    await ask(page, 'begin');
+    await lastAnswer(page).getByText('begin').waitFor();
+    assert.equal(await files(page), '');
+    await idle(page);
+    await page.reload();
+    await lastAnswer(page).getByText('begin').waitFor();
+    assert.equal(await files(page), '', 'what was sent is no draft');
+    // For each conversation, in all windows.
+    await box(page).fill('a draft');
+    await attach(page, 'of the old.txt', 'x');
+    await page.getByRole('button', { name: 'New conversation' }).click();
+    assert.equal(await files(page), '');
+    await attach(page, 'of the new.txt', 'y');
+    await page.locator('#conversations .title', { hasText: 'begin' }).click();
+    await attached(page, 'of the old.txt');
+    const second = await v.newPage(page.url());
+    await attached(second, 'of the old.txt');
+    await attach(second, 'of the second.txt', 'z');
+    // A deletion that is taken back brings them back.
+    await menu(page, 'begin', 'Delete');
+    await attached(page, 'of the new.txt');
+    await page.getByRole('button', { name: 'Undo' }).last().click();
+    await written(page, 'a draft');
+    await attached(page, 'of the old.txt');
+    await second.goto(page.url());
+    await second.reload();
+    await attached(second, 'of the old.txt,of the second.txt');
+    await box(second).press('Enter');
+    await lastAnswer(second).getByText('a draft').waitFor();
+    await attached(page, '');
+    await menu(page, 'begin', 'Delete');
+    await page.reload();
+    await attached(page, 'of the new.txt');
+    await page.getByRole('button', { name: 'Remove of the new.txt' }).click();
+    // What there is no room for is told.
+    for (let i = 0; i < 5; i++) {
+      await attach(page, `large ${i}.txt`, `${i}`.repeat(1_900_000));
+    }
+    await page.locator('.toast.error', { hasText: 'large 4.txt is attached, but only until this page is closed' }).waitFor();
+    await page.reload();
+    await attached(page, [0, 1, 2, 3].map((i) => `large ${i}.txt`).join());
+    await leave(v);
+  });
+
   test('back, forward and reload lead to conversations and sheets', async () => {
     const v = await visit();
     const { page } = v;
@@ -319,6 +382,39 @@ describe('conversations', { skip, timeout }, () => {
     await page.goto(`${v.url}#chat=nothing`);
     await page.getByText('This conversation is not in this browser').waitFor();
     await at(page, /^$/);
+    await leave(v);
+  });
+
+  test('conversations of the list are links: those that open a tab lead there, others as buttons', async () => {
+    const v = await visit();
+    const { page } = v;
+    await ask(page, 'one');
+    await lastAnswer(page).getByText('You said: one').waitFor();
+    const one = chatOf(page);
+    await page.getByRole('button', { name: 'New conversation' }).click();
+    await at(page, /^$/);
+    const link = page.getByRole('navigation', { name: 'Kept conversations' }).getByRole('link', { name: 'one' });
+    const opened = async (open: () => Promise<void>) => {
+      const [other] = await Promise.all([v.context.waitForEvent('page'), open()]);
+      await lastAnswer(other).getByText('You said: one').waitFor();
+      assert.equal(chatOf(other), one);
+      await other.close();
+      assert.equal(chatOf(page), null, 'this window stays where it is');
+    };
+    await opened(() => link.click({ button: 'middle' }));
+    await opened(() => link.click({ modifiers: ['ControlOrMeta'] }));
+    await opened(() => link.press('ControlOrMeta+Enter'));
+    const byItsAddress = await v.newPage(await link.evaluate((a: HTMLAnchorElement) => a.href)); // as the browser's menu opens it
+    await lastAnswer(byItsAddress).getByText('You said: one').waitFor();
+    for (const open of [() => link.click(), () => link.press('Enter'), () => link.press('Space')]) {
+      await open();
+      await lastAnswer(page).getByText('You said: one').waitFor();
+      await at(page, /chat=/);
+      assert.equal(chatOf(page), one);
+      await page.goBack();
+      await page.getByText('What would you like to know?').waitFor();
+      await at(page, /^$/);
+    }
     await leave(v);
   });
 });

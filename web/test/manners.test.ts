@@ -9,9 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { root, skip, timeout, visit as open, type Visit } from './browser.ts';
+import { root, skip, smallTargets, timeout, visit as open, type Visit } from './browser.ts';
 import { makePDF } from './pdf.ts';
-import { Program } from './program.ts';
+import { Program, withoutTitles } from './program.ts';
 
 const paragraphs = Array.from({ length: 60 }, (_, i) => `Paragraph ${i} of trams and tiles.`).join('\n\n');
 const plays = { version: 1, plays: [
@@ -44,7 +44,7 @@ describe('finding, keeping and manners', { skip, timeout }, () => {
     execFileSync(process.execPath, [join(root, 'web/build.mjs'), 'native', join(dir, 'page')], { stdio: 'inherit' });
     writeFileSync(join(dir, 'plays.json'), JSON.stringify(plays));
     program = await Program.start(join(dir, 'page'), '0', '--playback', join(dir, 'plays.json'));
-    tab = await open(program.url, { args: [], script: "addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective, e.blockedURI))" });
+    tab = await open(program.url, { args: [], script: `${withoutTitles}; addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective, e.blockedURI))` });
     page = tab.page;
     page.on('pageerror', (e) => problems.push(e.message));
     page.on('console', (m) => m.type() === 'error' && problems.push(m.text()));
@@ -344,11 +344,7 @@ describe('finding, keeping and manners', { skip, timeout }, () => {
     const devtools = await tab.context.newCDPSession(page);
     await devtools.send('Emulation.setTouchEmulationEnabled', { enabled: true });
     await page.setViewportSize({ width: 390, height: 844 });
-    const small = () => page.evaluate(() => [...document.querySelectorAll<HTMLElement>('a[href], button, input, select, textarea, summary')]
-      .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.closest('[inert], .block, .skip')).filter((e) => {
-        const boxes = [e, e.closest('label')].filter((b) => b !== null).map((b) => b.getBoundingClientRect());
-        return !boxes.some((b) => b.width >= 43.9 && b.height >= 43.9);
-      }).map((e) => `${e.outerHTML.slice(0, 90)} ${e.getBoundingClientRect().width} x ${e.getBoundingClientRect().height}`));
+    const small = async () => (await smallTargets(page)).small;
     assert.ok(await page.evaluate(() => matchMedia('(pointer: coarse)').matches));
     assert.deepEqual(await small(), []);
     await check('touch');

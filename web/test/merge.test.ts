@@ -23,6 +23,9 @@ describe('the heads of a conversation', () => {
     const merged = mergeHeads(stored, mine, base);
     assert.deepEqual([merged.title, merged.options.effort, merged.updated], ['theirs', 'high', 9e15]);
     assert.equal(mergeHeads(stored, { ...base, title: 'mine' }, base).title, 'mine');
+    const given = { ...stored, named: true };
+    assert.equal(mergeHeads(given, { ...base, title: 'of the model' }, base).title, 'theirs', 'what a visitor gave meanwhile stays');
+    assert.equal(mergeHeads(given, { ...base, title: 'mine', named: true }, base).title, 'mine');
   });
 });
 

@@ -59,6 +59,13 @@ describe('the chat of the program', { skip, timeout }, () => {
     await tab.page.keyboard.press('Escape');
   });
 
+  test('a conversation opens in another tab, which has the key from this one', async () => {
+    const [other] = await Promise.all([tab.context.waitForEvent('page'), tab.page.locator('#conversations .title').click({ modifiers: ['ControlOrMeta'] })]);
+    await answerOf(other).getByText('= 42').waitFor();
+    await other.locator('#model-button', { hasText: 'nano' }).waitFor();
+    await other.close();
+  });
+
   test('needs the key', async () => {
     const other = await visit(program.url, { args: [] });
     await other.page.getByText('Open the address that gossamer has printed').waitFor();

@@ -6,6 +6,9 @@ import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { root } from './browser.ts';
 
+/** For pages whose titles are the questions: a script that has the visitor want none of the model's. */
+export const withoutTitles = `try { localStorage['gossamer-settings'] ??= '{"titles": false}'; } catch {}`; // the sandbox has no storage
+
 /** The program with the built-in model, or one that plays replies. */
 export class Program {
   readonly url: string;

@@ -229,7 +229,7 @@ const scenes = {
   async bench() {
     const { page, context } = await visit({ path: 'bench.html?depths=64,128,256,512&runs=1' });
     await page.getByRole('button', { name: 'Measure' }).click();
-    await page.locator('.plot').waitFor({ timeout: 580_000 });
+    await page.locator('.plot').first().waitFor({ timeout: 580_000 });
     await page.setViewportSize({ width: 1100, height: 1000 });
     await shot(page, 'bench');
     await context.close();
