@@ -93,7 +93,7 @@ fn scores(subgroup: u32) {
   //end
   //end
   //unroll z LOW
-  for (var k = 0u; k < HEAD; k += MATRIX_K) {
+  for (var k = 0u; k < WIDE; k += MATRIX_K) {
     //unroll j SCORE_COLS
     let b$j = subgroupMatrixLoad<Columns, col_major>(&tile, ((col + ($ju * MATRIX_N)) * PITCH) + k, PITCH);
     //end
@@ -121,7 +121,7 @@ fn scores(subgroup: u32) {
   //end
   //end
   //end
-  for (var k = 0u; k < HEAD; k += MATRIX_K) {
+  for (var k = 0u; k < WIDE; k += MATRIX_K) {
     //unroll j SCORE_COLS
     let b$j = subgroupMatrixLoad<Columns, col_major>(&tile, ((col + ($ju * MATRIX_N)) * PITCH) + k, PITCH);
     //end
