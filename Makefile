@@ -105,6 +105,16 @@ test-matrices: setup-dawn setup-mesa ## products by the matrices of subgroups, o
 		$(ON_MESA) $(GO_TEST) -exec $(CURDIR)/build/mesa/run -run 'Matri' ./runtime/kernel/ ./runtime/model/; \
 	else echo 'SKIPPED: no renderer that multiplies matrices: see tools/setup mesa' >&2; fi
 
+# Chromium takes a software renderer other than its own only under a false name. Not part of `make test`: what is new in it is the browser.
+.PHONY: test-matrices-chromium
+test-matrices-chromium: setup-mesa setup-web ## the same products by the browser's build in Chromium, on the renderer of setup-mesa; ten minutes
+	@tools/setup chromium chromium-mesa
+	@if [ -x build/chromium-mesa/run ]; then \
+		echo 'GOOS=js GOARCH=wasm go test -run Matri ...'; \
+		CHROMIUM=$(CURDIR)/build/chromium-mesa/run GOSSAMER_TEST_MATRICES=1 GOOS=js GOARCH=wasm \
+			go test -count=1 -timeout 60m -exec $(CURDIR)/tools/wasmexec/chromium -run 'Matri' ./runtime/gpu ./runtime/kernel; \
+	else echo 'SKIPPED: no Chromium on a renderer that multiplies matrices: see tools/setup chromium-mesa' >&2; fi
+
 .PHONY: bindings
 bindings: setup-dawn setup-mesa ## wgpu-native and Dawn on one driver: the same replies, and build/bindings.json with sizes and times; ten minutes
 	@[ -x build/mesa/run ] || { echo "make bindings: there is no build/mesa: see tools/setup mesa" >&2; exit 1; }

@@ -176,7 +176,7 @@ func loadWebGPU(ctx context.Context, ck *checkpoint.Checkpoint, p *place, o *Opt
 		return nil, err
 	}
 	if reason := m.MatricesRefused(); reason != nil {
-		o.Logger.WarnContext(ctx, "prompts are computed without matrices", "reason", reason)
+		o.Logger.WarnContext(ctx, "products are computed without matrices", "reason", reason)
 	}
 	if !p.opened {
 		dev = nil

@@ -31,12 +31,12 @@ const (
 	F32 Precision = "f32" // 4 bytes, for exact comparison
 )
 
-// Matrices is how prompts are computed on a GPU whose subgroups multiply matrices and whose driver tells.
+// Matrices is how prompts, and large batches of replies, are computed on a GPU whose subgroups multiply matrices and whose driver tells.
 type Matrices string
 
 const (
 	TwoTerms   Matrices = "two-terms" // by matrices, as exactly as without
-	OneTerm    Matrices = "one-term"  // by matrices, with activations rounded to f16: faster, with an error of 2e-4 of a product's spread
+	OneTerm    Matrices = "one-term"  // the same with activations of prompts rounded to f16: faster, with an error of 2e-4 of a product's spread
 	NoMatrices Matrices = "off"       // as on other GPUs
 )
 
@@ -65,7 +65,8 @@ type Options struct {
 	// in memory from an earlier one. It takes longer. The CPU always does.
 	Deterministic bool
 
-	// Matrices is how prompts are computed on a GPU whose subgroups multiply matrices; elsewhere it means nothing. "": TwoTerms.
+	// Matrices is how prompts, and 16 and more replies at a time, are computed on a GPU whose subgroups multiply matrices; elsewhere it means
+	// nothing. "": TwoTerms.
 	Matrices Matrices
 
 	// Adapter chooses the GPU: an index as `gossamer doctor` lists them, or a part of its name. "": the most capable one. One that

@@ -1,12 +1,12 @@
 // down_rows: the output of each assignment of a row to an expert, y = h W^T + bias, the experts' weights read once for all rows of a batch.
 //
-//   lists    of route_rows
+//   lists    of route_rows, with one tile for all assignments to an expert
 //   inputs   h, f32 [rows*TOPK][K], by assignment, in the order of lib/blocks.wgsl
 //   blocks   MXFP4 [params.count][WIDTH][K/32][16]
 //   scales   E8M0 bytes [params.count][WIDTH][K/32]    bias  bf16 [params.count][WIDTH]
 //   y        f32 [rows*TOPK][WIDTH], by assignment; what belongs to other shards' experts is left alone
-//   grid     (WIDTH/OUTPUTS rounded up, places, 1): a workgroup makes OUTPUTS outputs of all assignments to one expert; places without an
-//            expert, or with one of another shard, end at once
+//   grid     (WIDTH/OUTPUTS rounded up, tiles at most, 1): a workgroup makes OUTPUTS outputs of all assignments to one expert; tiles that
+//            don't exist or belong to another shard end at once
 //   source   openai/gpt-oss torch/model.py MLPBlock.forward: mlp2
 //   host     runtime/kernel/down_rows.go
 //
@@ -38,10 +38,11 @@ fn finish(lane: u32, firstRow: u32, assignment: u32) {
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let place = workgroup.y * PLACE_WORDS;
-  let expert = lists[place] - params.first; // NO_EXPERT, and one before the shard: too large as well
-  let first = lists[place + 1u];
-  let count = lists[place + 2u];
+  if (workgroup.y >= lists[0]) { return; }
+  let tile = LISTS_TILES + (workgroup.y * TILE_WORDS);
+  let expert = lists[tile] - params.first; // of an expert before the shard: too large as well
+  let first = LISTS_SORTED + lists[tile + 1u];
+  let count = lists[tile + 2u];
   if (expert >= params.count) { return; }
   let row = (expert * WIDTH) + (workgroup.x * OUTPUTS);
   let lastRow = (expert * WIDTH) + (WIDTH - 1u);

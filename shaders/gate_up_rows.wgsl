@@ -1,13 +1,13 @@
 // gate_up_rows: the inner activations of each assignment of a row to an expert, h = SwiGLU(t W^T + bias), the experts' weights read once for
 // all rows of a batch.
 //
-//   lists    of route_rows
+//   lists    of route_rows, with one tile for all assignments to an expert
 //   inputs   t, f32 [rows][K], in the order of lib/blocks.wgsl
 //   blocks   MXFP4 [params.count][2*INNER][K/32][16]: row 2i is gate i, row 2i+1 is up i
 //   scales   E8M0 bytes [params.count][2*INNER][K/32]    bias  bf16 [params.count][2*INNER]
 //   h        f32 [rows*SHARE][INNER], by assignment, in the same order; what belongs to other shards' experts is left alone
-//   grid     (INNER/(OUTPUTS/2), places, 1): a workgroup makes OUTPUTS/2 elements of h of all assignments to one expert; places without
-//            an expert, or with one of another shard, end at once
+//   grid     (INNER/(OUTPUTS/2), tiles at most, 1): a workgroup makes OUTPUTS/2 elements of h of all assignments to one expert; tiles that
+//            don't exist or belong to another shard end at once
 //   source   openai/gpt-oss torch/model.py MLPBlock.forward: mlp1
 //   host     runtime/kernel/gate_up_rows.go
 //
@@ -44,10 +44,11 @@ fn finish(lane: u32, firstRow: u32, assignment: u32) {
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let place = workgroup.y * PLACE_WORDS;
-  let expert = lists[place] - params.first; // NO_EXPERT, and one before the shard: too large as well
-  let first = lists[place + 1u];
-  let count = lists[place + 2u];
+  if (workgroup.y >= lists[0]) { return; }
+  let tile = LISTS_TILES + (workgroup.y * TILE_WORDS);
+  let expert = lists[tile] - params.first; // of an expert before the shard: too large as well
+  let first = LISTS_SORTED + lists[tile + 1u];
+  let count = lists[tile + 2u];
   if (expert >= params.count) { return; }
   let row = (expert * (2u * INNER)) + (workgroup.x * OUTPUTS);
   laneBias = bf16Pair(bias[(row / 2u) + min(lane, PAIRS - 1u)]);

@@ -2,7 +2,7 @@
 //
 //   logits   f32 [ROWS][EXPERTS]
 //   sel      {expert: u32, weight: f32} [ROWS][TOPK]: the largest logits, largest first, and their softmax; unused rows are left alone
-//   lists    the experts that were chosen and their assignments; see lib/places.wgsl. Unused rows have none
+//   lists    the tiles and the sorted assignments; see lib/lists.wgsl. Unused rows have none
 //   grid     (1, 1, 1)    workgroup (WG, 1, 1)
 //   source   openai/gpt-oss torch/model.py MLPBlock.forward: topk, softmax
 //   host     runtime/kernel/route_rows.go
@@ -14,11 +14,11 @@
 //const ROWS     rows of the batch
 //const EXPERTS  experts of the layer
 //const TOPK     experts that a row uses
-//const PLACES   places of lists
+//const TILE     assignments of a tile
 //const GROUP    experts in a group, 1 or such that there are at least TOPK groups
 //const AT_ONCE  rows whose experts are chosen at a time
 //const WG       workgroup size
-//use order places step
+//use order lists step
 
 struct Choice { expert: u32, weight: f32, }
 
@@ -30,8 +30,8 @@ struct Choice { expert: u32, weight: f32, }
 const GROUPS: u32 = ((EXPERTS + GROUP) - 1u) / GROUP;
 const CANDIDATES: u32 = TOPK * GROUP;
 const ASSIGNMENTS: u32 = ROWS * TOPK;
-const SORTED: u32 = PLACES * PLACE_WORDS; // word of lists where the assignments begin
-const USED_WORDS: u32 = (EXPERTS + 31u) / 32u;
+const FIRST_WORDS: u32 = (ASSIGNMENTS + 31u) / 32u;
+const NO_EXPERT: u32 = 0xffffffffu;
 const GROUP_KEYS: u32 = AT_ONCE * GROUPS;
 const FIRST_GROUPS: u32 = AT_ONCE * TOPK;
 const KEYS: u32 = AT_ONCE * CANDIDATES;
@@ -40,13 +40,15 @@ var<workgroup> groupKey: array<u32, GROUP_KEYS>;     // [AT_ONCE][GROUPS] key of
 var<workgroup> firstGroup: array<u32, FIRST_GROUPS>; // [AT_ONCE][TOPK] the groups with the best members
 var<workgroup> candidateKey: array<u32, KEYS>;       // [AT_ONCE][TOPK][GROUP] keys of their members
 var<workgroup> chosen: array<u32, ASSIGNMENTS>;      // [ROWS][TOPK] experts; NO_EXPERT in unused rows
-var<workgroup> used: array<atomic<u32>, USED_WORDS>; // bit set of the experts chosen
+var<workgroup> firsts: array<atomic<u32>, FIRST_WORDS>; // bit set of the assignments with which a tile begins
 
 // Members beyond the last expert come after all others.
 fn keyOf(row: u32, e: u32) -> u32 {
   if (e >= EXPERTS) { return 0u; }
   return orderKey(logits[(row * EXPERTS) + e]);
 }
+
+fn isFirst(a: u32) -> u32 { return (atomicLoad(&firsts[a / 32u]) >> (a & 31u)) & 1u; }
 
 // The experts of the rows from first on, at most AT_ONCE of them.
 fn choose(lane: u32, first: u32) {
@@ -88,7 +90,6 @@ fn choose(lane: u32, first: u32) {
     if (rank < TOPK) {
       let unused = (rowFlags(first + r) & ROW_UNUSED) != 0u;
       chosen[((first + r) * TOPK) + rank] = select(id, NO_EXPERT, unused);
-      if (!unused) { atomicOr(&used[id / 32u], 1u << (id & 31u)); }
     }
   }
   workgroupBarrier();
@@ -96,7 +97,7 @@ fn choose(lane: u32, first: u32) {
 
 @compute @workgroup_size(WG)
 fn main(@builtin(local_invocation_index) lane: u32) {
-  for (var w = lane; w < USED_WORDS; w += WG) { atomicStore(&used[w], 0u); }
+  for (var w = lane; w < FIRST_WORDS; w += WG) { atomicStore(&firsts[w], 0u); }
   for (var first = 0u; first < ROWS; first += AT_ONCE) { choose(lane, first); }
 
   for (var a = lane; a < ASSIGNMENTS; a += WG) {
@@ -110,26 +111,39 @@ fn main(@builtin(local_invocation_index) lane: u32) {
 //end
       sel[a] = Choice(expert, exp(logits[(row * EXPERTS) + expert] - best) / total);
 
+      var earlier = 0u; // assignments of this expert that come before a
+      for (var b = 0u; b < a; b++) { earlier += select(0u, 1u, chosen[b] == expert); }
+      if (earlier % TILE == 0u) { atomicOr(&firsts[a / 32u], 1u << (a & 31u)); }
+    }
+  }
+  workgroupBarrier();
+  for (var a = lane; a < ASSIGNMENTS; a += WG) {
+    let expert = chosen[a];
+    if (expert != NO_EXPERT) {
       var before = 0u;  // assignments of the experts before this one
-      var count = 0u;   // assignments of this one
-      var earlier = 0u; // those of them that come before a
+      var tile = 0u;    // tiles before a's
+      var earlier = 0u; // assignments of this expert: those before a
+      var later = 0u;   // the others
       for (var b = 0u; b < ASSIGNMENTS; b++) {
         let other = chosen[b];
+        let ahead = other < expert || (other == expert && b < a);
         before += select(0u, 1u, other < expert);
-        count += select(0u, 1u, other == expert);
         earlier += select(0u, 1u, other == expert && b < a);
+        later += select(0u, 1u, other == expert && b >= a);
+        tile += select(0u, isFirst(b), ahead);
       }
-      lists[(SORTED + before) + earlier] = a;
-      if (earlier == 0u) {
-        var place = countOneBits(atomicLoad(&used[expert / 32u]) & ((1u << (expert & 31u)) - 1u));
-        for (var w = 0u; w < expert / 32u; w++) { place += countOneBits(atomicLoad(&used[w])); }
-        lists[place * PLACE_WORDS] = expert;
-        lists[(place * PLACE_WORDS) + 1u] = SORTED + before;
-        lists[(place * PLACE_WORDS) + 2u] = count;
+      lists[(LISTS_SORTED + before) + earlier] = a;
+      if (isFirst(a) == 1u) {
+        let at = LISTS_TILES + (tile * TILE_WORDS);
+        lists[at] = expert;
+        lists[at + 1u] = before + earlier;
+        lists[at + 2u] = min(TILE, later);
       }
     }
   }
-  var distinct = 0u;
-  for (var w = 0u; w < USED_WORDS; w++) { distinct += countOneBits(atomicLoad(&used[w])); }
-  for (var p = distinct + lane; p < PLACES; p += WG) { lists[p * PLACE_WORDS] = NO_EXPERT; }
+  if (lane == 0u) {
+    var tiles = 0u;
+    for (var w = 0u; w < FIRST_WORDS; w++) { tiles += countOneBits(atomicLoad(&firsts[w])); }
+    lists[0] = tiles;
+  }
 }

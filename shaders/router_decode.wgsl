@@ -1,6 +1,6 @@
 // router_decode: t = RMSNorm(x), and the router's logits, t W^T + bias.
 //
-//   logits   f32 [rows][EXPERTS]    t  f32 [rows][WIDTH], in the order of lib/blocks.wgsl
+//   logits   f32 [rows][EXPERTS]    t  f32 [rows][WIDTH], in the order of lib/blocks.wgsl or, for products by matrices, of x
 //   weights  bf16 [params.count][WIDTH], the experts from params.first on
 //   grid     (count, rows/ROWS, 1): a workgroup makes one logit and its part of t, for ROWS rows of the batch
 //   source   openai/gpt-oss torch/model.py MLPBlock.forward: norm, gate
@@ -14,6 +14,7 @@
 //const EXPERTS  experts of the layer
 //const NORM     element of vectors where the norm's weight begins, multiple of 8
 //const BIAS     element where the router's bias begins, multiple of 8
+//const PLAIN    1: t is in the order of x
 //const WG       workgroup size
 //use bf16 sums blocks
 
@@ -70,9 +71,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 //unroll r ROWS
       {
         let at = ((firstRow + $ru) * (WIDTH / 4u)) + (2u * c);
-        let to = ((firstRow + $ru) * (WIDTH / 4u)) + (blocksPlace(8u * c, WIDTH / 32u) / 4u);
+        let to = select(((firstRow + $ru) * (WIDTH / 4u)) + (blocksPlace(8u * c, WIDTH / 32u) / 4u), at, PLAIN == 1u);
         t[to] = (x[at] * rms_$r) * vec4f(bf16Pair(norm.x), bf16Pair(norm.y));
-        t[to + (WIDTH / 32u)] = (x[at + 1u] * rms_$r) * vec4f(bf16Pair(norm.z), bf16Pair(norm.w));
+        t[to + select(WIDTH / 32u, 1u, PLAIN == 1u)] = (x[at + 1u] * rms_$r) * vec4f(bf16Pair(norm.z), bf16Pair(norm.w));
       }
 //end
     }

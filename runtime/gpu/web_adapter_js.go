@@ -48,7 +48,7 @@ func jsMatrix(info js.Value) (best shaders.Matrix) {
 	for i := range list.Length() {
 		c := list.Index(i)
 		m := shaders.Matrix{M: c.Get("M").Int(), N: c.Get("N").Int(), K: c.Get("K").Int(), Lanes: lanes.Int()}
-		if c.Get("componentType").String() == "f16" && c.Get("resultType").String() == "f32" && m.M*m.N*m.K > best.M*best.N*best.K {
+		if c.Get("componentType").String() == "f16" && c.Get("resultComponentType").String() == "f32" && m.M*m.N*m.K > best.M*best.N*best.K {
 			best = m
 		}
 	}

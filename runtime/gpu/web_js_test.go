@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"syscall/js"
 	"testing"
@@ -282,5 +283,45 @@ func BenchmarkReplay400(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StartTimer()
+	}
+}
+
+// TestMatricesOfTheBrowser: the shape of matrices is one that the adapter tells, and there is none where the device lacks the feature.
+func TestMatricesOfTheBrowser(t *testing.T) {
+	_, device, told, err := askDevice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := device.Get("features").Call("has", "chromium-experimental-subgroup-matrix").Bool()
+	device.Call("destroy")
+	got := openTest(t).Caps().Variant.Matrix
+	if (got != shaders.Matrix{}) != has || got != jsMatrix(told) && has {
+		t.Errorf("%+v is used, the adapter tells of %+v; the device has the feature: %v", got, jsMatrix(told), has)
+	}
+	if os.Getenv("GOSSAMER_TEST_MATRICES") == "1" && !has {
+		t.Error("this device does not multiply matrices: run make test-matrices-chromium")
+	}
+}
+
+// TestMatrixShapes: of what Chromium 156 tells of an adapter the largest shape with f16 factors and f32 sums is taken, if subgroups have one size.
+func TestMatrixShapes(t *testing.T) {
+	config := func(component, result string, m, n, k int) any {
+		return map[string]any{"componentType": component, "resultComponentType": result, "M": m, "N": n, "K": k}
+	}
+	configs := []any{config("f16", "f16", 16, 16, 16), config("f16", "f32", 8, 8, 8), config("f16", "f32", 16, 8, 16), config("u8", "u32", 16, 16, 32)}
+	for _, tt := range []struct {
+		info map[string]any
+		want shaders.Matrix
+	}{
+		{map[string]any{}, shaders.Matrix{}},
+		{map[string]any{"subgroupMinSize": 4, "subgroupMaxSize": 4, "subgroupMatrixConfigs": []any{}}, shaders.Matrix{}},
+		{map[string]any{"subgroupMinSize": 32, "subgroupMaxSize": 32, "subgroupMatrixConfigs": configs}, shaders.Matrix{M: 16, N: 8, K: 16, Lanes: 32}},
+		{map[string]any{"subgroupMinSize": 32, "subgroupMaxSize": 32, "subgroupMatrixConfigs": configs[:2]}, shaders.Matrix{M: 8, N: 8, K: 8, Lanes: 32}},
+		{map[string]any{"subgroupMinSize": 16, "subgroupMaxSize": 32, "subgroupMatrixConfigs": configs}, shaders.Matrix{}},
+		{map[string]any{"subgroupMinSize": 32, "subgroupMaxSize": 32, "subgroupMatrixConfigs": configs[:1]}, shaders.Matrix{}},
+	} {
+		if got := jsMatrix(js.ValueOf(tt.info)); got != tt.want {
+			t.Errorf("%v: %+v, want %+v", tt.info, got, tt.want)
+		}
 	}
 }

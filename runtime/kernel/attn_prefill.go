@@ -24,21 +24,40 @@ type AttnPrefillConfig struct {
 
 // Sizes of the kernel by matrices.
 const (
-	matrixHead        = 64 // elements of a head
 	matrixQueries     = 32 // of a workgroup
 	matrixKeys        = 32 // at a time
 	matrixInvocations = 128
-	matrixAttnBytes   = 30 << 10 // of a workgroup's memory, with two terms
 )
 
-// WithMatrix returns the shape for a device that multiplies matrices of this shape, or c where the kernel can't be made of them.
+// WithMatrix returns the shape for a device that multiplies matrices of this shape, or c where the kernel can't be made of them: subgroups can't
+// divide the products, or heads are too large for a workgroup's memory.
 func (c AttnPrefillConfig) WithMatrix(m shaders.Matrix, oneTerm bool, workgroupBytes int) AttnPrefillConfig {
+	with := c
+	with.Matrix, with.OneTerm = m, oneTerm
 	_, scores := divide(matrixQueries, matrixKeys, matrixInvocations, m)
-	_, values := divide(matrixQueries, matrixHead, matrixInvocations, m)
-	if scores && values && c.HeadDim == matrixHead && c.KVF16 && workgroupBytes >= matrixAttnBytes {
-		c.Matrix, c.OneTerm = m, oneTerm
+	_, values := divide(matrixQueries, c.wideHead(), matrixInvocations, m)
+	if scores && values && with.matrixBytes() <= workgroupBytes {
+		return with
 	}
 	return c
+}
+
+// wideHead is the number of elements of a head, zeros included, in the kernel by matrices.
+func (c AttnPrefillConfig) wideHead() int { return ceilDiv(c.HeadDim, 32) * 32 }
+
+// matrixBytes is the memory of a workgroup of the kernel by matrices.
+func (c AttnPrefillConfig) matrixBytes() int {
+	terms, kvTerms := 2, 2
+	if c.OneTerm {
+		terms, kvTerms = 1, 1
+	}
+	if c.KVF16 {
+		kvTerms = 1
+	}
+	wide := c.wideHead()
+	row := wide + 8
+	sums := max(matrixQueries*wide, matrixQueries*matrixKeys+matrixQueries*16)
+	return 2*(terms*matrixQueries*(row+matrixKeys+8)+kvTerms*matrixKeys*row) + 4*sums
 }
 
 // AttnPrefill is the attention of a chunk's queries to the cache.
@@ -97,16 +116,17 @@ func (c AttnPrefillConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 // matrixShader builds the kernel by matrices.
 func (c AttnPrefillConfig) matrixShader(v shaders.Variant) (shaders.Shader, error) {
 	scores, ok := divide(matrixQueries, matrixKeys, matrixInvocations, c.Matrix)
-	values, fits := divide(matrixQueries, matrixHead, matrixInvocations, c.Matrix)
+	values, fits := divide(matrixQueries, c.wideHead(), matrixInvocations, c.Matrix)
 	if err := checkShape("attn_prefill_matrix",
-		check{c.HeadDim == matrixHead && c.KVF16, "HeadDim 64 and a cache of f16"},
 		check{ok && fits && c.Matrix == v.Matrix, "a Matrix that the device has and that divides the kernel's products"},
 	); err != nil {
 		return shaders.Shader{}, err
 	}
 	return shaders.Build("attn_prefill_matrix", v, map[string]int{
-		"HEADS": c.Heads, "KV_HEADS": c.KVHeads, "WINDOW": c.Window, "SLIDING": boolConst(c.Window > 0), "SINKS": c.Sinks, "TABLES": c.Tables,
-		"LOW": boolConst(!c.OneTerm), "LANES": c.Matrix.Lanes, "MATRIX_M": c.Matrix.M, "MATRIX_N": c.Matrix.N, "MATRIX_K": c.Matrix.K,
+		"HEADS": c.Heads, "KV_HEADS": c.KVHeads, "HEAD_DIM": c.HeadDim, "WIDE": c.wideHead(), "PARTS": ceilDiv(c.wideHead(), 64),
+		"WINDOW": c.Window, "SLIDING": boolConst(c.Window > 0), "SINKS": c.Sinks, "TABLES": c.Tables,
+		"KV_F16": boolConst(c.KVF16), "KV_F32": boolConst(!c.KVF16), "LOW": boolConst(!c.OneTerm), "LOW_KV": boolConst(!c.KVF16 && !c.OneTerm),
+		"LANES": c.Matrix.Lanes, "MATRIX_M": c.Matrix.M, "MATRIX_N": c.Matrix.N, "MATRIX_K": c.Matrix.K,
 		"SCORE_ACROSS": scores.across, "SCORE_ROWS": scores.rows, "SCORE_COLS": scores.cols,
 		"VALUE_ACROSS": values.across, "VALUE_ROWS": values.rows, "VALUE_COLS": values.cols,
 	})

@@ -80,6 +80,13 @@ func (c cacheCase) checkAttnPrefill(r rig, size float64, config AttnPrefillConfi
 	}
 	scale := 1 / math.Sqrt(float64(c.headDim))
 	tile := Tile{Matrix: config.Matrix, OneTerm: config.OneTerm}
+	rounding := func(own, cached float64) float64 { // of a product with what is in the cache
+		n := tile.rounded(own, cached, 0)
+		if !c.f16 {
+			n += tile.rounded(cached, own, 0)
+		}
+		return n
+	}
 	for row := range c.n {
 		position := c.start + row
 		first := c.firstKey(row)
@@ -95,7 +102,7 @@ func (c cacheCase) checkAttnPrefill(r rig, size float64, config AttnPrefillConfi
 				for e, f := range query {
 					scores[j] += float64(f) * float64(key[e]) * scale
 					size += math.Abs(float64(f) * float64(key[e]) * scale)
-					rounded += tile.rounded(float64(f)*scale, float64(key[e]), 0)
+					rounded += rounding(float64(f)*scale, float64(key[e]))
 				}
 				low, high = min(low, scores[j]), max(high, scores[j])
 				off = max(off, size*eps32*float64(c.headDim+4)+rounded)
@@ -110,7 +117,7 @@ func (c cacheCase) checkAttnPrefill(r rig, size float64, config AttnPrefillConfi
 				for e := range out {
 					out[e] += w * float64(value[e])
 					outSize[e] += w * math.Abs(float64(value[e]))
-					outRounded[e] += tile.rounded(w, float64(value[e]), 0)
+					outRounded[e] += rounding(w, float64(value[e]))
 				}
 			}
 			// WGSL allows exp(x) an error of 3+2|x| units. A weight meets one exp of its own and one for every tile of keys

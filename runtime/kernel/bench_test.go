@@ -157,8 +157,8 @@ func BenchmarkExpertsOfRows(b *testing.B) {
 	}
 	whole := Shard{0, experts}
 	for _, rows := range []int{2, 4, 8, 16, 32} {
-		l := RowLists{Rows: rows, Experts: experts, TopK: topK}
-		choices := ExpertLists{Rows: rows, Experts: experts, TopK: topK}.selections(1, rows)
+		l := batchLists(rows, experts, topK, 0)
+		choices := l.selections(1, rows)
 		logits := make([]float32, rows*experts)
 		for row, of := range choices {
 			for _, e := range of {
@@ -174,13 +174,13 @@ func BenchmarkExpertsOfRows(b *testing.B) {
 				r.measure(b, int(bytes), []func(p *gpu.Program) error{kernel(r)})
 			})
 		}
-		lists := func(r rig) *gpu.Buffer { return r.words("lists", l.words(choices)) }
+		lists := func(r rig) *gpu.Buffer { return r.words("lists", l.words(l.listsOf(choices))) }
 		bench("route_rows", int64(4*len(logits)), func(r rig) func(p *gpu.Program) error {
 			k, err := NewRouteRows(r.dev, l)
 			r.must(err)
 			r.t.Cleanup(k.Release)
 			a := RouteRowsArgs{
-				Step: step.step(r), Logits: r.floats("logits", logits), Sel: r.zeros("sel", 8*l.assignments()), Lists: r.zeros("lists", int(l.Bytes())),
+				Step: step.step(r), Logits: r.floats("logits", logits), Sel: r.zeros("sel", 8*l.Rows*l.TopK), Lists: r.zeros("lists", int(l.Bytes())),
 			}
 			return func(p *gpu.Program) error { return k.Record(p, a) }
 		})
@@ -190,7 +190,7 @@ func BenchmarkExpertsOfRows(b *testing.B) {
 			r.t.Cleanup(k.Release)
 			a := GateUpRowsArgs{
 				Lists: lists(r), T: r.zeros("t", 4*rows*h), Blocks: r.zeros("blocks", experts*inner*h), Scales: r.zeros("scales", experts*2*inner*h/32),
-				Bias: r.zeros("bias", experts*4*inner), H: r.zeros("h", 4*l.assignments()*inner),
+				Bias: r.zeros("bias", experts*4*inner), H: r.zeros("h", 4*l.Rows*l.TopK*inner),
 			}
 			return func(p *gpu.Program) error { return k.Record(p, whole, a) }
 		})
@@ -200,8 +200,8 @@ func BenchmarkExpertsOfRows(b *testing.B) {
 			r.t.Cleanup(k.Release)
 			a := GateUpArgs{
 				Step: step.step(r), Logits: r.floats("logits", logits), T: r.zeros("t", 4*rows*h), Blocks: r.zeros("blocks", experts*inner*h),
-				Scales: r.zeros("scales", experts*2*inner*h/32), Bias: r.zeros("bias", experts*4*inner), H: r.zeros("h", 4*l.assignments()*inner),
-				Sel: r.zeros("sel", 8*l.assignments()),
+				Scales: r.zeros("scales", experts*2*inner*h/32), Bias: r.zeros("bias", experts*4*inner), H: r.zeros("h", 4*l.Rows*l.TopK*inner),
+				Sel: r.zeros("sel", 8*l.Rows*l.TopK),
 			}
 			return func(p *gpu.Program) error { return k.Record(p, whole, a) }
 		})
@@ -210,17 +210,17 @@ func BenchmarkExpertsOfRows(b *testing.B) {
 			r.must(err)
 			r.t.Cleanup(k.Release)
 			a := DownRowsArgs{
-				Lists: lists(r), H: r.zeros("h", 4*l.assignments()*inner), Blocks: r.zeros("blocks", experts*h*inner/2),
-				Scales: r.zeros("scales", experts*h*inner/32), Bias: r.zeros("bias", experts*2*h), Y: r.zeros("y", 4*l.assignments()*h),
+				Lists: lists(r), H: r.zeros("h", 4*l.Rows*l.TopK*inner), Blocks: r.zeros("blocks", experts*h*inner/2),
+				Scales: r.zeros("scales", experts*h*inner/32), Bias: r.zeros("bias", experts*2*h), Y: r.zeros("y", 4*l.Rows*l.TopK*h),
 			}
 			return func(p *gpu.Program) error { return k.Record(p, whole, a) }
 		})
-		bench("combine_rows", int64(4*l.assignments()*h), func(r rig) func(p *gpu.Program) error {
+		bench("combine_rows", int64(4*l.Rows*l.TopK*h), func(r rig) func(p *gpu.Program) error {
 			k, err := NewCombineRows(r.dev, CombineConfig{Hidden: h, TopK: topK})
 			r.must(err)
 			r.t.Cleanup(k.Release)
 			a := CombineRowsArgs{
-				Step: step.step(r), Sel: r.zeros("sel", 8*l.assignments()), Y: r.zeros("y", 4*l.assignments()*h), X: r.zeros("x", 4*rows*h),
+				Step: step.step(r), Sel: r.zeros("sel", 8*l.Rows*l.TopK), Y: r.zeros("y", 4*l.Rows*l.TopK*h), X: r.zeros("x", 4*rows*h),
 			}
 			return func(p *gpu.Program) error { return k.Record(p, rows, a) }
 		})
@@ -236,7 +236,7 @@ func BenchmarkExpertsOfRows(b *testing.B) {
 				sel = append(sel, w)
 			}
 			a := DownArgs{
-				Step: step.step(r), Sel: r.words("sel", sel), H: r.zeros("h", 4*l.assignments()*inner), Blocks: r.zeros("blocks", experts*h*inner/2),
+				Step: step.step(r), Sel: r.words("sel", sel), H: r.zeros("h", 4*l.Rows*l.TopK*inner), Blocks: r.zeros("blocks", experts*h*inner/2),
 				Scales: r.zeros("scales", experts*h*inner/32), Bias: r.zeros("bias", experts*2*h), X: r.zeros("x", 4*rows*h),
 			}
 			return func(p *gpu.Program) error { return k.Record(p, whole, a) }

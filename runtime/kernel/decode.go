@@ -31,13 +31,14 @@ func decodeShapes() []config {
 		AttnConfig{Rows: 1, Heads: 3, KVHeads: 1, HeadDim: 8, Splits: 1, Window: 8},
 		AttnConfig{Rows: 1, Heads: 128, KVHeads: 1, HeadDim: 256, Splits: 1024, Window: 8, KVF16: true},
 	}
-	for _, lists := range []RowLists{
-		{Rows: 8, Experts: 32, TopK: 4}, {Rows: maxRows, Experts: 128, TopK: 4}, {Rows: 1, Experts: 1, TopK: 1}, {Rows: maxRows, Experts: maxExperts, TopK: maxTopK},
+	for _, lists := range []routeRowsConfig{
+		{Rows: 8, Experts: 32, TopK: 4, Height: 8}, {Rows: maxRows, Experts: 128, TopK: 4, Height: 16}, {Rows: 1, Experts: 1, TopK: 1, Height: 1},
+		{Rows: maxRows, Experts: maxExperts, TopK: maxTopK, Height: maxRows},
 	} {
 		shapes = append(shapes, lists)
 	}
-	published := RowLists{Rows: 8, Experts: 32, TopK: 4}
-	smallest := RowLists{Rows: 2, Experts: 1, TopK: 1}
+	published := ExpertLists{Rows: 8, Experts: 32, TopK: 4, Height: 8}
+	smallest := ExpertLists{Rows: 2, Experts: 1, TopK: 1, Height: 2}
 	shapes = append(shapes,
 		GateUpRowsConfig{Hidden: h, Intermediate: inner, Limit: 7, Alpha: 1.702, Lists: published},
 		GateUpRowsConfig{Hidden: 32, Intermediate: 32, Limit: 7, Alpha: 1.702, Lists: smallest},
@@ -48,7 +49,7 @@ func decodeShapes() []config {
 		shapes = append(shapes,
 			QKVConfig{Rows: rows, Hidden: h, Heads: heads, KVHeads: kvHeads, HeadDim: dim, NormEps: eps, Tables: 64, KVF16: rows%4 == 1},
 			OutConfig{Rows: rows, Hidden: h, Inputs: heads * dim},
-			RouterConfig{Rows: rows, Hidden: h, Experts: 128, NormEps: eps},
+			RouterConfig{Rows: rows, Hidden: h, Experts: 128, NormEps: eps, Plain: rows == maxRows},
 			UnembedConfig{Rows: rows, Hidden: h, Vocab: vocab, NormEps: eps},
 			QKVConfig{Rows: rows, Hidden: 32, Heads: 3, KVHeads: 1, HeadDim: 8, NormEps: eps, Sliding: true},
 			OutConfig{Rows: rows, Hidden: 32, Inputs: 24},

@@ -8,8 +8,8 @@ import (
 // DownRowsConfig is the shape of the experts' second projection of a batch.
 type DownRowsConfig struct {
 	Hidden       int
-	Intermediate int // multiple of 32
-	Lists        RowLists
+	Intermediate int         // multiple of 32
+	Lists        ExpertLists // whose Height is Rows
 }
 
 // DownRows projects the inner activations of the rows' experts. CombineRows adds them up.
@@ -34,14 +34,14 @@ const downRowsOutputs = 2 * gateUpRowsPairs
 func (c DownRowsConfig) lanes() int { return lanes(c.Intermediate/32, 32, downLanes) }
 
 func (c DownRowsConfig) shader(v shaders.Variant) (shaders.Shader, error) {
-	if err := checkShape("down_rows", append(c.Lists.checks(),
+	if err := checkShape("down_rows", append(append(c.Lists.rowsChecks(), c.Lists.oneTile()),
 		check{c.Hidden > 0 && ceilDiv(c.Hidden, downRowsOutputs) <= maxGrid, "Hidden from 1 to 524280"},
 		check{c.Intermediate > 0 && c.Intermediate%32 == 0, "Intermediate a multiple of 32"},
 	)...); err != nil {
 		return shaders.Shader{}, err
 	}
 	return shaders.Build("down_rows", v, map[string]int{
-		"K": c.Intermediate, "SHARE": 1, "WIDTH": c.Hidden, "OUTPUTS": downRowsOutputs, "WG": c.lanes(),
+		"K": c.Intermediate, "SHARE": 1, "WIDTH": c.Hidden, "OUTPUTS": downRowsOutputs, "WG": c.lanes(), "MAX_TILES": c.Lists.maxTiles(),
 	})
 }
 
@@ -53,7 +53,7 @@ func NewDownRows(dev *gpu.Device, c DownRowsConfig) (*DownRows, error) {
 
 // Record appends the outputs of a shard's experts.
 func (k *DownRows) Record(p *gpu.Program, s Shard, a DownRowsArgs) error {
-	return k.record(p, [3]int{ceilDiv(k.c.Hidden, downRowsOutputs), k.c.Lists.places(), 1}, []uint32{uint32(s.First), uint32(s.Count)},
+	return k.record(p, [3]int{ceilDiv(k.c.Hidden, downRowsOutputs), k.c.Lists.maxTiles(), 1}, []uint32{uint32(s.First), uint32(s.Count)},
 		a.Lists, a.H, a.Blocks, a.Scales, a.Bias, a.Y)
 }
 

@@ -82,7 +82,7 @@ func (c downRowsCase) choices() [][]int {
 
 func (c downRowsCase) check(r rig) {
 	r.t.Helper()
-	l := RowLists{Rows: len(c.rows), Experts: c.experts, TopK: c.topK}
+	l := batchLists(len(c.rows), c.experts, c.topK, 0)
 	k, err := NewDownRows(r.dev, DownRowsConfig{Hidden: c.hidden, Intermediate: c.inner, Lists: l})
 	r.must(err)
 	defer k.Release()
@@ -91,19 +91,19 @@ func (c downRowsCase) check(r rig) {
 	defer combine.Release()
 
 	weights := newExperts(1, c.experts, c.hidden, c.inner)
-	h := numbers(9).floats(l.assignments()*c.inner, c.scale)
+	h := numbers(9).floats(l.Rows*l.TopK*c.inner, c.scale)
 	before := numbers(10).floats(l.Rows*c.hidden, 10)
-	factors := numbers(11).floats(l.assignments(), 1)
+	factors := numbers(11).floats(l.Rows*l.TopK, 1)
 	choices := c.choices()
-	sel := slices.Repeat([]uint32{poison}, 2*l.assignments())
+	sel := slices.Repeat([]uint32{poison}, 2*l.Rows*l.TopK)
 	for row, experts := range choices {
 		for place, e := range experts {
 			at := row*c.topK + place
 			sel[2*at], sel[2*at+1] = uint32(e), math.Float32bits(factors[at])
 		}
 	}
-	outputs := l.assignments() * c.hidden
-	a := DownRowsArgs{Lists: r.words("lists", l.words(choices)), H: r.floats("h", byBlocks(h, c.inner)), Y: r.empty("y", outputs)}
+	outputs := l.Rows * l.TopK * c.hidden
+	a := DownRowsArgs{Lists: r.words("lists", l.words(l.listsOf(choices))), H: r.floats("h", byBlocks(h, c.inner)), Y: r.empty("y", outputs)}
 	sum := CombineRowsArgs{Step: batch{rows: c.rows}.step(r), Sel: r.words("sel", sel), Y: a.Y, X: r.floats("x", before)}
 	got := r.twice(func() { r.set(sum.X, before); r.fill(a.Y) }, func(p *gpu.Program) error {
 		for _, s := range shardsOf(c.experts, c.cuts) {
@@ -147,7 +147,7 @@ func TestExpertsWhateverTheBatch(t *testing.T) {
 	// run returns the x of a batch of these texts.
 	run := func(batchTexts ...int) (out [][]uint32) {
 		t.Helper()
-		l := RowLists{Rows: len(batchTexts), Experts: experts, TopK: topK}
+		l := batchLists(len(batchTexts), experts, topK, 0)
 		rows := make([]decodeRow, l.Rows)
 		var xs, ts, ls []float32
 		for i, text := range batchTexts {
@@ -169,8 +169,8 @@ func TestExpertsWhateverTheBatch(t *testing.T) {
 		combine, err := NewCombineRows(r.dev, CombineConfig{Hidden: hidden, TopK: topK})
 		r.must(err)
 		defer combine.Release()
-		step, lists, sel := batch{rows: rows}.step(r), r.empty("lists", int(l.Bytes()/4)), r.empty("sel", 2*l.assignments())
-		h, y, xb := r.empty("h", l.assignments()*inner), r.empty("y", l.assignments()*hidden), r.floats("x", xs)
+		step, lists, sel := batch{rows: rows}.step(r), r.empty("lists", int(l.Bytes()/4)), r.empty("sel", 2*l.Rows*l.TopK)
+		h, y, xb := r.empty("h", l.Rows*l.TopK*inner), r.empty("y", l.Rows*l.TopK*hidden), r.floats("x", xs)
 		g := GateUpRowsArgs{Lists: lists, T: r.floats("t", byBlocks(ts, hidden)), H: h}
 		g.Blocks, g.Scales, g.Bias = gateUpWeights.shard(r, Shard{0, experts})
 		d := DownRowsArgs{Lists: lists, H: h, Y: y}

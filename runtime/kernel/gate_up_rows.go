@@ -7,11 +7,11 @@ import (
 
 // GateUpRowsConfig is the shape of the experts' first projection of a batch.
 type GateUpRowsConfig struct {
-	Hidden       int     // multiple of 32
-	Intermediate int     // multiple of 32
-	Limit        float64 // SwiGLU: clamp of gate (above) and up (both sides)
-	Alpha        float64 // SwiGLU: slope of the sigmoid
-	Lists        RowLists
+	Hidden       int         // multiple of 32
+	Intermediate int         // multiple of 32
+	Limit        float64     // SwiGLU: clamp of gate (above) and up (both sides)
+	Alpha        float64     // SwiGLU: slope of the sigmoid
+	Lists        ExpertLists // whose Height is Rows
 }
 
 // GateUpRows computes the inner activations of the rows' experts. They have the bits that GateUpDecode gives them.
@@ -38,14 +38,14 @@ const gateUpRowsPairs = gateUpPairs / 2
 func (c GateUpRowsConfig) lanes() int { return gateUpLanes(c.Hidden) }
 
 func (c GateUpRowsConfig) shader(v shaders.Variant) (shaders.Shader, error) {
-	if err := checkShape("gate_up_rows", append(c.Lists.checks(),
+	if err := checkShape("gate_up_rows", append(append(c.Lists.rowsChecks(), c.Lists.oneTile()),
 		check{c.Hidden > 0 && c.Hidden%32 == 0, "Hidden a multiple of 32"},
 		check{c.Intermediate > 0 && c.Intermediate%32 == 0 && c.Intermediate/gateUpRowsPairs <= maxGrid, "Intermediate a multiple of 32, at most 262112"},
 	)...); err != nil {
 		return shaders.Shader{}, err
 	}
 	return shaders.Build("gate_up_rows", v, map[string]int{
-		"K": c.Hidden, "SHARE": c.Lists.TopK, "INNER": c.Intermediate, "OUTPUTS": 2 * gateUpRowsPairs, "WG": c.lanes(),
+		"K": c.Hidden, "SHARE": c.Lists.TopK, "INNER": c.Intermediate, "OUTPUTS": 2 * gateUpRowsPairs, "WG": c.lanes(), "MAX_TILES": c.Lists.maxTiles(),
 	})
 }
 
@@ -57,7 +57,7 @@ func NewGateUpRows(dev *gpu.Device, c GateUpRowsConfig) (*GateUpRows, error) {
 
 // Record appends the activations of a shard's experts.
 func (k *GateUpRows) Record(p *gpu.Program, s Shard, a GateUpRowsArgs) error {
-	return k.record(p, [3]int{k.c.Intermediate / gateUpRowsPairs, k.c.Lists.places(), 1},
+	return k.record(p, [3]int{k.c.Intermediate / gateUpRowsPairs, k.c.Lists.maxTiles(), 1},
 		[]uint32{uint32(s.First), uint32(s.Count), floatWord(k.c.Limit), floatWord(k.c.Alpha)},
 		a.Lists, a.T, a.Blocks, a.Scales, a.Bias, a.H)
 }

@@ -26,19 +26,19 @@ func TestGateUpRows(t *testing.T) {
 		name string
 		gateUpRowsCase
 	}{
-		{"OneRow", gateUpRowsCase{routeRowsCase{rows(1), 8, 2, nil}, 64, 32, 1, nil}},
-		{"TwoRowsOfOneExpert", gateUpRowsCase{routeRowsCase{rows(2), 1, 1, nil}, 32, 32, 1, nil}},
-		{"AllRowsChooseTheSame", gateUpRowsCase{routeRowsCase{rows(5), 4, 2, []float32{0, 3, 1, 2}}, 64, 32, 1, nil}},
-		{"AllRowsChooseOthers", gateUpRowsCase{routeRowsCase{rows(4), 8, 2, identity}, 64, 32, 1, nil}},
-		{"MostRows", gateUpRowsCase{routeRowsCase{rows(32), 8, 2, nil}, 64, 32, 1, nil}},
-		{"Unused", gateUpRowsCase{routeRowsCase{someUnused(7), 8, 2, nil}, 64, 32, 1, nil}},
-		{"Shards", gateUpRowsCase{routeRowsCase{rows(8), 8, 2, nil}, 64, 32, 1, []int{1, 5, 7}}},
-		{"ShardWithoutRows", gateUpRowsCase{routeRowsCase{rows(3), 8, 2, []float32{0, 0, 0, 0, 0, 0, 2, 1}}, 64, 32, 1, []int{2, 6}}},
-		{"OddScaleRows", gateUpRowsCase{routeRowsCase{rows(3), 5, 2, nil}, 96, 96, 1, []int{1}}},
-		{"RealWidth", gateUpRowsCase{routeRowsCase{rows(4), 4, 4, nil}, 2880, 32, 1, nil}},
-		{"PartialRound", gateUpRowsCase{routeRowsCase{rows(5), 3, 2, nil}, 32 * 130, 32, 1, nil}},
-		{"Clamped", gateUpRowsCase{routeRowsCase{rows(3), 8, 2, nil}, 64, 32, 1000, nil}},
-		{"Zeros", gateUpRowsCase{routeRowsCase{rows(3), 8, 2, nil}, 64, 32, 0, nil}},
+		{"OneRow", gateUpRowsCase{routeRowsCase{rows(1), 8, 2, nil, 0}, 64, 32, 1, nil}},
+		{"TwoRowsOfOneExpert", gateUpRowsCase{routeRowsCase{rows(2), 1, 1, nil, 0}, 32, 32, 1, nil}},
+		{"AllRowsChooseTheSame", gateUpRowsCase{routeRowsCase{rows(5), 4, 2, []float32{0, 3, 1, 2}, 0}, 64, 32, 1, nil}},
+		{"AllRowsChooseOthers", gateUpRowsCase{routeRowsCase{rows(4), 8, 2, identity, 0}, 64, 32, 1, nil}},
+		{"MostRows", gateUpRowsCase{routeRowsCase{rows(32), 8, 2, nil, 0}, 64, 32, 1, nil}},
+		{"Unused", gateUpRowsCase{routeRowsCase{someUnused(7), 8, 2, nil, 0}, 64, 32, 1, nil}},
+		{"Shards", gateUpRowsCase{routeRowsCase{rows(8), 8, 2, nil, 0}, 64, 32, 1, []int{1, 5, 7}}},
+		{"ShardWithoutRows", gateUpRowsCase{routeRowsCase{rows(3), 8, 2, []float32{0, 0, 0, 0, 0, 0, 2, 1}, 0}, 64, 32, 1, []int{2, 6}}},
+		{"OddScaleRows", gateUpRowsCase{routeRowsCase{rows(3), 5, 2, nil, 0}, 96, 96, 1, []int{1}}},
+		{"RealWidth", gateUpRowsCase{routeRowsCase{rows(4), 4, 4, nil, 0}, 2880, 32, 1, nil}},
+		{"PartialRound", gateUpRowsCase{routeRowsCase{rows(5), 3, 2, nil, 0}, 32 * 130, 32, 1, nil}},
+		{"Clamped", gateUpRowsCase{routeRowsCase{rows(3), 8, 2, nil, 0}, 64, 32, 1000, nil}},
+		{"Zeros", gateUpRowsCase{routeRowsCase{rows(3), 8, 2, nil, 0}, 64, 32, 0, nil}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.check(newRig(t)) })
 	}
@@ -62,7 +62,7 @@ func TestGateUpRowsRandomShapes(t *testing.T) {
 func (c gateUpRowsCase) check(r rig) {
 	r.t.Helper()
 	const limit, alpha = 7, 1.702
-	l := RowLists{Rows: len(c.rows), Experts: c.experts, TopK: c.topK}
+	l := c.lists()
 	route, err := NewRouteRows(r.dev, l)
 	r.must(err)
 	defer route.Release()
@@ -78,7 +78,7 @@ func (c gateUpRowsCase) check(r rig) {
 	weights := newExperts(1, c.experts, 2*c.inner, c.hidden)
 	x := numbers(9).floats(l.Rows*c.hidden, c.scale)
 	logits := c.allLogits()
-	elements, choiceWords := l.assignments()*c.inner, 2*l.assignments()
+	elements, choiceWords := l.Rows*l.TopK*c.inner, 2*l.Rows*l.TopK
 	step, logitsBuf, t := batch{rows: c.rows}.step(r), r.floats("logits", logits), r.floats("t", byBlocks(x, c.hidden))
 	lists, sel, h := r.empty("lists", int(l.Bytes()/4)), r.empty("sel", choiceWords), r.empty("h", elements)
 	fill := func() { r.fill(lists); r.fill(sel); r.fill(h) }
@@ -122,11 +122,10 @@ func (c gateUpRowsCase) check(r rig) {
 
 // Where lanes have one block, as in the published models, a batch reads each expert that it uses once; otherwise once for two rows.
 func TestExpertBytes(t *testing.T) {
-	lists := RowLists{Rows: 8, Experts: 32, TopK: 4}
+	lists := batchLists(8, 32, 4, 0)
 	gateUp, down := GateUpRowsConfig{Hidden: 2880, Intermediate: 2880, Lists: lists}, DownRowsConfig{Hidden: 2880, Intermediate: 2880, Lists: lists}
 	const expert = 3 * 2880 * (2880*17/32 + 2) // blocks with scales, biases
-	s := ExpertLists{Rows: 8, TopK: 4, Experts: 32}
-	choices := s.selections(1, 8)
+	choices := lists.selections(1, 8)
 	used := map[int]bool{}
 	for _, of := range choices {
 		for _, e := range of {

@@ -5,8 +5,8 @@ import (
 	"gossamer/shaders"
 )
 
-// noBias is the Bias of a product without one.
-const noBias = -1
+// NoBias is the Bias of a product without one.
+const NoBias = -1
 
 // GemmBF16Config is the shape of a product with a bf16 matrix.
 type GemmBF16Config struct {
@@ -36,12 +36,12 @@ func (c GemmBF16Config) shader(v shaders.Variant) (shaders.Shader, error) {
 	if err := checkShape("gemm_bf16", append(c.Tile.checks(),
 		check{c.K > 0 && c.K%8 == 0, "K a multiple of 8"},
 		check{c.Stride > 0, "Stride above 0"},
-		check{c.Bias == noBias || c.Bias >= 0 && c.Bias%8 == 0, "Bias a multiple of 8, or -1: there is none"},
+		check{c.Bias == NoBias || c.Bias >= 0 && c.Bias%8 == 0, "Bias a multiple of 8, or -1: there is none"},
 	)...); err != nil {
 		return shaders.Shader{}, err
 	}
 	return c.Tile.build("gemm_bf16", v, bf16Unit, map[string]int{
-		"K": c.K, "STRIDE": c.Stride, "HAS_BIAS": boolConst(c.Bias != noBias), "BIAS": max(c.Bias, 0), "RESIDUAL": boolConst(c.Residual),
+		"K": c.K, "STRIDE": c.Stride, "HAS_BIAS": boolConst(c.Bias != NoBias), "BIAS": max(c.Bias, 0), "RESIDUAL": boolConst(c.Residual),
 	})
 }
 

@@ -68,7 +68,7 @@ func (c gemmCase) check(r rig) []uint32 {
 				add(a * b)
 				rounded += c.Tile.rounded(a, b, bf16Unit)
 			}
-			if c.Bias != noBias {
+			if c.Bias != NoBias {
 				add(float64(vectors[c.Bias+col]))
 			}
 			if c.Residual {
@@ -99,7 +99,7 @@ func TestGemmBF16(t *testing.T) {
 		{"PartialDepth", gemmCase{GemmBF16Config{K: 40, Stride: 33, Tile: small}, 17, 17, nil}},
 		{"RowsOutOfUse", gemmCase{GemmBF16Config{K: 24, Stride: 40, Bias: 8, Tile: small}, 48, 5, nil}},
 		{"NoRows", gemmCase{GemmBF16Config{K: 24, Stride: 40, Bias: 8, Tile: small}, 48, 0, nil}},
-		{"NoBias", gemmCase{GemmBF16Config{K: 64, Stride: 40, Bias: noBias, Tile: small}, 16, 16, nil}},
+		{"NoBias", gemmCase{GemmBF16Config{K: 64, Stride: 40, Bias: NoBias, Tile: small}, 16, 16, nil}},
 		{"Residual", gemmCase{GemmBF16Config{K: 64, Stride: 50, Bias: 16, Residual: true, Tile: small}, 20, 18, nil}},
 		{"Shards", gemmCase{GemmBF16Config{K: 64, Stride: 100, Bias: 8, Tile: small}, 20, 20, []int{32, 33, 90}}},
 		{"DeepSum", gemmCase{GemmBF16Config{K: 2880, Stride: 33, Tile: small}, 3, 3, nil}},
@@ -121,7 +121,7 @@ func drawGemm(rt *rapid.T) gemmCase {
 	c.n = rapid.IntRange(0, c.rows).Draw(rt, "n")
 	c.K = 8 * rapid.IntRange(1, 30).Draw(rt, "K/8")
 	c.Stride = rapid.IntRange(1, 150).Draw(rt, "stride")
-	c.Bias = rapid.SampledFrom([]int{noBias, 0, 24}).Draw(rt, "bias")
+	c.Bias = rapid.SampledFrom([]int{NoBias, 0, 24}).Draw(rt, "bias")
 	c.Residual = rapid.Bool().Draw(rt, "residual")
 	c.Tile = rapid.SampledFrom(testTiles).Draw(rt, "tile")
 	c.cuts = []int{rapid.IntRange(0, c.Stride).Draw(rt, "cut")}

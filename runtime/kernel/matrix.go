@@ -87,7 +87,7 @@ func TryMatrices(ctx context.Context, dev *gpu.Device, oneTerm bool) (err error)
 	const rows, k, cols = 16, 64, 128
 	caps := dev.Caps()
 	tile := TileFor(rows).WithMatrix(caps.Variant.Matrix, oneTerm, caps.MaxWorkgroupBytes)
-	kernel, err := NewGemmBF16(dev, GemmBF16Config{K: k, Stride: cols, Bias: noBias, Tile: tile})
+	kernel, err := NewGemmBF16(dev, GemmBF16Config{K: k, Stride: cols, Bias: NoBias, Tile: tile})
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func TestGemmBF16Matrices(t *testing.T) {
 	for _, c := range []gemmCase{
 		{GemmBF16Config{K: 8, Stride: 1, Tile: tile}, 1, 1, nil},
 		{GemmBF16Config{K: 64, Stride: 200, Bias: 16, Residual: true, Tile: tile}, 20, 18, []int{32, 33, 190}},
-		{GemmBF16Config{K: 2880, Stride: 33, Bias: noBias, Tile: tile}, 3, 3, nil},
+		{GemmBF16Config{K: 2880, Stride: 33, Bias: NoBias, Tile: tile}, 3, 3, nil},
 	} {
 		t.Run(fmt.Sprintf("K%dStride%dRows%d", c.K, c.Stride, c.n), func(t *testing.T) { c.check(rig{t, r.dev}) })
 	}
@@ -120,7 +120,7 @@ func TestMatricesKeepMagnitudes(t *testing.T) {
 	const k, cols = 32, 8
 	for _, tile := range r.matrixTiles(false) {
 		rows := 48
-		c := GemmBF16Config{K: k, Stride: cols, Bias: noBias, Tile: tile}
+		c := GemmBF16Config{K: k, Stride: cols, Bias: NoBias, Tile: tile}
 		kernel, err := NewGemmBF16(r.dev, c)
 		r.must(err)
 		x, w := make([]float32, rows*k), make([]float32, cols*k)
@@ -188,16 +188,20 @@ func TestAttnPrefillMatrices(t *testing.T) {
 		cacheCase
 		size float64
 	}{
-		{"TilesSplitRows", cacheCase{heads: 6, kvHeads: 2, rows: 40, n: 37, start: 3}, 1},
-		{"ChunkAfterContext", cacheCase{heads: 8, kvHeads: 1, rows: 10, n: 10, start: 250}, 1},
-		{"WindowInsidePages", cacheCase{heads: 4, kvHeads: 1, window: 128, rows: 20, n: 20, start: 370}, 1},
-		{"WindowOfOne", cacheCase{heads: 2, kvHeads: 1, window: 1, rows: 40, n: 40, start: 60}, 1},
-		{"LargeScores", cacheCase{heads: 4, kvHeads: 1, rows: 8, n: 8, start: 100}, 8},
+		{"TilesSplitRows", cacheCase{heads: 6, kvHeads: 2, headDim: 64, f16: true, rows: 40, n: 37, start: 3}, 1},
+		{"ChunkAfterContext", cacheCase{heads: 8, kvHeads: 1, headDim: 64, f16: true, rows: 10, n: 10, start: 250}, 1},
+		{"WindowInsidePages", cacheCase{heads: 4, kvHeads: 1, headDim: 64, f16: true, window: 128, rows: 20, n: 20, start: 370}, 1},
+		{"WindowOfOne", cacheCase{heads: 2, kvHeads: 1, headDim: 64, f16: true, window: 1, rows: 40, n: 40, start: 60}, 1},
+		{"LargeScores", cacheCase{heads: 4, kvHeads: 1, headDim: 64, f16: true, rows: 8, n: 8, start: 100}, 8},
+		{"F32", cacheCase{heads: 8, kvHeads: 2, headDim: 64, rows: 20, n: 17, start: 115}, 1},
+		{"F32LargeScores", cacheCase{heads: 4, kvHeads: 1, headDim: 64, rows: 8, n: 8, start: 100}, 8},
+		{"SmallestHead", cacheCase{heads: 4, kvHeads: 2, headDim: 8, f16: true, rows: 9, n: 9, start: 70}, 1},
+		{"HeadOf16", cacheCase{heads: 4, kvHeads: 2, headDim: 16, window: 8, rows: 40, n: 40, start: 70}, 1},
+		{"HeadOf72InOneTerm", cacheCase{heads: 4, kvHeads: 2, headDim: 72, f16: true, rows: 5, n: 5, start: 70}, 1},
 	} {
-		tt.headDim, tt.f16 = matrixHead, true
 		for _, oneTerm := range []bool{false, true} {
 			config := tt.attnPrefill().WithMatrix(caps.Variant.Matrix, oneTerm, caps.MaxWorkgroupBytes)
-			if oneTerm && tt.name != "ChunkAfterContext" {
+			if oneTerm != strings.Contains(tt.name, "OneTerm") && !(oneTerm && slices.Contains([]string{"ChunkAfterContext", "F32"}, tt.name)) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/OneTerm=%v", tt.name, oneTerm), func(t *testing.T) {
@@ -213,11 +217,7 @@ func TestAttnPrefillMatrices(t *testing.T) {
 func TestAttnPrefillMatricesRandomShapes(t *testing.T) {
 	r := newMatrixRig(t)
 	caps := r.dev.Caps()
-	randomShapes(t, func(rt *rapid.T) cacheCase {
-		c := drawCache(rt)
-		c.headDim, c.f16 = matrixHead, true
-		return c
-	}, func(r rig, c cacheCase) {
+	randomShapes(t, drawCache, func(r rig, c cacheCase) {
 		c.checkAttnPrefill(r, 1, c.attnPrefill().WithMatrix(caps.Variant.Matrix, false, caps.MaxWorkgroupBytes))
 	})
 }
@@ -240,7 +240,7 @@ func TestWithMatrix(t *testing.T) {
 					t.Errorf("%+v, %d rows, %d bytes: the height is %d", m, rows, bytes, tile.Height())
 				}
 				v := shaders.Variant{Dialect: shaders.Tint, F16: true, Subgroups: true, Matrix: m}
-				if _, err := (GemmBF16Config{K: 64, Stride: 64, Bias: noBias, Tile: tile}).shader(v); err != nil {
+				if _, err := (GemmBF16Config{K: 64, Stride: 64, Bias: NoBias, Tile: tile}).shader(v); err != nil {
 					t.Error(err)
 				}
 			}
@@ -258,8 +258,49 @@ func TestWithMatrix(t *testing.T) {
 		t.Errorf("without memory: %+v", tile)
 	}
 	tile := TileFor(16).WithMatrix(shaders.Matrix{M: 8, N: 8, K: 8, Lanes: 32}, false, 1<<20)
-	_, err = GemmBF16Config{K: 8, Stride: 1, Bias: noBias, Tile: tile}.shader(shaders.Variant{})
+	_, err = GemmBF16Config{K: 8, Stride: 1, Bias: NoBias, Tile: tile}.shader(shaders.Variant{})
 	if err == nil || !strings.Contains(err.Error(), "a tile of matrices") {
+		t.Errorf("on a device without: %v", err)
+	}
+}
+
+// Heads that a workgroup's memory holds are computed by matrices, larger ones by numbers, as on devices without matrices.
+func TestAttnPrefillWithMatrix(t *testing.T) {
+	m := shaders.Matrix{M: 16, N: 16, K: 16, Lanes: 32}
+	for _, tt := range []struct {
+		headDim      int
+		f16, oneTerm bool
+		bytes        int
+		want         bool
+	}{
+		{64, true, false, 32 << 10, true},
+		{64, false, false, 32 << 10, true},
+		{64, true, false, 16 << 10, false},
+		{8, true, false, 32 << 10, true},
+		{40, false, false, 32 << 10, true},
+		{72, true, false, 32 << 10, false},
+		{72, true, true, 32 << 10, true},
+		{72, false, false, 48 << 10, true},
+		{128, true, false, 48 << 10, true},
+		{128, false, false, 48 << 10, false},
+		{128, false, true, 48 << 10, true},
+		{256, true, true, 48 << 10, false},
+	} {
+		c := AttnPrefillConfig{Heads: 4, KVHeads: 2, HeadDim: tt.headDim, KVF16: tt.f16, Rows: 64}
+		with := c.WithMatrix(m, tt.oneTerm, tt.bytes)
+		if got := with.Matrix == m; got != tt.want || !got && with != c {
+			t.Errorf("%+v: %+v", tt, with)
+		}
+		if _, err := with.shader(shaders.Variant{Dialect: shaders.Tint, F16: true, Subgroups: true, Matrix: m}); err != nil {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+	c := AttnPrefillConfig{Heads: 4, KVHeads: 2, HeadDim: 64, KVF16: true, Rows: 64}
+	if with := c.WithMatrix(shaders.Matrix{M: 16, N: 16, K: 16, Lanes: 256}, false, 48<<10); with != c {
+		t.Errorf("of subgroups larger than its workgroup: %+v", with)
+	}
+	_, err := c.WithMatrix(m, false, 48<<10).shader(shaders.Variant{})
+	if err == nil || !strings.Contains(err.Error(), "a Matrix that the device has") {
 		t.Errorf("on a device without: %v", err)
 	}
 }

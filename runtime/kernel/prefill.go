@@ -103,7 +103,7 @@ func prefillShapes() []config {
 	shapes := []config{
 		RMSNormConfig{Width: h, Eps: 1e-5},
 		RMSNormConfig{Width: 8, Scale: 8, Eps: 1e-5},
-		GemmBF16Config{K: 8, Stride: 1, Bias: noBias, Tile: Tile{X: 8, Y: 8, Rows: 1, Quads: 1}},
+		GemmBF16Config{K: 8, Stride: 1, Bias: NoBias, Tile: Tile{X: 8, Y: 8, Rows: 1, Quads: 1}},
 		AttnPrefillConfig{Heads: 1, KVHeads: 1, HeadDim: 8, Rows: 1, Window: 1},
 		AttnPrefillConfig{Heads: 4, KVHeads: 1, HeadDim: 256, Rows: 512, Sinks: 8, Tables: 8},
 		RouteConfig{Experts: experts, TopK: topK},

@@ -15,6 +15,20 @@ type routeRowsCase struct {
 	rows          []decodeRow
 	experts, topK int
 	logits        []float32 // repeated over the rows; nil: random
+	height        int       // of tiles; 0: as many as there are rows
+}
+
+// lists are the lists of the batch.
+func (c routeRowsCase) lists() ExpertLists {
+	return batchLists(len(c.rows), c.experts, c.topK, c.height)
+}
+
+// batchLists are the lists of a batch, with tiles of a height, or if it is 0 with one tile for each expert.
+func batchLists(rows, experts, topK, height int) ExpertLists {
+	if height == 0 {
+		height = rows
+	}
+	return ExpertLists{Rows: rows, TopK: topK, Experts: experts, Height: height}
 }
 
 // someUnused are n rows, every third of them unused.
@@ -39,22 +53,25 @@ func TestRouteRows(t *testing.T) {
 		name string
 		routeRowsCase
 	}{
-		{"OneRow", routeRowsCase{rows(1), 4, 2, nil}},
-		{"OneExpert", routeRowsCase{rows(3), 1, 1, nil}},
-		{"AllExperts", routeRowsCase{rows(2), 3, 3, nil}},
-		{"AllRowsChooseTheSame", routeRowsCase{rows(32), 4, 2, []float32{0, 3, 1, 2}}},
-		{"AllRowsChooseOthers", routeRowsCase{rows(6), 12, 2, identity}},
-		{"EightRows", routeRowsCase{rows(8), 32, 4, nil}},
-		{"MostRows", routeRowsCase{rows(32), 128, 4, nil}},
-		{"FewerPlacesThanExperts", routeRowsCase{rows(2), 300, 3, nil}},
-		{"Unused", routeRowsCase{someUnused(7), 8, 2, nil}},
-		{"AllUnused", routeRowsCase{[]decodeRow{{flags: StepUnused}, {flags: StepUnused}}, 40, 2, nil}},
-		{"RowsInTurns", routeRowsCase{someUnused(32), maxExperts, maxTopK, nil}},
-		{"ExactTies", routeRowsCase{rows(2), 8, 3, []float32{1, 2, 2, 1, 2, 2, 0, 2}}},
-		{"TiesAcrossGroups", routeRowsCase{rows(2), 128, 4, []float32{1, 2, 3, 4, 5, 6, 7, 0, 7}}},
-		{"NaNIsLast", routeRowsCase{rows(2), 4, 2, []float32{nan, -1, -2, nan}}},
-		{"NegativeInfinity", routeRowsCase{rows(2), 4, 2, []float32{-inf, 1, 2, -inf}}},
-		{"FarApart", routeRowsCase{rows(2), 4, 3, []float32{-1e30, 1e30, 0, 5}}},
+		{"OneRow", routeRowsCase{rows(1), 4, 2, nil, 0}},
+		{"OneExpert", routeRowsCase{rows(3), 1, 1, nil, 0}},
+		{"AllExperts", routeRowsCase{rows(2), 3, 3, nil, 0}},
+		{"AllRowsChooseTheSame", routeRowsCase{rows(32), 4, 2, []float32{0, 3, 1, 2}, 0}},
+		{"AllRowsChooseOthers", routeRowsCase{rows(6), 12, 2, identity, 0}},
+		{"EightRows", routeRowsCase{rows(8), 32, 4, nil, 0}},
+		{"MostRows", routeRowsCase{rows(32), 128, 4, nil, 0}},
+		{"Tiles", routeRowsCase{rows(32), 7, 4, nil, 16}},
+		{"TilesOfOne", routeRowsCase{someUnused(9), 5, 3, nil, 1}},
+		{"WholeTiles", routeRowsCase{rows(32), 4, 2, []float32{0, 3, 1, 2}, 16}},
+		{"FewerPlacesThanExperts", routeRowsCase{rows(2), 300, 3, nil, 0}},
+		{"Unused", routeRowsCase{someUnused(7), 8, 2, nil, 0}},
+		{"AllUnused", routeRowsCase{[]decodeRow{{flags: StepUnused}, {flags: StepUnused}}, 40, 2, nil, 0}},
+		{"RowsInTurns", routeRowsCase{someUnused(32), maxExperts, maxTopK, nil, 0}},
+		{"ExactTies", routeRowsCase{rows(2), 8, 3, []float32{1, 2, 2, 1, 2, 2, 0, 2}, 0}},
+		{"TiesAcrossGroups", routeRowsCase{rows(2), 128, 4, []float32{1, 2, 3, 4, 5, 6, 7, 0, 7}, 0}},
+		{"NaNIsLast", routeRowsCase{rows(2), 4, 2, []float32{nan, -1, -2, nan}, 0}},
+		{"NegativeInfinity", routeRowsCase{rows(2), 4, 2, []float32{-inf, 1, 2, -inf}, 0}},
+		{"FarApart", routeRowsCase{rows(2), 4, 3, []float32{-1e30, 1e30, 0, 5}, 0}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.check(newRig(t)) })
 	}
@@ -65,6 +82,7 @@ func TestRouteRowsRandomShapes(t *testing.T) {
 		c := routeRowsCase{experts: rapid.IntRange(1, 300).Draw(rt, "experts")}
 		c.topK = rapid.IntRange(1, min(c.experts, 9)).Draw(rt, "top k")
 		c.rows = make([]decodeRow, rapid.IntRange(1, 32).Draw(rt, "rows"))
+		c.height = rapid.IntRange(0, 20).Draw(rt, "height")
 		for i := range c.rows {
 			c.rows[i].flags = uint32(rapid.IntRange(0, 1).Draw(rt, "unused")) * StepUnused
 		}
@@ -107,39 +125,14 @@ func (c routeRowsCase) choices(logits []float32) (experts [][]int, weights [][]n
 	return experts, weights
 }
 
-// words are the lists as RouteRows makes them, poisoned where it does not write.
-func (l RowLists) words(choices [][]int) []uint32 {
-	ws := slices.Repeat([]uint32{poison}, int(l.Bytes()/4))
-	place, at := 0, 3*l.places()
-	for e := range l.Experts {
-		first := at
-		for row, experts := range choices {
-			for k, x := range experts {
-				if x == e {
-					ws[at] = uint32(row*l.TopK + k)
-					at++
-				}
-			}
-		}
-		if at > first {
-			ws[3*place], ws[3*place+1], ws[3*place+2] = uint32(e), uint32(first), uint32(at-first)
-			place++
-		}
-	}
-	for ; place < l.places(); place++ {
-		ws[3*place] = math.MaxUint32
-	}
-	return ws
-}
-
 func (c routeRowsCase) check(r rig) {
 	r.t.Helper()
-	l := RowLists{Rows: len(c.rows), Experts: c.experts, TopK: c.topK}
+	l := c.lists()
 	k, err := NewRouteRows(r.dev, l)
 	r.must(err)
 	defer k.Release()
 	logits := c.allLogits()
-	nSel, nLists := 2*l.assignments(), int(l.Bytes()/4)
+	nSel, nLists := 2*l.Rows*l.TopK, int(l.Bytes()/4)
 	a := RouteRowsArgs{
 		Step: batch{rows: c.rows}.step(r), Logits: r.floats("logits", logits), Sel: r.empty("sel", nSel), Lists: r.empty("lists", nLists),
 	}
@@ -148,7 +141,7 @@ func (c routeRowsCase) check(r rig) {
 	})
 
 	choices, weights := c.choices(logits)
-	equalBits(r.t, "lists", l.words(choices), got[nSel:])
+	equalBits(r.t, "lists", l.words(l.listsOf(choices)), got[nSel:])
 	var gotWeights []uint32
 	var wantWeights []near
 	for row := range c.rows {
@@ -171,7 +164,7 @@ func (c routeRowsCase) check(r rig) {
 func TestRouteRowsFits(t *testing.T) {
 	for experts := 1; experts <= maxExperts; experts = experts*3/2 + 1 {
 		for topK := 1; topK <= min(experts, maxTopK); topK++ {
-			for _, l := range []RowLists{{maxRows, experts, topK}, {maxRows, maxExperts, topK}, {1, experts, topK}} {
+			for _, l := range []ExpertLists{{maxRows, topK, experts, 1}, {maxRows, topK, maxExperts, 1}, {1, topK, experts, 1}} {
 				if n := l.atOnce(); n < 1 || n > l.Rows {
 					t.Errorf("%+v: %d rows at once", l, n)
 				}

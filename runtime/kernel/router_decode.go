@@ -13,6 +13,7 @@ type RouterConfig struct {
 	Norm    int // element of the layer's vectors where the norm's weight begins, multiple of 8
 	Bias    int // element where the router's bias begins, multiple of 8
 	NormEps float64
+	Plain   bool // T in the order of X, not in that of lib/blocks.wgsl
 }
 
 // RouterDecode normalises the residual stream and computes the router's logits.
@@ -27,7 +28,7 @@ type RouterArgs struct {
 	Vectors *gpu.Buffer // the layer's small vectors, bf16
 	W       *gpu.Buffer // bf16 [shard.Count][Hidden]
 	Logits  *gpu.Buffer // out: f32 [Rows][Experts]
-	T       *gpu.Buffer // out: f32 [Rows][Hidden] in the order of lib/blocks.wgsl, written whole by every shard
+	T       *gpu.Buffer // out: f32 [Rows][Hidden] in the order of lib/blocks.wgsl, unless it is Plain; written whole by every shard
 }
 
 func (c RouterConfig) shader(v shaders.Variant) (shaders.Shader, error) {
@@ -41,7 +42,7 @@ func (c RouterConfig) shader(v shaders.Variant) (shaders.Shader, error) {
 	}
 	_, rows := rowTiles(c.Rows)
 	return shaders.Build("router_decode", v, map[string]int{
-		"ROWS": rows, "WIDTH": c.Hidden, "EXPERTS": c.Experts, "NORM": c.Norm, "BIAS": c.Bias, "WG": lanes(c.Hidden/8, 64, denseLanes),
+		"ROWS": rows, "WIDTH": c.Hidden, "EXPERTS": c.Experts, "NORM": c.Norm, "BIAS": c.Bias, "PLAIN": boolConst(c.Plain), "WG": lanes(c.Hidden/8, 64, denseLanes),
 	})
 }
 

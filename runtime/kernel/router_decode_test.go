@@ -13,6 +13,7 @@ type routerCase struct {
 	rows, hidden, experts int
 	scale                 float64 // of x
 	cuts                  []int   // experts at which the weights are cut into shards
+	plain                 bool    // order of t
 }
 
 func TestRouterDecode(t *testing.T) {
@@ -20,18 +21,19 @@ func TestRouterDecode(t *testing.T) {
 		name string
 		routerCase
 	}{
-		{"OneRow", routerCase{1, 32, 4, 1, nil}},
-		{"ManyRows", routerCase{8, 96, 5, 1, nil}},
-		{"TwoTilesOfRows", routerCase{16, 96, 5, 1, nil}},
-		{"MostRows", routerCase{32, 96, 5, 1, []int{2}}},
-		{"OneExpert", routerCase{2, 2880, 1, 1, nil}},
-		{"MoreExpertsThanChunks", routerCase{1, 32, 128, 1, nil}},
-		{"SharesOfUnequalSize", routerCase{1, 160, 7, 1, nil}},
-		{"PartialRound", routerCase{4, 1056, 3, 1, nil}},
-		{"RealWidth", routerCase{1, 2880, 32, 1, nil}},
-		{"Shards", routerCase{2, 64, 32, 1, []int{1, 30}}},
-		{"Large", routerCase{1, 64, 8, 6e4, nil}},
-		{"Zeros", routerCase{1, 64, 8, 0, nil}},
+		{"OneRow", routerCase{1, 32, 4, 1, nil, false}},
+		{"ManyRows", routerCase{8, 96, 5, 1, nil, false}},
+		{"TwoTilesOfRows", routerCase{16, 96, 5, 1, nil, false}},
+		{"MostRows", routerCase{32, 96, 5, 1, []int{2}, false}},
+		{"Plain", routerCase{16, 96, 5, 1, []int{2}, true}},
+		{"OneExpert", routerCase{2, 2880, 1, 1, nil, false}},
+		{"MoreExpertsThanChunks", routerCase{1, 32, 128, 1, nil, false}},
+		{"SharesOfUnequalSize", routerCase{1, 160, 7, 1, nil, false}},
+		{"PartialRound", routerCase{4, 1056, 3, 1, nil, false}},
+		{"RealWidth", routerCase{1, 2880, 32, 1, nil, false}},
+		{"Shards", routerCase{2, 64, 32, 1, []int{1, 30}, false}},
+		{"Large", routerCase{1, 64, 8, 6e4, nil, false}},
+		{"Zeros", routerCase{1, 64, 8, 0, nil, false}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.check(newRig(t)) })
 	}
@@ -54,7 +56,7 @@ func (c routerCase) check(r rig) {
 	r.t.Helper()
 	const normAt = 24
 	biasAt := normAt + c.hidden + 8
-	k, err := NewRouterDecode(r.dev, RouterConfig{Rows: c.rows, Hidden: c.hidden, Experts: c.experts, Norm: normAt, Bias: biasAt, NormEps: testEps})
+	k, err := NewRouterDecode(r.dev, RouterConfig{Rows: c.rows, Hidden: c.hidden, Experts: c.experts, Norm: normAt, Bias: biasAt, NormEps: testEps, Plain: c.plain})
 	r.must(err)
 	defer k.Release()
 	x := numbers(1).floats(c.rows*c.hidden, c.scale)
@@ -92,5 +94,8 @@ func (c routerCase) check(r rig) {
 			logits[row*c.experts+e] = s.near(denseRoundings(c.hidden) + normRoundings(c.hidden))
 		}
 	}
-	compare(r.t, "logits, t", got, slices.Concat(logits, byBlocks(normed, c.hidden)))
+	if !c.plain {
+		normed = byBlocks(normed, c.hidden)
+	}
+	compare(r.t, "logits, t", got, slices.Concat(logits, normed))
 }

@@ -5,20 +5,20 @@ import (
 	"gossamer/shaders"
 )
 
-// ExpertLists is the shape of a chunk's assignments of rows to experts, sorted by expert and cut into tiles of one expert each.
+// ExpertLists is the shape of a chunk's or a batch's assignments of rows to experts, sorted by expert and cut into tiles of one expert each.
 // Assignment a is choice a % TopK of row a / TopK.
 type ExpertLists struct {
-	Rows    int // rows of a chunk, at most
+	Rows    int // at most
 	TopK    int
 	Experts int
 	Height  int // assignments of a tile, at most: the Height of the Tile of the products over experts
 }
 
 // maxTiles is the largest number of tiles that can come about: one for every Height assignments, and one more for what remains of
-// each expert's, but never more than there are assignments.
+// each expert's, but never more than there are assignments, nor for an expert more than all rows make.
 func (l ExpertLists) maxTiles() int {
 	n := l.Rows * l.TopK
-	return min(n, n/l.Height+l.Experts)
+	return min(n, n/l.Height+l.Experts, l.Experts*ceilDiv(l.Rows, l.Height))
 }
 
 // Bytes is the size of the lists.

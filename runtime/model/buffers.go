@@ -94,7 +94,8 @@ type decodeScratch struct {
 	t          *gpu.Buffer // f32 [R][Hidden]
 	sel        *gpu.Buffer // {expert u32, weight f32} [R][TopK]
 	h          *gpu.Buffer // f32 [R][TopK][Intermediate]
-	lists      *gpu.Buffer // assignments by expert, kernel.RowLists; nil where experts are never grouped, as the next
+	chunk      *gpu.Buffer // uniform: R, for the kernels of prefill that decode has too; nil where it has none
+	lists      *gpu.Buffer // assignments by expert, kernel.ExpertLists; nil where experts are never grouped, as the next
 	y          *gpu.Buffer // f32 [R][TopK][Hidden]: outputs of the experts, by assignment
 	logits     *gpu.Buffer // f32 [R][Vocab]
 	masks      *gpu.Buffer // bit sets [sizes.masks][(Vocab+31)/32]
@@ -254,6 +255,9 @@ func (d *declarer) scratch(b *buffers) {
 		partials = d.attention(d.rows, splits, false).ResultFloats()
 	}
 	add(&s.step, "decode step", d.stepBytes(d.rows, d.rows))
+	if usesMatrix(d.rowsTile(d.rows)) {
+		d.list = append(d.list, declaration{&s.chunk, "decode rows", 16, gpu.Uniform, scratchPart})
+	}
 	add(&s.x, "decode x", r*int64(c.Hidden)*4)
 	add(&s.q, "decode q", r*int64(c.QDim())*4)
 	add(&s.a, "decode a", r*int64(c.QDim())*4)

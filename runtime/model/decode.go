@@ -159,14 +159,20 @@ func (r *decodeRecorder) groupedExperts() {
 	s, g := r.s, r.k.grouped
 	r.do(g.route.Record(r.p, kernel.RouteRowsArgs{Step: s.step, Logits: s.router, Sel: s.sel, Lists: s.lists}))
 	for _, e := range r.l.experts {
-		r.do(g.gateUp.Record(r.p, e.shard(), kernel.GateUpRowsArgs{
-			Lists: s.lists, T: s.t, Blocks: e.gateUpBlocks, Scales: e.gateUpScales, Bias: e.gateUpBias, H: s.h,
-		}))
+		a := kernel.GateUpRowsArgs{Lists: s.lists, T: s.t, Blocks: e.gateUpBlocks, Scales: e.gateUpScales, Bias: e.gateUpBias, H: s.h}
+		if g.matrix != nil {
+			r.do(g.matrix.gateUp.Record(r.p, e.shard(), kernel.MoEGateUpArgs(a)))
+		} else {
+			r.do(g.gateUp.Record(r.p, e.shard(), a))
+		}
 	}
 	for _, e := range r.l.experts {
-		r.do(g.down.Record(r.p, e.shard(), kernel.DownRowsArgs{
-			Lists: s.lists, H: s.h, Blocks: e.downBlocks, Scales: e.downScales, Bias: e.downBias, Y: s.y,
-		}))
+		a := kernel.DownRowsArgs{Lists: s.lists, H: s.h, Blocks: e.downBlocks, Scales: e.downScales, Bias: e.downBias, Y: s.y}
+		if g.matrix != nil {
+			r.do(g.matrix.down.Record(r.p, e.shard(), kernel.MoEDownArgs(a)))
+		} else {
+			r.do(g.down.Record(r.p, e.shard(), a))
+		}
 	}
 	r.do(g.combine.Record(r.p, r.rows, kernel.CombineRowsArgs{Step: s.step, Sel: s.sel, Y: s.y, X: s.x}))
 }
@@ -255,7 +261,20 @@ func (r *decodeRecorder) down() {
 
 // unembed: logits = W_u norm(x).
 func (r *decodeRecorder) unembed() {
+	if r.k.unembedRows != nil {
+		r.unembedByMatrices(r.k.unembedRows)
+		return
+	}
 	for _, d := range r.buf.unembedding {
 		r.do(r.k.unembed.Record(r.p, d.shard(), kernel.UnembedArgs{X: r.s.x, Norm: r.buf.finalNorm, W: d.buf, Logits: r.s.logits}))
+	}
+}
+
+// unembedByMatrices: the same for many rows. Unused ones are computed too.
+func (r *decodeRecorder) unembedByMatrices(u *matrixUnembed) {
+	s := r.s
+	r.do(u.norm.Record(r.p, r.rows, kernel.RMSNormArgs{Chunk: s.chunk, X: s.x, Vectors: r.buf.finalNorm, Y: s.t}))
+	for _, d := range r.buf.unembedding {
+		r.do(u.gemm.Record(r.p, d.shard(), r.rows, kernel.GemmBF16Args{Chunk: s.chunk, X: s.t, W: d.buf, Vectors: r.buf.finalNorm, Out: s.logits}))
 	}
 }

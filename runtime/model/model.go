@@ -51,7 +51,7 @@ var (
 func Load(ctx context.Context, dev *gpu.Device, ck *checkpoint.Checkpoint, o Options) (*Model, error) {
 	var wrong error
 	if o.usesMatrices(dev.Caps()) {
-		if wrong = kernel.TryMatrices(ctx, dev, o.Matrices == OneTerm); wrong != nil {
+		if wrong = o.tryMatrices(ctx, dev); wrong != nil {
 			o.Matrices = NoMatrices
 		}
 	}
@@ -71,7 +71,15 @@ func Load(ctx context.Context, dev *gpu.Device, ck *checkpoint.Checkpoint, o Opt
 	return m, nil
 }
 
-// MatricesRefused says why prompts are computed without the matrices that the device's subgroups multiply, if they came out wrong in a test.
+// tryMatrices tries the products that a model of these options would compute by matrices.
+func (o *Options) tryMatrices(ctx context.Context, dev *gpu.Device) error {
+	if err := kernel.TryMatrices(ctx, dev, o.Matrices == OneTerm); err != nil || o.Matrices != OneTerm || o.Rows < matrixRows {
+		return err
+	}
+	return kernel.TryMatrices(ctx, dev, false) // of batches
+}
+
+// MatricesRefused says why nothing is computed by the matrices that the device's subgroups multiply, if they came out wrong in a test.
 func (m *Model) MatricesRefused() error { return m.wrong }
 
 // newModel allocates what the plan says and compiles the kernels.

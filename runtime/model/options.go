@@ -28,12 +28,12 @@ func (p Precision) String() string {
 	return "f16"
 }
 
-// Matrices is how prompts are computed on a device whose subgroups multiply matrices.
+// Matrices is how prompts, and batches of 16 rows and more, are computed on a device whose subgroups multiply matrices.
 type Matrices int
 
 const (
 	TwoTerms   Matrices = iota // by these, with activations of two f16 terms; the default
-	OneTerm                    // by these, with activations rounded to f16: half of the products, with an error of 2e-4 of a product's spread
+	OneTerm                    // by these, with activations of prompts rounded to f16: half of the products, with an error of 2e-4 of their spread
 	NoMatrices                 // as on devices without
 )
 
@@ -58,8 +58,8 @@ type Options struct {
 	// Deterministic makes the logits of a text the same to the bit, whatever else is in the batch and however much of the prompt was in
 	// memory from an earlier prompt: every step runs the widest program, and prompts are computed by pages. It takes longer.
 	Deterministic bool
-	// Matrices is how prompts are computed where the device multiplies matrices; elsewhere it means nothing. Software adapters gain nothing
-	// by them and do without.
+	// Matrices is how prompts and large batches are computed where the device multiplies matrices; elsewhere it means nothing. Software adapters
+	// gain nothing by them and do without.
 	Matrices Matrices
 	// WarmUp records what a first prompt needs before weights are loaded, so that a compiler that works beside everything else, as
 	// in browsers, is done when they are there. Model.WarmUp does the rest.
@@ -83,7 +83,7 @@ const (
 	defaultResumePoints = 16
 )
 
-// usesMatrices says that prompts are to be computed by the matrices that a device's subgroups multiply.
+// usesMatrices says that products are to be computed by the matrices that a device's subgroups multiply.
 func (o *Options) usesMatrices(caps gpu.Caps) bool {
 	return caps.Variant.Matrix != (shaders.Matrix{}) && o.Matrices != NoMatrices && (o.matricesCPU || !caps.Adapter.CPU())
 }

@@ -76,8 +76,9 @@ type decodeKernels struct {
 	router      *kernel.RouterDecode
 	gateUp      *kernel.GateUpDecode // nil where experts are grouped over rows
 	down        *kernel.DownDecode
-	grouped     *groupedExperts // nil where each row reads its own
-	unembed     *kernel.UnembedDecode
+	grouped     *groupedExperts       // nil where each row reads its own
+	unembed     *kernel.UnembedDecode // nil where it is by matrices
+	unembedRows *matrixUnembed        // nil where it is not
 }
 
 // fullAttention are the kernels of the attention of full layers.
@@ -89,9 +90,22 @@ type fullAttention struct {
 // groupedExperts are the kernels by which several rows share the weights of the experts that they chose.
 type groupedExperts struct {
 	route   *kernel.RouteRows
-	gateUp  *kernel.GateUpRows
+	gateUp  *kernel.GateUpRows // nil where the products are by matrices, as the next
 	down    *kernel.DownRows
+	matrix  *matrixExperts // in their place
 	combine *kernel.CombineRows
+}
+
+// matrixExperts are a batch's products over experts by matrices.
+type matrixExperts struct {
+	gateUp *kernel.MoEGateUp
+	down   *kernel.MoEDown
+}
+
+// matrixUnembed is a batch's unembedding by matrices.
+type matrixUnembed struct {
+	norm *kernel.RMSNorm
+	gemm *kernel.GemmBF16
 }
 
 // newPrograms compiles the kernels that every conversation needs and uploads the rotary table that they read.
@@ -176,16 +190,10 @@ func (p *programs) classKernels(class int) (*classKernels, error) {
 		build(p, &k.out, kernel.NewGemmBF16, kernel.GemmBF16Config{K: c.QDim(), Stride: c.Hidden, Bias: v.oBias, Residual: true, Tile: tile}),
 		build(p, &k.router, kernel.NewGemmBF16, kernel.GemmBF16Config{K: c.Hidden, Stride: c.Experts, Bias: v.routerBias, Tile: tile}),
 		build(p, &k.sort, kernel.NewSortExperts, lists),
-		build(p, &k.gateUp, kernel.NewMoEGateUp, kernel.MoEGateUpConfig{
-			Hidden: c.Hidden, Intermediate: c.Intermediate, Limit: c.SwiGLULimit, Alpha: c.SwiGLUAlpha, Lists: lists, Tile: experts,
-		}),
-		build(p, &k.down, kernel.NewMoEDown, kernel.MoEDownConfig{Hidden: c.Hidden, Intermediate: c.Intermediate, Lists: lists, Tile: experts}),
+		p.expertProducts(lists, experts, &k.gateUp, &k.down),
 	}
-	for kind, window := range [kinds]int{0, c.Window} {
-		errs = append(errs, build(p, &k.attn[kind], kernel.NewAttnPrefill, kernel.AttnPrefillConfig{
-			Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Window: window, Sinks: v.sinks,
-			Tables: kernel.TablesWord(p.chunk), KVF16: p.kvType == F16, Rows: class,
-		}.WithMatrix(p.matrix, p.oneTerm, p.workgroup)))
+	for kind := range kinds {
+		errs = append(errs, build(p, &k.attn[kind], kernel.NewAttnPrefill, p.prefillAttention(class, kind)))
 	}
 	return k, errors.Join(errs...)
 }
@@ -202,9 +210,10 @@ func (p *programs) decodeKernels(rows int) (*decodeKernels, error) {
 		build(p, &k.out, kernel.NewOutDecode, kernel.OutConfig{Rows: rows, Hidden: c.Hidden, Inputs: c.QDim(), Bias: v.oBias}),
 		build(p, &k.router, kernel.NewRouterDecode, kernel.RouterConfig{
 			Rows: rows, Hidden: c.Hidden, Experts: c.Experts, Norm: v.mlpNorm, Bias: v.routerBias, NormEps: c.NormEps,
+			Plain: usesMatrix(p.rowsExpertTile(rows)),
 		}),
 		p.expertKernels(rows, k),
-		build(p, &k.unembed, kernel.NewUnembedDecode, kernel.UnembedConfig{Rows: rows, Hidden: c.Hidden, Vocab: c.Vocab, NormEps: c.NormEps}),
+		p.unembedKernels(rows, k),
 	}
 	for kind := range kinds {
 		errs = append(errs, build(p, &k.qkv[kind], kernel.NewQKVDecode, kernel.QKVConfig{
@@ -230,15 +239,47 @@ func (p *programs) expertKernels(rows int, k *decodeKernels) error {
 			build(p, &k.down, kernel.NewDownDecode, kernel.DownConfig{Rows: rows, Hidden: c.Hidden, Intermediate: c.Intermediate, TopK: c.TopK}),
 		)
 	}
-	lists, g := p.rowLists(rows), &groupedExperts{}
+	lists, tile, g := p.rowLists(rows), p.rowsExpertTile(rows), &groupedExperts{}
 	k.grouped = g
-	return errors.Join(
+	err := errors.Join(
 		build(p, &g.route, kernel.NewRouteRows, lists),
+		build(p, &g.combine, kernel.NewCombineRows, kernel.CombineConfig{Hidden: c.Hidden, TopK: c.TopK}),
+	)
+	if usesMatrix(tile) {
+		g.matrix = &matrixExperts{}
+		return errors.Join(err, p.expertProducts(lists, tile, &g.matrix.gateUp, &g.matrix.down))
+	}
+	return errors.Join(err,
 		build(p, &g.gateUp, kernel.NewGateUpRows, kernel.GateUpRowsConfig{
 			Hidden: c.Hidden, Intermediate: c.Intermediate, Limit: c.SwiGLULimit, Alpha: c.SwiGLUAlpha, Lists: lists,
 		}),
 		build(p, &g.down, kernel.NewDownRows, kernel.DownRowsConfig{Hidden: c.Hidden, Intermediate: c.Intermediate, Lists: lists}),
-		build(p, &g.combine, kernel.NewCombineRows, kernel.CombineConfig{Hidden: c.Hidden, TopK: c.TopK}),
+	)
+}
+
+// expertProducts compiles the products over experts of a tile.
+func (p *programs) expertProducts(lists kernel.ExpertLists, tile kernel.Tile, gateUp **kernel.MoEGateUp, down **kernel.MoEDown) error {
+	c := p.cfg
+	return errors.Join(
+		build(p, gateUp, kernel.NewMoEGateUp, kernel.MoEGateUpConfig{
+			Hidden: c.Hidden, Intermediate: c.Intermediate, Limit: c.SwiGLULimit, Alpha: c.SwiGLUAlpha, Lists: lists, Tile: tile,
+		}),
+		build(p, down, kernel.NewMoEDown, kernel.MoEDownConfig{Hidden: c.Hidden, Intermediate: c.Intermediate, Lists: lists, Tile: tile}),
+	)
+}
+
+// unembedKernels compiles the unembedding for a number of rows.
+func (p *programs) unembedKernels(rows int, k *decodeKernels) error {
+	c, tile := p.cfg, p.rowsTile(rows)
+	if !usesMatrix(tile) {
+		return build(p, &k.unembed, kernel.NewUnembedDecode, kernel.UnembedConfig{Rows: rows, Hidden: c.Hidden, Vocab: c.Vocab, NormEps: c.NormEps})
+	}
+	u := &matrixUnembed{}
+	k.unembedRows = u
+	return errors.Join(
+		build(p, &u.norm, kernel.NewRMSNorm, kernel.RMSNormConfig{Width: c.Hidden, Eps: c.NormEps}),
+		build(p, &u.gemm, kernel.NewGemmBF16, kernel.GemmBF16Config{K: c.Hidden, Stride: c.Vocab, Bias: kernel.NoBias, Tile: tile}),
+		p.dev.Write(p.buf.decode.chunk, 0, binary.LittleEndian.AppendUint32(nil, uint32(p.rows))),
 	)
 }
 

@@ -25,8 +25,8 @@ type sizes struct {
 	slidingPages  int // of each sliding layer
 	deterministic bool
 	groupFrom     int            // rows from which experts are grouped
-	matrix        shaders.Matrix // that subgroups multiply in prefill; the zero Matrix: none
-	oneTerm       bool           // of the activations then
+	matrix        shaders.Matrix // that subgroups multiply; the zero Matrix: none
+	oneTerm       bool           // of the activations of prefill then
 	workgroup     int            // bytes of a workgroup's memory
 	oneClass      bool           // all chunks take one program: on a processor, compiling another costs more than padding rows
 }
@@ -216,6 +216,15 @@ func (s *sizes) attention(rows, splits int, sliding bool) kernel.AttnConfig {
 	}
 }
 
+// prefillAttention is the shape of the attention of a kind of layer in a class.
+func (s *sizes) prefillAttention(class, kind int) kernel.AttnPrefillConfig {
+	c := s.cfg
+	return kernel.AttnPrefillConfig{
+		Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Window: [kinds]int{slidingLayer: c.Window}[kind], Sinks: s.vectors.sinks,
+		Tables: kernel.TablesWord(s.chunk), KVF16: s.kvType == F16, Rows: class,
+	}.WithMatrix(s.matrix, s.oneTerm, s.workgroup)
+}
+
 func (s *sizes) sampling(rows int) kernel.SampleConfig {
 	return kernel.SampleConfig{Rows: rows, Vocab: s.cfg.Vocab, Ring: maxRun}
 }
@@ -223,10 +232,42 @@ func (s *sizes) sampling(rows int) kernel.SampleConfig {
 // groups says that a program of so many rows reads the weights of an expert once for all of them.
 func (s *sizes) groups(rows int) bool { return rows >= s.groupFrom }
 
-// rowLists is the shape of the assignments of a batch, sorted by expert.
-func (s *sizes) rowLists(rows int) kernel.RowLists {
-	return kernel.RowLists{Rows: rows, Experts: s.cfg.Experts, TopK: s.cfg.TopK}
+// Bounds from which on products of a batch are computed by matrices. Below, most rows of a matrix would be padding.
+const (
+	matrixRows  = 16 // of a batch
+	matrixShare = 2  // of an expert, on average
+)
+
+// rowsTile is the tile of the unembedding of a batch; its Matrix is zero where UnembedDecode does that.
+func (s *sizes) rowsTile(rows int) kernel.Tile { return s.byMatrices(rows, kernel.TileFor(rows)) }
+
+// rowsExpertTile is the tile of the products of a batch over experts; its Matrix is zero where GateUpRows and DownRows compute them.
+func (s *sizes) rowsExpertTile(rows int) kernel.Tile {
+	if !s.groups(rows) || rows*s.cfg.TopK < matrixShare*s.cfg.Experts {
+		return kernel.Tile{}
+	}
+	return s.byMatrices(rows, kernel.ExpertTileFor(rows, s.cfg.TopK, s.cfg.Experts))
 }
+
+// byMatrices makes the tile of a product of a batch one of matrices. Its activations always have two terms: what is drawn depends on them, and
+// reading the weights takes longer than both.
+func (s *sizes) byMatrices(rows int, t kernel.Tile) kernel.Tile {
+	if rows < matrixRows {
+		return t
+	}
+	return t.WithMatrix(s.matrix, false, s.workgroup)
+}
+
+// rowLists is the shape of the assignments of a batch, sorted by expert.
+func (s *sizes) rowLists(rows int) kernel.ExpertLists {
+	l := kernel.ExpertLists{Rows: rows, TopK: s.cfg.TopK, Experts: s.cfg.Experts, Height: rows}
+	if t := s.rowsExpertTile(rows); usesMatrix(t) {
+		l.Height = t.Height()
+	}
+	return l
+}
+
+func usesMatrix(t kernel.Tile) bool { return t.Matrix != (shaders.Matrix{}) }
 
 // maskWords is the size of a bit set of all ids, in words.
 func (s *sizes) maskWords() int { return (s.cfg.Vocab + 31) / 32 }

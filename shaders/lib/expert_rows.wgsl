@@ -13,7 +13,7 @@
 //const SHARE    assignments that have the same inputs
 //const OUTPUTS  weight rows of a workgroup
 //const WG       workgroup size
-//use mxfp4 places sums
+//use mxfp4 lists sums
 
 const BLOCKS: u32 = K / 32u;
 const SUMS: u32 = OUTPUTS;

@@ -1,4 +1,4 @@
-// What sort_experts hands to the products over experts, in one buffer lists: array<u32>:
+// What sort_experts and route_rows hand to the products over experts, in one buffer lists: array<u32>:
 //   the number of tiles; the tiles {expert, first of sorted, count}; sorted: the assignments, by expert
 // Assignment a is choice a % TOPK of row a / TOPK. A tile has assignments of one expert only.
 //

@@ -56,7 +56,7 @@ func (m *modelFlags) declareRunning(fs *flag.FlagSet) {
 	fs.StringVar(&m.adapter, "adapter", "", "the GPU: an `index` of gossamer doctor or a part of its name; the most capable one if empty")
 	fs.BoolVar(&m.verbose, "verbose", false, "log on standard error what is chosen and done (-v does too); without it, what goes wrong and is got over")
 	fs.StringVar(&m.kv, "kv", "", "precision of keys and values: `f16` or f32; f16 on webgpu and f32 on the cpu if empty")
-	fs.StringVar(&m.matrices, "matrices", string(gossamer.TwoTerms), "prompts where a GPU's subgroups multiply matrices: `two-terms`, one-term (faster, activations rounded to f16) or off")
+	fs.StringVar(&m.matrices, "matrices", string(gossamer.TwoTerms), "prompts, and 16 and more replies at a time, where a GPU's subgroups multiply matrices: `two-terms`, one-term (prompts faster, activations rounded to f16) or off")
 	fs.BoolVar(&m.deterministic, "deterministic", false, "a text has the same logits to the bit whatever else is computed beside it; slower")
 	fs.IntVar(&m.context, "ctx", 0, "context in `tokens`; 0: what there is room for")
 	fs.IntVar(&m.kvTokens, "kv-tokens", 0, "`tokens` of all texts together that a GPU has room for, at least --ctx; what they share counts once; 0: as many as --ctx")

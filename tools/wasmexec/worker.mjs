@@ -67,7 +67,7 @@ globalThis.gossamer = {
     if (!adapter) throw new Error('Chromium offers no adapter');
     const requiredLimits = {};
     for (const name in adapter.limits) requiredLimits[name] = adapter.limits[name];
-    const requiredFeatures = ['shader-f16', 'subgroups'].filter((f) => adapter.features.has(f));
+    const requiredFeatures = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'].filter((f) => adapter.features.has(f));
     return { device: await adapter.requestDevice({ requiredLimits, requiredFeatures }), info: adapter.info };
   },
 };

@@ -213,13 +213,18 @@ describe('gossamer in Chromium', { skip }, () => {
   test('the built-in model reasons, answers, calls a function and uses its result', { timeout }, async () => {
     const { page, url } = await visit(pageURL());
     talking = page;
-    // A worker that loses its device when told so, otherwise the real one.
+    // A worker that loses its device when told so and keeps what it compiles, otherwise the real one.
     const patch = `
-      const requestDevice = GPUAdapter.prototype.requestDevice;
-      GPUAdapter.prototype.requestDevice = async function (...args) {
-        const device = await requestDevice.apply(this, args);
+      const { requestDevice } = GPUAdapter.prototype, { createShaderModule } = GPUDevice.prototype;
+      GPUAdapter.prototype.requestDevice = async function (descriptor) {
+        globalThis.compiled = { features: descriptor.requiredFeatures, sources: [] };
+        const device = await requestDevice.call(this, descriptor);
         new BroadcastChannel('destroy').onmessage = () => device.destroy();
         return device;
+      };
+      GPUDevice.prototype.createShaderModule = function (descriptor) {
+        globalThis.compiled.sources.push(descriptor.code);
+        return createShaderModule.call(this, descriptor);
       };`;
     const imports = [`data:text/javascript,${encodeURIComponent(patch)}`, `${url}dist/worker.js`].map((url) => `import ${JSON.stringify(url)};`);
     const workerURL = await page.evaluate((text) => URL.createObjectURL(new Blob([text], { type: 'text/javascript' })), imports.join('\n'));
@@ -248,6 +253,12 @@ describe('gossamer in Chromium', { skip }, () => {
     assert.notEqual(sum.reasoning, '');
     assert.match(sum.order, /^rr+cc+$/, 'reasoning comes first, both in several parts');
     assert.equal(sum.finish, 'stop');
+
+    // Chrome's flag is set, but SwiftShader does not multiply matrices: all products are made of numbers.
+    const { features, sources } = await page.workers()[0]!.evaluate(() => (globalThis as unknown as { compiled: { features: string[]; sources: string[] } }).compiled);
+    assert.ok(!features.includes('chromium-experimental-subgroup-matrix'), `${features}`);
+    assert.ok(sources.some((s) => s.includes('fn multiplyTiles(')), 'prompts were computed');
+    assert.deepEqual(sources.filter((s) => s.includes('subgroup_matrix')), []);
 
     const question = { role: 'user' as const, content: 'What is the weather in Paris?' };
     const tools = [{ type: 'function' as const, function: { name: 'get_weather', description: 'Get the weather of a city.', parameters: { type: 'object', properties: { city: { type: 'string' } } } } }];

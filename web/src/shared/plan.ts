@@ -172,7 +172,7 @@ function samplingWords(vocab: number): number {
 function listBytes(rows: number, topK: number, experts: number): number {
   const n = rows * topK, share = Math.floor(n / experts);
   const height = share <= 24 ? 16 : share <= 96 ? 32 : 64;
-  const tiles = Math.min(n, Math.floor(n / height) + experts);
+  const tiles = Math.min(n, Math.floor(n / height) + experts, experts * Math.ceil(rows / height));
   return 4 * (1 + 3 * tiles + n);
 }
 
