@@ -29,7 +29,7 @@ func constrained(t interface {
 	Fatal(...any)
 }, c *Completer, r Request) *constraint {
 	t.Helper()
-	p, _, _, err := c.conversation(&r)
+	p, _, _, err := c.conversation(context.Background(), &r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,11 +168,11 @@ func TestRenderedCallsAreAllowed(t *testing.T) {
 	r := ask("hello")
 	r.Tools = weatherTools
 	for _, name := range []string{"get_weather", "get_weather_forecast", "send_it"} {
-		start, err := harmony.Render(c.tok, nil, harmony.Options{})
+		start, err := harmony.Render(t.Context(), c.tok, nil, harmony.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		header, err := harmony.Render(c.tok, nil, harmony.Options{Begin: callHeader(name)})
+		header, err := harmony.Render(t.Context(), c.tok, nil, harmony.Options{Begin: callHeader(name)})
 		if err != nil {
 			t.Fatal(err)
 		}
