@@ -394,11 +394,13 @@ func TestRepliesThatTakeAllTokens(t *testing.T) {
 func TestHeadersThatAreCutOff(t *testing.T) {
 	r := ask("hello")
 	r.Tools, r.ToolChoice.Mode = weatherTools[:1], ChoiceRequired
-	c := script(t, ` to=functions.get_weather<|channel|>commentary<|message|>{"city":"Rome","days":3}<|call|>`)
-	for r.MaxTokens = 1; r.MaxTokens < 7; r.MaxTokens++ {
-		reply, err := Collect(c.Stream(t.Context(), r))
-		if err != nil || reply.Message.Content != "" || reply.Message.Reasoning != "" || reply.Reason != FinishLength {
-			t.Errorf("%d tokens: %+v, %v", r.MaxTokens, reply, err)
+	for _, header := range []string{" to=functions.get_weather<|channel|>commentary<|message|>", "<|channel|>commentary to=functions.get_weather<|message|>"} {
+		c := script(t, header+`{"city":"Rome","days":3}<|call|>`)
+		for r.MaxTokens = 1; r.MaxTokens < 7; r.MaxTokens++ {
+			reply, err := Collect(c.Stream(t.Context(), r))
+			if err != nil || reply.Message.Content != "" || reply.Message.Reasoning != "" || reply.Reason != FinishLength {
+				t.Errorf("%q, %d tokens: %+v, %v", header, r.MaxTokens, reply, err)
+			}
 		}
 	}
 }
