@@ -30,7 +30,7 @@ func BenchmarkConstrained(b *testing.B) {
 				Format: &chat.ResponseFormat{Name: "list", Strict: true, Schema: []byte(
 					`{"type":"array","minItems":60,"items":{"type":"object","properties":{"n":{"type":"integer","maximum":99},"name":{"type":"string","maxLength":12},"kind":{"enum":["red","green","blue"]}},"required":["n","name","kind"],"additionalProperties":false}}`)},
 			}
-			prompt, err := e.Prompt(r)
+			prompt, err := e.Prompt(b.Context(), r)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -145,12 +145,12 @@ func (e *Engine) Conversation(r chat.Request) *chat.Conversation {
 	return chat.NewConversation(e.Chat, r)
 }
 
-// Prompt returns the tokens that a request becomes.
-func (e *Engine) Prompt(r chat.Request) ([]int32, error) {
+// Prompt returns the tokens that a request becomes. Errors are a *chat.FieldError, or ctx's.
+func (e *Engine) Prompt(ctx context.Context, r chat.Request) ([]int32, error) {
 	if e.chatErr != nil {
 		return nil, e.chatErr
 	}
-	return e.chat.Prompt(r)
+	return e.chat.Prompt(ctx, r)
 }
 
 // Generate continues tokens, which need not be messages; see engine.Engine.Generate.

@@ -101,7 +101,7 @@ func TestBackendsGenerateTheSame(t *testing.T) {
 					t.Errorf("chat: %v", err)
 				}
 			}
-			if _, err := e.Prompt(chat.Request{}); err == nil {
+			if _, err := e.Prompt(t.Context(), chat.Request{}); err == nil {
 				t.Error("a prompt for another vocabulary was rendered")
 			}
 		})

@@ -31,7 +31,7 @@ func question(t *testing.T, e *gossamer.Engine, i int) []int32 {
 	t.Helper()
 	a, b := 3+9*i%97, 2+5*i%89
 	text := [...]string{"What is %d + %d?", "What is %d - %d?", "Which is larger, %d or %d?", "What is %d times %d?"}[i%4]
-	prompt, err := e.Prompt(chat.Request{Effort: chat.Low, Date: "2025-06-28", Messages: []chat.Message{{Role: chat.User, Content: fmt.Sprintf(text, a, b)}}})
+	prompt, err := e.Prompt(t.Context(), chat.Request{Effort: chat.Low, Date: "2025-06-28", Messages: []chat.Message{{Role: chat.User, Content: fmt.Sprintf(text, a, b)}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@
 //	          maxBindingBytes: number, noF16, noSubgroups, tested: bool, signal: AbortSignal, onPhase: (phase: string) => void}
 //	Model    {info: string, JSON
 //	          chat(body: string, onFrame: (json: string, tokens: number[]) => void, signal: AbortSignal, options: ChatOptions) => Promise<void>,
-//	          tokenize(text: string) => Int32Array, detokenize(tokens: Int32Array) => string,
+//	          tokenize(text: string, signal: AbortSignal) => Promise<Int32Array>, detokenize(tokens: Int32Array) => string,
 //	          stats() => Promise<string>, JSON
 //	          close() => Promise<void>}
 //

@@ -177,7 +177,13 @@ func (m *openModel) object() map[string]any {
 				})
 			})
 		},
-		"tokenize":   func(args []js.Value) any { return toInt32Array(m.engine.Tokenizer().Encode(args[0].String())) },
+		"tokenize": func(args []js.Value) any {
+			text := args[0].String()
+			return newPromise(args[1], func(ctx context.Context) (any, error) {
+				ids, err := m.engine.Tokenizer().EncodeContext(ctx, text)
+				return toInt32Array(ids), err
+			})
+		},
 		"detokenize": func(args []js.Value) any { return m.detokenize(args[0]) },
 		// A promise, since the device may be waiting for the browser: a call that waited for it would end the program by a deadlock.
 		"stats": func([]js.Value) any {

@@ -71,7 +71,7 @@ func FuzzDecode(f *testing.F) {
 		if countErr != nil {
 			return
 		}
-		tokens, err := c.Prompt(counted.Chat)
+		tokens, err := c.Prompt(t.Context(), counted.Chat)
 		switch field := (*chat.FieldError)(nil); {
 		case err == nil && len(tokens) == 0:
 			t.Fatal("the prompt is empty")

@@ -292,7 +292,7 @@ func checkReply(t *testing.T, c *chat.Completer, a *anything, i uint64) error {
 		return fmt.Errorf("the conversation ends: %v", err)
 	}
 	if i%500 == 0 && len(v.Request.Messages) > 0 { // with the tokens, which take their time
-		if _, err := c.Prompt(v.Request); err != nil {
+		if _, err := c.Prompt(t.Context(), v.Request); err != nil {
 			return err
 		}
 	}

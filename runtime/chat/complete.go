@@ -47,9 +47,9 @@ func New(e *engine.Engine, tok *tokenizer.Tokenizer, o Options) (*Completer, err
 	return c, nil
 }
 
-// Prompt returns the tokens that a request becomes.
-func (c *Completer) Prompt(r Request) ([]int32, error) {
-	p, err := c.render(&r)
+// Prompt returns the tokens that a request becomes. Errors are a *FieldError, or ctx's.
+func (c *Completer) Prompt(ctx context.Context, r Request) ([]int32, error) {
+	p, err := c.render(ctx, &r)
 	if err != nil {
 		return nil, err
 	}
@@ -66,11 +66,11 @@ func (c *Completer) Prepare(ctx context.Context, r Request) (ignored []string, e
 // Constraint returns what Stream restricts the reply to a request to, nil if it may be anything, for replies that are asked of the engine
 // itself; and what Prepare returns.
 func (c *Completer) Constraint(ctx context.Context, r Request) (_ engine.Constraint, ignored []string, err error) {
-	p, messages, leading, err := c.conversation(&r)
+	p, messages, leading, err := c.conversation(ctx, &r)
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := c.tokens(&r, messages[:leading], p.begin); err != nil { // of the others there is no error
+	if _, err := c.tokens(ctx, &r, messages[:leading], p.begin); err != nil { // of the others there is no error
 		return nil, nil, err
 	}
 	return c.constraint(ctx, &r, p)
@@ -95,8 +95,12 @@ func (c *Completer) constraint(ctx context.Context, r *Request, p *prompt) (engi
 func (c *Completer) Stream(ctx context.Context, r Request) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		start := time.Now()
-		p, err := c.render(&r)
-		if err != nil {
+		p, err := c.render(ctx, &r)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			yield(Done{Reason: FinishCancelled}, nil)
+			return
+		case err != nil:
 			yield(nil, err)
 			return
 		}

@@ -218,7 +218,7 @@ func TestUsageAndLogprobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	prompt, err := c.Prompt(r)
+	prompt, err := c.Prompt(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func constrained(t interface {
 	Fatal(...any)
 }, c *Completer, r Request) *constraint {
 	t.Helper()
-	p, _, _, err := c.conversation(&r)
+	p, _, _, err := c.conversation(context.Background(), &r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,11 +168,11 @@ func TestRenderedCallsAreAllowed(t *testing.T) {
 	r := ask("hello")
 	r.Tools = weatherTools
 	for _, name := range []string{"get_weather", "get_weather_forecast", "send_it"} {
-		start, err := harmony.Render(c.tok, nil, harmony.Options{})
+		start, err := harmony.Render(t.Context(), c.tok, nil, harmony.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		header, err := harmony.Render(c.tok, nil, harmony.Options{Begin: callHeader(name)})
+		header, err := harmony.Render(t.Context(), c.tok, nil, harmony.Options{Begin: callHeader(name)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -394,11 +394,13 @@ func TestRepliesThatTakeAllTokens(t *testing.T) {
 func TestHeadersThatAreCutOff(t *testing.T) {
 	r := ask("hello")
 	r.Tools, r.ToolChoice.Mode = weatherTools[:1], ChoiceRequired
-	c := script(t, ` to=functions.get_weather<|channel|>commentary<|message|>{"city":"Rome","days":3}<|call|>`)
-	for r.MaxTokens = 1; r.MaxTokens < 7; r.MaxTokens++ {
-		reply, err := Collect(c.Stream(t.Context(), r))
-		if err != nil || reply.Message.Content != "" || reply.Message.Reasoning != "" || reply.Reason != FinishLength {
-			t.Errorf("%d tokens: %+v, %v", r.MaxTokens, reply, err)
+	for _, header := range []string{" to=functions.get_weather<|channel|>commentary<|message|>", "<|channel|>commentary to=functions.get_weather<|message|>"} {
+		c := script(t, header+`{"city":"Rome","days":3}<|call|>`)
+		for r.MaxTokens = 1; r.MaxTokens < 7; r.MaxTokens++ {
+			reply, err := Collect(c.Stream(t.Context(), r))
+			if err != nil || reply.Message.Content != "" || reply.Message.Reasoning != "" || reply.Reason != FinishLength {
+				t.Errorf("%q, %d tokens: %+v, %v", header, r.MaxTokens, reply, err)
+			}
 		}
 	}
 }

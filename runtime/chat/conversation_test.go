@@ -99,7 +99,7 @@ func TestSecondTurnOnTheReferenceBackend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	added, err := harmony.Render(tokenizertest.Vocabulary(), []harmony.Message{
+	added, err := harmony.Render(t.Context(), tokenizertest.Vocabulary(), []harmony.Message{
 		harmony.NewText(harmony.Header{Author: harmony.Author{Role: harmony.Assistant}, Channel: harmony.Final}, first.Message.Content),
 		harmony.NewText(harmony.Header{Author: harmony.Author{Role: harmony.User}}, "And now?"),
 	}, harmony.Options{})

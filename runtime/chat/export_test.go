@@ -21,7 +21,7 @@ func NewTestCompleter(t testing.TB) *Completer { return script(t, "") }
 func (c *Completer) Play(tokens []int32) func(context.Context, Request) iter.Seq2[Event, error] {
 	return func(_ context.Context, r Request) iter.Seq2[Event, error] {
 		return func(yield func(Event, error) bool) {
-			p, _, _, err := c.conversation(&r)
+			p, _, _, err := c.conversation(context.Background(), &r)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -47,7 +47,7 @@ func (c *Completer) Play(tokens []int32) func(context.Context, Request) iter.Seq
 
 // Check is Prompt without the tokens, which take the most time.
 func (c *Completer) Check(r Request) error {
-	_, _, _, err := c.conversation(&r)
+	_, _, _, err := c.conversation(context.Background(), &r)
 	return err
 }
 

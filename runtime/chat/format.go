@@ -106,7 +106,7 @@ func (c *Completer) argumentGrammar(ctx context.Context, f *Function, field stri
 	}
 	var wrong *FieldError
 	if errors.As(err, &wrong) {
-		wrong.Reason = strings.Replace(wrong.Reason, inOnlyObjects, "", 1)
+		wrong.Reason = strings.ReplaceAll(" "+wrong.Reason, " "+inOnlyObjects, " ")[1:] // of several paths each
 	}
 	return g, ignored, err
 }

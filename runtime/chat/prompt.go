@@ -2,6 +2,7 @@ package chat
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ type prompt struct {
 
 // conversation turns a request into messages, of which the first ones, system and developer, are counted. Their tokens are still
 // missing in the prompt.
-func (c *Completer) conversation(r *Request) (p *prompt, messages []harmony.Message, leading int, err error) {
+func (c *Completer) conversation(ctx context.Context, r *Request) (p *prompt, messages []harmony.Message, leading int, err error) {
 	if err := r.check(c.vocab.ids); err != nil {
 		return nil, nil, 0, err
 	}
@@ -55,7 +56,7 @@ func (c *Completer) conversation(r *Request) (p *prompt, messages []harmony.Mess
 	leading = len(messages)
 	history := *r
 	if r.Continue {
-		if p.begun, err = c.begun(r, p.begin != nil); err != nil {
+		if p.begun, err = c.begun(ctx, r, p.begin != nil); err != nil {
 			return nil, nil, 0, err
 		}
 		history.Messages = r.Messages[:len(r.Messages)-1]
@@ -65,7 +66,7 @@ func (c *Completer) conversation(r *Request) (p *prompt, messages []harmony.Mess
 }
 
 // begun returns the tokens of a reply's beginning, which is the last message. answering: the prompt has the header of the answer already.
-func (c *Completer) begun(r *Request, answering bool) ([]int32, error) {
+func (c *Completer) begun(ctx context.Context, r *Request, answering bool) ([]int32, error) {
 	n := len(r.Messages) - 1
 	if n < 1 {
 		return nil, refuse("Messages", "want a message before the one that is continued")
@@ -82,12 +83,14 @@ func (c *Completer) begun(r *Request, answering bool) ([]int32, error) {
 	case answering && m.Reasoning != "":
 		return nil, refuse(field+".Reasoning", "is some, but Effort is none")
 	case answering:
-		return c.tok.Encode(m.Content), nil
+		return c.tok.EncodeContext(ctx, m.Content)
 	}
 	var ids []int32
+	var ended error
 	say := func(channel, text string) {
 		ids = append(append(append(ids, tokenizer.Channel), c.tok.Encode(channel)...), tokenizer.Message)
-		ids = append(ids, c.tok.Encode(text)...)
+		more, err := c.tok.EncodeContext(ctx, text)
+		ids, ended = append(ids, more...), cmp.Or(ended, err)
 	}
 	if m.Reasoning != "" {
 		say(harmony.Analysis, m.Reasoning)
@@ -98,16 +101,16 @@ func (c *Completer) begun(r *Request, answering bool) ([]int32, error) {
 		}
 		say(harmony.Final, m.Content)
 	}
-	return ids, nil
+	return ids, ended
 }
 
 // render turns a request into tokens.
-func (c *Completer) render(r *Request) (*prompt, error) {
-	p, messages, leading, err := c.conversation(r)
+func (c *Completer) render(ctx context.Context, r *Request) (*prompt, error) {
+	p, messages, leading, err := c.conversation(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if p.tokens, err = c.tokens(r, messages, p.begin); err != nil {
+	if p.tokens, err = c.tokens(ctx, r, messages, p.begin); err != nil {
 		return nil, err
 	}
 	p.tokens = append(p.tokens, p.begun...)
@@ -123,15 +126,15 @@ func (c *Completer) render(r *Request) (*prompt, error) {
 }
 
 // tokens are those of some of a request's messages. What can be wrong with them is a schema, as one that is nested too deeply.
-func (c *Completer) tokens(r *Request, messages []harmony.Message, begin *harmony.Header) ([]int32, error) {
-	tokens, err := harmony.Render(c.tok, messages, harmony.Options{Begin: begin})
-	if err == nil {
-		return tokens, nil
+func (c *Completer) tokens(ctx context.Context, r *Request, messages []harmony.Message, begin *harmony.Header) ([]int32, error) {
+	tokens, err := harmony.Render(ctx, c.tok, messages, harmony.Options{Begin: begin})
+	if err == nil || ctx.Err() != nil {
+		return tokens, err
 	}
 	field, format := "Tools", Request{Format: r.Format}
 	if d := format.developer(nil); d != nil {
 		alone := harmony.Message{Header: harmony.Header{Author: harmony.Author{Role: harmony.Developer}}, Content: []harmony.Content{d}}
-		if _, err := harmony.Render(c.tok, []harmony.Message{alone}, harmony.Options{}); err != nil {
+		if _, err := harmony.Render(ctx, c.tok, []harmony.Message{alone}, harmony.Options{}); err != nil {
 			field = "Format.Schema"
 		}
 	}

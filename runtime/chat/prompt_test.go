@@ -96,7 +96,7 @@ func TestPrompt(t *testing.T) {
 			system("medium", "", "2025-06-28") + "<|start|>developer<|message|># Response Formats\n\n## n\n\n{\"type\":\"object\"}<|end|><|start|>user<|message|>1<|end|><|start|>assistant",
 		},
 	} {
-		got, err := c.Prompt(tt.r)
+		got, err := c.Prompt(t.Context(), tt.r)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue

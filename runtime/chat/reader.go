@@ -138,7 +138,7 @@ func (r *reader) events(events []harmony.Event) {
 		}
 		switch e.Kind {
 		case harmony.MessageStart:
-			r.inMessage, r.undecided, r.begun, r.said, r.tokens = true, e.Undecided, r.marked, false, 1
+			r.inMessage, r.undecided, r.begun, r.said, r.tokens = true, e.Undecided || r.headed && !r.marked, r.marked, false, 1
 			r.held.Reset()
 			r.start(&e.Header)
 		case harmony.TextDelta:

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -34,9 +35,15 @@ func BeginTogether(texts []Text) {
 	}
 }
 
-// ParseMarkers encodes text in which the names of special tokens, such as "<|start|>", are these tokens.
-func ParseMarkers(tok *tokenizer.Tokenizer, text string) []int32 {
+// ParseMarkers encodes text in which the names of special tokens, such as "<|start|>", are these tokens. Once ctx has ended, it returns its
+// error.
+func ParseMarkers(ctx context.Context, tok *tokenizer.Tokenizer, text string) ([]int32, error) {
 	var ids []int32
+	var ended error
+	add := func(text string) {
+		more, err := tok.EncodeContext(ctx, text)
+		ids, ended = append(ids, more...), cmp.Or(ended, err)
+	}
 	begin := 0 // of the text that is not encoded yet
 	for i := 0; i < len(text); i++ {
 		if text[i] != '<' {
@@ -45,13 +52,15 @@ func ParseMarkers(tok *tokenizer.Tokenizer, text string) []int32 {
 		const longest = len("<|reserved_200000|>")
 		for end := i + len("<||>"); end <= min(len(text), i+longest); end++ {
 			if id, ok := special(tok, text[i:end]); ok {
-				ids = append(append(ids, tok.Encode(text[begin:i])...), id)
+				add(text[begin:i])
+				ids = append(ids, id)
 				begin, i = end, end-1
 				break
 			}
 		}
 	}
-	return append(ids, tok.Encode(text[begin:])...)
+	add(text[begin:])
+	return ids, ended
 }
 
 func special(tok *tokenizer.Tokenizer, text string) (int32, bool) {

@@ -17,7 +17,11 @@ func TestParseMarkers(t *testing.T) {
 	for _, text := range []string{
 		"", "plain", "<|start|>user<|message|>hi<|end|>", "a <| b |> <|nothing|> <|start|", "<<|end|>>", "<|reserved_200013|>x", strings.Repeat("<|", 1000),
 	} {
-		ids, back := ParseMarkers(tok, text), ""
+		ids, err := ParseMarkers(t.Context(), tok, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := ""
 		for _, id := range ids {
 			if name, ok := tok.SpecialText(id); ok {
 				back += name

@@ -8,6 +8,7 @@
 package completions
 
 import (
+	"context"
 	"errors"
 	"io"
 	"iter"
@@ -164,8 +165,8 @@ func Failure(err error) *wire.Failure {
 	})
 }
 
-// Texts are the requests for the texts of a request: N of each prompt.
-func (r *Request) Texts(tok *tokenizer.Tokenizer, key string) []chat.Text {
+// Texts are the requests for the texts of a request: N of each prompt. The error is ctx's, once that has ended.
+func (r *Request) Texts(ctx context.Context, tok *tokenizer.Tokenizer, key string) ([]chat.Text, error) {
 	params := sample.Recommended()
 	if r.text.Sampling != nil {
 		params = *r.text.Sampling
@@ -174,7 +175,10 @@ func (r *Request) Texts(tok *tokenizer.Tokenizer, key string) []chat.Text {
 	for _, p := range r.Prompts {
 		tokens := p.Tokens
 		if tokens == nil {
-			tokens = chat.ParseMarkers(tok, p.Text)
+			var err error
+			if tokens, err = chat.ParseMarkers(ctx, tok, p.Text); err != nil {
+				return nil, err
+			}
 		}
 		for range r.N {
 			t := chat.Text{
@@ -187,7 +191,7 @@ func (r *Request) Texts(tok *tokenizer.Tokenizer, key string) []chat.Text {
 			chat.BeginTogether(texts[len(texts)-r.N:])
 		}
 	}
-	return texts
+	return texts, nil
 }
 
 // Completion is the answer to a request, or a chunk of it.

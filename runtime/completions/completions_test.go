@@ -28,7 +28,10 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		texts := r.Texts(tok, "k")
+		texts, err := r.Texts(t.Context(), tok, "k")
+		if err != nil {
+			t.Fatal(err)
+		}
 		if len(texts) != len(r.Prompts)*r.N || len(texts) == 0 || len(texts) > maxTexts {
 			t.Fatalf("%d texts of %+v", len(texts), r)
 		}

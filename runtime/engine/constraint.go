@@ -16,15 +16,18 @@ type Constraint interface {
 	End() (stop int32, ok bool)
 }
 
-// restrict sets the ids that a job's next tokens may be, and returns how many of them can be drawn at a time: at most most.
-func (j *job) restrict(most int) int {
-	c := j.Constraint
-	if c == nil || most == 0 {
+// restrict sets the ids that a job's next tokens may be, of so many in all, and returns how many of them can be drawn at a time: at most most.
+func (j *job) restrict(most, vocab int) int {
+	if j.Constraint == nil || most == 0 {
 		return most
 	}
-	ids, steady := c.Mask(j.limit - len(j.tokens))
-	j.allowed = ids
-	if !steady || j.penalized() { // what the sampler has counted can't be taken back
+	if len(j.due) > 0 {
+		j.allowed = make([]uint32, (vocab+31)/32)
+		j.allowed[j.due[0]/32] |= 1 << (j.due[0] % 32)
+		return 1
+	}
+	j.allowed = j.outlook.ids
+	if !j.outlook.steady || j.penalized() { // what the sampler has counted can't be taken back
 		return 1
 	}
 	return most
@@ -42,14 +45,14 @@ func (j *job) holds() bool {
 // same reports whether two sets are one slice.
 func same(a, b []uint32) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
 
-// accept goes on by a token that was drawn.
-func (j *job) accept(id int32) error {
-	if j.Constraint == nil {
-		return nil
+// accept goes on by the tokens that were written since the constraint last heard of any.
+func (j *job) accept() error {
+	for i, id := range j.unsaid {
+		if err := j.Constraint.Accept(id); err != nil {
+			return fmt.Errorf("engine: token %d of the reply is %d: %w", len(j.tokens)-len(j.unsaid)+i-len(j.Request.Tokens), id, err)
+		}
 	}
-	if err := j.Constraint.Accept(id); err != nil {
-		return fmt.Errorf("engine: token %d of the reply is %d: %w", len(j.tokens)-len(j.Request.Tokens), id, err)
-	}
+	j.unsaid = j.unsaid[:0]
 	return nil
 }
 
@@ -68,11 +71,9 @@ func (j *job) penalized() bool {
 	return p.Penalized()
 }
 
-// forced returns the tokens that must follow. Where log probabilities are asked for, or the device counts tokens, they are drawn like all
-// others.
+// forced returns the tokens that must follow.
 func (j *job) forced() []int32 {
-	if j.Constraint == nil || j.Logprobs || j.penalized() {
-		return nil
-	}
-	return j.Constraint.Forced(nil, j.limit-len(j.tokens))
+	left := j.limit - len(j.tokens)
+	forced := j.Constraint.Forced(nil, left)
+	return forced[:min(left, len(forced))]
 }

@@ -96,7 +96,6 @@ func constrainedContinuation(vocab, context int, r engine.Request, c engine.Cons
 	if err != nil {
 		panic(err)
 	}
-	force := !r.Logprobs && !r.Sampling.Penalized()
 	limit := min(context, len(r.Tokens)+r.MaxTokens)
 	tokens := slices.Clone(r.Tokens)
 	row := make([]float32, vocab)
@@ -126,12 +125,12 @@ func constrainedContinuation(vocab, context int, r engine.Request, c engine.Cons
 			break
 		}
 		s.Accept(id)
-		if !force {
-			continue
-		}
 		for _, id := range c.Forced(nil, limit-len(tokens)) {
 			if !add(id) {
 				return tokens[len(r.Tokens):], finish
+			}
+			if r.Sampling.Penalized() { // forced tokens are repeated ones like others
+				s.Accept(id)
 			}
 		}
 	}
@@ -224,3 +223,57 @@ func TestSteadyConstraintsTakeManyDraws(t *testing.T) {
 type stubborn struct{ *automaton }
 
 func (stubborn) Accept(int32) error { return nil }
+
+// held is an automaton whose masks wait for what happens elsewhere.
+type held struct {
+	*automaton
+	until <-chan struct{}
+}
+
+func (h *held) Mask(left int) ([]uint32, bool) {
+	<-h.until
+	return h.automaton.Mask(left)
+}
+
+// TestSlowConstraintHoldsUpNobody: while it is found out what a reply may go on with, another one gets its tokens, and a third ends because
+// its caller leaves.
+func TestSlowConstraintHoldsUpNobody(t *testing.T) {
+	const others = 40
+	b := &hashing{vocab: 40, context: 200, limits: engine.Limits{Rows: 3, Draws: 1, Chunk: 8}}
+	e := newEngine(t, b, engine.Options{MaxSequences: 3})
+	release, never := make(chan struct{}), make(chan struct{})
+	defer close(never)
+	var wait sync.WaitGroup
+	var slow []int32
+	var slowErr error
+	request := engine.Request{Tokens: []int32{1, 2}, MaxTokens: 10}
+	want, _ := constrainedContinuation(40, 200, request, newAutomaton(40, 6))
+	wait.Go(func() {
+		r := request
+		r.Constraint = &held{newAutomaton(40, 6), release}
+		_, slowErr = e.Generate(t.Context(), r, func(t engine.Token) bool {
+			slow = append(slow, t.ID)
+			return true
+		})
+	})
+	gone, leave := context.WithCancel(t.Context())
+	wait.Go(func() {
+		r := engine.Request{Tokens: []int32{3}, MaxTokens: 10, Constraint: &held{newAutomaton(40, 9), never}}
+		if result, _ := e.Generate(gone, r, func(engine.Token) bool { return true }); result.Finish != engine.FinishCancelled {
+			t.Errorf("the reply whose caller left ended with %v", result.Finish)
+		}
+	})
+	n := 0
+	if _, err := e.Generate(t.Context(), engine.Request{Tokens: []int32{4}, MaxTokens: others}, func(engine.Token) bool {
+		n++
+		return true
+	}); err != nil || n != others {
+		t.Errorf("beside replies whose next tokens are not known one got %d tokens, want %d, and the error %v", n, others, err)
+	}
+	leave()
+	close(release)
+	wait.Wait()
+	if !slices.Equal(slow, want) || slowErr != nil {
+		t.Errorf("the slow reply: got %v and the error %v, want %v", slow, slowErr, want)
+	}
+}

@@ -29,7 +29,8 @@ type Request struct {
 	Stop []int32
 	// Allowed is the bit set of the ids that may be drawn, [(Vocab+31)/32], bit id%32 of word id/32; nil allows all. It must never change.
 	Allowed []uint32
-	// Constraint says which ids may be drawn as the reply goes on, in place of Allowed; nil: none. It is used until Generate returns.
+	// Constraint says which ids may be drawn as the reply goes on, in place of Allowed; nil: none. It is the
+	// engine's from then on.
 	Constraint Constraint
 	// Logprobs asks for the log probability of each token, and of the TopLogprobs most likely ones, 0 to 20, under the model's
 	// own distribution: before sampling parameters and Allowed.

@@ -27,6 +27,9 @@ type job struct {
 	sent      int64    // events
 	limit     int      // tokens of the whole text at most
 	allowed   []uint32 // that the next draws are from; see Request.Allowed
+	outlook   *outlook // what may follow tokens; nil: there is no Constraint, or the job never had a text
+	unsaid    []int32  // the last tokens, of which the Constraint has not heard; lookOut's until that is done
+	due       []int32  // the next tokens, which are drawn though they are known
 	stops     []int    // lengths that become resume points, ascending; the last is all but the last token
 	age       int64    // number of the admission; 0: it never was
 	begun     time.Time

@@ -244,6 +244,9 @@ func (l *loop) enter(j *job) {
 	j.stops = slices.DeleteFunc(slices.Clone(j.ResumePoints), func(n int) bool { return n >= end })
 	j.stops = append(j.stops, end)
 	j.passed, j.ramp, j.turn, j.since = 0, 1, 0, l.steps
+	if j.outlook == nil {
+		l.lookOut(j, false)
+	}
 	l.active = append(l.active, j)
 	l.hasPlace(j)
 	slices.SortFunc(l.active, func(a, b *job) int { return int(a.age - b.age) })
@@ -336,6 +339,7 @@ func (l *loop) makeRoom() {
 		l.count.Preemptions++
 		l.putBack(j)
 	case len(j.tokens) > len(j.Request.Tokens):
+		j.settle()
 		l.finish(j, j.cutOff())
 	default:
 		l.fail(j, fmt.Errorf("engine: the prompt of %d tokens does not fit into the device's memory: %w", len(j.tokens), ErrContextFull))

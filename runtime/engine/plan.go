@@ -7,13 +7,14 @@ import (
 
 // plan decides on the next step: the jobs of its rows, and the one whose prompt goes on, or nil. Without a step there is nothing to do.
 func (l *loop) plan() (s *Step, rows []*job, reader *job) {
+	l.heed()
 	s = &Step{Draws: min(l.limits.Draws, backtrack/2)}
 	if slices.ContainsFunc(l.active, (*job).prefilling) {
 		s.Draws = 1 // they wait for the device
 	}
 	l.rows = l.seat()
 	for _, j := range slices.Clone(l.rows) {
-		if j.prefilling() {
+		if j.prefilling() || !j.known() {
 			continue
 		}
 		row, ok := l.row(j)
@@ -25,7 +26,7 @@ func (l *loop) plan() (s *Step, rows []*job, reader *job) {
 			given, j.ramp = 1, max(j.ramp, min(2, l.limits.Draws))
 		}
 		s.Draws = min(s.Draws, given+j.limit-len(j.tokens), j.ramp)
-		s.Draws = given + j.restrict(s.Draws-given)
+		s.Draws = given + j.restrict(s.Draws-given, l.config.Vocab)
 		row.Allowed = j.allowed
 		rows, s.Rows = append(rows, j), append(s.Rows, row)
 	}

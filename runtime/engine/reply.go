@@ -23,23 +23,33 @@ func (l *loop) drew(j *job, d *Drawn, unwanted bool) (short bool) {
 			j.send(event{kind: eventProgress, done: len(j.Request.Tokens)})
 		}
 	}
-	now := time.Now()
+	now, given := time.Now(), len(j.due) > 0
 	for i, t := range d.Tokens {
 		if i > 0 && !j.holds() { // the others were drawn from a set that does not apply to them
 			l.cut(j)
+			l.lookOut(j, false)
 			return false
 		}
 		if l.write(j, t, now) {
 			return false
 		}
-		if forced := j.forced(); len(forced) > 0 {
-			l.cut(j)
-			for _, id := range forced {
-				if j.text == nil || l.write(j, Token{ID: id}, now) {
-					break
-				}
+		if len(j.due) > 0 {
+			j.due = j.due[1:]
+		}
+		switch {
+		case j.Constraint == nil:
+		case i == len(d.Tokens)-1 && (len(j.due) == 0 || len(j.tokens) == j.limit):
+			l.lookOut(j, !given)
+		case len(j.due) == 0:
+			if err := j.accept(); err != nil {
+				l.finish(j, event{err: err})
+				return false
 			}
-			return false
+			if forced := j.forced(); len(forced) > 0 {
+				l.cut(j)
+				l.force(j, forced)
+				return false
+			}
 		}
 	}
 	j.ramp = min(2*j.ramp, l.limits.Draws)
@@ -47,6 +57,7 @@ func (l *loop) drew(j *job, d *Drawn, unwanted bool) (short bool) {
 	case err == nil || unwanted:
 	case errors.Is(err, ErrContextFull):
 		return true
+	case j.Constraint != nil && len(d.Tokens) > 0: // the draw that failed was from a set for those before: it is repeated from its own
 	case errors.Is(err, sample.ErrNoToken):
 		l.finish(j, event{err: err})
 	default:
@@ -61,18 +72,17 @@ func (l *loop) write(j *job, t Token, now time.Time) (ended bool) {
 		l.finish(j, event{finish: FinishStop, stopID: t.ID})
 		return true
 	}
-	if err := j.accept(t.ID); err != nil {
-		l.finish(j, event{err: err})
-		return true
-	}
 	j.tokens = append(j.tokens, t.ID)
+	if j.Constraint != nil {
+		j.unsaid = append(j.unsaid, t.ID)
+	}
 	j.turn++
 	j.losses = 0
 	l.count.GeneratedTokens++
 	l.serve(j.Key, drawWeight)
 	j.send(event{kind: eventToken, token: t, at: now})
-	if len(j.tokens) == j.limit {
-		l.finish(j, j.cutOff())
+	if len(j.tokens) == j.limit && j.Constraint == nil { // else the constraint says how it ends
+		l.finish(j, event{finish: FinishLength})
 		return true
 	}
 	return false

@@ -74,7 +74,11 @@ type SyntaxError struct {
 
 func (e *SyntaxError) Error() string {
 	if e.Text != "" {
-		return fmt.Sprintf("grammar: %s at byte %d of %s", e.Reason, e.At, strconv.Quote(shorten(e.Text)))
+		path := ""
+		if e.Path != "" {
+			path = e.Path + ": "
+		}
+		return fmt.Sprintf("grammar: %s%s at byte %d of %s", path, e.Reason, e.At, strconv.Quote(shorten(e.Text)))
 	}
 	return fmt.Sprintf("grammar: %s: %s", orRoot(e.Path), e.Reason)
 }
@@ -82,11 +86,14 @@ func (e *SyntaxError) Error() string {
 // UnsupportedError names what a source asks for and this package does not enforce.
 type UnsupportedError struct {
 	Path    string // of a schema: a JSON pointer
-	Keyword string // of a schema; "pattern" for a regular expression
-	Reason  string // "" if there is no more to say
+	Keyword string // of a schema
+	Reason  string // "" if there is no more to say; what of a regular expression is not supported, where Keyword is ""
 }
 
 func (e *UnsupportedError) Error() string {
+	if e.Keyword == "" {
+		return fmt.Sprintf("grammar: %s is not supported", e.Reason)
+	}
 	if e.Reason == "" {
 		return fmt.Sprintf("grammar: %s: keyword %q is not supported", orRoot(e.Path), e.Keyword)
 	}
@@ -102,11 +109,6 @@ type LimitError struct {
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("grammar: the limit of %s is %d", e.What, e.Limit)
 }
-
-// EmptyError says that no text matches.
-type EmptyError struct{}
-
-func (e *EmptyError) Error() string { return "grammar: no text matches" }
 
 func orRoot(path string) string {
 	if path == "" {
@@ -187,7 +189,7 @@ func (v *Vocabulary) Compile(ctx context.Context, s Source, o Options) (*Grammar
 		return nil, err
 	}
 	if r.terms[g.root].shortest >= never {
-		return nil, &EmptyError{}
+		return nil, r.empty(g.root, s)
 	}
 	if r.terms[g.root].shortest >= huge {
 		return nil, &LimitError{What: "bytes of the shortest text", Limit: huge - 1}

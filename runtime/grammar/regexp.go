@@ -59,7 +59,7 @@ func (p *regexParser) fail(reason string) {
 }
 
 func (p *regexParser) refuse(what string) {
-	panic(regexStop{&UnsupportedError{Keyword: "pattern", Reason: fmt.Sprintf("%s in %q", what, p.text)}})
+	panic(regexStop{&UnsupportedError{Reason: fmt.Sprintf("%s in %q", what, p.text)}})
 }
 
 func (p *regexParser) peek() rune {

@@ -41,19 +41,20 @@ type termNode struct {
 type rules struct {
 	*exprs
 	terms   []termNode
-	bodies  []term           // of each rule
-	rank    []int32          // of each rule: rules at the left end of others have higher ranks
-	index   map[string]term  // of terms
-	members []members        // of objects whose properties may come in any order
-	sealed  bool             // all rules have bodies
-	key     []byte           // scratch
-	labels  map[int32]string // what users call rules, for errors
-	source  string           // they stand in
-	places  map[int32]int    // bytes of source
+	bodies  []term             // of each rule
+	rank    []int32            // of each rule: rules at the left end of others have higher ranks
+	index   map[string]term    // of terms
+	members []members          // of objects whose properties may come in any order
+	sealed  bool               // all rules have bodies
+	key     []byte             // scratch
+	labels  map[int32]string   // what users call rules, for errors
+	paths   map[int32][]string // places of the schemas that rules are made of
+	source  string             // they stand in
+	places  map[int32]int      // bytes of source
 }
 
 func newRules(limit int) *rules {
-	r := &rules{exprs: newExprs(limit), index: map[string]term{}, labels: map[int32]string{}, places: map[int32]int{}}
+	r := &rules{exprs: newExprs(limit), index: map[string]term{}, labels: map[int32]string{}, paths: map[int32][]string{}, places: map[int32]int{}}
 	r.term(termNode{kind: termEmpty})
 	r.declareChars()
 	return r

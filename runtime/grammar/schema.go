@@ -39,6 +39,7 @@ type schemaCompiler struct {
 	draft7   bool               // where what stands beside $ref names nothing
 	work     []func()           // bodies of rules, still to be made
 	steps    int
+	conflict []string // of the rule that is made: places of the schemas of a property that must be there and has no value
 }
 
 // schemaStop carries an error up to schema.
@@ -242,10 +243,16 @@ func (c *schemaCompiler) all(set []*value) term {
 		return t
 	}
 	rule := c.r.declare()
-	c.r.labels[rule] = set[0].path
+	c.r.labels[rule], c.r.paths[rule] = set[0].path, pathsOf(set)
 	t := c.r.rule(rule)
 	c.rules[key] = t
-	c.work = append(c.work, func() { c.r.bodies[rule] = c.body(set) })
+	c.work = append(c.work, func() {
+		c.conflict = nil
+		c.r.bodies[rule] = c.body(set)
+		if c.conflict != nil && c.r.isDead(c.r.bodies[rule]) {
+			c.r.paths[rule] = c.conflict
+		}
+	})
 	return t
 }
 

@@ -99,8 +99,14 @@ func (c *schemaCompiler) settle(k *kase) bool {
 	if k.maxLength >= 0 && k.minLength > k.maxLength {
 		k.types &^= typeString
 	}
-	if k.types&typeObject != 0 && slices.ContainsFunc(k.required, func(name string) bool { return c.contrary(c.property(k, name)) }) {
-		k.types &^= typeObject
+	for _, name := range k.required {
+		if k.types&typeObject == 0 {
+			break
+		}
+		if set := c.property(k, name); c.contrary(set) {
+			k.types &^= typeObject
+			c.conflict = pathsOf(set)
+		}
 	}
 	return k.types != 0 && (k.enum == nil || slices.ContainsFunc(k.enum, func(v *value) bool { return typeOf(v)&k.types != 0 }))
 }

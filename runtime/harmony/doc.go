@@ -9,7 +9,7 @@
 //		{Header: harmony.Header{Author: harmony.Author{Role: harmony.System}}, Content: []harmony.Content{harmony.DefaultSystem(harmony.Medium, "2025-06-28")}},
 //		harmony.NewText(harmony.Header{Author: harmony.Author{Role: harmony.User}}, "What is 2 + 2?"),
 //	}
-//	prompt, err := harmony.Render(tok, messages, harmony.Options{})
+//	prompt, err := harmony.Render(ctx, tok, messages, harmony.Options{})
 //	...
 //	p := harmony.NewParser(tok, harmony.ParserOptions{})
 //	for token := range generated {

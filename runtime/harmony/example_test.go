@@ -1,6 +1,7 @@
 package harmony_test
 
 import (
+	"context"
 	"fmt"
 
 	"gossamer/runtime/harmony"
@@ -20,7 +21,7 @@ func Example() {
 		},
 		harmony.NewText(harmony.Header{Author: harmony.Author{Role: harmony.User}}, "What is 2 + 2?"),
 	}
-	prompt, err := harmony.Render(tok, messages, harmony.Options{})
+	prompt, err := harmony.Render(context.Background(), tok, messages, harmony.Options{})
 	if err != nil {
 		panic(err)
 	}

@@ -2,6 +2,7 @@ package harmony
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -231,7 +232,7 @@ func renderJSON(tok *tokenizer.Tokenizer, data []byte) ([]int32, error) {
 	if o.NextRole != "" && !knownRole(o.NextRole) {
 		return nil, fmt.Errorf("harmony: unknown next_role %q: want one of %v", o.NextRole, roles())
 	}
-	return Render(tok, messages, o)
+	return Render(context.Background(), tok, messages, o)
 }
 
 // ParseJSON parses generated tokens, {"tokens":[...], "role":"assistant"|null}, with a Parser and returns {"messages":[...]}.

@@ -394,7 +394,7 @@ func TestParserBeginsInsideMessage(t *testing.T) {
 	if got := short(p.Messages()[0]); got != "assistant to=functions.f commentary <|constrain|>json: {}" {
 		t.Errorf("message %s", got)
 	}
-	prompt, err := Render(tok, []Message{NewText(Header{Author: Author{Role: User}}, "x")}, Options{Begin: &h})
+	prompt, err := Render(t.Context(), tok, []Message{NewText(Header{Author: Author{Role: User}}, "x")}, Options{Begin: &h})
 	if err != nil {
 		t.Fatal(err)
 	}

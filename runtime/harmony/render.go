@@ -2,6 +2,7 @@ package harmony
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,8 +49,10 @@ type Options struct {
 //
 // Messages before a point in the conversation yield the same tokens whatever follows, as long as the same ones are dropped and
 // the same conversation has (or hasn't) functions: a longer conversation can go on from a shorter one's key/value cache.
-func Render(tok *tokenizer.Tokenizer, messages []Message, o Options) ([]int32, error) {
-	r := renderer{tok: tok, hasFunctions: slices.ContainsFunc(messages, definesFunctions)}
+//
+// Once ctx has ended, Render returns its error: texts of some megabytes take seconds.
+func Render(ctx context.Context, tok *tokenizer.Tokenizer, messages []Message, o Options) ([]int32, error) {
+	r := renderer{ctx: ctx, tok: tok, hasFunctions: slices.ContainsFunc(messages, definesFunctions)}
 	keep := keeper(messages, o.Drop)
 	for i := range messages {
 		if !keep(i) {
@@ -57,6 +60,9 @@ func Render(tok *tokenizer.Tokenizer, messages []Message, o Options) ([]int32, e
 		}
 		if err := r.message(&messages[i]); err != nil {
 			return nil, fmt.Errorf("harmony: message %d: %w", i, err)
+		}
+		if r.ended != nil {
+			return nil, r.ended
 		}
 	}
 	switch o.Mode {
@@ -69,7 +75,7 @@ func Render(tok *tokenizer.Tokenizer, messages []Message, o Options) ([]int32, e
 			r.tokens[len(r.tokens)-1] = tokenizer.Return
 		}
 	}
-	return r.tokens, nil
+	return r.tokens, r.ended
 }
 
 func isFinal(m *Message) bool { return m.Author.Role == Assistant && m.Channel == Final }
@@ -121,15 +127,20 @@ func (c complaint) Error() string { return string(c) }
 
 // renderer writes messages; see openai/harmony src/encoding.rs, impl Render.
 type renderer struct {
+	ctx          context.Context
+	ended        error // ctx's error; no text is complete since then
 	tok          *tokenizer.Tokenizer
 	tokens       []int32
 	hasFunctions bool // some developer message has functions; the system message then says where calls go
 }
 
 func (r *renderer) text(s string) {
-	if s != "" {
-		r.tokens = append(r.tokens, r.tok.Encode(s)...)
+	if s == "" || r.ended != nil {
+		return
 	}
+	var ids []int32
+	ids, r.ended = r.tok.EncodeContext(r.ctx, s)
+	r.tokens = append(r.tokens, ids...)
 }
 
 func (r *renderer) message(m *Message) error {

@@ -46,7 +46,7 @@ func TestDrop(t *testing.T) {
 		{"", "", ""},
 	} {
 		for drop, want := range map[Drop]string{DropFinished: c.finished, DropOfficial: c.official, DropNothing: c.kinds} {
-			got, err := Render(tok, say(c.kinds), Options{Mode: ForConversation, Drop: drop})
+			got, err := Render(t.Context(), tok, say(c.kinds), Options{Mode: ForConversation, Drop: drop})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +61,7 @@ func TestDrop(t *testing.T) {
 				expected = append(expected, all[i])
 				i++
 			}
-			w, err := Render(tok, expected, Options{Mode: ForConversation, Drop: DropNothing})
+			w, err := Render(t.Context(), tok, expected, Options{Mode: ForConversation, Drop: DropNothing})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,7 +97,7 @@ func TestRenderAndParseBack(t *testing.T) {
 	tok := load(t)
 	rapid.Check(t, func(t *rapid.T) {
 		messages := rapid.SliceOfN(genMessage(), 0, 8).Draw(t, "messages")
-		tokens, err := Render(tok, messages, Options{Mode: ForConversation, Drop: DropNothing})
+		tokens, err := Render(t.Context(), tok, messages, Options{Mode: ForConversation, Drop: DropNothing})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestPrefixIsStable(t *testing.T) {
 	}
 	render := func(t *rapid.T, messages []Message, o Options) []int32 {
 		o.Mode = ForConversation
-		tokens, err := Render(tok, append(slices.Clone(head), messages...), o)
+		tokens, err := Render(t.Context(), tok, append(slices.Clone(head), messages...), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +204,7 @@ func TestTextNeverBecomesMarkers(t *testing.T) {
 		}
 	}
 	markers := func(s string) (ids []int32) {
-		tokens, err := Render(tok, conversation(s), Options{})
+		tokens, err := Render(t.Context(), tok, conversation(s), Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +226,7 @@ func TestTextNeverBecomesMarkers(t *testing.T) {
 func renderText(t *testing.T, c Content, role Role) string {
 	t.Helper()
 	tok := load(t)
-	tokens, err := Render(tok, []Message{{Header: Header{Author: Author{Role: role}}, Content: []Content{c}}}, Options{Mode: ForConversation})
+	tokens, err := Render(t.Context(), tok, []Message{{Header: Header{Author: Author{Role: role}}, Content: []Content{c}}}, Options{Mode: ForConversation})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,11 +333,11 @@ func TestRenderErrors(t *testing.T) {
 		{"two namespaces of one name", Message{Header: Header{Author: Author{Role: System}}, Content: []Content{&SystemContent{Tools: []Namespace{{Name: "a"}, {Name: "a"}}}}}, `namespace "a" is defined twice`},
 		{"response format", Message{Header: Header{Author: Author{Role: Developer}}, Content: []Content{&DeveloperContent{ResponseFormats: []ResponseFormat{{Name: "r"}}}}}, `response format "r": schema: unexpected EOF`},
 	} {
-		if _, err := Render(tok, []Message{c.m}, Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Render(t.Context(), tok, []Message{c.m}, Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
 	}
-	if _, err := Render(tok, nil, Options{Begin: &Header{}, NextRole: Tool}); err == nil {
+	if _, err := Render(t.Context(), tok, nil, Options{Begin: &Header{}, NextRole: Tool}); err == nil {
 		t.Error("a tool without a name is begun")
 	}
 }
@@ -383,7 +383,7 @@ func BenchmarkRender(b *testing.B) {
 	tok := load(b)
 	messages := say(strings.Repeat("uactaf", 50))
 	for b.Loop() {
-		if _, err := Render(tok, messages, Options{}); err != nil {
+		if _, err := Render(b.Context(), tok, messages, Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -391,7 +391,7 @@ func BenchmarkRender(b *testing.B) {
 
 func BenchmarkParser(b *testing.B) {
 	tok := load(b)
-	tokens, err := Render(tok, say(strings.Repeat("uactaf", 50)), Options{Mode: ForConversation, Drop: DropNothing})
+	tokens, err := Render(b.Context(), tok, say(strings.Repeat("uactaf", 50)), Options{Mode: ForConversation, Drop: DropNothing})
 	if err != nil {
 		b.Fatal(err)
 	}

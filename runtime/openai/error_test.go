@@ -137,7 +137,7 @@ func TestErrorOfChat(t *testing.T) {
 			t.Errorf("%s: %v", tt.body, err)
 			continue
 		}
-		if _, err = c.Prompt(r.Chat); err == nil {
+		if _, err = c.Prompt(t.Context(), r.Chat); err == nil {
 			t.Errorf("%s: accepted", tt.body)
 			continue
 		}

@@ -44,7 +44,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		tokens, err := c.Prompt(r.Chat)
+		tokens, err := c.Prompt(t.Context(), r.Chat)
 		switch field := (*chat.FieldError)(nil); {
 		case err == nil && len(tokens) == 0:
 			t.Fatal("the prompt is empty")

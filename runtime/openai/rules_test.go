@@ -111,7 +111,7 @@ func TestRulesOfReplies(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
-		if _, err := c.Prompt(back.Chat); err != nil {
+		if _, err := c.Prompt(t.Context(), back.Chat); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package playback
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -141,11 +142,11 @@ func callHeader(name string) harmony.Header {
 
 // rest returns what is left of a header, as harmony writes it, behind its beginning; nil if it begins otherwise.
 func (m *Model) rest(h harmony.Header, begun []int32) []int32 {
-	start, err := harmony.Render(m.tok, nil, harmony.Options{})
+	start, err := harmony.Render(context.Background(), m.tok, nil, harmony.Options{})
 	if err != nil {
 		return nil
 	}
-	all, err := harmony.Render(m.tok, nil, harmony.Options{Begin: &h})
+	all, err := harmony.Render(context.Background(), m.tok, nil, harmony.Options{Begin: &h})
 	if err != nil || !hasPrefix(all[len(start):], begun) {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package playback
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -43,7 +44,7 @@ func (m *Model) check(p *play) (Checked, error) {
 	} else if len(p.when.tools) > 0 {
 		tools = []string{v.tool}
 	}
-	prompt, err := harmony.Render(m.tok, nil, harmony.Options{})
+	prompt, err := harmony.Render(context.Background(), m.tok, nil, harmony.Options{})
 	if err != nil {
 		return result, err
 	}

@@ -208,7 +208,7 @@ func TestSegments(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := load(t, nil, play("it", object{"tools": []string{"*"}}, tt.reply...))
 			c := completer(t, m)
-			prompt, err := c.Prompt(r)
+			prompt, err := c.Prompt(t.Context(), r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -260,7 +260,7 @@ func TestForcedCalls(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := load(t, nil, play("never", object{"nth": 2}, long), tt.play, play("else", nil, final("no")))
-			prompt, err := completer(t, load(t, nil, tt.play)).Prompt(r)
+			prompt, err := completer(t, load(t, nil, tt.play)).Prompt(t.Context(), r)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -42,7 +42,7 @@ func TestRecorder(t *testing.T) {
 		t.Fatal(err)
 	}
 	render := func(messages ...harmony.Message) []int32 {
-		prompt, err := harmony.Render(tok, messages, harmony.Options{})
+		prompt, err := harmony.Render(t.Context(), tok, messages, harmony.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,7 +27,10 @@ func (h *Handler) completions(w http.ResponseWriter, r *http.Request) error {
 	x := &exchange{
 		failure: completions.Failure, model: request.Model, n: n,
 		begin: func(ctx context.Context, m *Model, key string) (iter.Seq2[chat.ChoiceEvent, error], []string, error) {
-			texts := request.Texts(m.Engine.Tokenizer(), key)
+			texts, err := request.Texts(ctx, m.Engine.Tokenizer(), key)
+			if err != nil {
+				return nil, nil, err
+			}
 			return chat.Together(ctx, n, func(ctx context.Context, i int) iter.Seq2[chat.Event, error] { return m.Engine.Continue(ctx, texts[i]) }), request.Ignored, nil
 		},
 		broken: func(w io.Writer, flush func() error, f *wire.Failure) error {

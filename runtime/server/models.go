@@ -64,7 +64,10 @@ func (h *Handler) tokenize(w http.ResponseWriter, r *http.Request) error {
 	if request.Prompt == nil {
 		return refuse(http.StatusBadRequest, "prompt", wire.CodeMissing, "prompt: is missing")
 	}
-	tokens := append([]int32{}, m.Engine.Tokenizer().Encode(*request.Prompt)...)
+	tokens, err := m.Engine.Tokenizer().EncodeContext(r.Context(), *request.Prompt)
+	if err != nil {
+		return openai.Failure(err)
+	}
 	send(w, http.StatusOK, struct {
 		Count       int     `json:"count"`
 		MaxModelLen int     `json:"max_model_len"`

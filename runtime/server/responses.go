@@ -92,7 +92,7 @@ func (h *Handler) countInput(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := model.Engine.Prompt(request.Chat)
+	tokens, err := model.Engine.Prompt(r.Context(), request.Chat)
 	if err != nil {
 		return request.Failure(err)
 	}

@@ -59,7 +59,7 @@ type Engine interface {
 	Chat(ctx context.Context, r chat.Request) iter.Seq2[chat.Event, error]
 	Prepare(ctx context.Context, r chat.Request) (ignored []string, err error)
 	Continue(ctx context.Context, t chat.Text) iter.Seq2[chat.Event, error]
-	Prompt(r chat.Request) ([]int32, error)
+	Prompt(ctx context.Context, r chat.Request) ([]int32, error)
 	Tokenizer() *tokenizer.Tokenizer
 	Load() engine.Load
 }

@@ -1,5 +1,10 @@
 package tokenizer
 
+import (
+	"context"
+	"time"
+)
+
 // A browser's program goes without tiktoken-go, which links net/http and keeps 22 MB of maps: all text goes through encodePieces,
 // which the native tests hold against it.
 const libraryMax = 0
@@ -8,4 +13,22 @@ type library struct{}
 
 func (t *Tokenizer) newLibrary() *library { return nil }
 
-func (t *Tokenizer) encodeLibrary(text string) []int32 { return t.encodePieces(text) }
+func (t *Tokenizer) encodeLibrary(string) []int32 { panic("tokenizer: no text is that short") }
+
+// restEvery is the time after which JavaScript has its turn, so that it can say that nobody waits any more.
+const restEvery = 20 * time.Millisecond
+
+// pause returns ctx's error once that has ended. Before, if it can end, it lets JavaScript run now and then: see Encode.
+func (m *merger) pause(ctx context.Context) error {
+	if ctx.Done() == nil {
+		return nil
+	}
+	if m.rested.IsZero() {
+		m.rested = time.Now()
+	}
+	if time.Since(m.rested) >= restEvery {
+		time.Sleep(time.Millisecond)
+		m.rested = time.Now()
+	}
+	return ctx.Err()
+}

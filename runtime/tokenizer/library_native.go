@@ -3,6 +3,7 @@
 package tokenizer
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/pkoukk/tiktoken-go"
@@ -43,3 +44,6 @@ func (t *Tokenizer) encodeLibrary(text string) []int32 {
 	}
 	return tokens
 }
+
+// pause returns ctx's error once that has ended.
+func (*merger) pause(ctx context.Context) error { return ctx.Err() }

@@ -1,8 +1,17 @@
 package tokenizer
 
 import (
+	"context"
 	"math"
 	"slices"
+	"time"
+)
+
+// A window is what is merged at a time of a long piece, so small that all of it stays in a processor's cache. It begins in the one before,
+// by more than the longest token.
+const (
+	windowBytes  = 8192
+	overlapBytes = 256
 )
 
 // merger joins the bytes of a piece into tokens. It keeps its memory from piece to piece.
@@ -15,9 +24,66 @@ type merger struct {
 	prev []int32  // [n] where the part before this one begins, -1 at the start
 	rank []uint32 // [n] the rank of this part joined with the next, none if that is no token or this no longer a part
 	heap pairHeap
+
+	rested time.Time // in a browser: when JavaScript last had its turn
 }
 
 const none = math.MaxUint32
+
+// long appends the tokens of a piece of any length, window by window: of size bytes, of which overlap are of the window before. Between
+// windows it ends, with its error, if ctx has.
+//
+// No merge ever crosses a place that tokens meet at in the end. So what is merged on both sides of it is what would be merged without the
+// other side, and what is left and right of two neighbours does not matter to whether they stay apart: two windows that yield the same two
+// tokens at one place are continued by each other there. Where they don't yield any such, the overlap was too small; it is doubled, and the
+// windows with it, so that the time stays in proportion to that of one merge.
+func (m *merger) long(ctx context.Context, t *Tokenizer, tokens []int32, piece string, size, overlap int) ([]int32, error) {
+	first := len(tokens)
+	end := min(size, len(piece)) // tokens are those of piece[:end]
+	tokens = m.merge(t, tokens, piece[:end])
+	var window []int32
+	for end < len(piece) {
+		if err := m.pause(ctx); err != nil {
+			return nil, err
+		}
+		back, begin := len(tokens), end
+		for back > first && end-begin < overlap {
+			back--
+			begin -= len(t.Bytes(tokens[back]))
+		}
+		next := min(end+size, len(piece))
+		window = m.merge(t, window[:0], piece[begin:next])
+		keep, skip, ok := t.meet(tokens[back:], window)
+		if back == first {
+			keep, skip, ok = 0, 0, true
+		}
+		if !ok {
+			size, overlap = 2*size, 2*overlap
+			continue
+		}
+		tokens, end = append(tokens[:back+keep], window[skip:]...), next
+	}
+	return tokens, nil
+}
+
+// meet finds two neighbours that a and b, the tokens of texts of which one begins with the other, have at the same place. a[:keep] and
+// b[skip:] are then the tokens of the longer one.
+func (t *Tokenizer) meet(a, b []int32) (keep, skip int, ok bool) {
+	place := 0 // bytes of a[:keep] less those of b[:skip]
+	for keep+1 < len(a) && skip+1 < len(b) {
+		switch {
+		case place == 0 && a[keep] == b[skip] && a[keep+1] == b[skip+1]:
+			return keep, skip, true
+		case place <= 0:
+			place += len(t.Bytes(a[keep]))
+			keep++
+		default:
+			place -= len(t.Bytes(b[skip]))
+			skip++
+		}
+	}
+	return 0, 0, false
+}
 
 // merge appends the tokens of piece.
 func (m *merger) merge(t *Tokenizer, tokens []int32, piece string) []int32 {

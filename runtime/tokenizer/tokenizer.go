@@ -11,6 +11,7 @@
 package tokenizer
 
 import (
+	"context"
 	"fmt"
 	"hash/maphash"
 	"strconv"
@@ -43,11 +44,13 @@ type Tokenizer struct {
 	starts []uint32 // [numText+1] where each token begins in text
 	maxLen int      // bytes of the longest token
 
-	// table maps bytes to the token that they are: open addressing by hash, linear probing, id+1 or 0 where free. Flat arrays,
-	// because a map of 200,000 strings is slower to fill, and each collection of garbage would walk it.
+	// table maps bytes to the token that they are: open addressing by hash, linear probing, id+1 or 0 where free, and above it bits of
+	// the hash, so that what is no token is seldom compared with one. Flat arrays, because a map of 200,000 strings is slower to fill,
+	// and each collection of garbage would walk it.
 	table  []uint32 // [a power of two]
 	seed   maphash.Seed
-	single [256]int32 // the token of each byte
+	single [256]int32     // the token of each byte
+	double [1 << 16]int32 // of two bytes, the first one in the high half; -1: they are none
 
 	library func() *library // made at the first use
 }
@@ -77,13 +80,19 @@ func New(ranks []byte) (*Tokenizer, error) {
 	if int(end) != len(t.text) {
 		return nil, fmt.Errorf("tokenizer: ranks: the tokens have %d bytes by their lengths, %d are there", end, len(t.text))
 	}
+	for i := range t.double {
+		t.double[i] = -1
+	}
 	for id := range int32(numText) {
 		b := t.Bytes(id)
-		slot := t.slot(string(b))
+		slot, tag := t.slot(string(b))
 		if other := t.table[slot]; other != 0 {
-			return nil, fmt.Errorf("tokenizer: ranks: tokens %d and %d are both %q", other-1, id, b)
+			return nil, fmt.Errorf("tokenizer: ranks: tokens %d and %d are both %q", other&idMask-1, id, b)
 		}
-		t.table[slot] = uint32(id) + 1
+		t.table[slot] = tag | uint32(id) + 1
+		if len(b) == 2 {
+			t.double[int(b[0])<<8|int(b[1])] = id
+		}
 	}
 	for b := range t.single {
 		id, ok := t.lookup(string([]byte{byte(b)}))
@@ -96,23 +105,38 @@ func New(ranks []byte) (*Tokenizer, error) {
 	return t, nil
 }
 
-// slot returns the place in the table where s is, or where it would be put.
-func (t *Tokenizer) slot(s string) int {
+// idBits are those of the table's words that have an id; the other bits are of the hash.
+const (
+	idBits = 18
+	idMask = 1<<idBits - 1
+)
+
+// slot returns the place in the table where s is, or where it would be put, and its bits above the id.
+func (t *Tokenizer) slot(s string) (i int, tag uint32) {
 	mask := len(t.table) - 1
-	i := int(maphash.String(t.seed, s)) & mask
-	for t.table[i] != 0 && string(t.Bytes(int32(t.table[i]-1))) != s {
+	hash := maphash.String(t.seed, s)
+	i, tag = int(hash)&mask, uint32(hash>>32)&^idMask
+	for v := t.table[i]; v != 0; v = t.table[i] {
+		if v&^idMask == tag && string(t.Bytes(int32(v&idMask)-1)) == s {
+			break
+		}
 		i = (i + 1) & mask
 	}
-	return i
+	return i, tag
 }
 
 // lookup returns the text token that is exactly s.
 func (t *Tokenizer) lookup(s string) (id int32, ok bool) {
+	if len(s) == 2 {
+		id = t.double[int(s[0])<<8|int(s[1])]
+		return id, id >= 0
+	}
 	if len(s) > t.maxLen {
 		return 0, false
 	}
-	v := t.table[t.slot(s)]
-	return int32(v) - 1, v != 0
+	i, _ := t.slot(s)
+	v := t.table[i]
+	return int32(v&idMask) - 1, v != 0
 }
 
 // Vocab returns the number of ids, special tokens included.
@@ -124,27 +148,44 @@ func (t *Tokenizer) Vocab() int { return numVocab }
 // The first short text takes longer, because tiktoken-go's maps are made for it (0.1 to 0.3 s): let there be one while the
 // weights load.
 func (t *Tokenizer) Encode(text string) []int32 {
+	tokens, _ := t.EncodeContext(context.Background(), text)
+	return tokens
+}
+
+// EncodeContext is Encode for text of any length: some megabytes take seconds. It returns ctx's error once that has ended.
+func (t *Tokenizer) EncodeContext(ctx context.Context, text string) ([]int32, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	text = Valid(text)
 	if len(text) > libraryMax || hasNewer(text) {
-		return t.encodePieces(text)
+		return t.encodePieces(ctx, text)
 	}
-	return t.encodeLibrary(text)
+	return t.encodeLibrary(text), nil
 }
 
 // encodePieces encodes valid UTF-8 with our own splitter and merge.
-func (t *Tokenizer) encodePieces(text string) []int32 {
+func (t *Tokenizer) encodePieces(ctx context.Context, text string) ([]int32, error) {
 	tokens := make([]int32, 0, len(text)/4+1)
 	var m merger
+	var err error
+	looked := len(text) // bytes that were left when ctx was last looked at
 	for text != "" {
+		if looked-len(text) >= windowBytes {
+			looked = len(text)
+			if err := m.pause(ctx); err != nil {
+				return nil, err
+			}
+		}
 		n := firstPiece(text)
 		if id, ok := t.lookup(text[:n]); ok {
 			tokens = append(tokens, id)
-		} else {
-			tokens = m.merge(t, tokens, text[:n])
+		} else if tokens, err = m.long(ctx, t, tokens, text[:n], windowBytes, overlapBytes); err != nil {
+			return nil, err
 		}
 		text = text[n:]
 	}
-	return tokens
+	return tokens, nil
 }
 
 // Decode returns the bytes of tokens: a text token's own, a special token's text. Ids outside the vocabulary have none.

@@ -206,7 +206,13 @@ func refusalOf(err error) *refusal {
 	case errors.As(err, &limit):
 		r.Kind, r.Reason = "limit", r.text
 	case errors.As(err, &empty):
-		r.Kind, r.Reason = "empty", r.text
+		r.Kind, r.Reason = "empty", "no text matches"
+		if len(empty.Paths) > 0 {
+			r.Path = empty.Paths[0]
+			for _, p := range empty.Paths[1:] {
+				r.Reason += " that and " + p
+			}
+		}
 	default:
 		return nil
 	}

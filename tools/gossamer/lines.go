@@ -16,6 +16,7 @@ import (
 type ui interface {
 	screen
 	Next(ctx context.Context) (string, error) // the next prompt; io.EOF says that there is none
+	Waiting() []string                        // prompts that Next is going to return without asking
 	SetInput(text string)                     // for the user to change
 	SetLabel(text string)                     // before the input; "": the usual one
 	Copy(text string)                         // into the clipboard
@@ -106,6 +107,7 @@ func (l *lines) Status(text string) {
 	}
 }
 
+func (l *lines) Waiting() []string     { return nil }
 func (l *lines) SetInput(text string)  { fmt.Fprintln(l.env.stderr, text) }
 func (l *lines) SetLabel(label string) { l.label = label }
 func (l *lines) Width() int            { return l.env.stdout.width() }

@@ -71,7 +71,7 @@ func TestLlamaAnswersAlike(t *testing.T) {
 	r := ask{Texts: plainQuestions(), Stop: stopIDs(e), MaxTokens: maxTokens}
 	r.Texts = append(r.Texts, "  Zwei  Wörter,\n\n\tdon't  1234567 наука 한국어 😀\n")
 	for _, q := range r.Texts[:50] {
-		prompt, err := e.Prompt(chat.Request{Effort: chat.Low, Date: "2025-06-28", Messages: []chat.Message{{Role: chat.User, Content: q}}})
+		prompt, err := e.Prompt(t.Context(), chat.Request{Effort: chat.Low, Date: "2025-06-28", Messages: []chat.Message{{Role: chat.User, Content: q}}})
 		if err != nil {
 			t.Fatal(err)
 		}

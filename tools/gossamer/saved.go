@@ -48,6 +48,7 @@ type saved struct {
 	Instructions string         `json:"instructions,omitempty"`
 	Effort       chat.Effort    `json:"effort,omitempty"`
 	Messages     []savedMessage `json:"messages"`
+	Waiting      []string       `json:"waiting,omitempty"` // prompts that were entered behind them
 
 	sum checksum // of the file as it was last read or written here; zero: not yet
 }
@@ -108,22 +109,22 @@ func (s *saved) write(lock, name string, messages []chat.Message) error {
 	return nil
 }
 
-// readSaved reads a conversation. A prompt at its end that got no answer is returned apart, and calls without results are left out.
-func readSaved(name string) (s saved, messages []chat.Message, unanswered string, err error) {
+// readSaved reads a conversation. Prompts at its end that got no answer are returned apart, and calls without results are left out.
+func readSaved(name string) (s saved, messages []chat.Message, unanswered []string, err error) {
 	data, err := readRegular(name)
 	if err != nil {
-		return s, nil, "", err
+		return s, nil, nil, err
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
-		return s, nil, "", fmt.Errorf("%s is no conversation: %w", name, err)
+		return s, nil, nil, fmt.Errorf("%s is no conversation: %w", name, err)
 	}
 	s.sum = sha256.Sum256(data)
 	if s.Version != 1 {
-		return s, nil, "", fmt.Errorf("%s is no conversation of this version: \"version\" is %d, want 1", name, s.Version)
+		return s, nil, nil, fmt.Errorf("%s is no conversation of this version: \"version\" is %d, want 1", name, s.Version)
 	}
 	for i, kept := range s.Messages {
 		if kept.Role != chat.User && kept.Role != chat.Assistant && kept.Role != chat.Tool {
-			return s, nil, "", fmt.Errorf("%s is no conversation: \"messages\"[%d] has the role %q, want user, assistant or tool", name, i, kept.Role)
+			return s, nil, nil, fmt.Errorf("%s is no conversation: \"messages\"[%d] has the role %q, want user, assistant or tool", name, i, kept.Role)
 		}
 		m := chat.Message{Role: kept.Role, Content: kept.Content, Name: kept.Name, Reasoning: kept.Reasoning, ToolCallID: kept.ToolCallID}
 		for _, c := range kept.ToolCalls {
@@ -131,8 +132,11 @@ func readSaved(name string) (s saved, messages []chat.Message, unanswered string
 		}
 		messages = append(messages, m)
 	}
-	messages, unanswered = whole(messages)
-	return s, messages, unanswered, nil
+	messages, last := whole(messages)
+	if last != "" {
+		unanswered = append(unanswered, last)
+	}
+	return s, messages, append(unanswered, s.Waiting...), nil
 }
 
 // whole returns the part of a conversation in which everything is answered, and the prompt behind it.

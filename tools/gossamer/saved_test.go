@@ -78,6 +78,9 @@ func TestChatIsKeptWhenItIsKilled(t *testing.T) {
 	m.see("This came.")
 	m.enter("/help") // waits
 	m.see("next: /help")
+	m.typed("and then?")
+	m.keys("Enter")
+	m.see("next: and then?")
 	m.kill()
 	m.see("Killed")
 	m.do("", "send-keys", "-l", "stty sane; clear")
@@ -86,7 +89,7 @@ func TestChatIsKeptWhenItIsKilled(t *testing.T) {
 	m.typed("gossamer chat --playback plays.json --continue")
 	m.keys("Enter")
 	m.see("Goes on with ")
-	m.seeEnd("> please stall") // there was no answer yet that could be kept
+	m.seeEnd("> please stall", "  and then?") // there was no answer yet that could be kept
 	m.keys("C-c", "C-d")
 	m.shell()
 	m.enter("gossamer chat --playback plays.json --continue 'and once?'")
@@ -253,7 +256,7 @@ func FuzzSaved(f *testing.F) {
 		`{"version": 1, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "reasoning": "c"}]}`,
 		`{"version": 1, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "tool_calls": [{"id": "1", "name": "f", "arguments": "{}"}]},
 			{"role": "tool", "content": "r", "tool_call_id": "1"}, {"role": "assistant", "content": "d"}, {"role": "user", "content": "e"}]}`,
-		`{"version": 2}`, `[]`,
+		`{"version": 1, "messages": [{"role": "user", "content": "a"}], "waiting": ["b", ""]}`, `{"version": 2}`, `[]`,
 	}, func(t testing.TB, text string) {
 		file := filepath.Join(t.TempDir(), "chat.json")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -266,14 +269,14 @@ func FuzzSaved(f *testing.F) {
 		if n := len(messages); n > 0 && (messages[n-1].Role != chat.Assistant || len(messages[n-1].ToolCalls) > 0) {
 			t.Errorf("%q goes on behind %+v", text, messages[n-1])
 		}
-		if unanswered != "" {
-			messages = append(messages, chat.Message{Role: chat.User, Content: unanswered})
+		if len(unanswered) > len(s.Waiting) {
+			messages = append(messages, chat.Message{Role: chat.User, Content: unanswered[0]})
 		}
 		if err := s.write("", file, messages); err != nil {
 			t.Fatal(err)
 		}
 		_, again, more, err := readSaved(file)
-		if err != nil || more != unanswered || len(again) > len(messages) {
+		if err != nil || !slices.Equal(more, unanswered) || len(again) > len(messages) {
 			t.Errorf("%q is read again as %+v, %q, %v", text, again, more, err)
 		}
 	})

@@ -103,6 +103,7 @@ func (t *talk) slashHelp(context.Context, string) error {
 }
 
 func (t *talk) slashNew(context.Context, string) error {
+	t.goAway()
 	t.c.Request.Messages, t.file, t.sum, t.reasoning, t.usage = nil, "", checksum{}, "", chat.Usage{}
 	t.note("A new conversation.")
 	return nil
@@ -366,6 +367,7 @@ func (t *talk) slashLoad(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	t.goAway()
 	err = t.load(ctx, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no conversation %s; /load lists them", name)

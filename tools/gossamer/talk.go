@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	gossamer "gossamer/runtime"
@@ -44,11 +45,15 @@ type talk struct {
 	think   string // thinkOn, thinkFold or thinkOff
 	stats   bool   // all numbers behind each reply
 
-	dir       string   // where conversations are kept; "": nowhere
-	file      string   // of this one; "": none yet
-	sum       checksum // of it as it was last read or written here
-	reasoning string   // of the last reply
-	usage     chat.Usage
+	dir     string   // where conversations are kept; "": nowhere
+	file    string   // of this one; "": none yet
+	sum     checksum // of it as it was last read or written here
+	waiting bool     // it has prompts that wait
+
+	replying   sync.Mutex     // held where the next is read or written, and while prompts that wait are saved
+	unanswered []chat.Message // the conversation up to the prompt whose reply is being waited for; nil: there is none
+	reasoning  string         // of the last reply
+	usage      chat.Usage
 }
 
 // openState finds the place for what is kept. Without one a conversation goes on, unless it is to be an earlier one.
@@ -86,6 +91,7 @@ func (t *talk) openUI() (ui, error) {
 	return openUI(t.env, terminal.Options{
 		Plain: !t.colours, History: history, Interrupt: t.env.interrupt,
 		Complete: func(line string) []string { return completeSlash(t.dir, line) },
+		Entered:  t.keepWaiting,
 		Failed:   func(err error) { fmt.Fprintf(t.env.stderr, "gossamer chat: the prompt is not kept: %v\n", err) },
 	})
 }
@@ -144,7 +150,7 @@ func (t *talk) converse(ctx context.Context) error {
 		switch line := strings.TrimSpace(text); {
 		case line == "":
 			continue
-		case strings.HasPrefix(line, "/") && !strings.Contains(line, "\n"):
+		case isCommand(line):
 			err = t.slash(ctx, line)
 		default:
 			err = t.say(ctx, chat.Message{Role: chat.User, Content: text})
@@ -196,12 +202,14 @@ var errLeave = errors.New("the conversation is over")
 func (t *talk) say(ctx context.Context, messages ...chat.Message) error {
 	for {
 		t.keep(messages)
+		t.answering(slices.Concat(t.c.Request.Messages, messages))
 		reply, cancel := context.WithCancel(ctx)
 		var done chat.Done
 		err := error(nil)
 		t.ui.Status("waiting for the model")
 		t.env.whileInterruptible(cancel, func() { done, err = t.show(t.c.Send(reply, messages...)) })
 		cancel()
+		t.answering(nil)
 		if err != nil {
 			return err // the history is as before the prompt: another one may fit
 		}
@@ -225,66 +233,6 @@ func (t *talk) say(ctx context.Context, messages ...chat.Message) error {
 			messages = append(messages, chat.Message{Role: chat.Tool, Content: result, ToolCallID: call.ID})
 		}
 	}
-}
-
-// keep saves the conversation with messages that have no answer yet.
-func (t *talk) keep(messages []chat.Message) {
-	if err := t.saveAs(slices.Concat(t.c.Request.Messages, messages)); err != nil {
-		t.note("The conversation is not kept: %v", err)
-	}
-}
-
-// save saves the conversation, if conversations are kept.
-func (t *talk) save() error { return t.saveAs(t.c.Request.Messages) }
-
-func (t *talk) saveAs(messages []chat.Message) error {
-	lock := ""
-	switch {
-	case t.dir != "":
-		lock = filepath.Join(t.dir, "lock")
-	case t.file == "":
-		return nil
-	}
-	if t.file == "" {
-		t.file = newChatFile(filepath.Join(t.dir, "chats"))
-	}
-	r := &t.c.Request
-	s := &saved{Model: t.e.Info().Model, Instructions: r.Instructions, Effort: r.Effort, sum: t.sum}
-	err := s.write(lock, t.file, messages)
-	if errors.Is(err, errChanged) { // both conversations are kept whole
-		other := newChatFile(filepath.Dir(t.file))
-		s.sum = checksum{}
-		if err = s.write(lock, other, messages); err == nil {
-			t.note("Another program has written %s meanwhile: this conversation goes on in %s.", filepath.Base(t.file), filepath.Base(other))
-			t.file = other
-		}
-	}
-	if err == nil {
-		t.sum = s.sum
-	}
-	return err
-}
-
-// load goes on with the conversation of a file.
-func (t *talk) load(ctx context.Context, file string) error {
-	s, messages, unanswered, err := readSaved(file)
-	if err != nil {
-		return err
-	}
-	r := t.c.Request
-	r.Messages, r.Instructions = append(messages, chat.Message{Role: chat.User}), s.Instructions
-	if effort, err := parseEffort(string(s.Effort)); err == nil {
-		r.Effort = effort
-	}
-	if _, err := t.e.Prepare(ctx, r); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	r.Messages = messages
-	t.file, t.sum, t.c.Request = file, s.sum, r
-	if unanswered != "" && !t.once {
-		t.ui.SetInput(unanswered)
-	}
-	return nil
 }
 
 // showLoaded shows what was said last.

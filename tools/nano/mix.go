@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -233,7 +234,7 @@ func (m *mix) render(t *task, st setting, history []harmony.Message) (*dialogue,
 	messages = append(messages, history...)
 	messages = append(messages, userMessage(t.user))
 	messages = append(messages, t.before...)
-	prompt, err := harmony.Render(m.tok, messages, harmony.Options{})
+	prompt, err := harmony.Render(context.Background(), m.tok, messages, harmony.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +265,7 @@ func (m *mix) render(t *task, st setting, history []harmony.Message) (*dialogue,
 // force begins the reply to messages as a server does that demands a call. The model is to say of which function, and the arguments; a
 // server that demands a certain function says its name too.
 func (m *mix) force(t *task, st setting, messages []harmony.Message, prompt []int32) (*dialogue, error) {
-	whole, err := harmony.Render(m.tok, messages, harmony.Options{Begin: callHeader(t.call.name)})
+	whole, err := harmony.Render(context.Background(), m.tok, messages, harmony.Options{Begin: callHeader(t.call.name)})
 	if err != nil {
 		return nil, err
 	}

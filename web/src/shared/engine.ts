@@ -122,7 +122,7 @@ export interface Engine {
    * the milliseconds since the call. Resolves after the last frame; an aborted signal rejects with AbortError and delivers nothing afterwards.
    */
   chat(body: string, onFrame: (json: string, tokens: number[]) => void, signal: AbortSignal, options?: ChatOptions): Promise<void>;
-  tokenize(text: string): Int32Array;
+  tokenize(text: string, signal: AbortSignal): Promise<Int32Array>;
   detokenize(tokens: Int32Array): string;
   stats(): Promise<EngineStats>;
   close(): Promise<void>;

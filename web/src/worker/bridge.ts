@@ -19,7 +19,7 @@ interface GoProgram {
 interface GoModel {
   info: string;
   chat(body: string, onFrame: (json: string, tokens: number[]) => void, signal: AbortSignal, options: ChatOptions): Promise<void>;
-  tokenize(text: string): Int32Array;
+  tokenize(text: string, signal: AbortSignal): Promise<Int32Array>;
   detokenize(tokens: Int32Array): string;
   stats(): Promise<string>;
   close(): Promise<void>;
@@ -69,7 +69,7 @@ export const startEngine: StartEngine = async (wasm) => {
       return {
         info: JSON.parse(model.info) as EngineInfo,
         chat: (body, onFrame, signal, options = {}) => guard(() => model.chat(body, onFrame, signal, options)),
-        tokenize: (text) => model.tokenize(text),
+        tokenize: (text, signal) => guard(() => model.tokenize(text, signal)),
         detokenize: (tokens) => model.detokenize(tokens),
         stats: async () => JSON.parse(await guard(() => model.stats())) as EngineStats,
         close: () => guard(() => model.close()),

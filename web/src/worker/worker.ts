@@ -108,7 +108,7 @@ async function perform(session: Session, request: Answerable, signal: AbortSigna
       }
       return { kind: 'done', id };
     case 'tokenize':
-      return { kind: 'tokens', id, tokens: Array.from(opened().tokenize(request.text)) };
+      return { kind: 'tokens', id, tokens: Array.from(await opened().tokenize(request.text, signal)) };
     case 'detokenize':
       return { kind: 'text', id, text: opened().detokenize(Int32Array.from(request.tokens)) };
     case 'stats':

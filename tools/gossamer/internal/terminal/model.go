@@ -208,7 +208,7 @@ func (m *model) View() tea.View {
 		above = append(above, m.faint(ansi.Truncate(text, width-1, "…")))
 	}
 	if !m.s.asking() {
-		for _, text := range m.s.waitingPrompts() {
+		for _, text := range m.s.Waiting() {
 			line, _, _ := strings.Cut(text, "\n")
 			above = append(above, m.faint(ansi.Truncate("next: "+line, width-1, "…")))
 		}

@@ -27,6 +27,7 @@ type Options struct {
 	Complete  func(line string) []string // the lines that a command may become; nil: none
 	Interrupt func()                     // Ctrl-C while no prompt is asked for; also when the terminal is gone
 	Failed    func(error)                // what could not be kept; the conversation goes on
+	Entered   func()                     // a prompt was entered while none is asked for: it waits; it must not use the screen
 }
 
 // Screen is a terminal in use. Its methods may be called by several goroutines.
@@ -140,8 +141,8 @@ func (s *Screen) asking() bool {
 	return s.waiting
 }
 
-// waitingPrompts are those that were entered and not yet taken.
-func (s *Screen) waitingPrompts() []string {
+// Waiting are the prompts that were entered and not yet taken.
+func (s *Screen) Waiting() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.queue
@@ -151,8 +152,12 @@ func (s *Screen) waitingPrompts() []string {
 func (s *Screen) enter(text string) {
 	s.mu.Lock()
 	s.queue = append(s.queue[:len(s.queue):len(s.queue)], text)
+	waits := !s.waiting
 	s.mu.Unlock()
 	s.wake()
+	if waits && s.o.Entered != nil {
+		s.o.Entered()
+	}
 }
 
 // takeBack returns what was entered and not yet taken.
