@@ -92,7 +92,6 @@ describe('the page in Chromium', { skip }, () => {
   const box = (page: Page) => page.getByLabel('Message', { exact: true });
   const lastAnswer = (page: Page) => page.locator('.assistant').last();
   const asked = (page: Page) => page.evaluate(() => globalThis.asked);
-  const ready = (page: Page) => page.locator('#model-button').filter({ hasText: 'of GPU memory' }).waitFor({ timeout });
   const plain = { args: ['--disable-gpu'] }; // no WebGPU
   const onProcessor = (page: Page) => page.locator('#model-button', { hasText: 'gossamer-nano' }).filter({ hasText: 'iB, on the processor' }).waitFor({ timeout });
   const idle = (page: Page) => page.locator('.send[data-mode="send"]').waitFor({ timeout });
@@ -475,7 +474,7 @@ describe('the page in Chromium', { skip }, () => {
 
   test('a download is paused, resumed and cancelled; what fails says why and is tried again', { timeout }, async () => {
     server.fault = (path) => (path.includes('/chunks/') ? { stall: 10_000 } : undefined);
-    const tab = await visit();
+    const tab = await visit('', plain);
     const { page } = tab;
     await page.locator('.numbers', { hasText: /Loading the weights · [\d.]+ \w+ of [\d.]+ MiB · [\d.]+ \w+\/s · .+ left/ }).waitFor();
     const heights = () => page.evaluate(() => ['#bar', '.card'].map((s) => document.querySelector(s)!.getBoundingClientRect().height));
@@ -504,7 +503,7 @@ describe('the page in Chromium', { skip }, () => {
     await page.setViewportSize({ width: 1280, height: 800 });
     server.fault = () => undefined;
     await page.getByRole('button', { name: 'Try again' }).click();
-    await ready(page);
+    await onProcessor(page);
 
     await page.locator('#model-button').click();
     await page.getByRole('button', { name: 'Remove gossamer-nano' }).click();
@@ -620,7 +619,7 @@ describe('the page in Chromium', { skip }, () => {
     let page: Page;
     before(async () => {
       server.fault = (path) => (path.includes('/chunks/') ? { stall: 10_000 } : undefined); // nothing that takes the processor
-      tab = await visit();
+      tab = await visit('', plain);
       page = tab.page;
       await page.locator('.numbers', { hasText: 'Loading the weights' }).waitFor({ timeout });
       await page.evaluate(async (url) => {
