@@ -140,7 +140,10 @@ export const holdReplies = `
     }
   };`;
 
-/** The same for a reply of another tab's engine: after globalThis.framesHeard of its messages nothing more of it comes from that engine. */
+/**
+ * The same for a reply of another tab's engine: after globalThis.framesHeard of its messages, which is Infinity again then, nothing more of it
+ * comes from that engine.
+ */
 export const cutReplies = `
   globalThis.framesHeard = Infinity;
   globalThis.BroadcastChannel = class extends BroadcastChannel {

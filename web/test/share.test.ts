@@ -66,7 +66,7 @@ async function begin(page: Page, tokens: number, cut = false): Promise<void> {
       }
     })();
   }, { ask: ask(tokens), cut });
-  await page.waitForFunction(() => globalThis.said.length > 5, undefined, { timeout });
+  await page.waitForFunction(() => globalThis.said.length > 5 && globalThis.framesHeard === Infinity, undefined, { timeout });
 }
 
 /** Where only the processor computes. */
