@@ -83,8 +83,21 @@ nano: ## train the small model anew, hours on two cores; goes on where it was in
 test-go: ## Go's tests, the inner loop: installs nothing, starts no browser and no Node; kernels on the Vulkan driver that is there
 	$(GO_TEST) -short ./...
 
+# The parts run two at a time, where there are two cores: none of them keeps both busy all the time. Each line begins with its part.
+PARTS = go-tests web-tests client-tests
+AT_A_TIME := $(shell [ "$$(getconf _NPROCESSORS_ONLN)" -lt 2 ] && echo 1 || echo 2)
 .PHONY: test
 test: setup-test build ## all tests; missing hardware is a visible skip, in CI (CI=1) a failure
+	@rm -f build/failed; parts='$(PARTS)'; \
+	[ -d web/node_modules ] || parts=$${parts/web-tests/}; [ -d clients/node_modules ] || parts=$${parts/client-tests/}; \
+	$(MAKE) --no-print-directory -k -j$(AT_A_TIME) $$(printf 'part-%s ' $$parts) || \
+		{ echo "make test: failed: $$(paste -s -d' ' build/failed); their lines above begin with these names" >&2; exit 1; }
+
+part-%:
+	@{ $(MAKE) --no-print-directory $* 2>&1 || { echo $* >>build/failed; exit 1; }; } | awk '{ print "$*: " $$0; fflush() }'
+
+.PHONY: go-tests
+go-tests: ## of these, Go's, in all builds
 	$(GO_TEST) ./...
 	$(GO_TEST) -tags cogentcore ./runtime/gpu/
 	$(GO_TEST) -tags cogentcore -run 'TestCompileAll|TestGolden$$/gqa_window8' ./runtime/kernel/ ./runtime/model/
@@ -94,8 +107,6 @@ test: setup-test build ## all tests; missing hardware is a visible skip, in CI (
 	CGO_ENABLED=0 go build -o /dev/null ./tools/gossamer
 	CGO_ENABLED=0 go vet -tags static ./runtime/gpu
 	GOOS=js GOARCH=wasm go vet ./shaders/... ./runtime/... ./wasm
-	@if [ -d web/node_modules ]; then $(MAKE) --no-print-directory web-tests; fi
-	@if [ -d clients/node_modules ]; then $(MAKE) --no-print-directory client-tests; fi
 
 # Matrices of subgroups need a driver that has them: without a GPU, the renderer that setup-mesa unpacks.
 .PHONY: test-matrices

@@ -68,8 +68,10 @@ type caps struct {
 	Subgroups       bool  `json:"subgroups"`
 }
 
-// stats are the device's counters.
+// stats are EngineStats of web/src/shared/engine.ts: how busy the engine is, and the device's counters.
 type stats struct {
+	Replies      int   `json:"replies"`   // in progress and in line
+	Tokens       int64 `json:"tokens"`    // of all replies so far
 	Crossings    int64 `json:"crossings"` // calls between Go and JavaScript
 	Submits      int64 `json:"submits"`
 	Dispatches   int64 `json:"dispatches"`
@@ -346,16 +348,15 @@ func (m *openModel) memory() memory {
 	return memory{weights, kv, ref.MemoryNeeded(e.Config, e.Context) - weights - kv, perToken}
 }
 
-// stats are all 0 on the processor.
 func (m *openModel) stats() string {
-	if m.device == nil {
-		return encode(stats{})
+	load := m.engine.Load()
+	all := stats{Replies: load.Running + load.Waiting, Tokens: load.GeneratedTokens}
+	if m.device != nil {
+		s := m.device.Stats()
+		all.Crossings, all.Submits, all.Dispatches, all.Readbacks = s.Crossings, s.Submits, s.Dispatches, s.Readbacks
+		all.BytesWritten, all.BytesBeside, all.BytesRead, all.DeviceBytes = s.BytesWritten, s.BytesBeside, s.BytesRead, s.LiveBytes
 	}
-	s := m.device.Stats()
-	return encode(stats{
-		Crossings: s.Crossings, Submits: s.Submits, Dispatches: s.Dispatches, Readbacks: s.Readbacks,
-		BytesWritten: s.BytesWritten, BytesBeside: s.BytesBeside, BytesRead: s.BytesRead, DeviceBytes: s.LiveBytes,
-	})
+	return encode(all)
 }
 
 // close frees the model and its device.

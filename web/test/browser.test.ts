@@ -1,4 +1,4 @@
-// The package in Chromium, with WebGPU by SwiftShader.
+// The package in Chromium, with WebGPU by SwiftShader; where the processor computes what is no matter of the GPU, since no shaders are compiled there.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ interface Failure {
 
 type Options = Omit<Parameters<Gossamer['create']>[0], 'onProgress' | 'onNotice' | 'signal'> & { dist?: string };
 
-/** Loads a model in the page; untilStored: only its weights, which is the quicker. */
+/** Loads a model in the page; untilStored: only its weights, without what a GPU compiles. */
 function create(page: Page, options: Options, untilStored = false): Promise<{ info?: ModelInfo; failure?: Failure; progress: Progress[]; notices: Notice[] }> {
   const load = async ({ options: { dist = '/dist/', ...options }, untilStored }: { options: Options; untilStored: boolean }) => {
     const { create } = (await import(new URL(`${dist}gossamer.js`, location.href).href)) as Gossamer;
@@ -58,6 +58,8 @@ describe('gossamer in Chromium', { skip }, () => {
   const weightBytes = () => server.requests.filter((r) => isWeights(r.path)).reduce((n, r) => n + r.sent, 0);
   const pageURL = () => `${server.url}page.html`;
   const model = '/model/';
+  /** Where the processor computes. */
+  const plain = { args: ['--disable-gpu'] }, backend = 'cpu' as const;
   const ask = { messages: [{ role: 'user' as const, content: 'Hello' }], seed: 1, max_completion_tokens: 24 };
   /** The answer, which is the same after every way of loading. */
   let answer = '';
@@ -333,8 +335,8 @@ describe('gossamer in Chromium', { skip }, () => {
     // Tokens come in runs of 1, 2, 4 and then 8; the first three are a header, and the first chunk tells the role. Each of these chunks
     // begins another run, so that what comes after the run is from the next device. (The native build is tried at more points: a processor
     // that plays a GPU takes half a minute to make the kernels of a device.)
-    const points = [1, 14, 38];
-    const undisturbed = text(await talking.evaluate((ask) => globalThis.ai.chat.completions.create(ask), talk));
+    const points = [1, 14, 38], ask = { ...talk, max_completion_tokens: 56 };
+    const undisturbed = text(await talking.evaluate((ask) => globalThis.ai.chat.completions.create(ask), ask));
     const got = await talking.evaluate(async ({ ask, points }) => {
       let text = '', chunks = 0;
       const finish: unknown[] = [];
@@ -355,7 +357,7 @@ describe('gossamer in Chromium', { skip }, () => {
         }
       }
       return { text, finish, recoveries: recoveries() };
-    }, { ask: talk, points });
+    }, { ask, points });
     assert.equal(got.text, undisturbed, 'the reply is the same, once');
     assert.deepEqual(got.finish, ['length']);
     assert.equal(got.recoveries, points.length);
@@ -363,15 +365,15 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('a repository that nobody packed is opened, and its bytes are pinned', { timeout }, async () => {
-    const { page, close } = await visit(pageURL());
+    const { page, close } = await visit(pageURL(), plain);
     server.fault = (path) => (path === '/model/manifest.json' ? { status: 404 } : undefined);
-    const first = await create(page, { model, context: 1024 });
+    const first = await create(page, { model, context: 1024, backend });
     assert.deepEqual(first.failure, undefined);
     assert.equal(first.info!.verified, false);
     assert.ok(first.notices.some((n) => n.kind === 'not-verified'), JSON.stringify(first.notices));
     await page.reload();
     server.requests.length = 0;
-    const again = await create(page, { model, context: 1024 }, true);
+    const again = await create(page, { model, context: 1024, backend }, true);
     const { bytesDone, bytesTotal } = again.progress.at(-1)!;
     // The header is read again, in a piece of 256 KiB: it is what the manifest is made of.
     assert.deepEqual([bytesDone, weightBytes()], [bytesTotal, 256 << 10]);
@@ -380,10 +382,10 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('the package works from another origin', { timeout }, async () => {
-    const { page, close } = await visit(pageURL());
+    const { page, close } = await visit(pageURL(), plain);
     server.requests.length = 0;
     const elsewhere = `http://localhost:${server.port}`;
-    const { failure } = await create(page, { model: `${elsewhere}/packed/`, context: 1024, dist: `${elsewhere}/dist/` });
+    const { failure } = await create(page, { model: `${elsewhere}/packed/`, context: 1024, backend, dist: `${elsewhere}/dist/` });
     assert.deepEqual(failure, undefined);
     assert.equal(await page.evaluate(() => globalThis.ai.detokenize([13225])), 'Hello');
     assert.ok(server.requests.some((r) => r.path === '/dist/worker.js'));
@@ -400,23 +402,23 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('a load that is aborted rejects, and the next one resumes', { timeout }, async () => {
-    const { page, close } = await visit(pageURL());
+    const { page, close } = await visit(pageURL(), plain);
     server.fault = (path) => (isWeights(path) ? { stall: 20_000_000 } : undefined);
-    const failure = await page.evaluate(async (model) => {
+    const failure = await page.evaluate(async ({ model, backend }) => {
       const { create } = (await import(new URL('/dist/gossamer.js', location.href).href)) as Gossamer;
       const abort = new AbortController();
       try {
         const onProgress = (p: Progress) => p.bytesDone > 30_000_000 && abort.abort();
-        await create({ model, context: 1024, signal: abort.signal, onProgress, onNotice() {} });
+        await create({ model, context: 1024, backend, signal: abort.signal, onProgress, onNotice() {} });
       } catch (error) {
         return (error as Error).name;
       }
       return 'loaded';
-    }, model);
+    }, { model, backend });
     assert.equal(failure, 'AbortError');
     server.fault = () => undefined;
     server.requests.length = 0;
-    const { progress } = await create(page, { model, context: 1024 }, true);
+    const { progress } = await create(page, { model, context: 1024, backend }, true);
     const { bytesDone, bytesTotal } = progress.at(-1)!;
     assert.equal(bytesDone, bytesTotal);
     assert.ok(weightBytes() <= bytesTotal - 20_000_000, `${weightBytes()} of ${bytesTotal} bytes were fetched again`);
@@ -424,16 +426,16 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('a page that dies in the middle of a chunk leaves it to be resumed', { timeout }, async () => {
-    const { page, url, close } = await visit(pageURL());
+    const { page, url, close } = await visit(pageURL(), plain);
     server.fault = (path) => (isWeights(path) ? { stall: 5_000_000 } : undefined);
     server.requests.length = 0;
-    void create(page, { model, context: 1024 }).catch(() => {});
+    void create(page, { model, context: 1024, backend }).catch(() => {});
     await page.waitForFunction(() => (globalThis.progress?.at(-1)?.bytesDone ?? 0) > 11_000_000, undefined, { timeout });
     await page.goto('about:blank');
     await page.goto(`${url}page.html`);
     server.fault = () => undefined;
     server.requests.length = 0;
-    const { progress } = await create(page, { model, context: 1024 }, true);
+    const { progress } = await create(page, { model, context: 1024, backend }, true);
     const { bytesDone, bytesTotal } = progress.at(-1)!;
     assert.equal(bytesDone, bytesTotal);
     assert.ok(weightBytes() <= bytesTotal - 8_000_000, `${weightBytes()} of ${bytesTotal} bytes were fetched again`);
@@ -441,10 +443,10 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('two tabs fetch a model once', { timeout }, async () => {
-    const { page, url, newPage, close } = await visit(pageURL());
+    const { page, url, newPage, close } = await visit(pageURL(), plain);
     const other = await newPage(`${url}page.html`);
     server.requests.length = 0;
-    const both = await Promise.all([page, other].map((p) => create(p, { model, context: 1024 }, true)));
+    const both = await Promise.all([page, other].map((p) => create(p, { model, context: 1024, backend }, true)));
     for (const { progress } of both) {
       assert.equal(progress.at(-1)!.bytesDone, progress.at(-1)!.bytesTotal);
     }
@@ -453,9 +455,9 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('a chunk that stays corrupt is reported', { timeout }, async () => {
-    const { page, close } = await visit(pageURL());
+    const { page, close } = await visit(pageURL(), plain);
     server.fault = (path) => (isWeights(path) ? { corrupt: true } : undefined);
-    const { failure } = await create(page, { model, context: 1024 });
+    const { failure } = await create(page, { model, context: 1024, backend });
     server.fault = () => undefined;
     assert.equal(failure!.code, 'integrity', failure!.message);
     assert.match(failure!.details!.url!, /\/model\.safetensors$/);
@@ -464,17 +466,17 @@ describe('gossamer in Chromium', { skip }, () => {
   });
 
   test('a full storage degrades to memory', { timeout }, async () => {
-    const { page, context, url, close } = await visit(pageURL());
+    const { page, context, url, close } = await visit(pageURL(), plain);
     const devtools = await context.newCDPSession(page);
     await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(url).origin, quotaSize: 10_000_000 });
-    const { progress, notices } = await create(page, { model, context: 1024 }, true);
+    const { progress, notices } = await create(page, { model, context: 1024, backend }, true);
     assert.equal(progress.at(-1)!.bytesDone, progress.at(-1)!.bytesTotal);
     assert.ok(notices.filter((n) => n.kind === 'quota').length >= 1, JSON.stringify(notices));
     await close();
   });
 
   test('what cannot be fetched is named', { timeout }, async () => {
-    const { page, close } = await visit(pageURL());
+    const { page, close } = await visit(pageURL(), plain);
     const cases: [string, Options, string, RegExp][] = [
       ['no manifest', { model: '/nowhere/' }, 'download', /nowhere\/manifest\.json.*404/],
       ['not a manifest', { model: '/other/' }, 'bad-model', /not the manifest/],
@@ -485,7 +487,7 @@ describe('gossamer in Chromium', { skip }, () => {
       ['no URL', { model: 'http://[' }, 'bad-model', /not a URL/],
     ];
     for (const [name, options, code, message] of cases) {
-      const { failure } = await create(page, { context: 1024, ...options });
+      const { failure } = await create(page, { context: 1024, backend, ...options });
       assert.equal(failure?.code, code, `${name}: ${failure?.message}`);
       assert.match(failure!.message, message, name);
       assert.notEqual(failure!.hint, '');
@@ -539,11 +541,11 @@ describe('gossamer in Chromium', { skip }, () => {
     assert.deepEqual([got.environment.ok, got.environment.code, got.created], [false, 'no-webgpu', 'no-webgpu']);
     await close();
 
-    const plain = await visit(pageURL(), { args: ['--disable-gpu'] });
-    const none = await look(plain.page);
+    const without = await visit(pageURL(), plain);
+    const none = await look(without.page);
     assert.deepEqual([none.environment.code, none.model.code, none.created], ['no-webgpu', 'no-webgpu', 'no-webgpu']);
     assert.match(none.environment.cause, /no adapter/);
-    await plain.close();
+    await without.close();
   });
 
   test('an adapter that allows too little is told by limit', { timeout }, async () => {

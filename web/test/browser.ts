@@ -154,6 +154,33 @@ export function smallTargets(page: Page): Promise<{ small: string[]; count: numb
   });
 }
 
+/**
+ * The same for a reply of another tab's engine: after globalThis.framesHeard of its messages, which is Infinity again then, nothing more of it
+ * comes from that engine.
+ */
+export const cutReplies = `
+  globalThis.framesHeard = Infinity;
+  globalThis.BroadcastChannel = class extends BroadcastChannel {
+    constructor(...args) {
+      super(...args);
+      let reply, seen = 0, cut;
+      this.addEventListener('message', (event) => {
+        const { kind, id } = event.data;
+        if (kind === 'frame') {
+          seen = reply === id ? seen + 1 : 1;
+          reply = id;
+          if (seen > globalThis.framesHeard) {
+            cut = id;
+            globalThis.framesHeard = Infinity;
+          }
+        }
+        if (cut === id && (kind === 'frame' || kind === 'done')) {
+          event.stopImmediatePropagation();
+        }
+      });
+    }
+  };`;
+
 /** A model of testdata/golden twice: as published with a manifest beside it, and packed into chunks. Returns both directories. */
 function packModel(name: string): { published: string; packed: string } {
   const published = join(dist, 'test', name, 'published');

@@ -33,9 +33,12 @@ describe('the dialog of models', { skip, timeout }, () => {
   before(async () => {
     server = await serve({ '/chat/': dist });
     server.fault = (path) => (path.includes('/chunks/') ? { stall: 10_000 } : undefined);
-    tab = await visit(`http://127.0.0.1:${server.port}/chat/`);
-    page = tab.page;
+    await open();
   });
+  const open = async (options: Parameters<typeof visit>[1] = {}) => {
+    tab = await visit(`http://127.0.0.1:${server.port}/chat/`, options);
+    page = tab.page;
+  };
   after(async () => {
     await tab?.close();
     await server?.close();
@@ -43,7 +46,7 @@ describe('the dialog of models', { skip, timeout }, () => {
 
   const card = (name: string) => page.locator('.model', { has: page.locator('strong', { hasText: name }) });
   const focused = () => page.evaluate(() => document.activeElement?.textContent || document.activeElement?.getAttribute('aria-label'));
-  const ready = (p: Page) => p.locator('#model-button', { hasText: 'of GPU memory' }).waitFor();
+  const ready = (p: Page) => p.locator('#model-button', { hasText: 'on the processor' }).waitFor();
   const violations = async () => {
     const { violations } = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ['violations'] })`) as { violations: { id: string; nodes: { html: string }[] }[] };
     return violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join('; ')}`);
@@ -66,9 +69,14 @@ describe('the dialog of models', { skip, timeout }, () => {
     await card('gpt-oss-20b').filter({ hasText: 'Needs 12.8 GiB to download and to store, 13.9 GiB of GPU memory.' }).filter({ hasText: 'Not downloaded' }).waitFor();
     await card('gpt-oss-120b').filter({ hasText: 'Needs 60.8 GiB to download and to store, 62.3 GiB of GPU memory.' }).waitFor();
     assert.deepEqual(asked.filter((url) => !url.startsWith(tab.url)), []);
+    await tab.close();
   });
 
+  // From here on the processor computes: no shaders are compiled each time the model is opened.
   test('shows progress and failures at the model, and keeps the focus', async () => {
+    await open({ args: ['--disable-gpu'] });
+    await page.locator('.numbers', { hasText: 'iB of' }).waitFor();
+    await page.locator('#model-button').click();
     await card('gossamer-nano').locator('.numbers', { hasText: /Loading the weights · .* of [\d.]+ MiB/ }).waitFor();
     await card('gossamer-nano').getByText('Loading', { exact: true }).waitFor();
     assert.deepEqual(await violations(), []);
@@ -92,7 +100,7 @@ describe('the dialog of models', { skip, timeout }, () => {
     await page.keyboard.press('Escape');
     await other.locator('#model-button').click();
     await other.locator('.model.current', { hasText: 'Open · Already downloaded' }).waitFor();
-    await other.locator('.current-model', { hasText: '32,768 tokens of context' }).waitFor();
+    await other.locator('.current-model', { hasText: '8,192 tokens of context' }).waitFor();
     await other.keyboard.press('Escape');
     await page.close();
     await other.locator('#loading .card', { hasText: 'The tab that ran the model was closed or loaded it again.' }).waitFor();
@@ -106,9 +114,9 @@ describe('the dialog of models', { skip, timeout }, () => {
     const other = await tab.newPage(`${tab.url}chat/`);
     await ready(other);
     await changeContext(page, 1024); // the other tab takes over meanwhile, with what it has asked for
-    await page.locator('.toast', { hasText: 'Another tab has the model open with 32,768 tokens of context' }).waitFor();
-    await changeContext(page, 65536);
-    await page.locator('.card.failed', { hasText: /Another tab has opened the model with a context of 32768, this one asks for 65536/ }).waitFor();
+    await page.locator('.toast', { hasText: 'Another tab has the model open with 8,192 tokens of context' }).waitFor();
+    await changeContext(page, 16384);
+    await page.locator('.card.failed', { hasText: /Another tab has opened the model with a context of 8192, this one asks for 16384/ }).waitFor();
     await page.getByRole('button', { name: 'Open it as the other tab has it' }).click();
     await ready(page);
   });

@@ -1,4 +1,5 @@
-// The app in Chromium, with WebGPU by SwiftShader and the built-in model: each feature by what a visitor sees of it.
+// The app in Chromium and the built-in model: each feature by what a visitor sees of it. Where it is no matter of the GPU the processor
+// computes, which is quicker than a GPU that a processor plays.
 
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
@@ -91,7 +92,8 @@ describe('the page in Chromium', { skip }, () => {
   const box = (page: Page) => page.getByLabel('Message', { exact: true });
   const lastAnswer = (page: Page) => page.locator('.assistant').last();
   const asked = (page: Page) => page.evaluate(() => globalThis.asked);
-  const ready = (page: Page) => page.locator('#model-button').filter({ hasText: 'of GPU memory' }).waitFor({ timeout });
+  const plain = { args: ['--disable-gpu'] }; // no WebGPU
+  const onProcessor = (page: Page) => page.locator('#model-button', { hasText: 'gossamer-nano' }).filter({ hasText: 'iB, on the processor' }).waitFor({ timeout });
   const idle = (page: Page) => page.locator('.send[data-mode="send"]').waitFor({ timeout });
   const ask = async (page: Page, question: string) => {
     await box(page).fill(question);
@@ -143,8 +145,8 @@ describe('the page in Chromium', { skip }, () => {
       await idle(page);
     };
 
-    test('opens by itself, and a question that was asked before anything is known is answered, streamed, with its reasoning', { timeout }, async () => {
-      tab = await visit('', { script: `${likeliest};${slowGPU}` });
+    const opens = async (options: Parameters<typeof visitURL>[1], context: RegExp, memory: RegExp) => {
+      tab = await visit('', { ...options, script: `${options?.script};${slowGPU}` });
       page = tab.page;
       await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
       await page.evaluate(() => {
@@ -170,10 +172,21 @@ describe('the page in Chromium', { skip }, () => {
       const seen = await page.evaluate(() => [...new Set(globalThis.seen as string[])]);
       assert.ok(seen.length > 6, 'it came in parts');
       assert.ok(seen.some((s) => s.startsWith('Waiting for the model')) && seen.some((s) => s.startsWith('Reading')), seen.join('; '));
-      assert.match(await page.locator('.meter').getAttribute('aria-valuetext') ?? '', /^\d+ of 32,768 tokens of context$/);
+      assert.match(await page.locator('.meter').getAttribute('aria-valuetext') ?? '', context);
       assert.match(await page.locator('#live').textContent() ?? '', /Answer: .*42/);
       assert.match(await page.title(), /^What is 17 \+ 25\?/);
-      assert.match(await page.locator('#model-button').innerText(), /gossamer-nano\s+[\d.]+ MiB of GPU memory/);
+      assert.match(await page.locator('#model-button').innerText(), memory);
+    };
+
+    const opensByItself = 'opens by itself, and a question that was asked before anything is known is answered, streamed, with its reasoning';
+    test(opensByItself, { timeout }, async () => {
+      const brief = likeliest.replace('{"options": {', '{"options": {"effort": "low", ');
+      await opens({ script: brief }, /^\d+ of 32,768 tokens of context$/, /gossamer-nano\s+[\d.]+ MiB of GPU memory/);
+      await leave(tab);
+    });
+
+    test(`${opensByItself}, on the processor`, { timeout }, async () => {
+      await opens({ ...plain, script: likeliest }, /^\d+ of 8,192 tokens of context$/, /gossamer-nano\s+[\d.]+ MiB, on the processor/);
     });
 
     test('settings go with the question', { timeout }, async () => {
@@ -291,7 +304,7 @@ describe('the page in Chromium', { skip }, () => {
 
     test('the model calls the calculator, and its result goes back', { timeout }, async () => {
       await page.getByRole('button', { name: 'New conversation' }).click();
-      await ready(page);
+      await onProcessor(page);
       await settings(page, 'Tools');
       await page.getByLabel('calculator').check();
       await page.getByLabel('clock').check();
@@ -411,13 +424,13 @@ describe('the page in Chromium', { skip }, () => {
       await item.filter({ hasText: /Open · Already downloaded, [\d.]+ MiB/ }).waitFor().catch(async (error: Error) => {
         throw new Error(`${error.message}: ${await page.locator('.models').innerText()}`);
       });
-      assert.match(await page.locator('.current-model').innerText(), /of its memory.*Every byte was compared with its published hash/s);
+      assert.match(await page.locator('.current-model').innerText(), /^Open on the processor: .* of this tab’s memory.*Every byte was compared with its published hash/s);
       await page.getByRole('button', { name: 'Change the context of gossamer-nano' }).click();
       await page.locator('.verdict dd', { hasText: 'nothing, it is already downloaded' }).waitFor();
       await page.getByRole('combobox', { name: 'Context' }).selectOption('1024');
       await page.locator('.verdict dd', { hasText: '1,024 tokens of context' }).waitFor();
       await page.getByRole('button', { name: 'Open', exact: true }).click();
-      await ready(page);
+      await onProcessor(page);
     });
 
     test('a context that is full leaves out the oldest turns, and shows which', { timeout }, async () => {
@@ -439,15 +452,15 @@ describe('the page in Chromium', { skip }, () => {
   });
 
   test('the app works without a network after the first visit, in any tab', { timeout }, async () => {
-    const tab = await visit('', { script: likeliest });
+    const tab = await visit('', { ...plain, script: likeliest });
     const { page } = tab;
-    await ready(page);
+    await onProcessor(page);
     await page.evaluate(() => navigator.serviceWorker.ready);
     await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
     server.fault = () => ({ cut: 0 });
     // Another tab uses the same engine, and opens the model from the storage when that is gone.
     const other = await tab.newPage(`${tab.url}some/where/`);
-    await ready(other);
+    await onProcessor(other);
     assert.deepEqual([page.workers().length, other.workers().length], [1, 0]);
     await page.close();
     await other.getByRole('button', { name: 'What is 17 + 25?' }).click();
@@ -461,7 +474,7 @@ describe('the page in Chromium', { skip }, () => {
 
   test('a download is paused, resumed and cancelled; what fails says why and is tried again', { timeout }, async () => {
     server.fault = (path) => (path.includes('/chunks/') ? { stall: 10_000 } : undefined);
-    const tab = await visit();
+    const tab = await visit('', plain);
     const { page } = tab;
     await page.locator('.numbers', { hasText: /Loading the weights · [\d.]+ \w+ of [\d.]+ MiB · [\d.]+ \w+\/s · .+ left/ }).waitFor();
     const heights = () => page.evaluate(() => ['#bar', '.card'].map((s) => document.querySelector(s)!.getBoundingClientRect().height));
@@ -490,7 +503,7 @@ describe('the page in Chromium', { skip }, () => {
     await page.setViewportSize({ width: 1280, height: 800 });
     server.fault = () => undefined;
     await page.getByRole('button', { name: 'Try again' }).click();
-    await ready(page);
+    await onProcessor(page);
 
     await page.locator('#model-button').click();
     await page.getByRole('button', { name: 'Remove gossamer-nano' }).click();
@@ -542,9 +555,6 @@ describe('the page in Chromium', { skip }, () => {
     await page.locator('#model-button', { hasText: 'published' }).filter({ hasText: 'not verified' }).waitFor({ timeout });
     await leave(tab);
   });
-
-  const plain = { args: ['--disable-gpu'] }; // no WebGPU
-  const onProcessor = (page: Page) => page.locator('#model-button', { hasText: 'gossamer-nano' }).filter({ hasText: 'iB, on the processor' }).waitFor({ timeout });
 
   test('without WebGPU the built-in model answers on the processor, and others are refused with a reason', { timeout }, async () => {
     const remembered = `${likeliest};try { localStorage['gossamer-settings'] = JSON.stringify({ ...JSON.parse(localStorage['gossamer-settings']), model: '/huge/', context: 4096 }); } catch {}`;
@@ -609,7 +619,7 @@ describe('the page in Chromium', { skip }, () => {
     let page: Page;
     before(async () => {
       server.fault = (path) => (path.includes('/chunks/') ? { stall: 10_000 } : undefined); // nothing that takes the processor
-      tab = await visit();
+      tab = await visit('', plain);
       page = tab.page;
       await page.locator('.numbers', { hasText: 'Loading the weights' }).waitFor({ timeout });
       await page.evaluate(async (url) => {

@@ -2,7 +2,7 @@
 // only by their names, such as storage.bench.
 
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,10 @@ const test = dirname(fileURLToPath(import.meta.url));
 const out = join(test, '../dist/test');
 const names = process.argv.slice(2).filter((a) => !a.startsWith('--'));
 const options = process.argv.slice(2).filter((a) => a.startsWith('--'));
-const files = readdirSync(test).filter((f) => (f.endsWith('.test.ts') && names.length === 0) || (f.endsWith('.ts') && names.includes(f.replace(/(\.test)?\.ts$/, ''))));
+const isAsked = (f) => (f.endsWith('.test.ts') && names.length === 0) || (f.endsWith('.ts') && names.includes(f.replace(/(\.test)?\.ts$/, '')));
+// The largest first, so that no long one is left at the end while other cores have nothing to do.
+const size = (f) => statSync(join(test, f)).size;
+const files = readdirSync(test).filter(isAsked).sort((a, b) => size(b) - size(a));
 
 await build({
   entryPoints: files.map((f) => join(test, f)), outdir: out, outExtension: { '.js': '.mjs' },

@@ -1,10 +1,10 @@
-// One engine for many tabs, in Chromium with WebGPU by SwiftShader.
+// One engine for many tabs, in Chromium: on WebGPU by SwiftShader what concerns the GPU, and on the processor, which is quicker, what tabs do.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import type { EngineStats, ModelInfo, Notice, Progress, RuntimeError } from '../src/index.ts';
-import { serveNano, skip, timeout, visit, type Gossamer, type Visit } from './browser.ts';
+import { cutReplies, serveNano, skip, timeout, visit, type Gossamer, type Visit } from './browser.ts';
 import type { Server } from './server.ts';
 
 /** What the tests keep in a tab. */
@@ -17,6 +17,7 @@ interface Globals {
   reply: Promise<{ text: string; finish: string; code?: string }>;
   failure: Promise<{ code: string; hint: string } | undefined>;
   failed?: boolean;
+  framesHeard: number;
 }
 declare const globalThis: Globals & typeof window;
 
@@ -45,9 +46,10 @@ function open(page: Page, options: Options = {}): Promise<Outcome> {
 const endless = { '200002': -100, '200007': -100, '200012': -100 };
 const ask = (tokens: number) => ({ messages: [{ role: 'user' as const, content: 'What is 17 + 25?' }], seed: 1, logit_bias: endless, max_completion_tokens: tokens });
 
-/** Begins a streamed reply in a tab, and waits until it has said something. */
-async function begin(page: Page, tokens: number): Promise<void> {
-  await page.evaluate((ask) => {
+/** Begins a streamed reply in a tab, and waits until it has said something; cut: in a tab that does not run the engine, which hears no more of it. */
+async function begin(page: Page, tokens: number, cut = false): Promise<void> {
+  await page.evaluate(({ ask, cut }) => {
+    globalThis.framesHeard = cut ? 10 : Infinity;
     globalThis.said = '';
     globalThis.chunks = 0;
     globalThis.reply = (async () => {
@@ -63,9 +65,12 @@ async function begin(page: Page, tokens: number): Promise<void> {
         return { text: globalThis.said, finish, code: (error as RuntimeError).code };
       }
     })();
-  }, ask(tokens));
-  await page.waitForFunction(() => globalThis.said.length > 5, undefined, { timeout });
+  }, { ask: ask(tokens), cut });
+  await page.waitForFunction(() => globalThis.said.length > 5 && globalThis.framesHeard === Infinity, undefined, { timeout });
 }
+
+/** Where only the processor computes. */
+const processor = { backend: 'cpu' as const };
 
 const finished = (page: Page) => page.evaluate(() => globalThis.reply);
 const notices = (page: Page) => page.evaluate(() => globalThis.notices.map((n) => n.kind));
@@ -88,14 +93,23 @@ describe('a model that tabs share', { skip }, () => {
 
   before(async () => {
     server = await serveNano();
-    first = await visit(`${server.url}page.html`);
-    pages = [first.page];
   });
   after(async () => {
     await server?.close();
   });
+  const visitBy = async (args?: string[]) => {
+    first = await visit(`${server.url}page.html`, { script: cutReplies, ...(args && { args }) });
+    pages = [first.page];
+  };
 
-  test('is downloaded and uploaded once, and answers in each tab', { timeout }, async () => {
+  /** The tab that runs the engine, and one that does not. */
+  const roles = (): [Page, Page] => {
+    const owner = pages.find((p) => engines(p) > 0)!;
+    return [owner, pages.find((p) => p !== owner)!];
+  };
+
+  test('is downloaded once, and uploaded once to the GPU, and answers in each tab', { timeout }, async () => {
+    await visitBy();
     const [first, second] = [pages[0]!, await tab()];
     const [a, b] = await Promise.all([open(first), open(second)]);
     assert.equal(a.code ?? b.code, undefined, a.message ?? b.message);
@@ -136,6 +150,31 @@ describe('a model that tabs share', { skip }, () => {
     await third.close();
   });
 
+  test('goes to the GPU again, from the storage, when the tab that runs it is closed', { timeout }, async () => {
+    const [owner, other] = roles();
+    const before = await answer(other);
+    server.requests.length = 0;
+    await owner.close();
+    assert.equal(await answer(other), before);
+    assert.equal(engines(other), 1);
+    assert.ok((await stats(other)).bytesWritten > 0);
+    assert.equal(weightBytes(), 0);
+    await other.close();
+  });
+
+  test('is downloaded once, and answers in each tab, where the processor computes', { timeout }, async () => {
+    await visitBy(['--disable-gpu']);
+    const other = await tab();
+    server.requests.length = 0;
+    const opened = await Promise.all(pages.map((p) => open(p, processor)));
+    assert.deepEqual(opened.map((o) => o.message), [undefined, undefined]);
+    assert.deepEqual(opened[0]!.info, opened[1]!.info);
+    assert.equal(engines(first.page) + engines(other), 1, 'one tab has a worker');
+    assert.equal(weightBytes(), await other.evaluate(() => globalThis.progress.at(-1)!.bytesTotal));
+    const answers = await Promise.all(pages.map(answer));
+    assert.ok(answers[0]! === answers[1] && answers[0]!.length > 0);
+  });
+
   test('a bad request is refused in the tab that made it', { timeout }, async () => {
     const failure = await pages[1]!.evaluate(async () => {
       const messages = [{ role: 'user' as const, content: 'Hello' }];
@@ -146,24 +185,12 @@ describe('a model that tabs share', { skip }, () => {
     assert.deepEqual(failure!.details.api, { status: 400, error: { message: failure!.details.api!.error.message, type: 'invalid_request_error', param: 'temperature', code: failure!.details.api!.error.code } });
   });
 
-  /** The tab that runs the engine, and one that does not. */
-  const roles = (): [Page, Page] => {
-    const owner = pages.find((p) => engines(p) > 0)!;
-    return [owner, pages.find((p) => p !== owner)!];
-  };
-
-  /** Waits until the engine works, or has nothing to do, long before 900 tokens are there: its counters move or stand still. */
+  /** Waits until the engine works, or has nothing to do, long before 900 tokens are there. */
   const until = async (page: Page, what: 'busy' | 'idle') => {
-    const first = (await stats(page)).submits;
-    for (let before = first; before - first < 400; ) {
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      const { submits } = await stats(page);
-      if (submits > before === (what === 'busy')) {
-        return;
-      }
-      before = submits;
+    const { tokens } = await stats(page);
+    for (let now = await stats(page); now.replies > 0 !== (what === 'busy'); now = await stats(page)) {
+      assert.ok(now.tokens - tokens < 400, `the engine is not ${what}`);
     }
-    assert.fail(`the engine is not ${what}`);
   };
 
   test('a long reply holds up the first token of another tab by a few of its own', { timeout }, async () => {
@@ -203,7 +230,7 @@ describe('a model that tabs share', { skip }, () => {
   test('a tab that goes in the middle of a reply leaves the engine idle', { timeout }, async () => {
     const [owner] = roles();
     const third = await tab();
-    await open(third);
+    await open(third, processor);
     await begin(third, 900);
     await until(owner, 'busy');
     await third.goto('about:blank');
@@ -258,9 +285,9 @@ describe('a model that tabs share', { skip }, () => {
   test('another tab takes over when the one that runs it is closed, and replies go on', { timeout }, async () => {
     const [owner, other] = roles();
     const third = await tab();
-    await open(third);
+    await open(third, processor);
     const whole = await other.evaluate(async (ask) => (await globalThis.ai.chat.completions.create(ask)).choices[0]!.message.reasoning!, ask(20));
-    await Promise.all([begin(other, 20), begin(third, 20)]);
+    await Promise.all([begin(other, 20, true), begin(third, 20, true)]);
     server.requests.length = 0;
     await owner.close();
     pages = [other, third];
@@ -277,7 +304,7 @@ describe('a model that tabs share', { skip }, () => {
 
   test('another tab takes over when the one that runs it crashes', { timeout }, async () => {
     const [owner, other] = roles();
-    await begin(other, 20);
+    await begin(other, 20, true);
     owner.goto('chrome://crash').catch(() => {});
     const { finish, code } = await finished(other);
     assert.deepEqual([finish, code], ['length', undefined]);

@@ -88,9 +88,13 @@ export interface EngineInfo {
   deviation?: number;
 }
 
-/** What the engine has done since the model was opened; all 0 where the processor computes. */
+/** What the engine does, and has done since the model was opened. */
 export interface EngineStats {
-  /** Calls between WebAssembly and JavaScript for submits, writes and reads. */
+  /** Replies in progress or in line, at most a token ago. */
+  replies: number;
+  /** Of all replies so far. */
+  tokens: number;
+  /** Calls between WebAssembly and JavaScript for submits, writes and reads. This and the rest is 0 where the processor computes. */
   crossings: number;
   submits: number;
   dispatches: number;
