@@ -256,6 +256,14 @@ describe('the first paint', { skip: existsSync(join(dist, 'app/meta.json')) ? fa
     assert.ok(needed.has('gossamer.js') && needed.size >= 4, [...needed].join(' '));
     const bytes = [...needed].reduce((n, name) => n + gzipSync(readFileSync(join(dist, name))).length, 0);
     assert.ok(bytes < 100_000, `${bytes} bytes: ${[...needed].join(' ')}`);
+    // In another language its texts come too, and none of the others.
+    const languages = Object.keys(outputs).map((name) => name.replace('dist/', '')).filter((name) => /^app\/[a-z]{2}-\w+\.js$/.test(name));
+    assert.equal(languages.length, 3, languages.join(' '));
+    assert.ok(!languages.some((name) => needed.has(name)));
+    for (const name of languages) {
+      const more = gzipSync(readFileSync(join(dist, name))).length;
+      assert.ok(more < 12_000 && bytes + more < 100_000, `${name}: ${more} bytes more`);
+    }
   });
 
   test('is inline-free, and the pages say what they may load', () => {
