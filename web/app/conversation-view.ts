@@ -76,6 +76,7 @@ export class ConversationView {
   /** Shows a greeting. */
   showEmpty(): void {
     this.shown.clear();
+    this.thread.toStart();
     this.element.replaceChildren(this.greeting());
   }
 
@@ -118,7 +119,7 @@ export class ConversationView {
     return h('section', { class: 'greeting' },
       h('h2', {}, t('greeting')),
       h('p', {}, state.phase === 'failed' || state.phase === 'none' ? t('noModelAbove') : this.about(isSmall)),
-      h('div', { class: 'ideas' }, ...ideas.map((idea) => h('button', { type: 'button', onclick: () => this.send(String(idea)) }, idea))));
+      h('div', { class: 'ideas' }, ...ideas.map((idea) => h('button', { type: 'button', dir: 'auto', onclick: () => this.send(String(idea)) }, idea))));
   }
 
   private about(isSmall: boolean): Said {

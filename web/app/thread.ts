@@ -53,6 +53,12 @@ export class Thread {
     this.follow();
   }
 
+  /** Goes to the beginning and stays there: what is shown is no conversation. */
+  toStart(): void {
+    this.following = false;
+    this.scroller.scrollTop = 0;
+  }
+
   /** Scrolls to a message and points to it. */
   reveal(message: Message): void {
     const element = this.views.get(message.id)?.element;

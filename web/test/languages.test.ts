@@ -255,7 +255,7 @@ test('the chosen language is there without a network, the others are not downloa
   const kept = () => page.evaluate(async () => {
     const names = await caches.keys();
     const urls = (await Promise.all(names.map(async (name) => (await caches.open(name)).keys()))).flat().map((r) => new URL(r.url).pathname);
-    return urls.filter((u) => /\/(de|es|ja|mirrored)-\w+\.js$/.test(u)).map((u) => u.slice(5, 7));
+    return urls.filter((u) => /\/(de|es|ja)-\w+\.js$/.test(u)).map((u) => u.slice(5, 7));
   });
   const until = async (language: string) => {
     while (!(await kept()).includes(language)) {
@@ -264,6 +264,16 @@ test('the chosen language is there without a network, the others are not downloa
   };
   await until('de');
   assert.deepEqual(await kept(), ['de']);
+  // What a model takes is told in a narrow dialog too, where German words are long.
+  await page.setViewportSize({ width: 320, height: 640 });
+  await page.locator('#model-button').click();
+  await page.locator('#models .model button').first().click();
+  await page.locator('.verdict dl').waitFor();
+  await page.locator('.verdict', { hasText: 'Der Prozessor rechnet: Antworten sind richtig, aber langsam.' }).waitFor();
+  assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll('#models .model *')].filter((e) => e.checkVisibility()
+    && e.getBoundingClientRect().right > e.closest('.model')!.getBoundingClientRect().right + 1).map((e) => e.outerHTML.slice(0, 90))), []);
+  await page.screenshot({ path: join(pictures, 'de-narrow-question.png') });
+  await page.keyboard.press('Escape');
   await page.locator('#settings-button button').click();
   await page.locator('#tab-app').click();
   await page.locator('#language').selectOption('es');
