@@ -19,6 +19,7 @@ import { LoadingCard } from './loading-card.ts';
 import { ModelButton } from './model-button.ts';
 import { ModelHost, type Choice, type ModelState } from './model.ts';
 import { Models } from './models.ts';
+import { showNotice } from './notices.ts';
 import { keepKey } from './native.ts';
 import { Offline } from './offline.ts';
 import { Panel } from './panel.ts';
@@ -29,7 +30,7 @@ import { saveSettings } from './settings.ts';
 import { Titles } from './titles.ts';
 import { toast } from './toast.ts';
 import { slowNotice } from './unsupported.ts';
-import { put, type Said } from './words.ts';
+import type { Said } from './words.ts';
 
 class App {
   private readonly address = new Address((place) => this.goTo(place));
@@ -142,7 +143,7 @@ class App {
         this.modelChanged();
       }
     });
-    this.host.addEventListener('notice', (event) => this.showNotice((event as CustomEvent<Notice>).detail));
+    this.host.addEventListener('notice', (event) => showNotice((event as CustomEvent<Notice>).detail));
     takeDrops((files) => this.take(files));
     byId('models').addEventListener('close', () => this.leaveSheet(['models']));
     byId('panel').addEventListener('close', () => this.leaveSheet(['reply', 'tools', 'format', 'app']));
@@ -439,14 +440,6 @@ class App {
       this.offline.start(); // now, so that it does not compete with the model for the connection
     }
     void this.show();
-  }
-
-  private showNotice({ kind }: Notice): void {
-    if (kind === 'software-adapter') {
-      put(byId('hint'), 'text', t('notice-software-adapter'));
-    } else if (kind !== 'not-verified' && kind !== 'recovering') { // the model's button says the one, its card the other
-      toast(t(`notice-${kind}`));
-    }
   }
 }
 

@@ -29,7 +29,7 @@ export class Thread {
     document.getElementById('foot')!.prepend(this.end);
     scroller.addEventListener('scroll', () => {
       this.following = this.below() < 40;
-      this.end.hidden = this.below() < 200;
+      this.end.hidden = !this.conversation || this.below() < 200;
     }, { passive: true });
     new ResizeObserver(() => this.follow()).observe(element);
   }
@@ -44,7 +44,7 @@ export class Thread {
     if (this.following) {
       this.scroller.scrollTop = this.scroller.scrollHeight;
     }
-    this.end.hidden = this.below() < 200;
+    this.end.hidden = !this.conversation || this.below() < 200;
   }
 
   /** Goes to the end and stays there. */
@@ -55,6 +55,7 @@ export class Thread {
 
   /** Goes to the beginning and stays there: what is shown is no conversation. */
   toStart(): void {
+    this.conversation = undefined;
     this.following = false;
     this.scroller.scrollTop = 0;
   }

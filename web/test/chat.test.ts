@@ -16,7 +16,7 @@ const pictures = join(dirname(fileURLToPath(import.meta.url)), '../screenshots')
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'";
-const page = (attributes: string) => Buffer.from(`<!doctype html><html lang="en"><title>Chat</title>
+const page = (attributes: string, root = 'lang="en"') => Buffer.from(`<!doctype html><html ${root}><meta charset="utf-8"><title>Chat</title>
 <meta name="viewport" content="width=device-width"><meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="color-scheme" content="light dark"><script type="module" src="/dist/chat.js"></script>
 <main><h1>Help</h1><gossamer-chat backend="cpu" effort="low" ${attributes}></gossamer-chat></main>`);
@@ -41,7 +41,11 @@ async function looks(p: Page, name: string): Promise<void> {
 describe('<gossamer-chat>', { skip }, () => {
   let server: Server;
   before(async () => {
-    server = await serveNano({ '/plain.html': page('model="/nano/"'), '/asking.html': page('model="/nano/" ask-above="1000"'), '/missing.html': page('model="/nothing/"') });
+    const texts = JSON.stringify({ send: 'إرسال', placeholder: 'اكتب سؤالك', retry: 'أعد المحاولة', you: 'قلت:' });
+    server = await serveNano({
+      '/arabic.html': page(`model="/nothing/" texts='${texts}'`, 'lang="ar" dir="rtl"'), '/plain.html': page('model="/nano/"'),
+      '/asking.html': page('model="/nano/" ask-above="1000"'), '/missing.html': page('model="/nothing/"'),
+    });
   });
   after(async () => {
     await server?.close();
@@ -140,6 +144,26 @@ describe('<gossamer-chat>', { skip }, () => {
     await state(page, 'ready');
     assert.ok(chunks() > 0);
     assert.equal(await page.evaluate(() => document.querySelector<GossamerChat>('gossamer-chat')!.messages.length), 3);
+    await close();
+  });
+
+  test('is written from right to left where the page is, in the words of its attribute', { timeout }, async () => {
+    const { page, close } = await open('arabic');
+    await page.setViewportSize({ width: 320, height: 640 });
+    await chat(page).getByRole('button', { name: 'إرسال' }).waitFor();
+    await looks(page, 'arabic-empty');
+    await chat(page).getByRole('textbox').fill('مرحبا');
+    await page.keyboard.press('Enter');
+    await state(page, 'failed');
+    await chat(page).getByRole('button', { name: 'أعد المحاولة' }).waitFor();
+    await looks(page, 'arabic-failed');
+    const places = await page.evaluate(() => {
+      const root = document.querySelector('gossamer-chat')!.shadowRoot!;
+      const box = (selector: string) => root.querySelector(selector)!.getBoundingClientRect();
+      const [log, user, send, input] = [box('#log'), box('.user'), box('form button'), box('textarea')];
+      return [user.left - log.left < log.right - user.right, send.right <= input.left, document.documentElement.scrollWidth];
+    });
+    assert.deepEqual(places, [true, true, 320], 'what was said is at the left, and so is the button');
     await close();
   });
 
