@@ -94,15 +94,23 @@ func drawRandomRows(r rig, vocab, submit, first, last int) (all apart) {
 				c.rows = append(c.rows, one(sample.Params{}).flagged(StepUnused))
 			}
 		}
-		all.add(f.checkOnce(c, at == first))
-		if r.t.Failed() {
-			r.t.Logf("the first of these rows is number %d", at)
-			for i, row := range c.rows {
-				r.t.Logf("row %d: %+v, prompt %v, reply %v, position %d, flags %#x", i, row.params, row.prompt, row.reply, row.position, row.flags)
-			}
-		}
+		all.add(f.tellRows(c, at))
 	}
 	return all
+}
+
+// tellRows is checkOnce, and says what the rows are if one is wrong. The first of them is number at; every eighth batch is drawn twice.
+func (f *logprobsRig) tellRows(c fullCase, at int) apart {
+	f.r.t.Helper()
+	defer func() {
+		for i, row := range c.rows {
+			if f.r.t.Failed() {
+				f.r.t.Logf("row %d, number %d: %+v, prompt %v, reply %v, position %d, flags %#x",
+					i, at+i, row.params, row.prompt, row.reply, row.position, row.flags)
+			}
+		}
+	}()
+	return f.checkOnce(c, at/len(c.rows)%8 == 0)
 }
 
 // checkOnce draws c's rows and compares tokens and log probabilities with the law; again says that a second run must give the same bits.
