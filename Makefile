@@ -126,6 +126,19 @@ test-matrices-chromium: setup-mesa setup-web ## the same products by the browser
 			go test -count=1 -timeout 60m -exec $(CURDIR)/tools/wasmexec/chromium -run 'Matri' ./runtime/gpu ./runtime/kernel; \
 	else echo 'SKIPPED: no Chromium on a renderer that multiplies matrices: see tools/setup chromium-mesa' >&2; fi
 
+# Row n is the same everywhere; make test draws the first few thousand.
+ROWS ?= 100000
+SAMPLER := go test -count=1 -timeout 24h -v -run 'TestSamplerRows$$' ./runtime/kernel -args -rows $(ROWS) -figures $(CURDIR)/runtime/kernel/testdata
+.PHONY: test-sampler
+test-sampler: ## the device's sampler against package sample over $(ROWS) random rows, on the driver that is there; writes what it finds
+	@mkdir -p runtime/kernel/testdata
+	$(SAMPLER)/sampler-native.json
+
+.PHONY: test-sampler-chromium
+test-sampler-chromium: setup-web ## the same rows in Chromium, which takes several times as long
+	@mkdir -p runtime/kernel/testdata
+	GOOS=js GOARCH=wasm $(subst -count=1,-count=1 -exec $(CURDIR)/tools/wasmexec/chromium,$(SAMPLER))/sampler-chromium.json
+
 .PHONY: bindings
 bindings: setup-dawn setup-mesa ## wgpu-native and Dawn on one driver: the same replies, and build/bindings.json with sizes and times; ten minutes
 	@[ -x build/mesa/run ] || { echo "make bindings: there is no build/mesa: see tools/setup mesa" >&2; exit 1; }

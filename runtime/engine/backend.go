@@ -27,6 +27,9 @@ type Backend interface {
 	FreePages() int
 	// NewSequence returns an empty sequence. Memory is taken as it grows.
 	NewSequence() (Sequence, error)
+	// Ready reports whether a step like s, of sequences that have what its rows and its piece need, can be queued at once. If not, what it lacks,
+	// as programs that have to be compiled, is prepared beside the steps that can be. Step does any step, and waits for what it lacks.
+	Ready(s *Step) bool
 	// Step queues a step. It fails as a whole, with ErrContextFull if memory is short: then each sequence holds a prefix of what it
 	// held before (Len tells). A step that was queued must be waited for before the next one.
 	Step(ctx context.Context, s *Step) (Pending, error)

@@ -19,7 +19,8 @@ type hashing struct {
 	vocab, context int
 	limits         engine.Limits // its Pages are tokens that all sequences may hold together
 	host           engine.Host
-	step           func(s *engine.Step) // called before each step; may be nil
+	step           func(s *engine.Step)      // called before each step; may be nil
+	ready          func(s *engine.Step) bool // nil: always
 
 	mu    sync.Mutex
 	held  int
@@ -52,6 +53,8 @@ func (b *hashing) FreePages() int {
 	defer b.mu.Unlock()
 	return b.limits.Pages - b.held
 }
+
+func (b *hashing) Ready(s *engine.Step) bool { return b.ready == nil || b.ready(s) }
 
 // Step checks what is asked for.
 func (b *hashing) Step(ctx context.Context, s *engine.Step) (engine.Pending, error) {

@@ -37,7 +37,7 @@ const (
 	drawWeight    = 2
 )
 
-// Tokens after which a text gives its row to one that waits for a row, or to one that has no token yet.
+// Tokens after which a text gives its row to one that waits for a row; or to one that has no token yet, or while more rows are prepared.
 const (
 	longTurn  = 64
 	shortTurn = 8

@@ -33,6 +33,11 @@ func (l *loop) plan() (s *Step, rows []*job, reader *job) {
 	tokens := l.pieceTokens(len(rows) > 0)
 	if reader = l.reader(tokens); reader != nil {
 		s.Prefill = l.piece(reader, tokens)
+		if len(rows) > 0 && !l.backend.Ready(&Step{Prefill: s.Prefill}) {
+			s.Prefill, reader = Piece{}, nil // rows don't wait for a compiler
+		}
+	}
+	if reader != nil {
 		l.passOver(reader, len(s.Prefill.Tokens))
 	}
 	if len(rows) == 0 && reader == nil {
@@ -53,18 +58,25 @@ func (l *loop) row(j *job) (Row, bool) {
 			return Row{}, false
 		}
 	}
-	r := Row{Seq: t.seq, Given: Draw, Sampler: j.sampler, Logprobs: -1}
+	r := j.asks()
 	if len(t.tokens) < len(j.tokens) {
 		r.Given = j.tokens[len(t.tokens)]
-	}
-	if j.Logprobs {
-		r.Logprobs = j.TopLogprobs
 	}
 	return r, true
 }
 
+// asks is a row that draws for j.
+func (j *job) asks() Row {
+	r := Row{Seq: j.text.seq, Given: Draw, Sampler: j.sampler, Logprobs: -1}
+	if j.Logprobs {
+		r.Logprobs = j.TopLogprobs
+	}
+	return r
+}
+
 // seat chooses the jobs that get tokens. Those that have a row keep it for a turn; then others take it who wait for one: first who has
-// no token yet, then whose key got least. Before them comes who has waited for very long: there may be no end of new ones.
+// no token yet, then whose key got least. Before them comes who has waited for very long: there may be no end of new ones. Beside others nobody
+// gets a row for whom the backend is not ready: they would wait for it.
 func (l *loop) seat() []*job {
 	able := func(j *job) bool { return !j.prefilling() && j.free() }
 	var rows []*job
@@ -92,24 +104,44 @@ func (l *loop) seat() []*job {
 		return cmp.Or(-cmp.Compare(overdue(a), overdue(b)), -cmp.Compare(number(fresh(a)), number(fresh(b))),
 			cmp.Compare(l.served[a.Key], l.served[b.Key]), cmp.Compare(a.since, b.since))
 	})
+	if len(rows) > 0 {
+		l.ready(rows) // what they will need soon is prepared
+	}
+	if all := append(slices.Clip(rows), bench...); len(bench) > 0 && len(all) > 1 {
+		l.ready(all[:min(len(all), l.limits.Rows)]) // before what some of them would need
+	}
 	for _, j := range bench {
 		j.turn, j.ramp = 0, 1
-		if len(rows) < l.limits.Rows {
+		if len(rows) == 0 || len(rows) < l.limits.Rows && l.ready(append(slices.Clip(rows), j)) {
 			rows = append(rows, j)
 			continue
 		}
-		long := slices.MaxFunc(rows, func(a, b *job) int { return a.turn - b.turn })
+		at := slices.Index(rows, slices.MaxFunc(rows, func(a, b *job) int { return a.turn - b.turn }))
+		swapped := slices.Clone(rows)
+		swapped[at] = j
+		if !l.ready(swapped) {
+			continue
+		}
 		turn := longTurn
-		if fresh(j) {
+		if fresh(j) || len(rows) < l.limits.Rows { // it is not long until all have one
 			turn = shortTurn
 		}
-		if long.turn < turn {
+		if rows[at].turn < turn {
 			break
 		}
-		long.since = l.steps
-		rows[slices.Index(rows, long)] = j
+		rows[at].since = l.steps
+		rows = swapped
 	}
 	return rows
+}
+
+// ready reports whether the backend is ready for rows of these jobs.
+func (l *loop) ready(jobs []*job) bool {
+	s := &Step{Draws: min(l.limits.Draws, backtrack/2)}
+	for _, j := range jobs {
+		s.Rows = append(s.Rows, j.asks())
+	}
+	return l.backend.Ready(s)
 }
 
 func number(b bool) int {

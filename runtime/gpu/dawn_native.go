@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -190,6 +191,9 @@ func (d *rawDevice) write(b rawBuffer, off int64, p []byte) error {
 	return told(d.device.Write(b, off, p))
 }
 
+// compilesBeside: newPipeline may not run beside other calls, whose errors it would take for its own.
+const compilesBeside = false
+
 // newPipeline compiles s.
 func (d *rawDevice) newPipeline(s shaders.Shader) (rawPipeline, error) {
 	bindings := make([]dawn.BindingType, len(s.Bindings))
@@ -206,6 +210,9 @@ func (d *rawDevice) newPipeline(s shaders.Shader) (rawPipeline, error) {
 	p, err := d.device.NewPipeline(s.Name, s.Source, bindings)
 	return rawPipeline{d.device, p}, told(err)
 }
+
+// wait has nothing to wait for.
+func (p rawPipeline) wait(context.Context) error { return nil }
 
 // release frees the pipeline.
 func (p rawPipeline) release() { p.device.ReleasePipeline(p.Pipeline) }

@@ -100,6 +100,8 @@ type Stats struct {
 	LiveBuffers    int64 // made by NewBuffer and not released
 	LiveBytes      int64 // of those
 
+	Pipelines int64 // made by NewPipeline
+
 	// In a browser:
 	Crossings   int64 // calls between Go and JavaScript for submits, writes and reads
 	BytesBeside int64 // of BytesWritten, those that did not pass through Go
@@ -120,6 +122,10 @@ type Device struct {
 	live    map[releaser]struct{}
 	flushes []rawSubmission // queue writes under way that were flushed without a program, oldest first
 	pending int64           // bytes written since the last submit
+
+	closing   bool
+	compiling int       // calls of NewPipeline that compile without mu
+	compiled  sync.Cond // one of them has ended
 }
 
 // releaser is what a Device must release before itself.
@@ -164,6 +170,7 @@ func Open(ctx context.Context, o Options) (*Device, error) {
 		raw:     raw,
 		live:    map[releaser]struct{}{},
 	}
+	d.compiled.L = &d.mu
 	d.staging <- &staging{}
 	raw.watch(func(err error) {
 		d.mu.Lock()
@@ -218,12 +225,16 @@ func (d *Device) Stats() Stats {
 	return s
 }
 
-// Close waits for reads in progress and releases the device and everything made from it. It may be called twice.
+// Close waits for reads in progress, and for compilers, and releases the device and everything made from it. It may be called twice.
 func (d *Device) Close() {
 	s := <-d.staging // no Read is in progress from here on
 	d.waits.Wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.closing = true // no compiler begins from here on
+	for d.compiling > 0 {
+		d.compiled.Wait()
+	}
 	d.staging <- &staging{}
 	if d.raw == nil {
 		return
@@ -240,7 +251,7 @@ func (d *Device) Close() {
 
 // usable returns why the device can't be used, or nil. The caller holds mu.
 func (d *Device) usable() error {
-	if d.raw == nil {
+	if d.raw == nil || d.closing {
 		return errClosed
 	}
 	return d.lostErr

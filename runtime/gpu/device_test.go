@@ -144,6 +144,62 @@ func TestConcurrentUse(t *testing.T) {
 	group.Wait()
 }
 
+// Shaders compile beside other calls, and each call gets its own errors.
+func TestCompilersBesideOtherCalls(t *testing.T) {
+	d := gputest.Open(t, gpu.Options{})
+	bad := increment
+	bad.Source = strings.Replace(bad.Source, "+ 1u", "+ 1.5", 1)
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			for range 20 {
+				if pl, err := d.NewPipeline(increment); err != nil {
+					t.Error(err)
+				} else {
+					pl.Release()
+				}
+				if _, err := d.NewPipeline(bad); err == nil {
+					t.Error("a shader with an error compiles")
+				}
+			}
+		})
+	}
+	p, x := newCounter(t, d)
+	for range 100 {
+		if err := d.Submit(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	group.Wait()
+	if got := readWords(t, d, x, 1)[0]; got != 100 {
+		t.Errorf("the count is %d, want 100", got)
+	}
+}
+
+func TestCloseWhileCompiling(t *testing.T) {
+	gputest.Open(t, gpu.Options{}) // skips where there is no adapter
+	d, err := gpu.Open(t.Context(), gpu.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for {
+				if _, err := d.NewPipeline(spin); err != nil {
+					wantError(t, err, gpu.ErrClosed, "gpu: ")
+					return
+				}
+			}
+		})
+	}
+	for d.Stats().Pipelines < 4 {
+		time.Sleep(time.Millisecond)
+	}
+	d.Close()
+	group.Wait()
+}
+
 func TestUseAfterClose(t *testing.T) {
 	gputest.Open(t, gpu.Options{}) // skips where there is no adapter
 	d, err := gpu.Open(t.Context(), gpu.Options{})

@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -247,9 +248,29 @@ func (d *rawDevice) write(b rawBuffer, off int64, p []byte) (err error) {
 	return writeBuffer(d.queue, b, off, p)
 }
 
-// newPipeline compiles s.
+// compilesBeside says that newPipeline may run beside other calls: an error belongs to the thread of its call.
+const compilesBeside = true
+
+// newPipeline compiles s. Should the device be lost meanwhile, it does not wait for a compiler that may never end.
 func (d *rawDevice) newPipeline(s shaders.Shader) (p rawPipeline, err error) {
 	defer caught(&err)
+	type result struct {
+		rawPipeline
+		err error
+	}
+	done := make(chan result, 1)
+	if err := d.ask(func() {
+		var r result
+		defer func() { done <- r }()
+		r.rawPipeline, r.err = d.compile(s)
+	}); err != nil {
+		return p, err
+	}
+	r := <-done
+	return r.rawPipeline, r.err
+}
+
+func (d *rawDevice) compile(s shaders.Shader) (p rawPipeline, err error) {
 	module, err := createModule(d.device, s.Name, s.Source)
 	if err != nil {
 		return p, err
@@ -282,6 +303,9 @@ func (d *rawDevice) newPipeline(s shaders.Shader) (p rawPipeline, err error) {
 	}
 	return p, err
 }
+
+// wait has nothing to wait for.
+func (p rawPipeline) wait(context.Context) error { return nil }
 
 // release frees the pipeline.
 func (p rawPipeline) release() {

@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"context"
 	"fmt"
 
 	"gossamer/shaders"
@@ -16,6 +17,8 @@ type (
 	rawDevice     struct{}
 	rawPipeline   struct{}
 )
+
+const compilesBeside = false
 
 // errNone says why there is no WebGPU in this build.
 func errNone() error {
@@ -38,6 +41,7 @@ func (*rawDevice) submit([]*Program) (rawSubmission, error)                  { r
 func (*rawDevice) poll(rawSubmission) error                                  { return errNone() }
 func (*rawDevice) watch(func(error))                                         {}
 func (*rawDevice) take(rawBuffer, rawSubmission, []byte) error               { return errNone() }
+func (rawPipeline) wait(context.Context) error                               { return errNone() }
 func (rawPipeline) release()                                                 {}
 func (*rawDevice) readback([]*Program, rawBuffer, rawBuffer, int64, int64) (rawSubmission, error) {
 	return 0, errNone()

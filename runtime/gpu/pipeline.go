@@ -1,6 +1,7 @@
 package gpu
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -29,7 +30,7 @@ func wgslLine(message string) (line string, found bool) {
 }
 
 // NewPipeline compiles s, with an explicit layout of s.Bindings. The error for a refused shader names the line of its
-// source, from 1, where the compiler does.
+// source, from 1, where the compiler does. The device does other calls meanwhile, but with a library of Dawn, which compiles with its lock held.
 func (d *Device) NewPipeline(s shaders.Shader) (*Pipeline, error) {
 	storage := 0
 	for _, a := range s.Bindings {
@@ -51,7 +52,7 @@ func (d *Device) NewPipeline(s shaders.Shader) (*Pipeline, error) {
 	if err := d.usable(); err != nil {
 		return nil, fmt.Errorf("gpu: shader %s: %w", s.Name, err)
 	}
-	raw, err := d.raw.newPipeline(s)
+	raw, err := d.compile(s)
 	if err != nil {
 		d.note("", err) // it may tell of the device's loss
 		if line, found := wgslLine(err.Error()); found {
@@ -61,7 +62,42 @@ func (d *Device) NewPipeline(s shaders.Shader) (*Pipeline, error) {
 	}
 	p := &Pipeline{d: d, raw: raw, name: s.Name, bindings: s.Bindings, users: users{}}
 	d.live[p] = struct{}{}
+	d.stats.Pipelines++
 	return p, nil
+}
+
+// compile calls the binding without mu, which the caller holds, where the binding allows it. The device is not closed meanwhile.
+func (d *Device) compile(s shaders.Shader) (rawPipeline, error) {
+	if !compilesBeside {
+		return d.raw.newPipeline(s)
+	}
+	raw := d.raw
+	d.compiling++
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		d.compiling--
+		d.compiled.Broadcast()
+	}()
+	return raw.newPipeline(s)
+}
+
+// Compiled waits until the shaders that p was recorded with are compiled, where compilers work beside everything else; elsewhere they are.
+func (p *Program) Compiled(ctx context.Context) error {
+	p.d.mu.Lock()
+	var pipelines []rawPipeline
+	for _, o := range p.ops {
+		if o.n == 0 {
+			pipelines = append(pipelines, o.pipeline)
+		}
+	}
+	p.d.mu.Unlock()
+	for _, pl := range pipelines {
+		if err := pl.wait(ctx); err != nil {
+			return fmt.Errorf("gpu: program %s: compile: %w", p.label, err)
+		}
+	}
+	return nil
 }
 
 // Name is the shader's.

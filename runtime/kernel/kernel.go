@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"sync"
 
 	"gossamer/runtime/gpu"
 	"gossamer/shaders"
@@ -30,8 +31,10 @@ type config interface {
 
 // pipeline is what the kernels have in common: a compiled shader and the uniforms of its dispatches.
 type pipeline struct {
-	dev      *gpu.Device
-	pl       *gpu.Pipeline
+	dev *gpu.Device
+	pl  *gpu.Pipeline
+
+	mu       sync.Mutex             // programs may be recorded by several goroutines
 	uniforms map[string]*gpu.Buffer // by content
 }
 
@@ -50,6 +53,8 @@ func newPipeline(dev *gpu.Device, c config) (*pipeline, error) {
 // Release frees the kernel. Programs recorded with it can't be submitted any more. It may be called twice.
 func (p *pipeline) Release() {
 	p.pl.Release()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, b := range p.uniforms {
 		b.Release()
 	}
@@ -79,6 +84,8 @@ func (p *pipeline) uniform(words []uint32) (*gpu.Buffer, error) {
 	for _, w := range words {
 		content = binary.LittleEndian.AppendUint32(content, w)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if b, ok := p.uniforms[string(content)]; ok {
 		return b, nil
 	}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/sample"
 )
@@ -57,31 +55,6 @@ func TestLogprobs(t *testing.T) {
 	}
 }
 
-func TestLogprobsRandomRows(t *testing.T) {
-	r := newRig(t)
-	var rigs []*logprobsRig
-	for _, vocab := range []int{7, 900, 4099} {
-		rigs = append(rigs, newLogprobsRig(r, SampleConfig{Rows: 4, Vocab: vocab, Ring: 8}))
-	}
-	rapid.Check(t, func(rt *rapid.T) {
-		if t.Failed() {
-			return
-		}
-		f := rapid.SampledFrom(rigs).Draw(rt, "rig")
-		c := fullCase{
-			rows: make([]fullRow, f.c.Rows), vocab: f.c.Vocab, ring: f.c.Ring, stream: numbers(rapid.Uint32().Draw(rt, "stream")),
-			scale: rapid.SampledFrom([]float64{0, 0.01, 1, 8, 1000}).Draw(rt, "scale"), grid: rapid.SampledFrom([]float64{0, 0, 0.25, 3}).Draw(rt, "grid"),
-		}
-		for i := range c.rows {
-			c.rows[i] = drawFullRow(rt, f.c.Vocab)
-			c.rows[i].logprobs = rapid.IntRange(0, 3).Draw(rt, "logprobs") > 0
-		}
-		if f.check(c); t.Failed() {
-			t.Logf("%+v", c)
-		}
-	})
-}
-
 // logprobsRig draws by SampleFull and looks at what was drawn.
 type logprobsRig struct {
 	*fullRig
@@ -125,6 +98,12 @@ func (f *logprobsRig) check(c fullCase) {
 		}
 		tokens = f.r.readWords(f.a.Tokens, f.c.Rows*f.c.Ring)
 	}
+	f.compareLogprobs(c, logits, tokens, got)
+}
+
+// compareLogprobs compares the log probabilities of the first draw with the law.
+func (f *logprobsRig) compareLogprobs(c fullCase, logits []float32, tokens, got []uint32) {
+	f.r.t.Helper()
 	const words = LogprobsBytes / 4
 	want := slices.Repeat([]uint32{poison}, len(got))
 	for i, row := range c.rows {
@@ -138,7 +117,7 @@ func (f *logprobsRig) check(c fullCase) {
 		}
 		f.checkRow(i, logits[i*c.vocab:][:c.vocab], tokens[at], got[at*words:][:words])
 	}
-	equalBits(t, "logprobs", want, got)
+	equalBits(f.r.t, "logprobs", want, got)
 }
 
 func (f *logprobsRig) checkRow(i int, logits []float32, token uint32, got []uint32) {

@@ -15,7 +15,7 @@ import (
 //
 // All else is the CPU's to the bit, but subnormals, which may count as 0. Rows whose SampleParams ask for nothing draw what Sample draws. A
 // temperature of less than 1e-4 turns top_k, top_p and min_p off; package sample's choice is then the largest logit, and so is the
-// device's at temperature 0.
+// device's at temperature 0, which StepRow has to have for sample.Params that are Greedy.
 type SampleFull struct {
 	adjust, filter, partial, final *pipeline
 	c                              SampleConfig

@@ -65,10 +65,14 @@ func (p SampleParams) words() [SampleParamsBytes / 4]uint32 {
 	if penaltyVocab == 0 {
 		penaltyVocab = math.MaxUint32
 	}
+	topP := p.TopP
+	if topP > 0 {
+		topP = max(topP, 0x1p-126) // a device may take a subnormal for 0, which is all; both are fewer than any id has
+	}
 	logMinP := max(float32(math.Log(float64(p.MinP))), noMinP) // of 0: -infinity
 	bits := math.Float32bits
 	return [...]uint32{
-		flags, p.TopK, bits(p.TopP), bits(logMinP), bits(p.repetition()), bits(p.PresencePenalty), bits(p.FrequencyPenalty), penaltyVocab, p.Biases,
+		flags, p.TopK, bits(topP), bits(logMinP), bits(p.repetition()), bits(p.PresencePenalty), bits(p.FrequencyPenalty), penaltyVocab, p.Biases,
 		15: 0, // the words between are 0 as well: shaders rely on it
 	}
 }

@@ -67,6 +67,9 @@ func TestSampleParamsOfNothing(t *testing.T) {
 	if one := (SampleParams{RepetitionPenalty: 1}).words(); one != want {
 		t.Errorf("with a repetition penalty of 1 words are %v, want %v", one, want)
 	}
+	if tiny := (SampleParams{TopP: math.SmallestNonzeroFloat32}).words(); tiny[2] != math.Float32bits(0x1p-126) {
+		t.Errorf("a subnormal top_p is written as %#x, want a number that no device takes for 0", tiny[2])
+	}
 	for _, p := range []SampleParams{{RepetitionPenalty: 1.1}, {PresencePenalty: -1}, {FrequencyPenalty: 1}} {
 		if !p.Counted() {
 			t.Errorf("%+v: not counted", p)

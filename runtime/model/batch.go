@@ -22,6 +22,7 @@ type batch struct {
 	dev      *gpu.Device
 	buf      *buffers
 	programs *programs
+	preparer *preparer
 	pages    *pages
 	steps    *steps
 	seats    []*state          // [rows]
@@ -66,7 +67,7 @@ func (b *batch) start(ctx context.Context, rows []decodeRow, draws int) (*run, e
 	if r.draws, err = b.pages.reserveRun(seqs, draws); err != nil {
 		return nil, err
 	}
-	r.width = b.paddedRows(len(seqs))
+	r.width = b.preparer.decodeWidth(len(seqs), b.splitsFor(longest+r.draws), r.sampling)
 	p, err := b.programs.decodePrograms(r.width, longest+r.draws, r.sampling)
 	if err != nil {
 		return nil, err

@@ -38,6 +38,7 @@ type Model struct {
 	pages    *pages
 	steps    *steps
 	programs *programs
+	preparer *preparer
 	batch    *batch
 }
 
@@ -99,8 +100,10 @@ func newModel(dev *gpu.Device, plan Plan) (*Model, error) {
 		m.freeBuffers()
 		return nil, err
 	}
+	m.preparer = newPreparer(m.programs, &m.mu)
 	m.batch = &batch{
-		sizes: s, dev: dev, buf: b, programs: m.programs, pages: m.pages, steps: m.steps, seats: make([]*state, s.rows), samplers: make([]*sample.Sampler, s.rows), masks: newMasks(dev, s.masks()),
+		sizes: s, dev: dev, buf: b, programs: m.programs, preparer: m.preparer, pages: m.pages, steps: m.steps,
+		seats: make([]*state, s.rows), samplers: make([]*sample.Sampler, s.rows), masks: newMasks(dev, s.masks()),
 	}
 	return m, nil
 }
@@ -117,6 +120,11 @@ func (m *Model) load(ctx context.Context, ck *checkpoint.Checkpoint, o Options) 
 	// Warm up: the programs that every reply needs are recorded and compiled by the driver before the first token is asked for.
 	if _, err := m.programs.decodePrograms(1, 0, plainSampling); err != nil {
 		return err
+	}
+	for _, p := range m.programs.recorded {
+		if err := p.Compiled(ctx); err != nil {
+			return err
+		}
 	}
 	return m.dev.Wait(ctx)
 }
@@ -268,6 +276,7 @@ const closeWait = 10 * time.Second
 // Close frees the model's device memory and closes its sequences. What the device still computes, which nobody waits for any more, is over
 // then: a process that ends meanwhile may crash in a driver.
 func (m *Model) Close() error {
+	m.preparer.stop()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -356,7 +365,7 @@ func (m *Model) prefillChunk(ctx context.Context, seq *state, tokens []int32) er
 	if err := m.placeChunk(seq, tokens); err != nil {
 		return err
 	}
-	p, err := m.programs.prefillProgram(m.prefillClass(len(tokens)))
+	p, err := m.programs.prefillProgram(m.preparer.chunkClass(len(tokens)))
 	if err != nil {
 		return err
 	}

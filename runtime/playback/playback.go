@@ -95,6 +95,9 @@ func (m *Model) Limits() engine.Limits {
 // FreePages is 0: memory has no bound.
 func (m *Model) FreePages() int { return 0 }
 
+// Ready is always true.
+func (m *Model) Ready(*engine.Step) bool { return true }
+
 // Reset counts anew how often plays were met, and gives back a device that a play lost and memory that one filled. Replies that have begun
 // go on.
 func (m *Model) Reset() {

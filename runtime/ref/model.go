@@ -67,6 +67,9 @@ func (m *Model) Limits() engine.Limits {
 // FreePages is 0: memory is taken from the process, without a bound of its own.
 func (m *Model) FreePages() int { return 0 }
 
+// Ready is always true.
+func (m *Model) Ready(*engine.Step) bool { return true }
+
 // Step does a step, row by row.
 func (m *Model) Step(ctx context.Context, s *engine.Step) (engine.Pending, error) {
 	return m.host.Step(ctx, m.config.Vocab, s)

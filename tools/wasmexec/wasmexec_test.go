@@ -83,7 +83,7 @@ func TestNode(t *testing.T) {
 
 // TestChromium runs whole models: the reference data within the native tolerances, with and without subgroups, in one piece and
 // divided into many, and the crossings of a token. (The text of 4,500 tokens is left to the native build: it takes minutes.)
-// Beside it, the self-test, and replies compared with those of the native build: a processor that plays a GPU rarely keeps two cores busy.
+// Beside it, the device's sampler over random rows, the self-test, and replies compared with those of the native build: a processor that plays a GPU rarely keeps two cores busy.
 func TestChromium(t *testing.T) {
 	root := testenv.Node(t, "web/node_modules/playwright-core")
 	if os.Getenv("CHROMIUM") == "" {
@@ -97,6 +97,10 @@ func TestChromium(t *testing.T) {
 			"TestGolden$/./Prompt", "TestGolden$/./Greedy", "TestGoldenOnLesserDevices$/(NoSubgroups|1MiB)/.", "TestShardedModelComputesTheSame",
 			"CrossingsPerToken",
 		})
+	})
+	t.Run("Sampler", func(t *testing.T) {
+		t.Parallel()
+		goTest(t, root, "chromium", "runtime/kernel", []string{"TestSamplerRows$"})
 	})
 	t.Run("SelfTestAndReplies", func(t *testing.T) {
 		t.Parallel()
