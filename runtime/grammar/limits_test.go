@@ -244,3 +244,24 @@ func FuzzEBNF(f *testing.F) {
 func FuzzSchema(f *testing.F) {
 	testenv.Fuzz(f, schemaSeeds, func(t testing.TB, input string) { fuzz(t, Source{JSONSchema: json.RawMessage(input)}) })
 }
+
+// TestDistanceIsOne: how far the end is does not depend on how often it was looked for, also where that is too much work.
+func TestDistanceIsOne(t *testing.T) {
+	for _, schema := range []string{
+		`{"type":"string","pattern":"^(([a-z]|[A-Z ]){2,7}e?){3,40}$","minLength":200,"maxLength":1000}`,
+		`{"type":"string","minLength":300,"allOf":[{"pattern":"a.{20}b.{30}c"},{"pattern":"e.{20}d.{30}f"},{"pattern":"g.{25}h.{25}i"}]}`,
+	} {
+		m := compile(t, o200k(), Source{JSONSchema: json.RawMessage(schema)}, Options{}).NewMatcher()
+		for i, id := range tokenizertest.Vocabulary().Encode(`"An abra`) {
+			first := m.Distance()
+			for range 5 {
+				if again := m.Distance(); again != first {
+					t.Fatalf("%s, token %d: the end is %d tokens away, and then %d", schema, i, first, again)
+				}
+			}
+			if !m.Accept(id) {
+				t.Fatalf("%s, token %d is refused", schema, i)
+			}
+		}
+	}
+}
