@@ -330,3 +330,24 @@ func TestReplyGoesOn(t *testing.T) {
 		t.Error("a beginning that the format excludes is accepted")
 	}
 }
+
+// A caller that has gone waits for no prompt: neither is there an error then.
+func TestCallerGoneBeforeThePrompt(t *testing.T) {
+	c := script(t, "<|channel|>final<|message|>never")
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	r := ask(strings.Repeat("a", 1<<20))
+	if ids, err := c.Prompt(gone, r); !errors.Is(err, context.Canceled) {
+		t.Errorf("a prompt of %d tokens and the error %v, want %v", len(ids), err, context.Canceled)
+	}
+	var events []Event
+	for e, err := range c.Stream(gone, r) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, e)
+	}
+	if d := cmp.Diff([]Event{Done{Reason: FinishCancelled}}, events); d != "" {
+		t.Error(d)
+	}
+}

@@ -244,3 +244,24 @@ func FuzzEBNF(f *testing.F) {
 func FuzzSchema(f *testing.F) {
 	testenv.Fuzz(f, schemaSeeds, func(t testing.TB, input string) { fuzz(t, Source{JSONSchema: json.RawMessage(input)}) })
 }
+
+// TestDistanceStays: a way to the end that was too much work to divide into tokens is told in bytes ever after, and those that meet it are
+// divided up to there.
+func TestDistanceStays(t *testing.T) {
+	m := compile(t, o200k(), Source{Regex: `(the answer is |an answer is )[0-9]{4}\.`}, Options{}).NewMatcher()
+	m.Accept(tokenizertest.Vocabulary().Encode("the")[0])
+	m.e.mu.Lock()
+	m.e.hard = m.e.exprs.work
+	told := int(m.e.tokens(m.at))
+	m.e.mu.Unlock()
+	if want := len(" answer is 0000."); told != want {
+		t.Fatalf("without work the end is %d tokens away, want %d", told, want)
+	}
+	if d := m.Distance(); d != told {
+		t.Errorf("the end is %d tokens away, and then %d", told, d)
+	}
+	m.Accept(tokenizertest.Vocabulary().Encode(" answer")[0])
+	if d := m.Distance(); d >= told {
+		t.Errorf("behind one more token the end is %d tokens away, want fewer than %d", d, told)
+	}
+}

@@ -39,7 +39,7 @@ func (e *engine) tokens(c int32) int32 {
 	for rest < 0 {
 		at := chain[len(chain)-1]
 		if e.full || e.exprs.work > e.hard-hardWork/2 || !e.divide(at) {
-			return e.configs[c].shortest // the tables are full, or it takes too much work: the next time begins with what was made
+			return e.giveUp(c) // the tables are full, or it takes too much work
 		}
 		to := e.ways[at].to
 		if w := e.ways.at(to); w.known || e.configs[to].shortest <= 1 {
@@ -55,6 +55,19 @@ func (e *engine) tokens(c int32) int32 {
 	}
 	e.chain = chain
 	return rest
+}
+
+// giveUp counts the bytes of a way that is not divided, which it then stays: who looks again is told the same. What was made of it helps
+// those that meet it.
+func (e *engine) giveUp(c int32) int32 {
+	n := e.configs[c].shortest
+	if w := e.ways.at(c); !e.full {
+		if w.to == unknown {
+			w.id = -1
+		}
+		w.known, w.tokens = true, n
+	}
+	return n
 }
 
 // left is how far the end is from a configuration, as the mask that is made counts it: for one near the end in tokens.

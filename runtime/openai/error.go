@@ -25,11 +25,17 @@ type ErrorObject struct {
 // Failure tells about an error of Decode, of a reply, or of the engine, with the API's names of fields.
 func Failure(err error) *wire.Failure { return wire.NewFailure(err, wireField) }
 
-// Placed is an error of Chat with the indices that tools have in the request, of which some may have been left out.
+// Placed is an error of Chat with the place in the request of what it is about: tools have other indices where some were left out, and a
+// format stands in one of two fields.
 func (r *Request) Placed(err error) error {
 	var f *chat.FieldError
 	if !errors.As(err, &f) {
 		return err
+	}
+	if strings.HasPrefix(f.Field, "Format.") {
+		placed := *f
+		placed.Field = r.formatPlace(f.Field)
+		return &placed
 	}
 	index, found := strings.CutPrefix(f.Field, "Tools[")
 	index, inside, _ := strings.Cut(index, "]")
@@ -83,6 +89,20 @@ func wireField(field string) string {
 	return strings.Join(path, ".")
 }
 
+// formatPlace is a field of a chat.Request with the format's fields named as in structured_outputs, if it is from there.
+func (r *Request) formatPlace(field string) string {
+	if !r.structured {
+		return field
+	}
+	switch field {
+	case "Format.Schema":
+		return "Format.json"
+	case "Format.JSONObject":
+		return "Format.json_object"
+	}
+	return field
+}
+
 // formatField names a field of a chat.ResponseFormat.
 func formatField(name string) (object, field string) {
 	switch name {
@@ -90,7 +110,7 @@ func formatField(name string) (object, field string) {
 		return "response_format", "type"
 	case "EBNF":
 		return "structured_outputs", "grammar"
-	case "Regex", "Choice":
+	case "Regex", "Choice", "json", "json_object":
 		return "structured_outputs", name
 	}
 	return "response_format.json_schema", name

@@ -79,6 +79,7 @@ func TestErrorOfSchemas(t *testing.T) {
 		{body(`,"structured_outputs":{"regex":"("}`), "structured_outputs.regex", "invalid_value"},
 		{body(`,"structured_outputs":{"grammar":"a ::= b"}`), "structured_outputs.grammar", "invalid_value"},
 		{body(`,"structured_outputs":{"regex":"(?=a)"}`), "structured_outputs.regex", "unsupported_schema"},
+		{body(`,"structured_outputs":{"json":{"type":1}}`), "structured_outputs.json", "invalid_value"},
 	} {
 		r, err := DecodeStrict([]byte(tt.body))
 		if err != nil {
@@ -86,7 +87,7 @@ func TestErrorOfSchemas(t *testing.T) {
 			continue
 		}
 		_, err = c.Prepare(t.Context(), r.Chat)
-		got, status := Error(err)
+		got, status := Error(r.Placed(err))
 		if err == nil || status != 400 || got.Error.Param == nil || *got.Error.Param != tt.param || *got.Error.Code != tt.code {
 			t.Errorf("%s: %d %+v, %v", tt.body, status, got, err)
 		}

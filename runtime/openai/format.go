@@ -111,5 +111,5 @@ func decodeStructured(v wire.Value) (*chat.ResponseFormat, error) {
 
 // Unenforced adds to Ignored what the model's replies need not follow: that is what Prepare of a chat.Completer returns.
 func (r *Request) Unenforced(paths []string) {
-	r.Ignored = wire.Unenforced(r.Ignored, paths, wireField)
+	r.Ignored = wire.Unenforced(r.Ignored, paths, func(field string) string { return wireField(r.formatPlace(field)) })
 }

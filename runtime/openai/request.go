@@ -18,7 +18,8 @@ type Request struct {
 	Ignored []string
 	Chat    chat.Request
 
-	tools []string // for each tool of Chat where it stands, such as "tools[2]"
+	tools      []string // for each tool of Chat where it stands, such as "tools[2]"
+	structured bool     // the format of Chat is from structured_outputs
 }
 
 // MaxChoices is the largest Request.N.
@@ -153,7 +154,7 @@ func decodeRequest(body wire.Value) (*Request, error) {
 		if c.Format != nil {
 			return nil, o.Field("structured_outputs").Refuse(wire.CodeValue, "says what the answer has to be, as response_format does: one of them is enough")
 		}
-		c.Format = structured
+		c.Format, r.structured = structured, true
 	}
 	choice := o.Field("tool_choice")
 	switch name := c.ToolChoice.Name; {

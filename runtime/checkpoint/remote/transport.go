@@ -71,6 +71,8 @@ func judgeTransport(err error, unsecured bool) error {
 	case unsecured && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)): // which a busy host does too
 		err = &ConnectError{fmt.Errorf("it hangs up where TLS should begin, perhaps because it has no https: %w", inner)}
 		return transportError(&url.Error{URL: outer.URL, Err: err})
+	case errors.Is(err, io.EOF): // as a host does that is starting or busy
+		return transportError(&url.Error{URL: outer.URL, Err: fmt.Errorf("the server hangs up without an answer: %w", io.EOF)})
 	}
 	return transportError(err)
 }
