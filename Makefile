@@ -118,7 +118,7 @@ test-matrices: setup-dawn setup-mesa ## products by the matrices of subgroups, o
 
 # Chromium takes a software renderer other than its own only under a false name. Not part of `make test`: what is new in it is the browser.
 .PHONY: test-matrices-chromium
-test-matrices-chromium: setup-mesa setup-web ## the same products by the browser's build in Chromium, on the renderer of setup-mesa; ten minutes
+test-matrices-chromium: setup-mesa setup-web ## the same products by the browser's build in Chromium, on the renderer of setup-mesa; some minutes
 	@tools/setup chromium chromium-mesa
 	@if [ -x build/chromium-mesa/run ]; then \
 		echo 'GOOS=js GOARCH=wasm go test -run Matri ...'; \

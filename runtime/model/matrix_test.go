@@ -37,9 +37,9 @@ func TestGoldenMatrices(t *testing.T) {
 	for matrices, limit := range map[Matrices]goldentest.Tolerance{TwoTerms: goldentest.Float32, OneTerm: {RMSOverStd: 5e-3, Max: 0.1}} {
 		t.Run(fmt.Sprintf("Terms%d", matrices), func(t *testing.T) {
 			c := goldentest.Load(t, "gqa_window8")
-			m := loadDir(t, dev, c.ModelDir(t), Options{KV: F32, Context: 256, Chunk: 32, Sequences: 8, Matrices: matrices, matricesCPU: true})
+			m := loadDir(t, dev, c.ModelDir(t), Options{KV: F32, Context: 256, Chunk: 16, Sequences: 8, Matrices: matrices, matricesCPU: true})
 			for what, matrix := range map[string]shaders.Matrix{
-				"dense": m.denseTile(32).Matrix, "experts": m.expertTile(32).Matrix, "attention": m.prefillAttention(32, slidingLayer).Matrix,
+				"dense": m.denseTile(16).Matrix, "experts": m.expertTile(16).Matrix, "attention": m.prefillAttention(16, slidingLayer).Matrix,
 			} {
 				if matrix != dev.Caps().Variant.Matrix {
 					t.Fatalf("%s: matrices are not used: %v", what, m.MatricesRefused())
