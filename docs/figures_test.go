@@ -339,14 +339,16 @@ func TestFiguresOfThePage(t *testing.T) {
 
 // TestBrowsers: docs/browsers.md says of WebGPU what the page says.
 func TestBrowsers(t *testing.T) {
-	_, table, _ := strings.Cut(read(t, "web/app/unsupported.ts"), "h('tbody', {}, ...[")
-	table, _, _ = strings.Cut(table, "].map(")
-	rows := regexp.MustCompile(`\['([^']+)', '([^']+)'\]`).FindAllStringSubmatch(table, -1)
+	rows := regexp.MustCompile(`\['([^']+)', t\('(\w+)'\)\]`).FindAllStringSubmatch(read(t, "web/app/unsupported.ts"), -1)
 	if len(rows) < 3 {
 		t.Fatalf("web/app/unsupported.ts has %d browsers", len(rows))
 	}
 	for _, row := range rows {
-		says(t, "docs/browsers.md", "| %s | %s |", row[1], row[2])
+		text := regexp.MustCompile(`(?m)^  ` + row[2] + `: '(.+)',$`).FindStringSubmatch(read(t, "web/app/texts/en.ts"))
+		if text == nil {
+			t.Fatalf("web/app/texts/en.ts has no %s", row[2])
+		}
+		says(t, "docs/browsers.md", "| %s | %s |", row[1], text[1])
 	}
 }
 

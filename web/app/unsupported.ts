@@ -36,7 +36,7 @@ function reasons(e: Environment): HTMLElement[] {
     h('div', { class: 'table', tabindex: '0', role: 'region', 'aria-label': t('browsers') }, h('table', {},
       h('thead', {}, h('tr', {}, h('th', {}, t('browser')), h('th', {}, 'WebGPU'))),
       h('tbody', {}, ...([
-        ['Chrome, Edge, Opera', t('chromeSince', { flags: 'chrome://flags/#enable-unsafe-webgpu, chrome://flags/#enable-vulkan' })],
+        ['Chrome, Edge, Opera', t('chromeSince')],
         ['Safari', t('safariSince')],
         ['Firefox', t('firefoxSince')],
       ] as [string, Said][]).map(([name, text]) => h('tr', {}, h('th', { scope: 'row' }, name), h('td', {}, text)))))),

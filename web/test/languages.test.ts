@@ -41,7 +41,6 @@ describe('languages', { skip, timeout }, () => {
     program = await Program.start(join(dir, 'page'), '0', '--playback', join(dir, 'plays.json'));
     tab = await open(program.url, { args, script: austrian });
     page = tab.page;
-    if (process.env.DEVT) page.setDefaultTimeout(25_000);
     page.on('pageerror', (e) => problems.push(e.message));
   });
   after(async () => {
@@ -274,6 +273,7 @@ test('the chosen language is there without a network, the others are not downloa
     && e.getBoundingClientRect().right > e.closest('.model')!.getBoundingClientRect().right + 1).map((e) => e.outerHTML.slice(0, 90))), []);
   await page.screenshot({ path: join(pictures, 'de-narrow-question.png') });
   await page.keyboard.press('Escape');
+  await page.setViewportSize({ width: 1280, height: 800 });
   await page.locator('#settings-button button').click();
   await page.locator('#tab-app').click();
   await page.locator('#language').selectOption('es');

@@ -411,7 +411,7 @@ export const de = {
   benchNeedsGPU: 'Der Benchmark braucht WebGPU',
   browsers: 'Browser mit WebGPU',
   browser: 'Browser',
-  chromeSince: 'Windows, macOS und ChromeOS ab Version 113, Android ab 121. Unter Linux muss es eventuell eingeschaltet werden: {flags}.',
+  chromeSince: 'Windows, macOS und ChromeOS ab Version 113, Android ab 121. Unter Linux muss es eventuell eingeschaltet werden: chrome://flags/#enable-unsafe-webgpu und chrome://flags/#enable-vulkan.',
   safariSince: 'macOS, iOS und iPadOS ab Version 26.',
   firefoxSince: 'Windows ab Version 141, macOS mit Apple-Chip ab 145. Sonst dom.webgpu.enabled in about:config von Firefox Nightly.',
   acceleration: 'Die Hardwarebeschleunigung muss in den Einstellungen des Browsers eingeschaltet sein, und die Seite muss über https oder von localhost kommen. Was der Browser über die GPU sagt: chrome://gpu in Chrome und Edge, about:support in Firefox.',

@@ -410,7 +410,7 @@ export const en = {
   benchNeedsGPU: 'The benchmark needs WebGPU',
   browsers: 'Browsers with WebGPU',
   browser: 'Browser',
-  chromeSince: 'Windows, macOS and ChromeOS since version 113, Android since 121. On Linux it may have to be switched on: {flags}.',
+  chromeSince: 'Windows, macOS and ChromeOS since version 113, Android since 121. On Linux it may have to be switched on: chrome://flags/#enable-unsafe-webgpu and chrome://flags/#enable-vulkan.',
   safariSince: 'macOS, iOS and iPadOS since version 26.',
   firefoxSince: 'Windows since version 141, macOS with Apple silicon since 145. Elsewhere dom.webgpu.enabled in about:config of Firefox Nightly.',
   acceleration: 'Hardware acceleration must be on in the browser’s settings, and the page must come by https or from localhost. What the browser says of the GPU: chrome://gpu in Chrome and Edge, about:support in Firefox.',

@@ -411,7 +411,7 @@ export const es = {
   benchNeedsGPU: 'La prueba de rendimiento necesita WebGPU',
   browsers: 'Navegadores con WebGPU',
   browser: 'Navegador',
-  chromeSince: 'Windows, macOS y ChromeOS desde la versión 113, Android desde la 121. En Linux puede que haya que activarlo: {flags}.',
+  chromeSince: 'Windows, macOS y ChromeOS desde la versión 113, Android desde la 121. En Linux puede que haya que activarlo: chrome://flags/#enable-unsafe-webgpu y chrome://flags/#enable-vulkan.',
   safariSince: 'macOS, iOS y iPadOS desde la versión 26.',
   firefoxSince: 'Windows desde la versión 141, macOS con chip de Apple desde la 145. En los demás, dom.webgpu.enabled en about:config de Firefox Nightly.',
   acceleration: 'La aceleración por hardware debe estar activada en los ajustes del navegador, y la página debe llegar por https o desde localhost. Lo que el navegador dice de la GPU: chrome://gpu en Chrome y Edge, about:support en Firefox.',

@@ -411,7 +411,7 @@ export const ja = {
   benchNeedsGPU: 'ベンチマークには WebGPU が必要です',
   browsers: 'WebGPU に対応したブラウザー',
   browser: 'ブラウザー',
-  chromeSince: 'Windows、macOS、ChromeOS はバージョン 113 以降、Android は 121 以降。Linux では有効にする必要がある場合があります：{flags}。',
+  chromeSince: 'Windows、macOS、ChromeOS はバージョン 113 以降、Android は 121 以降。Linux では有効にする必要がある場合があります：chrome://flags/#enable-unsafe-webgpu、chrome://flags/#enable-vulkan。',
   safariSince: 'macOS、iOS、iPadOS はバージョン 26 以降。',
   firefoxSince: 'Windows はバージョン 141 以降、Apple シリコンの macOS は 145 以降。その他は Firefox Nightly の about:config で dom.webgpu.enabled を設定。',
   acceleration: 'ブラウザーの設定でハードウェアアクセラレーションを有効にし、ページを https または localhost で開く必要があります。GPU の情報：Chrome と Edge は chrome://gpu、Firefox は about:support。',

@@ -28,6 +28,7 @@ textarea {
   border: 1px solid var(--line); border-radius: var(--radius); background: transparent;
 }
 ::placeholder { color: var(--soft); opacity: 1; }
+:placeholder-shown { direction: inherit; }
 button {
   min-block-size: 44px; min-inline-size: 44px; padding: 0 1rem; border: 1px solid transparent; border-radius: var(--radius); cursor: pointer;
   background: var(--accent); color: var(--on-accent);
