@@ -162,9 +162,10 @@ export class Sidebar {
     }, { popovertarget: menuID, id: `more-${c.id}` });
     const when = new Date(c.updated);
     const used = date(when, { dateStyle: 'full', timeStyle: 'short' });
+    // The link is a whole URL: one that begins with # is taken for a way to a part of this page by programs that check it.
     const li = h('li', { class: isCurrent ? 'current' : '' },
       h('a', {
-        class: 'title', id: `c-${c.id}`, href: hashOf({ chat: c.id }), dir: 'auto', title: joined([title, used], '\n'),
+        class: 'title', id: `c-${c.id}`, href: new URL(hashOf({ chat: c.id }), location.href).href, dir: 'auto', title: joined([title, used], '\n'),
         ...(isCurrent && { 'aria-current': 'page' }), ...opens(() => this.actions.choose(c, hit?.message)),
       }, h('span', {}, title), hit?.message && excerptOf(hit),
       hit && h('time', { datetime: when.toISOString() }, date(when, { dateStyle: 'medium' }))),
