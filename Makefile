@@ -88,7 +88,7 @@ PARTS = go-tests web-tests client-tests
 AT_A_TIME := $(shell [ "$$(getconf _NPROCESSORS_ONLN)" -lt 2 ] && echo 1 || echo 2)
 .PHONY: test
 test: setup-test build ## all tests; missing hardware is a visible skip, in CI (CI=1) a failure
-	@rm -f build/failed; parts='$(PARTS)'; \
+	@mkdir -p build; rm -f build/failed; parts='$(PARTS)'; \
 	[ -d web/node_modules ] || parts=$${parts/web-tests/}; [ -d clients/node_modules ] || parts=$${parts/client-tests/}; \
 	$(MAKE) --no-print-directory -k -j$(AT_A_TIME) $$(printf 'part-%s ' $$parts) || \
 		{ echo "make test: failed: $$(paste -s -d' ' build/failed); their lines above begin with these names" >&2; exit 1; }
