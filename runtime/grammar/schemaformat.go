@@ -103,3 +103,34 @@ func spellOut(form string, more bool) string {
 		form = longer
 	}
 }
+
+// pattern compiles a search.
+func (c *schemaCompiler) pattern(s *value, text string, in spelling) (expr, bool) {
+	key := patternKey{text, in}
+	if e, ok := c.patterns[key]; ok {
+		return e, true
+	}
+	e, err := c.r.regex(text, in, true)
+	switch err := err.(type) {
+	case nil:
+		c.patterns[key] = e
+		return e, true
+	case *UnsupportedError:
+		c.refuse(s, "pattern", err.Reason)
+	case *SyntaxError:
+		if c.lenient {
+			c.refuse(s, "pattern", err.Reason)
+			break
+		}
+		err.Path = s.path
+		panic(schemaStop{err: err})
+	default:
+		panic(schemaStop{err: err})
+	}
+	return none, false
+}
+
+type patternKey struct {
+	text string
+	in   spelling
+}

@@ -21,17 +21,20 @@ func (t *Tokenizer) encodeLibrary(text string) []int32 {
 // restEvery is the time after which JavaScript has its turn, so that it can say that nobody waits any more.
 const restEvery = 20 * time.Millisecond
 
+// rest lets JavaScript have its turns during a long computation.
+type rest struct{ last time.Time }
+
 // pause returns ctx's error once that has ended. Before, if it can end, it lets JavaScript run now and then: see Encode.
-func (m *merger) pause(ctx context.Context) error {
+func (r *rest) pause(ctx context.Context) error {
 	if ctx.Done() == nil {
 		return nil
 	}
-	if m.rested.IsZero() {
-		m.rested = time.Now()
+	if r.last.IsZero() {
+		r.last = time.Now()
 	}
-	if time.Since(m.rested) >= restEvery {
+	if time.Since(r.last) >= restEvery {
 		time.Sleep(time.Millisecond)
-		m.rested = time.Now()
+		r.last = time.Now()
 	}
 	return ctx.Err()
 }

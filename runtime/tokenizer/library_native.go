@@ -45,5 +45,8 @@ func (t *Tokenizer) encodeLibrary(text string) []int32 {
 	return tokens
 }
 
+// rest is of use in browsers only: here goroutines have threads.
+type rest struct{}
+
 // pause returns ctx's error once that has ended.
-func (*merger) pause(ctx context.Context) error { return ctx.Err() }
+func (rest) pause(ctx context.Context) error { return ctx.Err() }

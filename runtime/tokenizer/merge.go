@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"slices"
-	"time"
 )
 
 // A window is what is merged at a time of a long piece, so small that all of it stays in a processor's cache. It begins in the one before,
@@ -25,7 +24,7 @@ type merger struct {
 	rank []uint32 // [n] the rank of this part joined with the next, none if that is no token or this no longer a part
 	heap pairHeap
 
-	rested time.Time // in a browser: when JavaScript last had its turn
+	rest rest
 }
 
 const none = math.MaxUint32
@@ -43,7 +42,7 @@ func (m *merger) long(ctx context.Context, t *Tokenizer, tokens []int32, piece s
 	tokens = m.merge(t, tokens, piece[:end])
 	var window []int32
 	for end < len(piece) {
-		if err := m.pause(ctx); err != nil {
+		if err := m.rest.pause(ctx); err != nil {
 			return nil, err
 		}
 		back, begin := len(tokens), end

@@ -173,7 +173,7 @@ func (t *Tokenizer) encodePieces(ctx context.Context, text string) ([]int32, err
 	for text != "" {
 		if looked-len(text) >= windowBytes {
 			looked = len(text)
-			if err := m.pause(ctx); err != nil {
+			if err := m.rest.pause(ctx); err != nil {
 				return nil, err
 			}
 		}
