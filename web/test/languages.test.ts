@@ -237,6 +237,7 @@ describe('languages', { skip, timeout }, () => {
     assert.equal(await page.evaluate(() => document.activeElement!.id), 'tab-tools');
     await page.keyboard.press('Escape');
     await page.setViewportSize({ width: 390, height: 844 });
+    await settled();
     assert.equal(await page.locator('#sidebar').evaluate((e) => e.getBoundingClientRect().left >= innerWidth), true, 'the list waits outside, at the right');
     await page.locator('#menu').click();
     await settled();
