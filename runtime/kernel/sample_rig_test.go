@@ -282,10 +282,10 @@ func (f *fullRig) checkRow(i int, row fullRow, position int, token uint32, logit
 		return apart{Compared: 1}
 	}
 	// Package sample divides before it adds the noise, which rounds at most some units of 64, and its adjusted logits may be others by 3
-	// units: 1e-6 of the raw ones.
-	margin += float64(p.Temperature)*64*4*eps32 + 1e-6*(math.Abs(values[want])+math.Abs(values[token]))
+	// units: 1e-6 of the raw ones; or subnormals, of which the device may have made 0.
+	margin += float64(p.Temperature)*64*4*eps32 + 1e-6*(math.Abs(values[want])+math.Abs(values[token])) + 0x1p-126
 	if d := math.Abs(score(int(want)) - score(int(token))); d <= margin {
-		return apart{Compared: 1, ByNoise: 1, Noise: d / max(margin, math.SmallestNonzeroFloat64)}
+		return apart{Compared: 1, ByNoise: 1, Noise: d / margin}
 	}
 	d := min(left.distance(values, p, int(want)), left.distance(values, p, int(token)))
 	if !(d <= 1) {
@@ -350,6 +350,7 @@ const (
 	outside = iota
 	inside
 	doubtful // within edgeMargin of an edge
+	hopeless // never drawn, whether it is left or not
 )
 
 // edgeMargin is how near to the edge of top_p, relative to the mass there, or of min_p, in temperatures, an id may be on either side. The device
@@ -381,7 +382,7 @@ func filtered(values []float64, p sample.Params) filters {
 		case p.Temperature < 1e-4:
 			left.of[id] = inside
 		case (top-v)/float64(p.Temperature) > 39.9:
-			left.of[id] = doubtful // nothing beyond 40 is ever drawn, whether it is left or not
+			left.of[id] = hopeless // beyond 40
 		default:
 			ids = append(ids, id)
 		}
@@ -431,9 +432,9 @@ func (f filters) distance(values []float64, p sample.Params, id int) float64 {
 	}
 	lowest := math.Inf(1) // that is left
 	for id, l := range f.of {
-		if l != outside {
+		if l == inside || l == doubtful {
 			lowest = min(lowest, values[id])
 		}
 	}
-	return min(d, math.Abs(values[id]-lowest)/(edgeMargin*float64(p.Temperature)+2e-6*math.Abs(lowest)))
+	return min(d, math.Abs(values[id]-lowest)/(edgeMargin*float64(p.Temperature)+2e-6*math.Abs(lowest)+0x1p-126))
 }
