@@ -15,7 +15,6 @@ import (
 // the other, and holds all up where a step cannot wait for that.
 type compiling struct {
 	*timed
-	t      *testing.T
 	have   map[[2]int]bool // rows, or tokens of a piece
 	wanted [][2]int
 	stalls []int // rows of steps that were held up
