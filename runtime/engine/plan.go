@@ -33,7 +33,7 @@ func (l *loop) plan() (s *Step, rows []*job, reader *job) {
 	tokens := l.pieceTokens(len(rows) > 0)
 	if reader = l.reader(tokens); reader != nil {
 		s.Prefill = l.piece(reader, tokens)
-		if len(rows) > 0 && !l.backend.Ready(&Step{Prefill: s.Prefill}) {
+		if prepares && len(rows) > 0 && !l.backend.Ready(&Step{Prefill: s.Prefill}) {
 			s.Prefill, reader = Piece{}, nil // rows don't wait for a compiler
 		}
 	}
@@ -104,22 +104,17 @@ func (l *loop) seat() []*job {
 		return cmp.Or(-cmp.Compare(overdue(a), overdue(b)), -cmp.Compare(number(fresh(a)), number(fresh(b))),
 			cmp.Compare(l.served[a.Key], l.served[b.Key]), cmp.Compare(a.since, b.since))
 	})
-	if len(rows) > 0 {
-		l.ready(rows) // what they will need soon is prepared
-	}
-	if all := append(slices.Clip(rows), bench...); len(bench) > 0 && len(all) > 1 {
-		l.ready(all[:min(len(all), l.limits.Rows)]) // before what some of them would need
+	if prepares {
+		l.foresee(rows, bench)
 	}
 	for _, j := range bench {
 		j.turn, j.ramp = 0, 1
-		if len(rows) == 0 || len(rows) < l.limits.Rows && l.ready(append(slices.Clip(rows), j)) {
+		if len(rows) == 0 || len(rows) < l.limits.Rows && (!prepares || l.ready(append(slices.Clip(rows), j))) {
 			rows = append(rows, j)
 			continue
 		}
 		at := slices.Index(rows, slices.MaxFunc(rows, func(a, b *job) int { return a.turn - b.turn }))
-		swapped := slices.Clone(rows)
-		swapped[at] = j
-		if !l.ready(swapped) {
+		if prepares && !l.ready(append(slices.Concat(rows[:at], rows[at+1:]), j)) {
 			continue
 		}
 		turn := longTurn
@@ -130,9 +125,20 @@ func (l *loop) seat() []*job {
 			break
 		}
 		rows[at].since = l.steps
-		rows = swapped
+		rows[at] = j
 	}
 	return rows
+}
+
+// foresee has the backend prepare what rows will need soon, and then what they need together with those who wait for a row: before what some of
+// them would need.
+func (l *loop) foresee(rows, bench []*job) {
+	if len(rows) > 0 {
+		l.ready(rows)
+	}
+	if all := slices.Concat(rows, bench); len(bench) > 0 && len(all) > 1 {
+		l.ready(all[:min(len(all), l.limits.Rows)])
+	}
 }
 
 // ready reports whether the backend is ready for rows of these jobs.

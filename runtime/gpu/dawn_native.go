@@ -3,7 +3,6 @@
 package gpu
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -210,9 +209,6 @@ func (d *rawDevice) newPipeline(s shaders.Shader) (rawPipeline, error) {
 	p, err := d.device.NewPipeline(s.Name, s.Source, bindings)
 	return rawPipeline{d.device, p}, told(err)
 }
-
-// wait has nothing to wait for.
-func (p rawPipeline) wait(context.Context) error { return nil }
 
 // release frees the pipeline.
 func (p rawPipeline) release() { p.device.ReleasePipeline(p.Pipeline) }

@@ -170,7 +170,9 @@ func Open(ctx context.Context, o Options) (*Device, error) {
 		raw:     raw,
 		live:    map[releaser]struct{}{},
 	}
-	d.compiled.L = &d.mu
+	if compilesBeside {
+		d.compiled.L = &d.mu
+	}
 	d.staging <- &staging{}
 	raw.watch(func(err error) {
 		d.mu.Lock()
@@ -231,9 +233,11 @@ func (d *Device) Close() {
 	d.waits.Wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.closing = true // no compiler begins from here on
-	for d.compiling > 0 {
-		d.compiled.Wait()
+	if compilesBeside {
+		d.closing = true // no compiler begins from here on
+		for d.compiling > 0 {
+			d.compiled.Wait()
+		}
 	}
 	d.staging <- &staging{}
 	if d.raw == nil {

@@ -3,7 +3,6 @@
 package gpu
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"os"
@@ -303,9 +302,6 @@ func (d *rawDevice) compile(s shaders.Shader) (p rawPipeline, err error) {
 	}
 	return p, err
 }
-
-// wait has nothing to wait for.
-func (p rawPipeline) wait(context.Context) error { return nil }
 
 // release frees the pipeline.
 func (p rawPipeline) release() {

@@ -3,7 +3,6 @@
 package gpu
 
 import (
-	"context"
 	"fmt"
 
 	"gossamer/shaders"
@@ -41,7 +40,6 @@ func (*rawDevice) submit([]*Program) (rawSubmission, error)                  { r
 func (*rawDevice) poll(rawSubmission) error                                  { return errNone() }
 func (*rawDevice) watch(func(error))                                         {}
 func (*rawDevice) take(rawBuffer, rawSubmission, []byte) error               { return errNone() }
-func (rawPipeline) wait(context.Context) error                               { return errNone() }
 func (rawPipeline) release()                                                 {}
 func (*rawDevice) readback([]*Program, rawBuffer, rawBuffer, int64, int64) (rawSubmission, error) {
 	return 0, errNone()

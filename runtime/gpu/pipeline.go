@@ -1,7 +1,6 @@
 package gpu
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -30,7 +29,7 @@ func wgslLine(message string) (line string, found bool) {
 }
 
 // NewPipeline compiles s, with an explicit layout of s.Bindings. The error for a refused shader names the line of its
-// source, from 1, where the compiler does. The device does other calls meanwhile, but with a library of Dawn, which compiles with its lock held.
+// source, from 1, where the compiler does. With wgpu-native the device does other calls meanwhile.
 func (d *Device) NewPipeline(s shaders.Shader) (*Pipeline, error) {
 	storage := 0
 	for _, a := range s.Bindings {
@@ -80,24 +79,6 @@ func (d *Device) compile(s shaders.Shader) (rawPipeline, error) {
 		d.compiled.Broadcast()
 	}()
 	return raw.newPipeline(s)
-}
-
-// Compiled waits until the shaders that p was recorded with are compiled, where compilers work beside everything else; elsewhere they are.
-func (p *Program) Compiled(ctx context.Context) error {
-	p.d.mu.Lock()
-	var pipelines []rawPipeline
-	for _, o := range p.ops {
-		if o.n == 0 {
-			pipelines = append(pipelines, o.pipeline)
-		}
-	}
-	p.d.mu.Unlock()
-	for _, pl := range pipelines {
-		if err := pl.wait(ctx); err != nil {
-			return fmt.Errorf("gpu: program %s: compile: %w", p.label, err)
-		}
-	}
-	return nil
 }
 
 // Name is the shader's.

@@ -248,11 +248,11 @@ func (d *rawDevice) write(b rawBuffer, off int64, p []byte) error {
 	return d.check(jsWrite(d.device, b, float64(off), unsafe.Pointer(unsafe.SliceData(p)), uint32(len(p))))
 }
 
-// compilesBeside says that newPipeline may run beside other calls.
-const compilesBeside = true
+// compilesBeside: newPipeline is done before the compiler is.
+const compilesBeside = false
 
 // newPipeline begins to compile s. Errors in the shader are known when it returns. The driver goes on compiling in the background,
-// several shaders at a time; submitting a program that uses the pipeline also waits for that.
+// several shaders at a time; submitting a program that uses the pipeline, and waiting for the device, also wait for that.
 func (d *rawDevice) newPipeline(s shaders.Shader) (p rawPipeline, err error) {
 	defer caught(&err)
 	accesses := make([]any, len(s.Bindings))
@@ -279,16 +279,6 @@ func (d *rawDevice) awaitCompiled(waits []*wait) error {
 	}
 	d.compiling = slices.DeleteFunc(d.compiling, func(w *wait) bool { return slices.Contains(waits, w) })
 	return nil
-}
-
-// wait waits until the pipeline is compiled.
-func (p rawPipeline) wait(ctx context.Context) error {
-	select {
-	case <-p.compiled.done:
-		return p.compiled.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // release frees the pipeline.
@@ -366,6 +356,11 @@ func (d *rawDevice) poll(at rawSubmission) error {
 // readback starts programs and a copy of n bytes of src at off to the staging buffer. Without src it clears a word there instead, which
 // serves to wait: submissions finish in order.
 func (d *rawDevice) readback(programs []*Program, staging, src rawBuffer, off, n int64) (rawSubmission, error) {
+	if src == 0 {
+		if err := d.awaitCompiled(slices.Clone(d.compiling)); err != nil {
+			return nil, err
+		}
+	}
 	list, err := d.commands(programs)
 	if err != nil {
 		return nil, err

@@ -53,8 +53,6 @@ func newPipeline(dev *gpu.Device, c config) (*pipeline, error) {
 // Release frees the kernel. Programs recorded with it can't be submitted any more. It may be called twice.
 func (p *pipeline) Release() {
 	p.pl.Release()
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, b := range p.uniforms {
 		b.Release()
 	}
@@ -85,7 +83,12 @@ func (p *pipeline) uniform(words []uint32) (*gpu.Buffer, error) {
 		content = binary.LittleEndian.AppendUint32(content, w)
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	b, err := p.cached(content)
+	p.mu.Unlock()
+	return b, err
+}
+
+func (p *pipeline) cached(content []byte) (*gpu.Buffer, error) {
 	if b, ok := p.uniforms[string(content)]; ok {
 		return b, nil
 	}

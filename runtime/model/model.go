@@ -121,11 +121,6 @@ func (m *Model) load(ctx context.Context, ck *checkpoint.Checkpoint, o Options) 
 	if _, err := m.programs.decodePrograms(1, 0, plainSampling); err != nil {
 		return err
 	}
-	for _, p := range m.programs.recorded {
-		if err := p.Compiled(ctx); err != nil {
-			return err
-		}
-	}
 	return m.dev.Wait(ctx)
 }
 

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,8 +19,6 @@ type programs struct {
 	decode   map[int]*decodeKernels      // by number of rows
 	kernels  []interface{ Release() }    // every one of them
 	recorded map[programKey]*gpu.Program // what was recorded once
-
-	ctx context.Context // of a draft: it is wanted until then
 }
 
 // programKey names a recorded program.
@@ -156,9 +153,6 @@ func (p *programs) program(key programKey, record func(*gpu.Program) error) (*gp
 
 // build compiles a kernel and notes it for release.
 func build[K interface{ Release() }, C any](p *programs, dst *K, compile func(*gpu.Device, C) (K, error), c C) error {
-	if p.ctx != nil && p.ctx.Err() != nil {
-		return p.ctx.Err()
-	}
 	k, err := compile(p.dev, c)
 	if err != nil {
 		return err

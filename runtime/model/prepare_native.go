@@ -1,3 +1,5 @@
+//go:build !js
+
 package model
 
 import (
@@ -29,7 +31,7 @@ func newPreparer(p *programs, mu *sync.Mutex) *preparer {
 	return &preparer{programs: p, ctx: ctx, cancel: cancel, mu: mu, failed: map[programKey]bool{}}
 }
 
-// stop waits for the shader that is being compiled. The caller does not hold mu.
+// stop waits for the program that is being prepared. The caller does not hold mu.
 func (p *preparer) stop() {
 	p.mu.Lock()
 	p.cancel()
@@ -60,7 +62,7 @@ func (p *preparer) work() {
 	for len(p.wanted) > 0 && p.ctx.Err() == nil {
 		k, draft := p.wanted[0], p.programs.draft()
 		p.mu.Unlock()
-		err := draft.prepare(p.ctx, k)
+		err := draft.prepare(k)
 		p.mu.Lock()
 		if err != nil {
 			draft.release()
@@ -83,23 +85,18 @@ func (p *programs) draft() *programs {
 	return d
 }
 
-// prepare records a program, and waits until it is compiled. ctx ends it between two shaders.
-func (p *programs) prepare(ctx context.Context, k programKey) error {
-	p.ctx = ctx
-	var prog *gpu.Program
+// prepare records a program.
+func (p *programs) prepare(k programKey) error {
 	var err error
 	switch {
 	case k.prefill:
-		prog, err = p.prefillProgram(k.rows)
+		_, err = p.prefillProgram(k.rows)
 	case k.draw:
-		prog, err = p.drawProgram(k.rows, k.sampling)
+		_, err = p.drawProgram(k.rows, k.sampling)
 	default:
-		prog, err = p.forwardProgram(k.rows, k.splits)
+		_, err = p.forwardProgram(k.rows, k.splits)
 	}
-	if err != nil {
-		return err
-	}
-	return prog.Compiled(ctx)
+	return err
 }
 
 // adopt takes what a draft has and p does not.

@@ -1,0 +1,4 @@
+package engine
+
+// prepares is false: in a browser no backend prepares programs, and the code would be for nothing.
+const prepares = false
