@@ -33,12 +33,11 @@ func (l *loop) plan() (s *Step, rows []*job, reader *job) {
 	tokens := l.pieceTokens(len(rows) > 0)
 	if reader = l.reader(tokens); reader != nil {
 		s.Prefill = l.piece(reader, tokens)
-		if prepares && len(rows) > 0 && !l.backend.Ready(&Step{Prefill: s.Prefill}) {
+		if !prepares || len(rows) == 0 || l.backend.Ready(&Step{Prefill: s.Prefill}) {
+			l.passOver(reader, len(s.Prefill.Tokens))
+		} else {
 			s.Prefill, reader = Piece{}, nil // rows don't wait for a compiler
 		}
-	}
-	if reader != nil {
-		l.passOver(reader, len(s.Prefill.Tokens))
 	}
 	if len(rows) == 0 && reader == nil {
 		return nil, nil, nil

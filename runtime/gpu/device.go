@@ -255,7 +255,7 @@ func (d *Device) Close() {
 
 // usable returns why the device can't be used, or nil. The caller holds mu.
 func (d *Device) usable() error {
-	if d.raw == nil || d.closing {
+	if d.raw == nil || compilesBeside && d.closing {
 		return errClosed
 	}
 	return d.lostErr

@@ -64,7 +64,9 @@ func (p *pipeline) Release() {
 func (p *pipeline) record(prog *gpu.Program, grid [3]int, params []uint32, args ...*gpu.Buffer) error {
 	var bindings []gpu.Binding
 	if len(params) > 0 {
+		p.mu.Lock()
 		u, err := p.uniform(params)
+		p.mu.Unlock()
 		if err != nil {
 			return err
 		}
@@ -76,19 +78,12 @@ func (p *pipeline) record(prog *gpu.Program, grid [3]int, params []uint32, args 
 	return prog.Dispatch(p.pl, grid, bindings...)
 }
 
-// uniform returns a buffer with these words. Dispatches with equal parameters share one.
+// uniform returns a buffer with these words. Dispatches with equal parameters share one. The caller holds mu.
 func (p *pipeline) uniform(words []uint32) (*gpu.Buffer, error) {
 	var content []byte
 	for _, w := range words {
 		content = binary.LittleEndian.AppendUint32(content, w)
 	}
-	p.mu.Lock()
-	b, err := p.cached(content)
-	p.mu.Unlock()
-	return b, err
-}
-
-func (p *pipeline) cached(content []byte) (*gpu.Buffer, error) {
 	if b, ok := p.uniforms[string(content)]; ok {
 		return b, nil
 	}
