@@ -14,7 +14,7 @@ import (
 
 // A visitor downloads the program before anything else happens.
 const (
-	maxBytes       = 9_400_000
+	maxBytes       = 9_300_000
 	maxBrotliBytes = 1_800_000
 )
 
