@@ -134,11 +134,24 @@ export class Composer {
     }
     clearTimeout(this.timer);
     this.timer = undefined;
+    this.follow();
+    if (this.text.value !== '') {
+      this.timer = setTimeout(() => this.keepDraft(), draftDelay);
+    }
     await asked;
     if (id !== undefined) {
       this.drafts.remove(id, question);
     }
     await cleared;
+  }
+
+  /** What is written already in a conversation that has begun by a question is its draft, and no longer that of a new one. */
+  private follow(): void {
+    const { id } = this.state.current;
+    if (this.drafted === newDraft && this.state.find(id)) {
+      this.drafted = id;
+      void this.files.show(id, []);
+    }
   }
 
   private showText(text: string): void {

@@ -123,7 +123,9 @@ export class ConversationStore {
       const stored = await readConversation(t, c.id);
       if (stored) {
         update(c, stored, this.seen.get(c.id), isOwn);
-        this.see({ ...headOf(stored), leaf: c.leaf }); // where it differs, it is not for this window to overwrite
+        // Where the leaf differs it is not for this window to overwrite, unless it is a message that this window has yet to save.
+        const isStored = stored.messages.some((m) => m.id === c.leaf);
+        this.see({ ...headOf(stored), leaf: isStored ? c.leaf : stored.leaf });
       }
       return stored !== undefined || (await result(t.deleted.get(c.id))) === undefined;
     });

@@ -121,7 +121,7 @@ export const holdReplies = `
       super(...args);
       let reply, seen = 0;
       this.addEventListener('message', (event) => {
-        const { kind, id } = event.data;
+        const { kind, id } = event.data ?? {}; // pages have other workers, too
         if (kind === 'frame') {
           seen = reply === id ? seen + 1 : 1;
           reply = id;
@@ -165,7 +165,7 @@ export const cutReplies = `
       super(...args);
       let reply, seen = 0, cut;
       this.addEventListener('message', (event) => {
-        const { kind, id } = event.data;
+        const { kind, id } = event.data ?? {};
         if (kind === 'frame') {
           seen = reply === id ? seen + 1 : 1;
           reply = id;

@@ -281,6 +281,31 @@ describe('conversations', { skip, timeout }, () => {
     await leave(v);
   });
 
+  test('what is typed right after a question is the next one, also where the question begins a conversation', async () => {
+    const v = await visit();
+    const { page } = v;
+    for (const [question, next] of [['one', 'after one'], ['two', 'after two']] as const) {
+      await page.getByRole('button', { name: 'New conversation' }).click();
+      await box(page).fill(question);
+      await page.evaluate((next) => { // in the same task, before anything is stored
+        const text = document.getElementById('text') as HTMLTextAreaElement;
+        text.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', cancelable: true }));
+        text.value = next;
+        text.dispatchEvent(new InputEvent('input'));
+      }, next);
+      await lastAnswer(page).getByText(`You said: ${question}`).waitFor();
+      await idle(page);
+      assert.equal(await box(page).inputValue(), next);
+      await page.getByRole('button', { name: 'New conversation' }).click();
+      assert.equal(await box(page).inputValue(), '');
+      await page.locator('#conversations .title', { hasText: question }).click();
+      assert.equal(await box(page).inputValue(), next);
+      await page.reload();
+      await written(page, next);
+    }
+    await leave(v);
+  });
+
   test('files that are attached and not sent are kept, for each conversation', async () => {
     const v = await visit();
     const { page } = v;
