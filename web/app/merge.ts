@@ -84,6 +84,15 @@ export function update(c: Conversation, stored: Conversation, base: Head | undef
   }
 }
 
+/**
+ * What this window knows to be stored, after an update. Where the leaf differs it is not for this window to overwrite, unless it is a message
+ * that this window has yet to save.
+ */
+export function seenOf(stored: Conversation, c: Conversation): Head {
+  const leaf = stored.messages.some((m) => m.id === c.leaf) ? c.leaf : stored.leaf;
+  return { ...headOf(stored), leaf };
+}
+
 /** A conversation of what is stored. The leaf of the head may not be stored yet. */
 export function assemble(head: Head, messages: Message[]): Conversation {
   sortMessages(messages);

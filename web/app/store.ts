@@ -3,7 +3,7 @@
 // that was under way from bringing the conversation back. Nothing of this leaves the browser.
 
 import type { Conversation, Message } from './conversation.ts';
-import { adopt, assemble, headOf, makeTimesGrow, mergeHeads, update, type Head } from './merge.ts';
+import { adopt, assemble, headOf, makeTimesGrow, mergeHeads, seenOf, update, type Head } from './merge.ts';
 
 /** What another window has done. */
 export interface Change {
@@ -123,9 +123,7 @@ export class ConversationStore {
       const stored = await readConversation(t, c.id);
       if (stored) {
         update(c, stored, this.seen.get(c.id), isOwn);
-        // Where the leaf differs it is not for this window to overwrite, unless it is a message that this window has yet to save.
-        const isStored = stored.messages.some((m) => m.id === c.leaf);
-        this.see({ ...headOf(stored), leaf: isStored ? c.leaf : stored.leaf });
+        this.see(seenOf(stored, c));
       }
       return stored !== undefined || (await result(t.deleted.get(c.id))) === undefined;
     });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { append, branch, defaultOptions, extend, newConversation, show, siblings, type Conversation } from '../app/conversation.ts';
-import { assemble, headOf, makeTimesGrow, mergeHeads, sortMessages, update } from '../app/merge.ts';
+import { assemble, headOf, makeTimesGrow, mergeHeads, seenOf, sortMessages, update } from '../app/merge.ts';
 
 const nobody = () => false;
 
@@ -26,6 +26,18 @@ describe('the heads of a conversation', () => {
     const given = { ...stored, named: true };
     assert.equal(mergeHeads(given, { ...base, title: 'of the model' }, base).title, 'theirs', 'what a visitor gave meanwhile stays');
     assert.equal(mergeHeads(given, { ...base, title: 'mine', named: true }, base).title, 'mine');
+  });
+
+  test('keep a leaf that this window has yet to save, whatever it reads before', () => {
+    const mine = turn();
+    const stored = structuredClone(mine);
+    append(mine, { role: 'user', content: 'next' });
+    update(mine, stored, headOf(stored), () => true);
+    assert.equal(mergeHeads(headOf(stored), headOf(mine), seenOf(stored, mine)).leaf, mine.leaf);
+    // Which of the stored branches this window looks at is not for another one.
+    const other = structuredClone(mine);
+    mine.leaf = mine.messages[0]!.id;
+    assert.equal(mergeHeads(headOf(other), headOf(mine), seenOf(other, mine)).leaf, other.leaf);
   });
 });
 
