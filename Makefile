@@ -88,13 +88,17 @@ PARTS = go-tests web-tests client-tests
 AT_A_TIME := $(shell [ "$$(getconf _NPROCESSORS_ONLN)" -lt 2 ] && echo 1 || echo 2)
 .PHONY: test
 test: setup-test build ## all tests; missing hardware is a visible skip, in CI (CI=1) a failure
-	@mkdir -p build; rm -f build/failed; parts='$(PARTS)'; \
+	@rm -rf build/test; mkdir -p build/test; parts='$(PARTS)'; \
 	[ -d web/node_modules ] || parts=$${parts/web-tests/}; [ -d clients/node_modules ] || parts=$${parts/client-tests/}; \
-	$(MAKE) --no-print-directory -k -j$(AT_A_TIME) $$(printf 'part-%s ' $$parts) || \
-		{ echo "make test: failed: $$(paste -s -d' ' build/failed); their lines above begin with these names" >&2; exit 1; }
+	$(MAKE) --no-print-directory -k -j$(AT_A_TIME) $$(printf 'part-%s ' $$parts) || { $(FAILURES); exit 1; }
 
 part-%:
-	@{ $(MAKE) --no-print-directory $* 2>&1 || { echo $* >>build/failed; exit 1; }; } | awk '{ print "$*: " $$0; fflush() }'
+	@{ $(MAKE) --no-print-directory $* 2>&1 || { touch build/test/$*.failed; exit 1; }; } | tee build/test/$*.log | \
+		awk '{ print "$*: " $$0; fflush() }'
+
+# What failed, once more at the end: Go's tests by FAIL, Node's by "not ok" with place and reason.
+FAILURES = cd build/test && for f in *.failed; do f=$${f%.failed}; echo "make test: failed: $$f, all of it in build/test/$$f.log:"; \
+	grep -E '^(\s*--- )?FAIL|^\s*(not ok |location: |error: |make\[)' $$f.log | head -24 || true; done >&2
 
 .PHONY: go-tests
 go-tests: ## of these, Go's, in all builds
