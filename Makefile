@@ -13,7 +13,8 @@ AGENTS := @openai/codex@0.171.0 @continuedev/cli@1.5.47 cline@3.0.65 @anthropic-
 # cgo holds the native WebGPU library; without a C compiler the build has the CPU backend only.
 CGO_ENABLED ?= $(shell command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 && echo 1 || echo 0)
 export CGO_ENABLED
-GOFLAGS_BUILD := -trimpath
+# Everything is compiled without the paths of this machine, so that builds and tests share what the compiler made.
+export GOFLAGS := $(filter-out -trimpath,$(GOFLAGS)) -trimpath
 # Tells of each test when it ends, and of those that failed again at the end. The limit is for a test that hangs, on a busy machine.
 GO_TEST := go tool gotestsum --format testname --format-hide-empty-pkg -- -timeout 60m
 
@@ -27,7 +28,7 @@ ON_MESA := CGO_ENABLED=0 GOSSAMER_DAWN=$(CURDIR)/build/dawn-native/libdawn.so GO
 .PHONY: build
 build: ## the command, bin/gossamer
 	@mkdir -p bin
-	go build $(GOFLAGS_BUILD) -o bin/gossamer ./tools/gossamer
+	go build -o bin/gossamer ./tools/gossamer
 
 .PHONY: chat
 chat: build ## chat with the built-in model

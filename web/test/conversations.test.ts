@@ -59,7 +59,7 @@ describe('conversations', { skip, timeout }, () => {
   after(() => program.stop());
 
   const visit = async (path = ''): Promise<Visit> => {
-    const visit = await open(program.url + path, { args: [], script: withoutTitles });
+    const visit = await open(program.url + path, { args: ['--disable-gpu'], script: withoutTitles });
     const watch = (page: Page) => void page.on('pageerror', (e) => problems.push(e.message));
     watch(visit.page);
     visit.context.on('page', watch);

@@ -44,7 +44,7 @@ describe('finding, keeping and manners', { skip, timeout }, () => {
     execFileSync(process.execPath, [join(root, 'web/build.mjs'), 'native', join(dir, 'page')], { stdio: 'inherit' });
     writeFileSync(join(dir, 'plays.json'), JSON.stringify(plays));
     program = await Program.start(join(dir, 'page'), '0', '--playback', join(dir, 'plays.json'));
-    tab = await open(program.url, { args: [], script: `${withoutTitles}; addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective, e.blockedURI))` });
+    tab = await open(program.url, { args: ['--disable-gpu'], script: `${withoutTitles}; addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective, e.blockedURI))` });
     page = tab.page;
     page.on('pageerror', (e) => problems.push(e.message));
     page.on('console', (m) => m.type() === 'error' && problems.push(m.text()));
