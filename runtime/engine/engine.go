@@ -39,8 +39,9 @@ func (e *BusyError) Error() string {
 
 // Options of New. The zero value suits one user.
 type Options struct {
-	// MaxSequences is the number of texts that are held at a time, being generated or kept for their next turn. It bounds how
-	// many calls of Generate run at once; others wait in line. 0: 4, or fewer if the backend has room for fewer.
+	// MaxSequences is the number of replies that are computed at a time; others wait in line. Texts are kept for their next turn as long as
+	// memory holds them; a backend that does not count it holds MaxSequences texts of both kinds. 0: 4, or fewer if the backend has room for
+	// fewer.
 	MaxSequences int
 	// MaxQueue is the number of calls that may wait; more are refused with a BusyError. 0: any number.
 	MaxQueue int

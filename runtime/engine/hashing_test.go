@@ -24,8 +24,9 @@ type hashing struct {
 
 	mu    sync.Mutex
 	held  int
-	alive int
-	most  int // the largest alive
+	alive int // those at rest too
+	awake int
+	most  int // the largest awake
 }
 
 type hashSequence struct {
@@ -33,6 +34,7 @@ type hashSequence struct {
 	tokens       []int32
 	resumePoints []int
 	ready        bool
+	rests        bool
 	using        sync.Mutex // locked while in use; never contended if the engine keeps its promise
 }
 
@@ -85,12 +87,39 @@ func (b *hashing) Close() error {
 func (b *hashing) NewSequence() (engine.Sequence, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.limits.Sequences > 0 && b.alive == b.limits.Sequences {
-		return nil, errors.New("too many sequences")
+	s := &hashSequence{b: b, rests: true}
+	if err := s.wake(); err != nil {
+		return nil, err
 	}
 	b.alive++
-	b.most = max(b.most, b.alive)
-	return &hashSequence{b: b}, nil
+	return s, nil
+}
+
+// wake counts a sequence among those that take part in steps. b.mu is held.
+func (s *hashSequence) wake() error {
+	b := s.b
+	if !s.rests {
+		return nil
+	}
+	if b.limits.Sequences > 0 && b.awake == b.limits.Sequences {
+		return errors.New("too many sequences")
+	}
+	b.awake++
+	b.most, s.rests = max(b.most, b.awake), false
+	return nil
+}
+
+// Rest keeps nothing but the tokens, and the present length among the resume points.
+func (s *hashSequence) Rest() error {
+	err := s.MarkResume()
+	defer s.lock()()
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	if !s.rests {
+		s.b.awake--
+	}
+	s.rests, s.ready = true, false
+	return err
 }
 
 // reserve takes memory for n tokens, which may be negative.
@@ -120,6 +149,9 @@ func (s *hashSequence) Extend(ctx context.Context, tokens []int32) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if s.rests {
+			return errors.New("the sequence rests")
+		}
 		s.ready = false
 		if err := s.b.reserve(1); err != nil {
 			return err
@@ -133,11 +165,15 @@ func (s *hashSequence) Extend(ctx context.Context, tokens []int32) error {
 // Truncate resumes at resume points, and takes back the last 16 tokens.
 func (s *hashSequence) Truncate(_ context.Context, n int) (int, error) {
 	defer s.lock()()
-	if n >= len(s.tokens) {
-		return len(s.tokens), nil
+	s.b.mu.Lock()
+	rested, err := s.rests, s.wake()
+	s.b.mu.Unlock()
+	if n >= len(s.tokens) && !rested || err != nil {
+		return len(s.tokens), err
 	}
+	n = min(n, len(s.tokens))
 	kept := 0
-	if n >= len(s.tokens)-16 {
+	if n >= len(s.tokens)-16 && !rested {
 		kept = n
 	}
 	for _, c := range s.resumePoints {
@@ -172,6 +208,9 @@ func (s *hashSequence) Close() error {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
 	s.b.alive--
+	if !s.rests {
+		s.b.awake--
+	}
 	return nil
 }
 

@@ -80,8 +80,13 @@ func (l *loop) follows(j *job, shared int) bool {
 	return false
 }
 
-// room reports whether there may be one more text.
-func (l *loop) room() bool { return len(l.active)+len(l.parked) < l.options.MaxSequences }
+// room reports whether there may be one more text. Where memory is counted that is what decides, see pagesFor.
+func (l *loop) room() bool {
+	return l.limits.Pages > 0 || len(l.active)+len(l.parked) < l.options.MaxSequences
+}
+
+// maxParked is the number of texts that are parked, at most, where memory would hold more: each is compared with every new prompt.
+const maxParked = 256
 
 // placing is what became of an attempt to give a job a text.
 type placing int
@@ -211,19 +216,20 @@ func (l *loop) release(j *job) *text {
 // park keeps the first n tokens of a job's text for its next turn.
 func (l *loop) park(j *job, n int) error {
 	t := l.release(j)
-	whole := j.prompted
 	t.tokens = slices.Clip(t.tokens)
 	var err error
 	if n < len(t.tokens) {
 		err = l.truncate(t, n)
 	}
-	if err == nil && whole {
-		err = t.seq.MarkResume()
+	if err == nil {
+		err = t.seq.Rest()
 	}
 	if err != nil || len(t.tokens) == 0 {
 		return errors.Join(err, t.seq.Close())
 	}
-	l.parked = append(l.parked, t)
+	if l.parked = append(l.parked, t); len(l.parked) > maxParked {
+		return l.evict(0)
+	}
 	return nil
 }
 
