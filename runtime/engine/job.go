@@ -20,6 +20,7 @@ type job struct {
 	left    bool         // the caller has gone; Engine.mu
 	kept    int          // tokens of the reply that count then; Engine.mu
 	queued  bool         // counted in Engine.waiting; Engine.mu
+	weight  int          // of its prompt in Engine.tokens
 
 	// The loop's own:
 	tokens    []int32  // the prompt and the reply so far
@@ -170,11 +171,21 @@ func (e *Engine) submit(j *job) error {
 	if err := e.refuses(j); err != nil {
 		return err
 	}
-	e.waiting++
-	j.queued = true
+	e.queue(j, true)
 	e.inbox = append(e.inbox, j)
 	e.notify()
 	return nil
+}
+
+// queue counts a job in the line, or no longer. e.mu is held.
+func (e *Engine) queue(j *job, waits bool) {
+	by := 1
+	if !waits {
+		by = -1
+	}
+	e.waiting += by
+	e.tokens += by * j.weight
+	j.queued = waits
 }
 
 // hasPlace counts a job among those that hold a text instead of those that wait for one, in one step: whoever submits sees it once.
@@ -183,8 +194,7 @@ func (e *Engine) hasPlace(j *job) {
 	defer e.mu.Unlock()
 	e.running++
 	if j.queued {
-		e.waiting--
-		j.queued = false
+		e.queue(j, false)
 	}
 }
 
@@ -199,13 +209,7 @@ func (e *Engine) hasNoPlace() {
 func (e *Engine) inLine(j *job, waits bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch {
-	case waits && !j.queued && !j.left:
-		e.waiting++
-	case !waits && j.queued:
-		e.waiting--
-	default:
-		return
+	if waits != j.queued && !(waits && j.left) {
+		e.queue(j, waits)
 	}
-	j.queued = waits
 }

@@ -381,6 +381,9 @@ func (l *loop) conclude(j *job, end event) {
 func (l *loop) publish() {
 	c := l.count
 	c.Running, c.Waiting, c.Parked = len(l.active), len(l.waiting), len(l.parked)
+	for _, j := range l.waiting {
+		c.Queued += j.weight
+	}
 	if l.limits.Pages > 0 && !l.lost {
 		c.PageTokens, c.Pages, c.FreePages = l.limits.PageTokens, l.limits.Pages, l.backend.FreePages()
 		for _, j := range l.active {

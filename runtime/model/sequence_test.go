@@ -74,7 +74,7 @@ func TestDecodeAgreesWithPrefill(t *testing.T) {
 
 // TestLeastRecentlyUsedResumePointsAreDropped: with no room for all of them the least recently used one is dropped, and Truncate still works.
 func TestLeastRecentlyUsedResumePointsAreDropped(t *testing.T) {
-	m := loadSmall(t, Options{Context: 1024, Chunk: 64, Sequences: 1, ResumePoints: 1})
+	m := loadSmall(t, Options{Context: 1024, Chunk: 64, Sequences: 1, ResumeBytes: 1})
 	s := newSequence(t, m)
 	tokens := text(m, 1000, 6)
 	for i := 0; i < 1000; i += 100 {
@@ -106,7 +106,7 @@ func fresh1(t *testing.T, m *Model, s *sequence, tokens []int32) []float32 {
 // TestTextsAtRest: any number of texts rest beside those in use. They go on, and are forked, as if they had not, though few have a resume
 // point left.
 func TestTextsAtRest(t *testing.T) {
-	m := loadSmall(t, Options{Context: 1024, KVTokens: 4096, Chunk: 64, Sequences: 2, ResumePoints: 1})
+	m := loadSmall(t, Options{Context: 1024, KVTokens: 4096, Chunk: 64, Sequences: 2, ResumeBytes: 1})
 	const n, length = 6, 150
 	texts, seqs := make([][]int32, n), make([]*sequence, n)
 	for i := range seqs {
