@@ -47,6 +47,10 @@ type Limits struct {
 	// Memory is handed out in pages of PageTokens positions. Sequences that share a beginning share its pages. Pages 0: there is
 	// no bound.
 	PageTokens, Pages int
+
+	// Deterministic says that a token has other bits as a part of a piece than as one of a row, and that this matters: the tokens behind a prompt,
+	// and its last one, are then computed as those of rows only, also where they are computed again, and no other text shares them.
+	Deterministic bool
 }
 
 // Step is what the device is asked for at a time: tokens for the texts in Rows, then a piece of a prompt.

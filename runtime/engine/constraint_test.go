@@ -91,7 +91,7 @@ func (a *automaton) Forced(to []int32, _ int) []int32 {
 func (a *automaton) End() (int32, bool) { return 3, a.state%4 == 0 }
 
 // constrainedContinuation computes a reply from nothing but the request, token by token, and why it ends.
-func constrainedContinuation(vocab, context int, r engine.Request, c engine.Constraint) (reply []int32, finish engine.Finish) {
+func constrainedContinuation(vocab, context int, r engine.Request, c engine.Constraint, deterministic bool) (reply []int32, finish engine.Finish) {
 	s, err := sample.New(r.Sampling, vocab, r.Tokens)
 	if err != nil {
 		panic(err)
@@ -118,7 +118,7 @@ func constrainedContinuation(vocab, context int, r engine.Request, c engine.Cons
 		return false
 	}
 	for len(tokens) < limit {
-		hashLogits(row, tokens)
+		hashLogits(row, tokens, inRows(len(tokens), len(r.Tokens), deterministic))
 		mask, _ := c.Mask(limit - len(tokens))
 		id, err := s.Choose(row, len(tokens), mask)
 		if err != nil || !add(id) {
@@ -146,6 +146,8 @@ func TestConstrainedReplies(t *testing.T) {
 			Draws: rapid.IntRange(1, 8).Draw(t, "draws"),
 			Chunk: rapid.IntRange(1, 20).Draw(t, "chunk"),
 			Pages: rapid.SampledFrom([]int{0, 3 * window, window + 5}).Draw(t, "memory"),
+
+			Deterministic: rapid.Bool().Draw(t, "deterministic"),
 		}}
 		e, err := engine.New(b, engine.Options{MaxSequences: rapid.IntRange(1, 4).Draw(t, "sequences")})
 		if err != nil {
@@ -178,7 +180,7 @@ func TestConstrainedReplies(t *testing.T) {
 			if rapid.Bool().Draw(t, "stops") {
 				c.r.Stop = []int32{3, 4}
 			}
-			c.want, c.finish = constrainedContinuation(vocab, window, c.r, newAutomaton(vocab, c.state))
+			c.want, c.finish = constrainedContinuation(vocab, window, c.r, newAutomaton(vocab, c.state), b.limits.Deterministic)
 			c.r.Constraint = newAutomaton(vocab, c.state)
 			calls[i] = c
 			wait.Go(func() {
@@ -247,7 +249,7 @@ func TestSlowConstraintHoldsUpNobody(t *testing.T) {
 	var slow []int32
 	var slowErr error
 	request := engine.Request{Tokens: []int32{1, 2}, MaxTokens: 10}
-	want, _ := constrainedContinuation(40, 200, request, newAutomaton(40, 6))
+	want, _ := constrainedContinuation(40, 200, request, newAutomaton(40, 6), false)
 	wait.Go(func() {
 		r := request
 		r.Constraint = &held{newAutomaton(40, 6), release}

@@ -32,6 +32,8 @@ type hashing struct {
 type hashSequence struct {
 	b            *hashing
 	tokens       []int32
+	alone        []bool // of each whether it was computed as a token of a row, if that matters
+	reading      bool   // a piece is
 	resumePoints []int
 	ready        bool
 	rests        bool
@@ -73,6 +75,10 @@ func (b *hashing) Step(ctx context.Context, s *engine.Step) (engine.Pending, err
 	}
 	if len(s.Rows) > l.Rows || len(s.Rows) > 0 && (s.Draws < 1 || s.Draws > l.Draws) || len(s.Prefill.Tokens) > l.Chunk {
 		return nil, fmt.Errorf("a step of %d rows, %d draws and a piece of %d tokens: the limits are %+v", len(s.Rows), s.Draws, len(s.Prefill.Tokens), l)
+	}
+	if p, ok := s.Prefill.Seq.(*hashSequence); ok {
+		p.reading = true
+		defer func() { p.reading = false }()
 	}
 	return b.host.Step(ctx, b.vocab, s)
 }
@@ -156,7 +162,7 @@ func (s *hashSequence) Extend(ctx context.Context, tokens []int32) error {
 		if err := s.b.reserve(1); err != nil {
 			return err
 		}
-		s.tokens = append(s.tokens, id)
+		s.tokens, s.alone = append(s.tokens, id), append(s.alone, s.b.limits.Deterministic && !s.reading)
 		s.ready = true
 	}
 	return nil
@@ -182,7 +188,7 @@ func (s *hashSequence) Truncate(_ context.Context, n int) (int, error) {
 		}
 	}
 	s.b.reserve(kept - len(s.tokens))
-	s.tokens, s.ready = s.tokens[:kept], false
+	s.tokens, s.alone, s.ready = s.tokens[:kept], s.alone[:kept], false
 	s.resumePoints = slices.DeleteFunc(s.resumePoints, func(c int) bool { return c > kept })
 	return kept, nil
 }
@@ -198,7 +204,7 @@ func (s *hashSequence) Logits(_ context.Context, dst []float32) error {
 	if !s.ready {
 		return errors.New("no logits")
 	}
-	hashLogits(dst, s.tokens)
+	hashLogits(dst, s.tokens, s.alone)
 	return nil
 }
 
@@ -222,17 +228,20 @@ func (s *hashSequence) Fork(n int) (engine.Sequence, error) {
 	f := made.(*hashSequence)
 	for _, c := range s.resumePoints {
 		if c <= n && c > len(f.tokens) && s.b.reserve(c-len(f.tokens)) == nil {
-			f.tokens = slices.Clone(s.tokens[:c])
+			f.tokens, f.alone = slices.Clone(s.tokens[:c]), slices.Clone(s.alone[:c])
 			f.resumePoints = append(f.resumePoints, c)
 		}
 	}
 	return f, nil
 }
 
-func hashLogits(dst []float32, tokens []int32) {
+func hashLogits(dst []float32, tokens []int32, alone []bool) {
 	h := uint64(len(tokens))
-	for _, id := range tokens {
+	for i, id := range tokens {
 		h = h*0x9e3779b97f4a7c15 + uint64(id) + 1
+		if alone[i] {
+			h += 1 << 40
+		}
 		h ^= h >> 29
 	}
 	random := rand.New(rand.NewPCG(h, 0))
@@ -241,8 +250,22 @@ func hashLogits(dst []float32, tokens []int32) {
 	}
 }
 
+// inRows is hashSequence.alone of n tokens, as it should be behind a prompt.
+func inRows(n, prompt int, matters bool) []bool {
+	alone := make([]bool, n)
+	for i := range alone {
+		alone[i] = matters && i >= prompt-1
+	}
+	return alone
+}
+
 // continuation computes a reply from nothing but the request.
 func continuation(vocab, context int, r engine.Request) []int32 {
+	return reply(vocab, context, r, false)
+}
+
+// reply is continuation, also where it matters what was computed as a token of a row.
+func reply(vocab, context int, r engine.Request, deterministic bool) []int32 {
 	s, err := sample.New(r.Sampling, vocab, r.Tokens)
 	if err != nil {
 		panic(err)
@@ -250,7 +273,7 @@ func continuation(vocab, context int, r engine.Request) []int32 {
 	tokens := slices.Clone(r.Tokens)
 	row := make([]float32, vocab)
 	for len(tokens) < context && len(tokens)-len(r.Tokens) < r.MaxTokens {
-		hashLogits(row, tokens)
+		hashLogits(row, tokens, inRows(len(tokens), len(r.Tokens), deterministic))
 		id, err := s.Choose(row, len(tokens), nil)
 		if err != nil || slices.Contains(r.Stop, id) {
 			break

@@ -21,12 +21,14 @@ type job struct {
 	kept    int          // tokens of the reply that count then; Engine.mu
 	queued  bool         // counted in Engine.waiting; Engine.mu
 	weight  int          // of its prompt in Engine.tokens
+	given   int          // tokens that are no part of the reply: Request.Tokens without Request.Reply
 
 	// The loop's own:
 	tokens    []int32  // the prompt and the reply so far
 	text      *text    // that holds the first of them; nil while the job waits
 	sent      int64    // events
 	limit     int      // tokens of the whole text at most
+	exact     bool     // see Limits.Deterministic
 	allowed   []uint32 // that the next draws are from; see Request.Allowed
 	outlook   *outlook // what may follow tokens; nil: there is no Constraint, or the job never had a text
 	unsaid    []int32  // the last tokens, of which the Constraint has not heard; lookOut's until that is done
@@ -138,11 +140,27 @@ func (j *job) held() int {
 	return len(j.text.tokens)
 }
 
-// prefilling reports whether tokens before the last one are to be computed.
-func (j *job) prefilling() bool { return j.held() < len(j.tokens)-1 }
+// pieces is the number of tokens that are computed as pieces: all but the last one, or but those of the reply and the one before.
+func (j *job) pieces() int {
+	if j.exact {
+		return j.given - 1
+	}
+	return len(j.tokens) - 1
+}
 
-// unread is the number of tokens that are to be computed before the last one.
-func (j *job) unread() int { return len(j.tokens) - 1 - j.held() }
+// prefilling reports whether a piece is to be computed.
+func (j *job) prefilling() bool { return j.held() < j.pieces() }
+
+// unread is the number of tokens that are to be computed in pieces.
+func (j *job) unread() int { return j.pieces() - j.held() }
+
+// shared are the tokens that other texts may begin with.
+func (j *job) shared() []int32 {
+	if j.exact {
+		return j.text.tokens[:min(j.held(), j.pieces())]
+	}
+	return j.text.tokens
+}
 
 // replying reports whether what is to be computed is of the reply itself: tokens that it was forced to.
 func (j *job) replying() bool { return j.prompted && j.held() >= len(j.Request.Tokens) }

@@ -165,6 +165,7 @@ func TestRepliesTakeTurnsAndAreNeverEnded(t *testing.T) {
 		{Rows: 1, Draws: 8, Chunk: 16},
 		{Rows: 3, Draws: 1, Chunk: 16, Pages: 250},
 		{Rows: 2, Draws: 8, Chunk: 16, Pages: 190},
+		{Rows: 4, Draws: 8, Chunk: 16, Pages: 250, Deterministic: true},
 	} {
 		t.Run(fmt.Sprintf("%+v", l), func(t *testing.T) {
 			b := &hashing{vocab: 40, context: 180, limits: l}
@@ -177,7 +178,7 @@ func TestRepliesTakeTurnsAndAreNeverEnded(t *testing.T) {
 						Sampling: sample.Params{Temperature: 1, Seed: uint64(n), PresencePenalty: 0.1, TopK: 20},
 					}
 					got, result := generate(t, e, r)
-					if d := cmp.Diff(continuation(40, 180, r), got); d != "" || result.Finish != engine.FinishLength {
+					if d := cmp.Diff(reply(40, 180, r, l.Deterministic), got); d != "" || result.Finish != engine.FinishLength {
 						t.Errorf("reply %d, %v: %s", n, result.Finish, d)
 					}
 				})

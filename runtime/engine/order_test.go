@@ -107,7 +107,8 @@ func TestKeysReadInTurn(t *testing.T) {
 
 var schedules = flag.Int("schedules", 150, "random schedules of TestRandomSchedules; 10,000 take a few minutes")
 
-// TestRandomSchedules: whatever comes, of whatever keys, stops, goes or listens late: replies are what their requests say, no token of a reply
+// TestRandomSchedules: whatever comes, of whatever keys, stops, goes or listens late: replies are what their requests say, where it matters from how their
+// tokens were computed too, no token of a reply
 // that has a row comes later than the interval that is aimed at and the least piece beside it, nobody waits for ever, and every page
 // and sequence comes back.
 func TestRandomSchedules(t *testing.T) {
@@ -125,6 +126,7 @@ func randomSchedule(t *testing.T, seed uint64) {
 	rows := 1 << random.IntN(4)
 	b := &hashing{vocab: 40, context: context_, limits: engine.Limits{
 		Rows: rows, Draws: 1 + random.IntN(8), Chunk: 128 << random.IntN(3), PageTokens: 1, Pages: []int{0, context_, 3 * context_, 20 * context_}[random.IntN(4)],
+		Deterministic: seed%3 == 1,
 	}}
 	d := h200(b)
 	places := 1 + random.IntN(2*rows)
@@ -166,7 +168,7 @@ func randomSchedule(t *testing.T, seed uint64) {
 			if took := time.Since(start); took > 5*time.Minute {
 				t.Errorf("seed %d: a reply took %v", seed, took)
 			}
-			want := continuation(40, context_, r)
+			want := reply(40, context_, r, b.limits.Deterministic)
 			switch {
 			case errors.Is(err, context.Canceled) && ctx.Err() != nil && len(got) <= len(want):
 				want = want[:len(got)]

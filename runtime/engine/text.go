@@ -47,7 +47,7 @@ func (l *loop) source(j *job) source {
 		}
 	}
 	for _, o := range l.active {
-		if n := sharedPrefix(o.text.tokens, j.tokens); n > shared {
+		if n := sharedPrefix(o.shared(), j.tokens); n > shared {
 			best, shared, parked = o.text, n, false
 		}
 	}
@@ -213,8 +213,9 @@ func (l *loop) release(j *job) *text {
 	return t
 }
 
-// park keeps the first n tokens of a job's text for its next turn.
+// park keeps the first n tokens of a job's text for its next turn, as far as others may share them.
 func (l *loop) park(j *job, n int) error {
+	n = min(n, len(j.shared()))
 	t := l.release(j)
 	t.tokens = slices.Clip(t.tokens)
 	var err error

@@ -162,6 +162,7 @@ func (m *Model) Context() int { return m.context }
 func (m *Model) Limits() engine.Limits {
 	return engine.Limits{
 		Rows: m.rows, Draws: maxRun, Chunk: max(m.chunk, kv.PageTokens), Sequences: m.sequences, PageTokens: kv.PageTokens, Pages: m.fullPages,
+		Deterministic: m.deterministic,
 	}
 }
 
