@@ -221,6 +221,45 @@ func TestSteadyConstraintsTakeManyDraws(t *testing.T) {
 	}
 }
 
+// chains is a constraint where each token that may be chosen is followed by six that must be.
+type chains struct {
+	all   []uint32
+	since int // tokens since the last choice
+}
+
+const chain = 6
+
+func (c *chains) Mask(int) ([]uint32, bool)     { return c.all, false }
+func (c *chains) Accept(int32) error            { c.since = (c.since + 1) % (1 + chain); return nil }
+func (c *chains) End() (stop int32, whole bool) { return 0, false }
+
+func (c *chains) Forced(to []int32, left int) []int32 {
+	if c.since == 0 {
+		return to
+	}
+	for n := c.since; n <= chain && len(to) < left; n++ {
+		to = append(to, int32(n))
+	}
+	return to
+}
+
+// What must follow takes no steps but the piece that computes it, unless each token has to be a row's.
+func TestForcedTokensTakeFewSteps(t *testing.T) {
+	for _, k := range []struct {
+		deterministic bool
+		steps         int
+	}{{false, 2 * 20}, {true, 20 * (1 + chain)}} {
+		b := &hashing{vocab: 40, context: 200, limits: engine.Limits{Rows: 2, Draws: 8, Chunk: 64, Deterministic: k.deterministic}}
+		steps := 0
+		b.step = func(*engine.Step) { steps++ }
+		e := newEngine(t, b, engine.Options{})
+		got, _ := generate(t, e, engine.Request{Tokens: []int32{1}, MaxTokens: 20 * (1 + chain), Constraint: &chains{all: []uint32{1<<20 - 1, 0}}})
+		if len(got) != 20*(1+chain) || steps > k.steps {
+			t.Errorf("deterministic %v: %d tokens in %d steps, want at most %d", k.deterministic, len(got), steps, k.steps)
+		}
+	}
+}
+
 // stubborn is an automaton that never leaves its state.
 type stubborn struct{ *automaton }
 
