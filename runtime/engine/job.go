@@ -154,6 +154,9 @@ func (j *job) prefilling() bool { return j.held() < j.pieces() }
 // unread is the number of tokens that are to be computed in pieces.
 func (j *job) unread() int { return j.pieces() - j.held() }
 
+// beginning are the tokens that are computed in pieces, and the next one.
+func (j *job) beginning() []int32 { return j.tokens[:j.pieces()+1] }
+
 // shared are the tokens that other texts may begin with.
 func (j *job) shared() []int32 {
 	if j.exact {

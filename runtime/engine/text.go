@@ -40,14 +40,14 @@ type source struct {
 // room: the job gets a fork of it.
 func (l *loop) source(j *job) source {
 	var best *text
-	shared, parked := 0, false
+	shared, parked, tokens := 0, false, j.beginning()
 	for _, t := range l.parked {
-		if n := sharedPrefix(t.tokens, j.tokens); n >= shared && n > 0 {
+		if n := sharedPrefix(t.tokens, tokens); n >= shared && n > 0 {
 			best, shared, parked = t, n, true
 		}
 	}
 	for _, o := range l.active {
-		if n := sharedPrefix(o.shared(), j.tokens); n > shared {
+		if n := sharedPrefix(o.shared(), tokens); n > shared {
 			best, shared, parked = o.text, n, false
 		}
 	}
@@ -69,7 +69,7 @@ func (l *loop) follows(j *job, shared int) bool {
 		if !o.prefilling() {
 			continue
 		}
-		common := sharedPrefix(o.tokens, j.tokens)
+		common := sharedPrefix(o.beginning(), j.beginning())
 		for _, n := range o.stops {
 			if n > o.held() && n > shared && n <= common {
 				j.leader, j.follow = o, n
