@@ -58,7 +58,8 @@ type Options struct {
 	// a page of all sliding layers there is no such place but what sequences in use leave. 0: as much as 16 of them take at most.
 	ResumeBytes int64
 	// Deterministic makes the logits of a text the same to the bit, whatever else is in the batch and however much of the prompt was in
-	// memory from an earlier prompt: every step runs the widest program, and prompts are computed by pages. It takes longer.
+	// memory from an earlier prompt: every step runs the widest program, and prompts are computed by pages. It takes longer. Tokens of replies have
+	// other bits as a part of a piece, see engine.Limits.
 	Deterministic bool
 	// Matrices is how prompts and large batches are computed where the device multiplies matrices; elsewhere it means nothing. Software adapters
 	// gain nothing by them and do without.
