@@ -267,12 +267,15 @@ func TestMemoryTable(t *testing.T) {
 
 func TestResumePoints(t *testing.T) {
 	c := preset(t, "20b")
-	bytes := func(points int) int64 {
-		f, _ := footprint(t, c, model.Options{Context: 8192, ResumePoints: points})
+	bytes := func(bound int64) int64 {
+		f, _ := footprint(t, c, model.Options{Context: 8192, ResumeBytes: bound})
 		return f.KV
 	}
-	each := bytes(2) - bytes(1)
-	count := (bytes(0)-bytes(1))/each + 1
+	each := 3 * 2 * kv.PageTokens * int64(c.KVDim()) * 2 * int64(c.SlidingLayers())
+	count := (bytes(0) - bytes(1)) / each
+	if got := bytes(5*each) - bytes(1); got != 5*each {
+		t.Errorf("within %d bytes resume points take %d", 5*each, got)
+	}
 	says(t, rationale, "Memory is reserved for %d resume points of three pages each, which leaves room for taking back the last tokens: %d MiB each, %d MiB in all.",
 		count, each>>20, count*each>>20)
 	if n := kv.WindowPages(c.Window); n != 3 {

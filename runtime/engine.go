@@ -50,7 +50,10 @@ func Open(ctx context.Context, model string, o Options) (_ *Engine, err error) {
 	}
 	e := &Engine{info: loaded.info, loaded: loaded, tok: tok}
 	e.info.Model, e.info.Config, e.info.Context = model, loaded.backend.Config(), loaded.backend.Context()
-	options := engine.Options{MaxSequences: o.MaxSequences, MaxQueue: o.MaxQueue, Free: loaded.close}
+	options := engine.Options{MaxSequences: o.MaxSequences, MaxQueue: o.MaxQueue, MaxQueueTokens: o.MaxQueueTokens, Free: loaded.close}
+	if o.MaxQueue > 0 && o.MaxQueueTokens == 0 {
+		options.MaxQueueTokens = 8 * e.info.Context
+	}
 	if loaded.again != nil {
 		options.Rebuild = loaded.rebuild
 	}

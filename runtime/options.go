@@ -53,10 +53,18 @@ type Options struct {
 	// KV is the precision of keys and values. "": F16 with WebGPU. The CPU always stores F32, to which "" leaves them; F16 rounds
 	// them there, for comparison.
 	KV Precision
-	// MaxSequences is the number of conversations that are kept in memory and served at a time. 0: 4, or Rows if that is more.
+	// ResumeBytes is how much of a GPU's memory is for places at which conversations go on otherwise than they did, where part of the layers
+	// would have to be computed again: the ends of instructions, prompts and replies. The least recently used ones make room. 0: as much as
+	// 16 of them take at most.
+	ResumeBytes int64
+	// MaxSequences is the number of conversations that are served at a time. A GPU keeps others as long as there is room, the CPU MaxSequences
+	// of both kinds. 0: 4, or Rows if that is more.
 	MaxSequences int
 	// MaxQueue is how many replies may wait; more are refused with an engine.BusyError. 0: any number.
 	MaxQueue int
+	// MaxQueueTokens is how many tokens the prompts of waiting replies may have together; what exceeds that is refused in the same way, unless
+	// nobody waits. 0: with MaxQueue eight times the context, else any number.
+	MaxQueueTokens int
 	// Rows is the number of replies that a GPU computes together, a power of two up to 32. More take turns. 0: 8, in a browser 1, at most
 	// MaxSequences.
 	Rows int
@@ -138,8 +146,8 @@ func (o *Options) checkPlayback() error {
 	if o.Backend != "" && o.Backend != Playback {
 		return fmt.Errorf("runtime: Backend is %q, but Options.Playback is set: leave it out", o.Backend)
 	}
-	if o.KV != "" || o.KVTokens != 0 || o.Deterministic || o.Adapter != "" || o.MaxBindingBytes != 0 || o.Device != nil || o.Checkpoint != nil {
-		return errors.New("runtime: KV, KVTokens, Deterministic, Adapter, MaxBindingBytes, Device and Checkpoint are for models, and Options.Playback is set")
+	if o.KV != "" || o.KVTokens != 0 || o.ResumeBytes != 0 || o.Deterministic || o.Adapter != "" || o.MaxBindingBytes != 0 || o.Device != nil || o.Checkpoint != nil {
+		return errors.New("runtime: KV, KVTokens, ResumeBytes, Deterministic, Adapter, MaxBindingBytes, Device and Checkpoint are for models, and Options.Playback is set")
 	}
 	o.Backend = Playback
 	return o.checkCounts()
@@ -147,11 +155,11 @@ func (o *Options) checkPlayback() error {
 
 // checkCounts checks what is counted, and fills in the logger.
 func (o *Options) checkCounts() error {
-	if o.Context < 0 || o.KVTokens < 0 {
-		return fmt.Errorf("runtime: Context is %d and KVTokens %d, want 0 or more", o.Context, o.KVTokens)
+	if o.Context < 0 || o.KVTokens < 0 || o.ResumeBytes < 0 {
+		return fmt.Errorf("runtime: Context is %d, KVTokens %d and ResumeBytes %d, want 0 or more", o.Context, o.KVTokens, o.ResumeBytes)
 	}
-	if o.MaxSequences < 0 || o.MaxQueue < 0 {
-		return fmt.Errorf("runtime: MaxSequences is %d and MaxQueue %d, want 0 or more", o.MaxSequences, o.MaxQueue)
+	if o.MaxSequences < 0 || o.MaxQueue < 0 || o.MaxQueueTokens < 0 {
+		return fmt.Errorf("runtime: MaxSequences is %d, MaxQueue %d and MaxQueueTokens %d, want 0 or more", o.MaxSequences, o.MaxQueue, o.MaxQueueTokens)
 	}
 	if o.Rows < 0 {
 		return fmt.Errorf("runtime: Rows is %d, want 0 or more", o.Rows)

@@ -42,11 +42,15 @@ type Limits struct {
 	Rows      int // texts that a step draws for
 	Draws     int // tokens of a text that a step draws
 	Chunk     int // tokens of a prompt that a step computes
-	Sequences int // that may be alive; 0: any number
+	Sequences int // that may be alive and not at rest; 0: any number
 
 	// Memory is handed out in pages of PageTokens positions. Sequences that share a beginning share its pages. Pages 0: there is
 	// no bound.
 	PageTokens, Pages int
+
+	// Deterministic says that a token has other bits as a part of a piece than as one of a row, and that this matters: the tokens behind a prompt,
+	// and its last one, are then computed as those of rows only, also where they are computed again, and no other text shares them.
+	Deterministic bool
 }
 
 // Step is what the device is asked for at a time: tokens for the texts in Rows, then a piece of a prompt.
@@ -109,8 +113,11 @@ type Sequence interface {
 	Truncate(ctx context.Context, n int) (kept int, err error)
 	// MarkResume makes the present length a resume point, where Truncate and Fork resume at no cost.
 	MarkResume() error
+	// Rest makes the present length a resume point, and gives up what a text needs only while tokens are added to it. Truncate comes before
+	// the next step, even to the present length.
+	Rest() error
 	// Fork returns a sequence that shares the first tokens of this one, at most n of them, without computing anything; its Len
-	// tells how many.
+	// tells how many. It is not at rest, though this one may be.
 	Fork(n int) (Sequence, error)
 	// Close frees the sequence's memory.
 	Close() error

@@ -91,7 +91,7 @@ func (a *automaton) Forced(to []int32, _ int) []int32 {
 func (a *automaton) End() (int32, bool) { return 3, a.state%4 == 0 }
 
 // constrainedContinuation computes a reply from nothing but the request, token by token, and why it ends.
-func constrainedContinuation(vocab, context int, r engine.Request, c engine.Constraint) (reply []int32, finish engine.Finish) {
+func constrainedContinuation(vocab, context int, r engine.Request, c engine.Constraint, deterministic bool) (reply []int32, finish engine.Finish) {
 	s, err := sample.New(r.Sampling, vocab, r.Tokens)
 	if err != nil {
 		panic(err)
@@ -118,7 +118,7 @@ func constrainedContinuation(vocab, context int, r engine.Request, c engine.Cons
 		return false
 	}
 	for len(tokens) < limit {
-		hashLogits(row, tokens)
+		hashLogits(row, tokens, inRows(len(tokens), len(r.Tokens), deterministic))
 		mask, _ := c.Mask(limit - len(tokens))
 		id, err := s.Choose(row, len(tokens), mask)
 		if err != nil || !add(id) {
@@ -146,6 +146,8 @@ func TestConstrainedReplies(t *testing.T) {
 			Draws: rapid.IntRange(1, 8).Draw(t, "draws"),
 			Chunk: rapid.IntRange(1, 20).Draw(t, "chunk"),
 			Pages: rapid.SampledFrom([]int{0, 3 * window, window + 5}).Draw(t, "memory"),
+
+			Deterministic: rapid.Bool().Draw(t, "deterministic"),
 		}}
 		e, err := engine.New(b, engine.Options{MaxSequences: rapid.IntRange(1, 4).Draw(t, "sequences")})
 		if err != nil {
@@ -178,7 +180,7 @@ func TestConstrainedReplies(t *testing.T) {
 			if rapid.Bool().Draw(t, "stops") {
 				c.r.Stop = []int32{3, 4}
 			}
-			c.want, c.finish = constrainedContinuation(vocab, window, c.r, newAutomaton(vocab, c.state))
+			c.want, c.finish = constrainedContinuation(vocab, window, c.r, newAutomaton(vocab, c.state), b.limits.Deterministic)
 			c.r.Constraint = newAutomaton(vocab, c.state)
 			calls[i] = c
 			wait.Go(func() {
@@ -219,6 +221,45 @@ func TestSteadyConstraintsTakeManyDraws(t *testing.T) {
 	}
 }
 
+// chains is a constraint where each token that may be chosen is followed by six that must be.
+type chains struct {
+	all   []uint32
+	since int // tokens since the last choice
+}
+
+const chain = 6
+
+func (c *chains) Mask(int) ([]uint32, bool)     { return c.all, false }
+func (c *chains) Accept(int32) error            { c.since = (c.since + 1) % (1 + chain); return nil }
+func (c *chains) End() (stop int32, whole bool) { return 0, false }
+
+func (c *chains) Forced(to []int32, left int) []int32 {
+	if c.since == 0 {
+		return to
+	}
+	for n := c.since; n <= chain && len(to) < left; n++ {
+		to = append(to, int32(n))
+	}
+	return to
+}
+
+// What must follow takes no steps but the piece that computes it, unless each token has to be a row's.
+func TestForcedTokensTakeFewSteps(t *testing.T) {
+	for _, k := range []struct {
+		deterministic bool
+		steps         int
+	}{{false, 2 * 20}, {true, 20 * (1 + chain)}} {
+		b := &hashing{vocab: 40, context: 200, limits: engine.Limits{Rows: 2, Draws: 8, Chunk: 64, Deterministic: k.deterministic}}
+		steps := 0
+		b.step = func(*engine.Step) { steps++ }
+		e := newEngine(t, b, engine.Options{})
+		got, _ := generate(t, e, engine.Request{Tokens: []int32{1}, MaxTokens: 20 * (1 + chain), Constraint: &chains{all: []uint32{1<<20 - 1, 0}}})
+		if len(got) != 20*(1+chain) || steps > k.steps {
+			t.Errorf("deterministic %v: %d tokens in %d steps, want at most %d", k.deterministic, len(got), steps, k.steps)
+		}
+	}
+}
+
 // stubborn is an automaton that never leaves its state.
 type stubborn struct{ *automaton }
 
@@ -247,7 +288,7 @@ func TestSlowConstraintHoldsUpNobody(t *testing.T) {
 	var slow []int32
 	var slowErr error
 	request := engine.Request{Tokens: []int32{1, 2}, MaxTokens: 10}
-	want, _ := constrainedContinuation(40, 200, request, newAutomaton(40, 6))
+	want, _ := constrainedContinuation(40, 200, request, newAutomaton(40, 6), false)
 	wait.Go(func() {
 		r := request
 		r.Constraint = &held{newAutomaton(40, 6), release}

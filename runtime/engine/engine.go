@@ -30,20 +30,33 @@ func (e *PromptError) Unwrap() error { return ErrContextFull }
 // BusyError means that the queue is full.
 type BusyError struct {
 	Waiting    int           // requests in the queue
-	RetryAfter time.Duration // when about one of them will have been served, at the speed of the last ones
+	Tokens     int           // of their prompts, where one more would be too many of these; else 0
+	RetryAfter time.Duration // when about as many will have been served as make room, at the speed of the last ones
 }
 
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("engine: %d requests are waiting, which is as many as may: try again in %v", e.Waiting, e.RetryAfter.Round(time.Second))
+	return fmt.Sprintf("engine: %s: try again in %v", e.Reason(), e.RetryAfter.Round(time.Second))
+}
+
+// Reason says what there is too much of.
+func (e *BusyError) Reason() string {
+	if e.Tokens > 0 {
+		return fmt.Sprintf("%d requests with prompts of %d tokens are waiting, and there is no room for the tokens of this one", e.Waiting, e.Tokens)
+	}
+	return fmt.Sprintf("%d requests are waiting, which is as many as may", e.Waiting)
 }
 
 // Options of New. The zero value suits one user.
 type Options struct {
-	// MaxSequences is the number of texts that are held at a time, being generated or kept for their next turn. It bounds how
-	// many calls of Generate run at once; others wait in line. 0: 4, or fewer if the backend has room for fewer.
+	// MaxSequences is the number of replies that are computed at a time; others wait in line. Texts are kept for their next turn as long as
+	// memory holds them; a backend that does not count it holds MaxSequences texts of both kinds. 0: 4, or fewer if the backend has room for
+	// fewer.
 	MaxSequences int
 	// MaxQueue is the number of calls that may wait; more are refused with a BusyError. 0: any number.
 	MaxQueue int
+	// MaxQueueTokens is the number of tokens that the prompts of waiting calls may have together, those of a Group counted once; a call that
+	// would add more is refused with a BusyError, unless nobody waits. 0: any number.
+	MaxQueueTokens int
 	// PrefillTokens is how many tokens of a prompt are computed in one step at most; Progress is called before each piece. 0: as many
 	// as the backend computes at once.
 	PrefillTokens int
@@ -81,15 +94,16 @@ type Engine struct {
 	closed  bool
 	inbox   []*job // that the loop has not seen yet
 	waiting int    // jobs that hold no sequence
+	tokens  int    // of their prompts
 	running int    // jobs that do
 	at      watch  // the step that the device is at
 }
 
 // New returns an engine for a backend, which stays the caller's to close, not before Options.Free is called.
 func New(b Backend, o Options) (*Engine, error) {
-	if o.MaxSequences < 0 || o.PrefillTokens < 0 || o.MaxQueue < 0 || o.TokenInterval < 0 {
-		return nil, fmt.Errorf("engine: MaxSequences is %d, PrefillTokens %d, MaxQueue %d, TokenInterval %v, want 0 or more",
-			o.MaxSequences, o.PrefillTokens, o.MaxQueue, o.TokenInterval)
+	if min(o.MaxSequences, o.PrefillTokens, o.MaxQueue, o.MaxQueueTokens) < 0 || o.TokenInterval < 0 {
+		return nil, fmt.Errorf("engine: MaxSequences is %d, PrefillTokens %d, MaxQueue %d, MaxQueueTokens %d, TokenInterval %v, want 0 or more",
+			o.MaxSequences, o.PrefillTokens, o.MaxQueue, o.MaxQueueTokens, o.TokenInterval)
 	}
 	limits := b.Limits()
 	if limits.Rows < 1 || limits.Draws < 1 || limits.Chunk < 1 || limits.Pages > 0 && limits.PageTokens < 1 {
@@ -143,6 +157,7 @@ func (e *Engine) notify() {
 type Load struct {
 	Running int // replies that hold a sequence, being computed or prefilled
 	Waiting int // replies in the queue
+	Queued  int // tokens of their prompts, those of a Group once
 	Parked  int // texts that are kept for their next turn
 
 	// Memory, in pages of PageTokens positions; all 0 if the backend has no bound. What is neither free nor used by replies in progress

@@ -134,7 +134,7 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) bool)
 		stop()
 		cancel(nil)
 	}()
-	j := &job{Request: r.continued(), sampler: sampler, start: start, announced: -1}
+	j := &job{Request: r.continued(), sampler: sampler, start: start, announced: -1, given: len(r.Tokens)}
 	j.tokens = slices.Clip(j.Request.Tokens)
 	j.box.ready = make(chan struct{}, 1)
 	j.stats.PromptTokens, j.box.stats.PromptTokens = len(r.Tokens), len(r.Tokens)

@@ -29,7 +29,8 @@ func (e *Engine) skip(g *Group) {
 	e.notify()
 }
 
-// refuses returns a BusyError if the queue is full for j, which is about to join it. Of a group the first decides. e.mu is held.
+// refuses returns a BusyError if the queue is full for j, which is about to join it. Of a group the first decides, and its prompt counts for
+// all. e.mu is held.
 func (e *Engine) refuses(j *job) error {
 	g := j.Group
 	if g != nil {
@@ -37,15 +38,24 @@ func (e *Engine) refuses(j *job) error {
 			return g.refused
 		}
 	}
+	j.weight = len(j.tokens)
 	// Those who are about to get a free place wait as well, for a moment.
-	if n := e.options.MaxQueue; n > 0 && e.waiting >= n+max(0, e.options.MaxSequences-e.running) {
-		err := &BusyError{e.waiting, max(time.Second, e.Load().ReplyInterval)}
-		if g != nil {
-			g.refused = err
-		}
-		return err
+	free := max(0, e.options.MaxSequences-e.running)
+	err := &BusyError{Waiting: e.waiting}
+	served := 1 // requests that make room
+	switch {
+	case e.options.MaxQueue > 0 && e.waiting >= e.options.MaxQueue+free:
+	case e.options.MaxQueueTokens > 0 && e.waiting > free && e.tokens+j.weight > e.options.MaxQueueTokens:
+		err.Tokens = e.tokens
+		served = min(e.waiting, 1+(e.tokens+j.weight-e.options.MaxQueueTokens)*e.waiting/max(1, e.tokens))
+	default:
+		return nil
 	}
-	return nil
+	err.RetryAfter = max(time.Second, time.Duration(served)*e.Load().ReplyInterval)
+	if g != nil {
+		g.refused = err
+	}
+	return err
 }
 
 // gathered reports whether all calls of a job's group have been made, and are in line.

@@ -24,15 +24,19 @@ type hashing struct {
 
 	mu    sync.Mutex
 	held  int
-	alive int
-	most  int // the largest alive
+	alive int // those at rest too
+	awake int
+	most  int // the largest awake
 }
 
 type hashSequence struct {
 	b            *hashing
 	tokens       []int32
+	alone        []bool // of each whether it was computed as a token of a row, if that matters
+	reading      bool   // a piece is
 	resumePoints []int
 	ready        bool
+	rests        bool
 	using        sync.Mutex // locked while in use; never contended if the engine keeps its promise
 }
 
@@ -72,6 +76,10 @@ func (b *hashing) Step(ctx context.Context, s *engine.Step) (engine.Pending, err
 	if len(s.Rows) > l.Rows || len(s.Rows) > 0 && (s.Draws < 1 || s.Draws > l.Draws) || len(s.Prefill.Tokens) > l.Chunk {
 		return nil, fmt.Errorf("a step of %d rows, %d draws and a piece of %d tokens: the limits are %+v", len(s.Rows), s.Draws, len(s.Prefill.Tokens), l)
 	}
+	if p, ok := s.Prefill.Seq.(*hashSequence); ok {
+		p.reading = true
+		defer func() { p.reading = false }()
+	}
 	return b.host.Step(ctx, b.vocab, s)
 }
 
@@ -85,12 +93,39 @@ func (b *hashing) Close() error {
 func (b *hashing) NewSequence() (engine.Sequence, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.limits.Sequences > 0 && b.alive == b.limits.Sequences {
-		return nil, errors.New("too many sequences")
+	s := &hashSequence{b: b, rests: true}
+	if err := s.wake(); err != nil {
+		return nil, err
 	}
 	b.alive++
-	b.most = max(b.most, b.alive)
-	return &hashSequence{b: b}, nil
+	return s, nil
+}
+
+// wake counts a sequence among those that take part in steps. b.mu is held.
+func (s *hashSequence) wake() error {
+	b := s.b
+	if !s.rests {
+		return nil
+	}
+	if b.limits.Sequences > 0 && b.awake == b.limits.Sequences {
+		return errors.New("too many sequences")
+	}
+	b.awake++
+	b.most, s.rests = max(b.most, b.awake), false
+	return nil
+}
+
+// Rest keeps nothing but the tokens, and the present length among the resume points.
+func (s *hashSequence) Rest() error {
+	err := s.MarkResume()
+	defer s.lock()()
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	if !s.rests {
+		s.b.awake--
+	}
+	s.rests, s.ready = true, false
+	return err
 }
 
 // reserve takes memory for n tokens, which may be negative.
@@ -120,11 +155,14 @@ func (s *hashSequence) Extend(ctx context.Context, tokens []int32) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if s.rests {
+			return errors.New("the sequence rests")
+		}
 		s.ready = false
 		if err := s.b.reserve(1); err != nil {
 			return err
 		}
-		s.tokens = append(s.tokens, id)
+		s.tokens, s.alone = append(s.tokens, id), append(s.alone, s.b.limits.Deterministic && !s.reading)
 		s.ready = true
 	}
 	return nil
@@ -133,11 +171,15 @@ func (s *hashSequence) Extend(ctx context.Context, tokens []int32) error {
 // Truncate resumes at resume points, and takes back the last 16 tokens.
 func (s *hashSequence) Truncate(_ context.Context, n int) (int, error) {
 	defer s.lock()()
-	if n >= len(s.tokens) {
-		return len(s.tokens), nil
+	s.b.mu.Lock()
+	rested, err := s.rests, s.wake()
+	s.b.mu.Unlock()
+	if n >= len(s.tokens) && !rested || err != nil {
+		return len(s.tokens), err
 	}
+	n = min(n, len(s.tokens))
 	kept := 0
-	if n >= len(s.tokens)-16 {
+	if n >= len(s.tokens)-16 && !rested {
 		kept = n
 	}
 	for _, c := range s.resumePoints {
@@ -146,7 +188,7 @@ func (s *hashSequence) Truncate(_ context.Context, n int) (int, error) {
 		}
 	}
 	s.b.reserve(kept - len(s.tokens))
-	s.tokens, s.ready = s.tokens[:kept], false
+	s.tokens, s.alone, s.ready = s.tokens[:kept], s.alone[:kept], false
 	s.resumePoints = slices.DeleteFunc(s.resumePoints, func(c int) bool { return c > kept })
 	return kept, nil
 }
@@ -162,7 +204,7 @@ func (s *hashSequence) Logits(_ context.Context, dst []float32) error {
 	if !s.ready {
 		return errors.New("no logits")
 	}
-	hashLogits(dst, s.tokens)
+	hashLogits(dst, s.tokens, s.alone)
 	return nil
 }
 
@@ -172,6 +214,9 @@ func (s *hashSequence) Close() error {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
 	s.b.alive--
+	if !s.rests {
+		s.b.awake--
+	}
 	return nil
 }
 
@@ -183,17 +228,20 @@ func (s *hashSequence) Fork(n int) (engine.Sequence, error) {
 	f := made.(*hashSequence)
 	for _, c := range s.resumePoints {
 		if c <= n && c > len(f.tokens) && s.b.reserve(c-len(f.tokens)) == nil {
-			f.tokens = slices.Clone(s.tokens[:c])
+			f.tokens, f.alone = slices.Clone(s.tokens[:c]), slices.Clone(s.alone[:c])
 			f.resumePoints = append(f.resumePoints, c)
 		}
 	}
 	return f, nil
 }
 
-func hashLogits(dst []float32, tokens []int32) {
+func hashLogits(dst []float32, tokens []int32, alone []bool) {
 	h := uint64(len(tokens))
-	for _, id := range tokens {
+	for i, id := range tokens {
 		h = h*0x9e3779b97f4a7c15 + uint64(id) + 1
+		if alone[i] {
+			h += 1 << 40
+		}
 		h ^= h >> 29
 	}
 	random := rand.New(rand.NewPCG(h, 0))
@@ -202,8 +250,22 @@ func hashLogits(dst []float32, tokens []int32) {
 	}
 }
 
+// inRows is hashSequence.alone of n tokens, as it should be behind a prompt.
+func inRows(n, prompt int, matters bool) []bool {
+	alone := make([]bool, n)
+	for i := range alone {
+		alone[i] = matters && i >= prompt-1
+	}
+	return alone
+}
+
 // continuation computes a reply from nothing but the request.
 func continuation(vocab, context int, r engine.Request) []int32 {
+	return reply(vocab, context, r, false)
+}
+
+// reply is continuation, also where it matters what was computed as a token of a row.
+func reply(vocab, context int, r engine.Request, deterministic bool) []int32 {
 	s, err := sample.New(r.Sampling, vocab, r.Tokens)
 	if err != nil {
 		panic(err)
@@ -211,7 +273,7 @@ func continuation(vocab, context int, r engine.Request) []int32 {
 	tokens := slices.Clone(r.Tokens)
 	row := make([]float32, vocab)
 	for len(tokens) < context && len(tokens)-len(r.Tokens) < r.MaxTokens {
-		hashLogits(row, tokens)
+		hashLogits(row, tokens, inRows(len(tokens), len(r.Tokens), deterministic))
 		id, err := s.Choose(row, len(tokens), nil)
 		if err != nil || slices.Contains(r.Stop, id) {
 			break

@@ -20,12 +20,15 @@ type job struct {
 	left    bool         // the caller has gone; Engine.mu
 	kept    int          // tokens of the reply that count then; Engine.mu
 	queued  bool         // counted in Engine.waiting; Engine.mu
+	weight  int          // of its prompt in Engine.tokens
+	given   int          // tokens that are no part of the reply: Request.Tokens without Request.Reply
 
 	// The loop's own:
 	tokens    []int32  // the prompt and the reply so far
 	text      *text    // that holds the first of them; nil while the job waits
 	sent      int64    // events
 	limit     int      // tokens of the whole text at most
+	exact     bool     // see Limits.Deterministic
 	allowed   []uint32 // that the next draws are from; see Request.Allowed
 	outlook   *outlook // what may follow tokens; nil: there is no Constraint, or the job never had a text
 	unsaid    []int32  // the last tokens, of which the Constraint has not heard; lookOut's until that is done
@@ -137,11 +140,30 @@ func (j *job) held() int {
 	return len(j.text.tokens)
 }
 
-// prefilling reports whether tokens before the last one are to be computed.
-func (j *job) prefilling() bool { return j.held() < len(j.tokens)-1 }
+// pieces is the number of tokens that are computed as pieces: all but the last one, or but those of the reply and the one before.
+func (j *job) pieces() int {
+	if j.exact {
+		return j.given - 1
+	}
+	return len(j.tokens) - 1
+}
 
-// unread is the number of tokens that are to be computed before the last one.
-func (j *job) unread() int { return len(j.tokens) - 1 - j.held() }
+// prefilling reports whether a piece is to be computed.
+func (j *job) prefilling() bool { return j.held() < j.pieces() }
+
+// unread is the number of tokens that are to be computed in pieces.
+func (j *job) unread() int { return j.pieces() - j.held() }
+
+// beginning are the tokens that are computed in pieces, and the next one.
+func (j *job) beginning() []int32 { return j.tokens[:j.pieces()+1] }
+
+// shared are the tokens that other texts may begin with.
+func (j *job) shared() []int32 {
+	if j.exact {
+		return j.text.tokens[:min(j.held(), j.pieces())]
+	}
+	return j.text.tokens
+}
 
 // replying reports whether what is to be computed is of the reply itself: tokens that it was forced to.
 func (j *job) replying() bool { return j.prompted && j.held() >= len(j.Request.Tokens) }
@@ -170,11 +192,21 @@ func (e *Engine) submit(j *job) error {
 	if err := e.refuses(j); err != nil {
 		return err
 	}
-	e.waiting++
-	j.queued = true
+	e.queue(j, true)
 	e.inbox = append(e.inbox, j)
 	e.notify()
 	return nil
+}
+
+// queue counts a job in the line, or no longer. e.mu is held.
+func (e *Engine) queue(j *job, waits bool) {
+	by := 1
+	if !waits {
+		by = -1
+	}
+	e.waiting += by
+	e.tokens += by * j.weight
+	j.queued = waits
 }
 
 // hasPlace counts a job among those that hold a text instead of those that wait for one, in one step: whoever submits sees it once.
@@ -183,8 +215,7 @@ func (e *Engine) hasPlace(j *job) {
 	defer e.mu.Unlock()
 	e.running++
 	if j.queued {
-		e.waiting--
-		j.queued = false
+		e.queue(j, false)
 	}
 }
 
@@ -199,13 +230,7 @@ func (e *Engine) hasNoPlace() {
 func (e *Engine) inLine(j *job, waits bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch {
-	case waits && !j.queued && !j.left:
-		e.waiting++
-	case !waits && j.queued:
-		e.waiting--
-	default:
-		return
+	if waits != j.queued && !(waits && j.left) {
+		e.queue(j, waits)
 	}
-	j.queued = waits
 }

@@ -165,6 +165,7 @@ func TestRepliesTakeTurnsAndAreNeverEnded(t *testing.T) {
 		{Rows: 1, Draws: 8, Chunk: 16},
 		{Rows: 3, Draws: 1, Chunk: 16, Pages: 250},
 		{Rows: 2, Draws: 8, Chunk: 16, Pages: 190},
+		{Rows: 4, Draws: 8, Chunk: 16, Pages: 250, Deterministic: true},
 	} {
 		t.Run(fmt.Sprintf("%+v", l), func(t *testing.T) {
 			b := &hashing{vocab: 40, context: 180, limits: l}
@@ -177,7 +178,7 @@ func TestRepliesTakeTurnsAndAreNeverEnded(t *testing.T) {
 						Sampling: sample.Params{Temperature: 1, Seed: uint64(n), PresencePenalty: 0.1, TopK: 20},
 					}
 					got, result := generate(t, e, r)
-					if d := cmp.Diff(continuation(40, 180, r), got); d != "" || result.Finish != engine.FinishLength {
+					if d := cmp.Diff(reply(40, 180, r, l.Deterministic), got); d != "" || result.Finish != engine.FinishLength {
 						t.Errorf("reply %d, %v: %s", n, result.Finish, d)
 					}
 				})
@@ -266,6 +267,62 @@ func TestQueueIsBounded(t *testing.T) {
 	})
 }
 
+// The queue holds so many tokens of prompts: a longer prompt waits only where it is alone, and the choices of a request count one.
+func TestQueueIsBoundedInTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := h200(&hashing{vocab: 40, context: 4000})
+		e := newEngine(t, d, engine.Options{MaxSequences: 1, MaxQueueTokens: 1000})
+		var calls sync.WaitGroup
+		begin := func(r engine.Request) {
+			calls.Go(func() {
+				if _, err := e.Generate(t.Context(), r, all); err != nil {
+					t.Error(err)
+				}
+			})
+			time.Sleep(30 * time.Millisecond) // a step
+		}
+		for n := range int32(3) { // replies end now and then
+			begin(engine.Request{Tokens: []int32{n}, MaxTokens: 1000})
+		}
+		time.Sleep(7 * time.Second)
+		ask := func(length int) *engine.BusyError {
+			var busy *engine.BusyError
+			if _, err := e.Generate(t.Context(), engine.Request{Tokens: distinct(3, length)}, nil); !errors.As(err, &busy) {
+				t.Fatalf("%d tokens: %v, want a BusyError", length, err)
+			}
+			return busy
+		}
+		if l := e.Load(); l.Running != 1 || l.Waiting != 0 || l.ReplyInterval < time.Second {
+			t.Fatalf("load: %+v", l)
+		}
+		begin(engine.Request{Tokens: distinct(1, 1200), MaxTokens: 1}) // more than may be, but nobody else waits
+		if l := e.Load(); l.Waiting != 1 || l.Queued != 1200 {
+			t.Errorf("load: %+v", l)
+		}
+		if busy := ask(2); busy.Waiting != 1 || busy.Tokens != 1200 || busy.RetryAfter != e.Load().ReplyInterval {
+			t.Errorf("behind a prompt of 1,200 tokens: %+v", busy)
+		}
+		calls.Wait()
+
+		begin(engine.Request{Tokens: []int32{9}, MaxTokens: 1000})
+		g := engine.NewGroup(3)
+		for range 3 {
+			begin(engine.Request{Tokens: distinct(2, 400), MaxTokens: 1, Group: g})
+		}
+		begin(engine.Request{Tokens: distinct(4, 600), MaxTokens: 1})
+		if l := e.Load(); l.Waiting != 4 || l.Queued != 1000 {
+			t.Errorf("load: %+v", l)
+		}
+		if one, many := ask(2), ask(700); one.Tokens != 1000 || many.RetryAfter <= one.RetryAfter {
+			t.Errorf("%+v, and with a longer prompt %+v", one, many)
+		}
+		calls.Wait()
+		if l := e.Load(); l.Waiting != 0 || l.Queued != 0 {
+			t.Errorf("afterwards: %+v", l)
+		}
+	})
+}
+
 // Cancelled, stopped by the caller, ended by a failing device, at any time: nothing is left of a reply but what is kept for its next turn.
 func TestNothingIsLeft(t *testing.T) {
 	before := goruntime.NumGoroutine()
@@ -330,7 +387,7 @@ func TestNothingIsLeft(t *testing.T) {
 	if d := cmp.Diff(continuation(40, 120, r), got); d != "" {
 		t.Errorf("afterwards: %s", d)
 	}
-	if l := e.Load(); l.Running != 0 || l.Waiting != 0 || l.Parked > 5 {
+	if l := e.Load(); l.Running != 0 || l.Waiting != 0 {
 		t.Errorf("load: %+v", l)
 	}
 	if err := errors.Join(e.Close(), b.Close()); err != nil {

@@ -141,7 +141,7 @@ func (l *loop) arrive(j *job) {
 	if _, ok := l.served[j.Key]; !ok {
 		l.served[j.Key] = l.clock
 	}
-	j.limit, j.allowed = l.context, j.Allowed
+	j.limit, j.allowed, j.exact = l.context, j.Allowed, l.limits.Deterministic
 	if n := j.limit - len(j.Request.Tokens); j.MaxTokens > 0 && j.MaxTokens < n { // their sum may be no number
 		j.limit -= n - j.MaxTokens
 	}
@@ -240,7 +240,7 @@ func (l *loop) enter(j *job) {
 	if !j.prompted { // it may have been put aside before the end of its prompt, of which nothing is left then
 		j.stats.CachedTokens, j.stats.PrefilledTokens = len(j.text.tokens), 0
 	}
-	end := len(j.tokens) - 1
+	end := j.pieces()
 	j.stops = slices.DeleteFunc(slices.Clone(j.ResumePoints), func(n int) bool { return n >= end })
 	j.stops = append(j.stops, end)
 	j.passed, j.ramp, j.turn, j.since = 0, 1, 0, l.steps
@@ -381,6 +381,9 @@ func (l *loop) conclude(j *job, end event) {
 func (l *loop) publish() {
 	c := l.count
 	c.Running, c.Waiting, c.Parked = len(l.active), len(l.waiting), len(l.parked)
+	for _, j := range l.waiting {
+		c.Queued += j.weight
+	}
 	if l.limits.Pages > 0 && !l.lost {
 		c.PageTokens, c.Pages, c.FreePages = l.limits.PageTokens, l.limits.Pages, l.backend.FreePages()
 		for _, j := range l.active {

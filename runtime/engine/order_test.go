@@ -107,9 +107,10 @@ func TestKeysReadInTurn(t *testing.T) {
 
 var schedules = flag.Int("schedules", 150, "random schedules of TestRandomSchedules; 10,000 take a few minutes")
 
-// TestRandomSchedules: whatever comes, of whatever keys, stops, goes or listens late: replies are what their requests say, no token of a reply
+// TestRandomSchedules: whatever comes, of whatever keys, stops, goes or listens late: replies are what their requests say, where it matters from how their
+// tokens were computed too, no token of a reply
 // that has a row comes later than the interval that is aimed at and the least piece beside it, nobody waits for ever, and every page
-// and sequence comes back.
+// and sequence comes back. With some of them the device is lost now and then.
 func TestRandomSchedules(t *testing.T) {
 	for seed := range uint64(*schedules) {
 		if t.Failed() {
@@ -119,21 +120,53 @@ func TestRandomSchedules(t *testing.T) {
 	}
 }
 
+// losing is a device that is lost at the step that ends left, and each step after that.
+type losing struct {
+	*timed
+	left int
+}
+
+func (d *losing) Step(ctx context.Context, s *engine.Step) (engine.Pending, error) {
+	if d.left--; d.left < 0 {
+		return nil, lostDevice{}
+	}
+	return d.timed.Step(ctx, s)
+}
+
+// lose makes a device of b that is lost now and then, each time for another b.
+func lose(t *testing.T, b **hashing, seed uint64) (d engine.Backend, rebuild func(context.Context) (engine.Backend, error)) {
+	steps := rand.New(rand.NewPCG(seed, 98))
+	device := func() engine.Backend { return &losing{h200(*b), 100 + steps.IntN(200)} }
+	return device(), func(context.Context) (engine.Backend, error) {
+		if err := (*b).Close(); err != nil {
+			t.Errorf("seed %d: the lost one: %v", seed, err)
+		}
+		*b = &hashing{vocab: (*b).vocab, context: (*b).context, limits: (*b).limits}
+		return device(), nil
+	}
+}
+
 func randomSchedule(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 99))
 	const context_ = 2500
 	rows := 1 << random.IntN(4)
 	b := &hashing{vocab: 40, context: context_, limits: engine.Limits{
 		Rows: rows, Draws: 1 + random.IntN(8), Chunk: 128 << random.IntN(3), PageTokens: 1, Pages: []int{0, context_, 3 * context_, 20 * context_}[random.IntN(4)],
+		Deterministic: seed%3 == 1,
 	}}
 	d := h200(b)
 	places := 1 + random.IntN(2*rows)
-	e, err := engine.New(d, engine.Options{MaxSequences: places})
+	o, device, lossy := engine.Options{MaxSequences: places}, engine.Backend(d), seed%5 == 2
+	if lossy {
+		device, o.Rebuild = lose(t, &b, seed)
+	}
+	limits := b.limits
+	e, err := engine.New(device, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Where each reply has a row and memory is ample nothing holds a reply up but steps.
-	steady := places <= rows && (b.limits.Pages == 0 || b.limits.Pages == 20*context_)
+	steady := !lossy && places <= rows && (b.limits.Pages == 0 || b.limits.Pages == 20*context_)
 	var calls sync.WaitGroup
 	for n := range 2 + random.IntN(14) {
 		random := rand.New(rand.NewPCG(seed, 1000+uint64(n)))
@@ -166,7 +199,7 @@ func randomSchedule(t *testing.T, seed uint64) {
 			if took := time.Since(start); took > 5*time.Minute {
 				t.Errorf("seed %d: a reply took %v", seed, took)
 			}
-			want := continuation(40, context_, r)
+			want := reply(40, context_, r, limits.Deterministic)
 			switch {
 			case errors.Is(err, context.Canceled) && ctx.Err() != nil && len(got) <= len(want):
 				want = want[:len(got)]

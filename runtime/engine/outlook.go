@@ -90,10 +90,10 @@ func (l *loop) heed() {
 	}
 }
 
-// force goes on by tokens that must follow. Where log probabilities are asked for, or the device counts tokens, they are drawn, each from
-// itself alone.
+// force goes on by tokens that must follow. Where log probabilities are asked for, the device counts tokens, or a piece would have other bits,
+// they are drawn, each from itself alone.
 func (l *loop) force(j *job, forced []int32) {
-	if j.Logprobs || j.penalized() {
+	if j.Logprobs || j.penalized() || j.exact {
 		j.due = forced
 		return
 	}

@@ -27,6 +27,9 @@ func (l *loop) plan() (s *Step, rows []*job, reader *job) {
 		}
 		s.Draws = min(s.Draws, given+j.limit-len(j.tokens), j.ramp)
 		s.Draws = given + j.restrict(s.Draws-given, l.config.Vocab)
+		if j.held() < len(j.tokens)-1 {
+			s.Draws = 1 // the next token is given too
+		}
 		row.Allowed = j.allowed
 		rows, s.Rows = append(rows, j), append(s.Rows, row)
 	}
@@ -212,7 +215,7 @@ func (l *loop) pieceTokens(busy bool) int {
 // whatever was found in memory.
 func (l *loop) piece(j *job, n int) Piece {
 	held := j.held()
-	last := len(j.tokens) - 1
+	last := j.pieces()
 	if stop, _ := slices.BinarySearch(j.stops, held+1); stop < len(j.stops) { // else it is text that the reply was forced to
 		last = j.stops[stop]
 	}

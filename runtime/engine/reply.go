@@ -23,6 +23,9 @@ func (l *loop) drew(j *job, d *Drawn, unwanted bool) (short bool) {
 			j.send(event{kind: eventProgress, done: len(j.Request.Tokens)})
 		}
 	}
+	if j.exact && len(d.Tokens) == 0 {
+		j.turn++ // a token that it had before
+	}
 	now, given := time.Now(), len(j.due) > 0
 	for i, t := range d.Tokens {
 		if i > 0 && !j.holds() { // the others were drawn from a set that does not apply to them

@@ -249,6 +249,42 @@ func TestIdleSequencesAreClosedForMemory(t *testing.T) {
 	}
 }
 
+// TestManyTextsAreKept: where memory is counted, more texts are kept for their next turn than replies are computed at a time, until others
+// need it: then the one goes that was not used for longest.
+func TestManyTextsAreKept(t *testing.T) {
+	b := &hashing{vocab: 40, context: 100, limits: engine.Limits{Rows: 2, Chunk: 8, Pages: 250, Sequences: 2}}
+	e := newEngine(t, b, engine.Options{MaxSequences: 2})
+	turn := func(n, length int) string {
+		t.Helper()
+		r := engine.Request{Tokens: distinct(n, length), MaxTokens: 5}
+		got, result := generate(t, e, r)
+		if d := cmp.Diff(continuation(40, 100, r), got); d != "" {
+			t.Errorf("text %d: %s", n, d)
+		}
+		return counts(result)
+	}
+	for n := range 10 {
+		turn(n, 15)
+	}
+	if l := e.Load(); l.Parked != 10 || b.most > 2 {
+		t.Errorf("%d texts are kept, %d were in use; want 10, at most 2", l.Parked, b.most)
+	}
+	for n := range 10 {
+		if got := turn(n, 16); got != "16 = 15 cached + 1 prefilled" {
+			t.Errorf("text %d goes on: %s", n, got)
+		}
+	}
+	turn(10, 90) // needs the memory of two others
+	for _, k := range []struct {
+		n    int
+		want string
+	}{{0, "17 = 0 cached + 17 prefilled"}, {9, "17 = 16 cached + 1 prefilled"}} {
+		if got := turn(k.n, 17); got != k.want {
+			t.Errorf("text %d afterwards: %s, want %s", k.n, got, k.want)
+		}
+	}
+}
+
 func TestForkReusesTheSharedPrefix(t *testing.T) {
 	e := newEngine(t, &hashing{vocab: 40, context: 100}, engine.Options{})
 	instructions := slices.Repeat([]int32{1}, 20)

@@ -40,14 +40,14 @@ type source struct {
 // room: the job gets a fork of it.
 func (l *loop) source(j *job) source {
 	var best *text
-	shared, parked := 0, false
+	shared, parked, tokens := 0, false, j.beginning()
 	for _, t := range l.parked {
-		if n := sharedPrefix(t.tokens, j.tokens); n >= shared && n > 0 {
+		if n := sharedPrefix(t.tokens, tokens); n >= shared && n > 0 {
 			best, shared, parked = t, n, true
 		}
 	}
 	for _, o := range l.active {
-		if n := sharedPrefix(o.text.tokens, j.tokens); n > shared {
+		if n := sharedPrefix(o.shared(), tokens); n > shared {
 			best, shared, parked = o.text, n, false
 		}
 	}
@@ -69,7 +69,7 @@ func (l *loop) follows(j *job, shared int) bool {
 		if !o.prefilling() {
 			continue
 		}
-		common := sharedPrefix(o.tokens, j.tokens)
+		common := sharedPrefix(o.beginning(), j.beginning())
 		for _, n := range o.stops {
 			if n > o.held() && n > shared && n <= common {
 				j.leader, j.follow = o, n
@@ -80,8 +80,13 @@ func (l *loop) follows(j *job, shared int) bool {
 	return false
 }
 
-// room reports whether there may be one more text.
-func (l *loop) room() bool { return len(l.active)+len(l.parked) < l.options.MaxSequences }
+// room reports whether there may be one more text. Where memory is counted that is what decides, see pagesFor.
+func (l *loop) room() bool {
+	return l.limits.Pages > 0 || len(l.active)+len(l.parked) < l.options.MaxSequences
+}
+
+// maxParked is the number of texts that are parked, at most, where memory would hold more: each is compared with every new prompt.
+const maxParked = 256
 
 // placing is what became of an attempt to give a job a text.
 type placing int
@@ -208,22 +213,24 @@ func (l *loop) release(j *job) *text {
 	return t
 }
 
-// park keeps the first n tokens of a job's text for its next turn.
+// park keeps the first n tokens of a job's text for its next turn, as far as others may share them.
 func (l *loop) park(j *job, n int) error {
+	n = min(n, len(j.shared()))
 	t := l.release(j)
-	whole := j.prompted
 	t.tokens = slices.Clip(t.tokens)
 	var err error
 	if n < len(t.tokens) {
 		err = l.truncate(t, n)
 	}
-	if err == nil && whole {
-		err = t.seq.MarkResume()
+	if err == nil {
+		err = t.seq.Rest()
 	}
 	if err != nil || len(t.tokens) == 0 {
 		return errors.Join(err, t.seq.Close())
 	}
-	l.parked = append(l.parked, t)
+	if l.parked = append(l.parked, t); len(l.parked) > maxParked {
+		return l.evict(0)
+	}
 	return nil
 }
 

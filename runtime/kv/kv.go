@@ -368,8 +368,15 @@ func (p *pool) cut(table []int32, n int) []int32 {
 	return table[:min(n, len(table))]
 }
 
-// Fork returns a new sequence that shares the first positions of s, at most n of them; its Len tells how many.
-func (s *Sequence) Fork(n int) *Sequence {
+// Rest lets go of the sliding pages that the next positions of s need, but for those of the present length, which become a resume point.
+// Truncate or Rewind come before the next Reserve.
+func (s *Sequence) Rest() {
+	s.MarkResume()
+	s.dropSliding()
+}
+
+// Fork returns a new sequence that shares all positions of s, and its resume points. Truncate or Rewind it to where it is to go on.
+func (s *Sequence) Fork() *Sequence {
 	c := s.cache
 	f := c.NewSequence()
 	f.n, f.exact = s.n, s.exact
@@ -387,7 +394,6 @@ func (s *Sequence) Fork(n int) *Sequence {
 		f.resumePoints = append(f.resumePoints, own)
 		c.resumePoints = append(c.resumePoints, own)
 	}
-	f.Truncate(f.Resume(n))
 	return f
 }
 

@@ -2,6 +2,7 @@ package kv
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -29,7 +30,8 @@ func (d *device) run(copies []Copy) {
 // text is a sequence with the values that it should find again, one a position.
 type text struct {
 	*Sequence
-	want []int
+	want  []int
+	rests bool // and was not truncated since
 }
 
 func (x *text) write(d *device, values []int) error {
@@ -60,6 +62,9 @@ func (x *text) check(t *rapid.T, d *device, window int) {
 			t.Fatalf("full layers at position %d of %d: got %d, want %d", p, x.Len(), got, v)
 		}
 		if p >= max(0, x.Len()-window+1) {
+			if x.rests {
+				continue
+			}
 			if got := d.sliding[sliding[p/PageTokens]][p%PageTokens]; got != v {
 				t.Fatalf("sliding layers at position %d of %d: got %d, want %d", p, x.Len(), got, v)
 			}
@@ -86,7 +91,13 @@ func TestSequencesKeepTheirValues(t *testing.T) {
 			}
 			i := rapid.IntRange(0, len(texts)-1).Draw(t, "sequence")
 			x := texts[i]
-			switch rapid.SampledFrom([]string{"write", "write", "write", "resume point", "truncate", "rebuild", "fork", "close"}).Draw(t, "op") {
+			op := rapid.SampledFrom([]string{"write", "write", "write", "resume point", "truncate", "rebuild", "fork", "rest", "close"}).Draw(t, "op")
+			if x.rests && (op == "write" || op == "resume point") {
+				m := x.Resume(x.Len())
+				x.Truncate(m)
+				x.want, x.rests = x.want[:m], false
+			}
+			switch op {
 			case "write":
 				values := make([]int, rapid.IntRange(1, 300).Draw(t, "n"))
 				for j := range values {
@@ -108,7 +119,7 @@ func TestSequencesKeepTheirValues(t *testing.T) {
 					t.Fatalf("Resume(%d) = %d", n, m)
 				}
 				x.Truncate(m)
-				x.want = x.want[:m]
+				x.want, x.rests = x.want[:m], false
 			case "rebuild":
 				n := rapid.IntRange(0, x.Len()).Draw(t, "to")
 				start := rapid.IntRange(0, n).Draw(t, "start")
@@ -117,6 +128,7 @@ func TestSequencesKeepTheirValues(t *testing.T) {
 				}
 				want := x.want[:n]
 				x.Rewind(start, n)
+				x.rests = false
 				// A pass that fails, or is given up on its way, leaves what can be resumed.
 				end := n
 				if rapid.Bool().Draw(t, "give up") {
@@ -143,9 +155,16 @@ func TestSequencesKeepTheirValues(t *testing.T) {
 				x.want = want[:end]
 			case "fork":
 				n := rapid.IntRange(0, x.Len()).Draw(t, "at")
-				f := &text{Sequence: x.Fork(n)}
+				f := &text{Sequence: x.Fork()}
+				f.Truncate(f.Resume(n))
 				f.want = append(f.want, x.want[:f.Len()]...)
 				texts = append(texts, f)
+			case "rest":
+				x.Rest()
+				x.rests = true
+				if _, sliding := x.Tables(); slices.ContainsFunc(sliding, func(id int32) bool { return id != none }) {
+					t.Fatalf("a text at rest holds %v", sliding)
+				}
 			case "close":
 				x.Close()
 				texts = append(texts[:i], texts[i+1:]...)

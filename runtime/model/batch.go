@@ -111,7 +111,7 @@ func (b *batch) queue(ctx context.Context, r *run, p decodePrograms) error {
 			return err
 		}
 	}
-	for range r.draws - 1 {
+	for range r.draws - 2 {
 		if err := b.dev.Submit(ctx, p.draw, p.forward); err != nil {
 			return err
 		}
@@ -119,9 +119,13 @@ func (b *batch) queue(ctx context.Context, r *run, p decodePrograms) error {
 	if r.draws == 1 && !slices.ContainsFunc(r.rows, func(row decodeRow) bool { return row.Given == engine.Draw }) {
 		return b.dev.Submit(ctx, p.draw, p.forward)
 	}
+	last := []*gpu.Program{p.draw}
+	if r.draws > 1 { // with the token before, so that there are no more submits than tokens
+		last = []*gpu.Program{p.draw, p.forward, p.draw}
+	}
 	from, bytes := r.readback(&b.buf.decode)
 	var err error
-	if r.read, err = b.dev.StartRead(ctx, from, 0, bytes, p.draw); err != nil {
+	if r.read, err = b.dev.StartRead(ctx, from, 0, bytes, last...); err != nil {
 		return err
 	}
 	if err := b.dev.Submit(ctx, p.forward); err != nil {

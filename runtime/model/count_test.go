@@ -8,6 +8,8 @@ import (
 
 	"gossamer/runtime/checkpoint/checkpointtest"
 	"gossamer/runtime/engine"
+	"gossamer/runtime/gpu"
+	"gossamer/runtime/kernel"
 )
 
 // TestCostPerDecodedToken counts what the device is asked for.
@@ -36,8 +38,8 @@ func TestCostPerDecodedToken(t *testing.T) {
 	const n = 100
 	decode(t, s, n, drawing{})
 	used := m.dev.Stats()
-	if got := used.Submits - before.Submits; got != n+(n+maxRun-1)/maxRun {
-		t.Errorf("%d submits for %d tokens, want one each, and one more where they are read", got, n)
+	if got := used.Submits - before.Submits; got != n {
+		t.Errorf("%d submits for %d tokens, want one each", got, n)
 	}
 	for range 10 { // as a reply draws whose mask changes with each token
 		decode(t, s, 1, drawing{})
@@ -53,6 +55,71 @@ func TestCostPerDecodedToken(t *testing.T) {
 	}
 	if got := used.BuffersCreated - before.BuffersCreated; got != 0 {
 		t.Errorf("%d buffers made by decoding", got)
+	}
+}
+
+// turns is a constraint of a few masks that take turns.
+type turns struct {
+	masks [][]uint32
+	at    int
+}
+
+func (c *turns) Mask(int) ([]uint32, bool)        { return c.masks[c.at%len(c.masks)], false }
+func (c *turns) Accept(int32) error               { c.at++; return nil }
+func (c *turns) Forced(to []int32, _ int) []int32 { return to }
+func (c *turns) End() (stop int32, whole bool)    { return 0, false }
+
+// maskOf allows every other id.
+func maskOf(m *Model, odd uint32) (ids []uint32) {
+	for range m.maskWords() {
+		ids = append(ids, 0x55555555<<odd)
+	}
+	return ids
+}
+
+// TestCostPerConstrainedToken counts what the device is asked for where each token has a mask of its own: of the masks no more than a number,
+// once it has them.
+func TestCostPerConstrainedToken(t *testing.T) {
+	m := loadSmall(t, Options{Context: 1024, Chunk: 64})
+	e, err := engine.New(m, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	const n = 100
+	prompt := text(m, 10, 1)
+	cost := func(c engine.Constraint) (used gpu.Stats) {
+		before := m.dev.Stats()
+		result, err := e.Generate(t.Context(), engine.Request{Tokens: prompt, MaxTokens: n, Constraint: c}, func(engine.Token) bool { return true })
+		if err != nil || result.Stats.GeneratedTokens != n {
+			t.Fatal(result, err)
+		}
+		after := m.dev.Stats()
+		return gpu.Stats{
+			Submits: after.Submits - before.Submits, BytesWritten: after.BytesWritten - before.BytesWritten, BytesRead: after.BytesRead - before.BytesRead,
+			BuffersCreated: after.BuffersCreated - before.BuffersCreated,
+		}
+	}
+	c := &turns{masks: [][]uint32{maskOf(m, 0), maskOf(m, 1), maskOf(m, 0)}}
+	cost(c) // uploads them, makes the readback buffer
+	plain, constrained := cost(nil), cost(c)
+	t.Logf("plain %+v, constrained %+v", plain, constrained)
+	const begin = 4 // the prompt, and runs of one, two and four tokens
+	if plain.Submits > n+begin || constrained.Submits > 2*n+begin {
+		t.Errorf("%d submits for %d tokens, %d where they are constrained: want one and two each", plain.Submits, n, constrained.Submits)
+	}
+	if read := int64(4 * (n + 1)); plain.BytesRead > read || constrained.BytesRead > read || // with the last token of the prompt
+		plain.BuffersCreated+constrained.BuffersCreated != 0 {
+		t.Errorf("read are %d and %d bytes, want 4 a token; %d buffers were made",
+			plain.BytesRead, constrained.BytesRead, plain.BuffersCreated+constrained.BuffersCreated)
+	}
+	// A row and its two page tables, which here name one page each.
+	if step := int64(kernel.StepRowBytes + 2*4); constrained.BytesWritten > (n+1)*step+plain.BytesWritten {
+		t.Errorf("%d bytes are written for %d tokens, want %d each", constrained.BytesWritten, n, step)
+	}
+	other := &turns{masks: [][]uint32{maskOf(m, 1)}}
+	if once := cost(other); once.BytesWritten != constrained.BytesWritten+int64(4*m.maskWords()) {
+		t.Errorf("a mask that is new to the device, drawn from %d times, makes %d bytes more", n, once.BytesWritten-constrained.BytesWritten)
 	}
 }
 

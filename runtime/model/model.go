@@ -162,6 +162,7 @@ func (m *Model) Context() int { return m.context }
 func (m *Model) Limits() engine.Limits {
 	return engine.Limits{
 		Rows: m.rows, Draws: maxRun, Chunk: max(m.chunk, kv.PageTokens), Sequences: m.sequences, PageTokens: kv.PageTokens, Pages: m.fullPages,
+		Deterministic: m.deterministic,
 	}
 }
 
@@ -215,7 +216,7 @@ func (m *Model) rowsOf(s *engine.Step) ([]decodeRow, error) {
 		r := &s.Rows[i]
 		seq := r.Seq.(*sequence)
 		rows[i] = decodeRow{Row: r, seq: seq.state}
-		switch err := seq.usable(); {
+		switch err := seq.awake(); {
 		case seq.m != m:
 			return nil, fmt.Errorf("model: the sequence of row %d belongs to another model", i)
 		case err != nil:
@@ -297,13 +298,28 @@ func (m *Model) freeBuffers() {
 
 // newState returns the state of a sequence that holds pages and tokens.
 func (m *Model) newState(pages *kv.Sequence, tokens []int32) (*state, error) {
-	if len(m.alive) == m.sequences {
+	seq := &state{kv: pages, tokens: tokens, seat: noSeat, rests: true}
+	if err := m.wake(seq); err != nil {
 		pages.Close()
-		return nil, fmt.Errorf("model: %d sequences are alive, the limit: close one first", m.sequences)
+		return nil, err
 	}
-	seq := &state{kv: pages, tokens: tokens, seat: noSeat}
 	m.alive[seq] = struct{}{}
 	return seq, nil
+}
+
+// wake lets a sequence take part in steps, for which there is room for so many.
+func (m *Model) wake(seq *state) error {
+	awake := 0
+	for o := range m.alive {
+		if o != seq && !o.rests {
+			awake++
+		}
+	}
+	if awake >= m.sequences {
+		return fmt.Errorf("model: %d sequences are in use, the limit: close one or let it rest first", m.sequences)
+	}
+	seq.rests = false
+	return nil
 }
 
 // closeState gives back the pages of seq, and its place in the batch.

@@ -51,12 +51,15 @@ type Options struct {
 	Chunk int
 	// Rows is the largest number of sequences decoded at once, a power of two up to 32. 0: 1.
 	Rows int
-	// Sequences is how many sequences may be alive, at least Rows; each takes three pages of the sliding layers. 0: 4, or Rows.
+	// Sequences is how many sequences may be in use, at least Rows; each takes three pages of the sliding layers. Any number may rest. 0: 4,
+	// or Rows.
 	Sequences int
-	// ResumePoints is how many places to resume from are kept over all sequences; beyond that the least recently used is dropped. 0: 16.
-	ResumePoints int
+	// ResumeBytes is the memory for places to resume from, of all sequences; where it is used up the least recently used one is dropped. Below
+	// a page of all sliding layers there is no such place but what sequences in use leave. 0: as much as 16 of them take at most.
+	ResumeBytes int64
 	// Deterministic makes the logits of a text the same to the bit, whatever else is in the batch and however much of the prompt was in
-	// memory from an earlier prompt: every step runs the widest program, and prompts are computed by pages. It takes longer.
+	// memory from an earlier prompt: every step runs the widest program, and prompts are computed by pages. It takes longer. Tokens of replies have
+	// other bits as a part of a piece, see engine.Limits.
 	Deterministic bool
 	// Matrices is how prompts and large batches are computed where the device multiplies matrices; elsewhere it means nothing. Software adapters
 	// gain nothing by them and do without.

@@ -240,13 +240,13 @@ func TestLoadRefuses(t *testing.T) {
 		want    string
 	}{
 		{"Context", small, 0, Options{Context: 200000}, "model: a context of 200000 positions: the model was made for 131072"},
-		{"NegativeContext", small, 0, Options{Context: -1, Chunk: 64}, "model: 4 sequences, chunks of 64 tokens, context -1, 0 resume points: want"},
+		{"NegativeContext", small, 0, Options{Context: -1, Chunk: 64}, "model: 4 sequences, chunks of 64 tokens, context -1, 0 bytes to resume: want"},
 		{"Rows", small, 0, Options{Rows: 3}, "model: 3 rows, want 1, 2, 4, 8, 16 or 32"},
 		{"TooManyRows", small, 0, Options{Rows: 64}, "model: 64 rows, want 1, 2, 4, 8, 16 or 32"},
 		{"NegativeRows", small, 0, Options{Rows: -1}, "model: -1 rows, want 1, 2, 4, 8, 16 or 32"},
-		{"Sequences", small, 0, Options{Rows: 8, Sequences: 7, Chunk: 64}, "model: 7 sequences, chunks of 64 tokens, context 0, 0 resume points: want at least 8 sequences"},
+		{"Sequences", small, 0, Options{Rows: 8, Sequences: 7, Chunk: 64}, "model: 7 sequences, chunks of 64 tokens, context 0, 0 bytes to resume: want at least 8 sequences"},
 		{"Chunk", small, 0, Options{Chunk: -5}, "model: 4 sequences, chunks of -5 tokens"},
-		{"ResumePoints", small, 0, Options{ResumePoints: -2, Chunk: 64}, "model: 4 sequences, chunks of 64 tokens, context 0, -2 resume points"},
+		{"ResumeBytes", small, 0, Options{ResumeBytes: -2, Chunk: 64}, "model: 4 sequences, chunks of 64 tokens, context 0, -2 bytes to resume"},
 		{"Arena", small, 1 << 20, Options{Context: 131072}, "model: a context of 131072 positions: the device's bindings of 1048576 bytes hold 16384"},
 		{"DefaultArena", small, 256 << 10, Options{}, "model: the device's bindings of 262144 bytes hold a context of 4096 positions, want at least 8192: ask for a smaller context"},
 		{"SlidingArena", small, 24 << 10, Options{Context: 128, Chunk: 4}, "model: the device's bindings hold 3 pages of a layer's keys, a prefill chunk needs 4: take a smaller chunk"},

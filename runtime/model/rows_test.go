@@ -343,7 +343,7 @@ func TestDrawsOfSteps(t *testing.T) {
 		if d := cmp.Diff(want, got); d != "" || len(got[0]) != 11 {
 			t.Errorf("logprobs %d, %d tokens: %s", logprobs, len(got[0]), d)
 		}
-		if few.Submits != 12+2 || many.Submits != 12+6 || many.BytesRead != few.BytesRead {
+		if few.Submits != 12 || many.Submits != 12+4 || many.BytesRead != few.BytesRead {
 			t.Errorf("logprobs %d: %+v, in few steps %+v", logprobs, many, few)
 		}
 		before := m.dev.Stats().BuffersCreated

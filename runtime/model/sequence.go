@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"gossamer/runtime/engine"
-	"gossamer/runtime/kv"
 )
 
 // sequence is one text in a model's key/value cache. It implements engine.HostSequence and engine.RowReader.
@@ -27,11 +26,7 @@ func (m *Model) NewSequence() (engine.Sequence, error) {
 	if m.closed {
 		return nil, errClosed
 	}
-	return m.newSequence(m.pages.cache.NewSequence(), nil)
-}
-
-func (m *Model) newSequence(pages *kv.Sequence, tokens []int32) (engine.Sequence, error) {
-	seq, err := m.newState(pages, tokens)
+	seq, err := m.newState(m.pages.cache.NewSequence(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +66,22 @@ func (s *sequence) MarkResume() error {
 	return nil
 }
 
-// Fork returns a sequence that shares the first tokens of s, at most n of them, without computing anything.
+// Rest makes the present length a resume point and gives up what only a sequence in use needs: its row, and sliding layers' pages, which
+// other resume points may take.
+func (s *sequence) Rest() error {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	if err := s.usable(); err != nil {
+		return err
+	}
+	s.m.batch.forget(s.state)
+	s.kv.Rest()
+	s.rests = true
+	return nil
+}
+
+// Fork returns a sequence that shares the first tokens of s, at most n of them, without computing anything. It begins where Truncate would
+// leave s.
 func (s *sequence) Fork(n int) (engine.Sequence, error) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
@@ -81,8 +91,12 @@ func (s *sequence) Fork(n int) (engine.Sequence, error) {
 	if n < 0 {
 		return nil, fmt.Errorf("model: fork of %d tokens", n)
 	}
-	f := s.kv.Fork(n)
-	return s.m.newSequence(f, slices.Clone(s.tokens[:f.Len()]))
+	f, err := s.m.newState(s.kv.Fork(), slices.Clone(s.tokens))
+	if err != nil {
+		return nil, err
+	}
+	f.back(min(n, f.kv.Len()), s.m.passTokens())
+	return &sequence{s.m, f}, nil
 }
 
 // Truncate keeps at most the first n tokens, and computes nothing. It resumes where the sliding layers' pages still exist. Where computing
@@ -99,8 +113,11 @@ func (s *sequence) Truncate(_ context.Context, n int) (int, error) {
 	if n < 0 {
 		return 0, fmt.Errorf("model: truncate to %d tokens", n)
 	}
-	if n >= s.kv.Len() && len(s.ahead) == 0 {
+	if n >= s.kv.Len() && len(s.ahead) == 0 && !s.rests {
 		return s.kv.Len(), nil
+	}
+	if err := m.wake(s.state); err != nil {
+		return 0, err
 	}
 	n = min(n, s.kv.Len()) // in the middle of a pass only what it has come to is known to be wanted
 	m.batch.forget(s.state)
@@ -178,7 +195,7 @@ func (s *sequence) ExtendRows(ctx context.Context, tokens []int32, at []int, row
 
 // admit checks tokens before anything is changed.
 func (s *sequence) admit(tokens []int32) error {
-	if err := s.usable(); err != nil {
+	if err := s.awake(); err != nil {
 		return err
 	}
 	c := s.m.cfg

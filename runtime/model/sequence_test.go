@@ -74,7 +74,7 @@ func TestDecodeAgreesWithPrefill(t *testing.T) {
 
 // TestLeastRecentlyUsedResumePointsAreDropped: with no room for all of them the least recently used one is dropped, and Truncate still works.
 func TestLeastRecentlyUsedResumePointsAreDropped(t *testing.T) {
-	m := loadSmall(t, Options{Context: 1024, Chunk: 64, Sequences: 1, ResumePoints: 1})
+	m := loadSmall(t, Options{Context: 1024, Chunk: 64, Sequences: 1, ResumeBytes: 1})
 	s := newSequence(t, m)
 	tokens := text(m, 1000, 6)
 	for i := 0; i < 1000; i += 100 {
@@ -103,6 +103,57 @@ func fresh1(t *testing.T, m *Model, s *sequence, tokens []int32) []float32 {
 	return logits(t, m, s)
 }
 
+// TestTextsAtRest: any number of texts rest beside those in use. They go on, and are forked, as if they had not, though few have a resume
+// point left.
+func TestTextsAtRest(t *testing.T) {
+	m := loadSmall(t, Options{Context: 1024, KVTokens: 4096, Chunk: 64, Sequences: 2, ResumeBytes: 1})
+	const n, length = 6, 150
+	texts, seqs := make([][]int32, n), make([]*sequence, n)
+	for i := range seqs {
+		texts[i], seqs[i] = text(m, length+2, uint32(20+i)), newSequence(t, m)
+		extend(t, seqs[i], texts[i][:length])
+		if err := seqs[i].Rest(); err != nil || seqs[i].Ready() || seqs[i].Len() != length {
+			t.Fatal(err, seqs[i].Ready(), seqs[i].Len())
+		}
+	}
+	if err := seqs[0].Extend(t.Context(), []int32{1}); err == nil || err.Error() != "model: the sequence rests: truncate it first" {
+		t.Errorf("a token for a text at rest: %v", err)
+	}
+	kept := 0
+	for i, s := range seqs {
+		f, err := s.Fork(length)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fork := f.(*sequence)
+		extend(t, fork, texts[i][fork.Len():length+1])
+		closeRows(t, fmt.Sprint("fork of ", i), logits(t, m, fork), fresh(t, m, texts[i][:length+1]), float32Limit)
+		f.Close()
+		at, err := s.Truncate(t.Context(), length)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept += at; at != length && at != length-1-m.passTokens() {
+			t.Errorf("text %d goes on at %d", i, at)
+		}
+		extend(t, s, texts[i][at:])
+		got := logits(t, m, s)
+		if err := s.Rest(); err != nil {
+			t.Fatal(err)
+		}
+		closeRows(t, fmt.Sprint("text ", i), got, fresh(t, m, texts[i]), float32Limit)
+	}
+	if kept == n*length {
+		t.Error("each text had its resume point: the test is too small")
+	}
+	for _, s := range seqs {
+		s.Close()
+	}
+	if free := m.FreePages(); free != m.fullPages {
+		t.Errorf("%d pages of %d are free", free, m.fullPages)
+	}
+}
+
 // TestForksAreIndependent: a fork shares the beginning, both go on as if alone, and neither notices the other's end.
 func TestForksAreIndependent(t *testing.T) {
 	m := loadSmall(t, Options{Context: 512, Chunk: 64})
@@ -113,7 +164,7 @@ func TestForksAreIndependent(t *testing.T) {
 		t.Fatal(err)
 	}
 	extend(t, s, tokens[140:])
-	for _, k := range []struct{ n, len int }{{300, 300}, {1000, 300}, {295, 295}, {200, 140}, {140, 140}, {0, 0}} {
+	for _, k := range []struct{ n, len int }{{300, 300}, {1000, 300}, {295, 295}, {200, 199 - m.passTokens()}, {150, 140}, {140, 140}, {0, 0}} {
 		before := logits(t, m, s)
 		e, err := s.Fork(k.n)
 		if err != nil {
@@ -338,7 +389,7 @@ func TestSequenceErrors(t *testing.T) {
 		"a step of 1 rows and 9 draws, want at most 1 rows and 1 to 8 draws": step(func(_ *engine.Row, s *engine.Step) { s.Draws = 9 }),
 		"a step of 2 rows and 1 draws, want at most 1 rows and 1 to 8 draws": step(func(r *engine.Row, s *engine.Step) { s.Rows = append(s.Rows, *r) }),
 		"the sequence of row 0 takes part twice":                             step(func(_ *engine.Row, s *engine.Step) { s.Prefill = engine.Piece{Seq: s.Rows[0].Seq, Tokens: []int32{1}} }),
-		"2 sequences are alive, the limit: close one first":                  second(empty.Fork(0)),
+		"2 sequences are in use, the limit: close one or let it rest first":  second(empty.Fork(0)),
 		"no logits are available: extend the sequence first":                 step(func(r *engine.Row, _ *engine.Step) { r.Seq = empty }),
 	} {
 		if err == nil || err.Error() != "model: "+what {

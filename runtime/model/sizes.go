@@ -53,7 +53,7 @@ func newSizes(c *gptoss.Config, caps gpu.Caps, o Options) (*sizes, error) {
 	if err := s.setContext(o.Context, defaultContext); err != nil {
 		return nil, err
 	}
-	return s, s.setPages(orDefault(o.ResumePoints, defaultResumePoints), o.KVTokens)
+	return s, s.setPages(o.ResumeBytes, o.KVTokens)
 }
 
 func orDefault(v, def int) int {
@@ -83,9 +83,9 @@ func (s *sizes) setRows(cpu bool, o Options) error {
 	if s.rows < 1 || s.rows > maxRows || s.rows&(s.rows-1) != 0 {
 		return fmt.Errorf("model: %d rows, want 1, 2, 4, 8, 16 or 32", s.rows)
 	}
-	if s.sequences < s.rows || s.chunk < 1 || o.Context < 0 || o.ResumePoints < 0 {
-		return fmt.Errorf("model: %d sequences, chunks of %d tokens, context %d, %d resume points: want at least %d sequences and positive numbers",
-			s.sequences, s.chunk, o.Context, o.ResumePoints, s.rows)
+	if s.sequences < s.rows || s.chunk < 1 || o.Context < 0 || o.ResumeBytes < 0 {
+		return fmt.Errorf("model: %d sequences, chunks of %d tokens, context %d, %d bytes to resume: want at least %d sequences and positive numbers",
+			s.sequences, s.chunk, o.Context, o.ResumeBytes, s.rows)
 	}
 	// The widest buffer of a prefill chunk has a row for each expert of each token.
 	widest := int64(max(c.TopK*max(c.Hidden, c.Intermediate), c.QDim()+2*c.KVDim(), c.Experts)) * 4
@@ -122,12 +122,16 @@ func (s *sizes) setContext(asked, most int) error {
 }
 
 // setPages decides on the pages of the key/value cache, for so many tokens of all sequences, or as many as one can hold.
-func (s *sizes) setPages(resumePoints, tokens int) error {
+func (s *sizes) setPages(resumeBytes int64, tokens int) error {
 	window := kv.WindowPages(s.cfg.Window)
+	resume := int64(defaultResumePoints * window)
+	if page := 2 * s.pageBytes() * int64(s.cfg.SlidingLayers()); resumeBytes > 0 && page > 0 {
+		resume = resumeBytes / page
+	}
 	limit := s.limits.most() / s.pageBytes()
 	chunk := (s.chunk+kv.PageTokens-1)/kv.PageTokens + 1 // more, of the one sequence whose prompt goes on
 	running := window + chunk
-	s.slidingPages = int(min(int64((s.sequences+resumePoints)*window+chunk), limit))
+	s.slidingPages = int(min(int64(s.sequences*window+chunk)+resume, limit))
 	if s.slidingPages < running {
 		return fmt.Errorf("model: the device's bindings hold %d pages of a layer's keys, a prefill chunk needs %d: take a smaller chunk", limit, running)
 	}

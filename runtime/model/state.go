@@ -13,6 +13,7 @@ type state struct {
 	tokens []int32 // [Len]
 	ahead  []int32 // that come next if the text goes on as before: full layers hold their keys and values, sliding layers don't
 	seat   int     // row of the decode buffers that has the logits of the last token; noSeat: they are not available
+	rests  bool    // it takes no part in steps, until Truncate wakes it
 	closed bool
 }
 
@@ -25,6 +26,14 @@ func (seq *state) usable() error {
 		return errors.New("model: the sequence is closed")
 	}
 	return nil
+}
+
+// awake is usable for what takes part in steps.
+func (seq *state) awake() error {
+	if err := seq.usable(); err != nil || !seq.rests {
+		return err
+	}
+	return errors.New("model: the sequence rests: truncate it first")
 }
 
 // append notes tokens whose keys and values are written.

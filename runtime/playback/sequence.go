@@ -39,6 +39,14 @@ func (s *sequence) Truncate(_ context.Context, n int) (int, error) {
 
 func (s *sequence) MarkResume() error { return nil }
 
+// Rest gives up the row.
+func (s *sequence) Rest() error {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	s.m.unseat(s)
+	return nil
+}
+
 func (s *sequence) Fork(n int) (engine.Sequence, error) {
 	return s.m.newSequence(s.tokens[:max(0, min(n, len(s.tokens)))])
 }

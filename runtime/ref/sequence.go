@@ -173,6 +173,9 @@ func (s *Sequence) Fork(n int) (engine.Sequence, error) {
 // MarkResume does nothing: Truncate is free everywhere.
 func (s *Sequence) MarkResume() error { return nil }
 
+// Rest does nothing: there is nothing to give up but what the text needs.
+func (s *Sequence) Rest() error { return nil }
+
 // Logits computes the row that follows the last token: dst [Vocab].
 func (s *Sequence) Logits(ctx context.Context, dst []float32) error {
 	p := s.model.params.Load()

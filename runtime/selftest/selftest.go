@@ -50,7 +50,7 @@ const (
 // could not be carried out.
 func Run(ctx context.Context, dev *gpu.Device) (Result, error) {
 	ck := checkpoint.Generated(config(), fill)
-	m, err := model.Load(ctx, dev, ck, model.Options{Context: 128, KV: model.F32, Chunk: chunkTokens, Sequences: 1, ResumePoints: 1})
+	m, err := model.Load(ctx, dev, ck, model.Options{Context: 128, KV: model.F32, Chunk: chunkTokens, Sequences: 1, ResumeBytes: 1})
 	if err != nil {
 		return Result{}, fmt.Errorf("self-test: %w", err)
 	}

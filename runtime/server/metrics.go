@@ -97,6 +97,7 @@ func newCollector(h *Handler) *collector {
 	gauge, counter := prometheus.GaugeValue, prometheus.CounterValue
 	add(gauge, "replies_running", "num_requests_running", "Replies being computed.", func(l *engine.Load) float64 { return float64(l.Running) })
 	add(gauge, "replies_waiting", "num_requests_waiting", "Replies in the queue.", func(l *engine.Load) float64 { return float64(l.Waiting) })
+	add(gauge, "tokens_waiting", "", "Tokens of the prompts in the queue.", func(l *engine.Load) float64 { return float64(l.Queued) })
 	add(gauge, "texts_parked", "", "Texts kept for their next turn.", func(l *engine.Load) float64 { return float64(l.Parked) })
 	add(gauge, "pages", "", "Pages for keys and values; 0: no bound.", func(l *engine.Load) float64 { return float64(l.Pages) })
 	add(gauge, "pages_free", "", "Pages that hold nothing.", func(l *engine.Load) float64 { return float64(l.FreePages) })

@@ -87,7 +87,7 @@ func TestMetrics(t *testing.T) {
 
 	gauges := []string{
 		"vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc", "vllm:cache_config_info", "vllm:lora_requests_info",
-		"gossamer_replies_running", "gossamer_replies_waiting", "gossamer_texts_parked", "gossamer_pages", "gossamer_pages_free", "gossamer_pages_used",
+		"gossamer_replies_running", "gossamer_replies_waiting", "gossamer_tokens_waiting", "gossamer_texts_parked", "gossamer_pages", "gossamer_pages_free", "gossamer_pages_used",
 	}
 	counters := []string{
 		"vllm:prompt_tokens_total", "vllm:generation_tokens_total", "vllm:request_success_total", "vllm:num_preemptions_total",

@@ -72,7 +72,7 @@ func NewFailure(err error, name func(field string) string) *Failure {
 		message := fmt.Sprintf("the messages are %d tokens, the context holds %d and the reply needs room too: shorten them", prompt.Tokens, prompt.Context)
 		return &Failure{Status: statusBadRequest, Type: TypeRequest, Code: "context_length_exceeded", Param: name("Messages"), Message: message}
 	case errors.As(err, &busy):
-		message := fmt.Sprintf("%d requests are waiting, which is as many as may: try again in %d s", busy.Waiting, int(math.Ceil(busy.RetryAfter.Seconds())))
+		message := fmt.Sprintf("%s: try again in %d s", busy.Reason(), int(math.Ceil(busy.RetryAfter.Seconds())))
 		return &Failure{Status: statusTooManyRequests, Type: TypeRate, Code: "rate_limit_exceeded", Message: message, RetryAfter: busy.RetryAfter}
 	case errors.Is(err, context.DeadlineExceeded):
 		return serverFailure(statusGatewayTimeout, "timeout", "the reply took too long")

@@ -48,7 +48,7 @@ type appFlags struct {
 func (f *appFlags) declare(fs *flag.FlagSet) {
 	all := flag.NewFlagSet("", flag.ContinueOnError)
 	f.serveFlags.declare(all)
-	chosen := map[string]bool{"model": true, "playback": true, "page": true, "parallel": true, "max-queue": true, "port": true}
+	chosen := map[string]bool{"model": true, "playback": true, "page": true, "parallel": true, "max-queue": true, "max-queue-tokens": true, "port": true}
 	running := flag.NewFlagSet("", flag.ContinueOnError)
 	new(modelFlags).declareRunning(running)
 	all.VisitAll(func(flag *flag.Flag) {

@@ -32,9 +32,11 @@ type modelFlags struct {
 	context       int
 	kvTokens      int
 	maxBinding    int64
-	rows          int // 0: as many as are usual
-	sequences     int // 0: as many as are usual
-	queue         int // requests that may wait; 0: any number
+	resume        int64 // bytes
+	rows          int   // 0: as many as are usual
+	sequences     int   // 0: as many as are usual
+	queue         int   // requests that may wait; 0: any number
+	queueTokens   int   // of their prompts; 0: see gossamer.Options
 	verbose       bool
 	yes           bool // download without asking; of commands that ask
 	deterministic bool
@@ -60,6 +62,7 @@ func (m *modelFlags) declareRunning(fs *flag.FlagSet) {
 	fs.BoolVar(&m.deterministic, "deterministic", false, "a text has the same logits to the bit whatever else is computed beside it; slower")
 	fs.IntVar(&m.context, "ctx", 0, "context in `tokens`; 0: what there is room for")
 	fs.IntVar(&m.kvTokens, "kv-tokens", 0, "`tokens` of all texts together that a GPU has room for, at least --ctx; what they share counts once; 0: as many as --ctx")
+	fs.Int64Var(&m.resume, "resume-bytes", 0, "`bytes` of a GPU's memory for places from which conversations go on otherwise, least recently used first to go; 0: for about 16")
 	fs.Int64Var(&m.maxBinding, "max-binding", 0, "allow buffers of that many `bytes` only, as a weaker device would; 0: what the adapter allows")
 }
 
@@ -78,16 +81,16 @@ func (m *modelFlags) check() error {
 	backend := gossamer.Backend(m.backend)
 	switch {
 	case m.playback != "" && (m.model != defaultModel || backend != gossamer.Auto || m.adapter != "" || m.maxBinding != 0 ||
-		m.kv != "" || m.kvTokens != 0 || m.deterministic):
-		return usagef("--model, --backend, --kv, --kv-tokens, --adapter, --max-binding and --deterministic are for models, not for --playback")
+		m.kv != "" || m.kvTokens != 0 || m.resume != 0 || m.deterministic):
+		return usagef("--model, --backend, --kv, --kv-tokens, --resume-bytes, --adapter, --max-binding and --deterministic are for models, not for --playback")
 	case backend != gossamer.Auto && backend != gossamer.WebGPU && backend != gossamer.CPU:
 		return usagef("--backend %q, want auto, webgpu or cpu", m.backend)
 	case m.kv != "" && m.kv != "f16" && m.kv != "f32":
 		return usagef("--kv %q, want f16 or f32", m.kv)
 	case !slices.Contains([]gossamer.Matrices{"", gossamer.TwoTerms, gossamer.OneTerm, gossamer.NoMatrices}, gossamer.Matrices(m.matrices)):
 		return usagef("--matrices %q, want two-terms, one-term or off", m.matrices)
-	case m.context < 0 || m.kvTokens < 0 || m.maxBinding < 0:
-		return usagef("--ctx, --kv-tokens and --max-binding want 0 or more")
+	case m.context < 0 || m.kvTokens < 0 || m.resume < 0 || m.maxBinding < 0:
+		return usagef("--ctx, --kv-tokens, --resume-bytes and --max-binding want 0 or more")
 	case m.kvTokens > 0 && m.kvTokens < m.context:
 		return usagef("--kv-tokens %d is less than --ctx %d, which one text may fill", m.kvTokens, m.context)
 	case backend == gossamer.CPU && m.adapter != "":
@@ -133,12 +136,14 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 		Backend:         gossamer.Backend(m.backend),
 		Context:         m.context,
 		KVTokens:        m.kvTokens,
+		ResumeBytes:     m.resume,
 		KV:              gossamer.Precision(m.kv),
 		Adapter:         m.adapter,
 		MaxBindingBytes: m.maxBinding,
 		Rows:            m.rows,
 		MaxSequences:    m.sequences,
 		MaxQueue:        m.queue,
+		MaxQueueTokens:  m.queueTokens,
 		Deterministic:   m.deterministic,
 		Matrices:        gossamer.Matrices(m.matrices),
 		Checkpoint:      m.checkpoint,
@@ -160,11 +165,12 @@ func (m *modelFlags) open(ctx context.Context, env *env) (*gossamer.Engine, erro
 // openPlayback opens a file of plays.
 func (m *modelFlags) openPlayback(ctx context.Context, env *env) (*gossamer.Engine, error) {
 	return gossamer.Open(ctx, m.playback, gossamer.Options{
-		Context:      m.context,
-		MaxSequences: m.sequences,
-		MaxQueue:     m.queue,
-		Record:       m.record,
-		Logger:       newLogger(env.stderr, m.verbose),
+		Context:        m.context,
+		MaxSequences:   m.sequences,
+		MaxQueue:       m.queue,
+		MaxQueueTokens: m.queueTokens,
+		Record:         m.record,
+		Logger:         newLogger(env.stderr, m.verbose),
 		Playback: func(tok *tokenizer.Tokenizer, window int) (engine.Backend, error) {
 			return loadPlayback(ctx, env, m.playback, tok, window)
 		},

@@ -50,7 +50,8 @@ type serveFlags struct {
 	aliases, hosts, origins         list
 	host, keys, page                string
 	reasoning, preamble, record     string
-	port, parallel, queue, perKey   int
+	port, parallel, perKey          int
+	queue, queueTokens              int
 	noAuth, strict, metrics, ollama bool
 	delay, drain                    time.Duration
 }
@@ -80,6 +81,7 @@ func (f *serveFlags) declare(fs *flag.FlagSet) {
 	fs.BoolVar(&f.ollama, "ollama-discovery", false, "let clients of Ollama find the models: they use OpenAI's API then")
 	fs.IntVar(&f.parallel, "parallel", 8, "`replies` of a model that are computed together, 1 to 32; others wait")
 	fs.IntVar(&f.queue, "max-queue", 64, "`requests` that may wait for a model; more are told to come back later")
+	fs.IntVar(&f.queueTokens, "max-queue-tokens", 0, "`tokens` that the prompts of waiting requests may have together; 0: eight times the context of the model")
 	fs.IntVar(&f.perKey, "max-per-key", 0, "`requests` of a key, or of an address without keys, that are answered at a time; 0: any number")
 	fs.DurationVar(&f.delay, "drain-delay", 5*time.Second, "`time` after SIGTERM in which requests are still let in, until those who send them know")
 	fs.DurationVar(&f.drain, "drain-timeout", 2*time.Minute, "`time` that replies have to end in")
@@ -105,6 +107,8 @@ func (f *serveFlags) check(keys []server.Key) error {
 		return usagef("--preamble %q, want content or reasoning", f.preamble)
 	case f.queue < 1:
 		return usagef("--max-queue %d, want 1 or more", f.queue)
+	case f.queueTokens < 0:
+		return usagef("--max-queue-tokens %d, want 0 or more", f.queueTokens)
 	case f.perKey < 0:
 		return usagef("--max-per-key %d, want 0 or more", f.perKey)
 	case f.drain < 0 || f.delay < 0:

@@ -23,7 +23,7 @@ type served struct {
 // served returns the models of the command line. The first one answers requests that name none.
 func (f *serveFlags) served() (models []served, err error) {
 	f.model.together(f.parallel)
-	f.model.queue, f.model.model = f.queue, defaultModel
+	f.model.queue, f.model.queueTokens, f.model.model = f.queue, f.queueTokens, defaultModel
 	for _, value := range f.models {
 		m := served{flags: f.model}
 		m.name, m.flags.model = splitModel(value)
