@@ -14,6 +14,8 @@ export interface RetryPolicy {
   stall: number;
   /** Waits so many milliseconds; rejects with the signal's reason. */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Told of each such wait before it begins, and of the status that is the reason for it; undefined: the connection broke. */
+  onWait?: (ms: number, status: number | undefined) => void;
 }
 
 /** Gives up after about a minute without a connection. */
@@ -147,7 +149,7 @@ export async function download(
       if (failures >= policy.attempts) {
         throw failed(range.url, `${error.message} (${failures} attempts)`, error.status);
       }
-      await policy.sleep(pause(failures, error.wait), signal);
+      await wait(policy, failures, error, signal);
     }
   }
 }
@@ -314,10 +316,12 @@ function refused(url: string, response: Response): Interruption | RuntimeError {
   return failed(url, why, status);
 }
 
-/** Milliseconds until the next attempt. A part is drawn at random, so that several connections do not come back at the same moment. */
-function pause(failures: number, wait: number): number {
+/** Waits until the next attempt. A part of the time is drawn at random, so that several connections do not come back at the same moment. */
+function wait(policy: RetryPolicy, failures: number, { wait, status }: Interruption, signal: AbortSignal): Promise<void> {
   const { least, most } = backoff(failures);
-  return Math.max(least + Math.random() * (most - least), wait);
+  const ms = Math.max(least + Math.random() * (most - least), wait);
+  policy.onWait?.(ms, status);
+  return policy.sleep(ms, signal);
 }
 
 function failed(url: string, why: string, status?: number, hint?: string): RuntimeError {
@@ -347,7 +351,7 @@ export async function fetchSmall(
 ): Promise<{ response: Response; data: Uint8Array<ArrayBuffer> }> {
   for (let failures = 1; ; failures++) {
     const request = new WatchedRequest(url, base, signal, policy.stall, Math.min(policy.stall, openTimeout));
-    let wait = 0;
+    let interruption: Interruption;
     try {
       const response = await request.open(init);
       const refusal = response.ok ? undefined : refused(url, response);
@@ -365,11 +369,11 @@ export async function fetchSmall(
       if (failures >= openFailures) {
         throw failed(url, error.message); // without a status: an earlier visit's copy will do
       }
-      wait = error.wait;
+      interruption = error;
     } finally {
       request.close();
     }
-    await policy.sleep(pause(failures, wait), signal);
+    await wait(policy, failures, interruption, signal);
   }
 }
 

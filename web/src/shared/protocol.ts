@@ -105,6 +105,11 @@ export interface Progress {
   rate: number;
   /** Seconds until the weights are there; undefined: not known. */
   eta?: number | undefined;
+  /**
+   * Nothing comes, since a connection broke or, with a status, since the host has answered that: seconds until the next attempt; 0: it is
+   * being made. undefined: nothing is wrong.
+   */
+  retry?: { seconds: number; status?: number | undefined } | undefined;
 }
 
 /** Something worth knowing that does not end the load. */

@@ -15,11 +15,11 @@ import { hashText, sha256, type FileStorage } from './storage.ts';
  */
 export async function readManifest(
   url: string, storage: FileStorage | undefined, fromRepository: (missing: RuntimeError) => Promise<Manifest>, signal: AbortSignal,
-  onOffline: () => void = () => {},
+  onOffline: () => void = () => {}, policy?: RetryPolicy,
 ): Promise<Manifest> {
   let text: string;
   try {
-    text = await fetchText(url, signal);
+    text = await fetchText(url, signal, policy);
   } catch (error) {
     if (!(error instanceof RuntimeError) || error.code !== 'download') {
       throw error;

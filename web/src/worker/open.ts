@@ -6,6 +6,7 @@ import { Loader } from './loader.ts';
 import { Meter } from './progress.ts';
 import { hasPassed, setPassed } from './verdict.ts';
 import { describe, openDevice } from '../shared/device.ts';
+import { defaultRetryPolicy, type RetryPolicy } from '../shared/download.ts';
 import type { Engine, Program } from '../shared/engine.ts';
 import { isAbort, RuntimeError } from '../shared/errors.ts';
 import type { FileStates } from '../shared/file-state.ts';
@@ -29,6 +30,7 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
   const notify = events.onNotice;
   const meter = new Meter(events.onProgress);
   meter.begin('prepare');
+  const retryPolicy: RetryPolicy = { ...defaultRetryPolicy, onWait: (ms, status) => meter.wait(ms, status) };
   if (m.files) {
     await addFiles(m.files);
   }
@@ -41,8 +43,8 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
   }
   const starting = compile(m.wasmURL, signal).then(startEngine);
   const [manifest, program, vocabulary] = await Promise.all([
-    readManifest(m.manifestURL, storage, (missing) => deriveManifest(m.manifestURL, starting, missing, signal), signal, () =>
-      notify({ kind: 'offline', message: 'The host of the model cannot be reached: what is stored is used.' })),
+    readManifest(m.manifestURL, storage, (missing) => deriveManifest(m.manifestURL, starting, missing, signal, retryPolicy), signal, () =>
+      notify({ kind: 'offline', message: 'The host of the model cannot be reached: what is stored is used.' }), retryPolicy),
     starting,
     readVocabulary(m.vocabularyURL, signal),
   ]);
@@ -53,7 +55,7 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
   }
 
   const loader = new Loader({
-    base: manifest.url, storage, parallel: m.parallel, files: manifest.files, onNotice: notify, onFetched: (n) => meter.addFetched(n),
+    base: manifest.url, storage, parallel: m.parallel, files: manifest.files, onNotice: notify, onFetched: (n) => meter.addFetched(n), retryPolicy,
     hash: globalThis.crypto.subtle ? undefined : (bytes) => program.sha256(bytes),
   });
   if (storage) {
@@ -104,11 +106,11 @@ async function findPlace(manifest: Manifest, m: OpenMessage, events: OpenEvents)
 }
 
 /** Has the engine make a manifest, without hashes, for a repository that has none. */
-async function deriveManifest(url: string, program: Promise<Program>, missing: RuntimeError, signal: AbortSignal): Promise<Manifest> {
+async function deriveManifest(url: string, program: Promise<Program>, missing: RuntimeError, signal: AbortSignal, policy: RetryPolicy): Promise<Manifest> {
   let text: string;
   const files: FileStates = {};
   try {
-    text = await (await program).derive(fileReader(url, signal, files), signal);
+    text = await (await program).derive(fileReader(url, signal, files, policy), signal);
   } catch (error) {
     throw isAbort(error) ? error : new RuntimeError('download', `${missing.message}, nor is there a repository: ${(error as Error).message}`, missing.details);
   }
