@@ -51,7 +51,7 @@ describe('finding, keeping and manners', { skip, timeout }, () => {
   });
   after(async () => {
     await tab?.close();
-    await program.stop();
+    await program?.stop();
     assert.deepEqual(problems, []);
   });
 

@@ -101,7 +101,7 @@ describe('a long reply', { skip, timeout }, () => {
         assert.ok(drawn <= whole + changed.length * 2 * largest, 'a task draws the last block again, and what is new');
       } finally {
         await close();
-        await program.stop();
+        await program?.stop();
       }
     });
   }
