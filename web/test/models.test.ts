@@ -118,7 +118,7 @@ describe('the dialog of models', { skip, timeout }, () => {
     await changeContext(page, 1024); // the other tab takes over meanwhile, with what it has asked for
     await page.locator('.toast', { hasText: 'Another tab has the model open with 8,192 tokens of context' }).waitFor();
     await changeContext(page, 16384);
-    await page.locator('.card.failed', { hasText: /Another tab has opened the model with a context of 8192, this one asks for 16384/ }).waitFor();
+    await page.locator('.card.failed', { hasText: /Another tab has opened the model with a context of 8,192, this one asks for 16,384/ }).waitFor();
     await page.getByRole('button', { name: 'Open it as the other tab has it' }).click();
     await ready(page);
   });

@@ -4,6 +4,7 @@
 import type { WireError } from './errors.ts';
 import type { Backend, EngineInfo, EngineStats } from './engine.ts';
 import type { LocalFiles } from './files.ts';
+import type { Reason } from './reasons.ts';
 
 /** What the worker needs to open a model. URLs are absolute. */
 export interface OpenMessage {
@@ -116,6 +117,8 @@ export interface Progress {
 export interface Notice {
   kind: 'quota' | 'not-verified' | 'changed' | 'offline' | 'not-stored' | 'software-adapter' | 'recovering' | 'suspended';
   message: string;
+  /** Of recovering: what went wrong, for whoever says it in another language. */
+  reason?: Reason | undefined;
 }
 
 /** An open model. */

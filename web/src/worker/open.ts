@@ -5,14 +5,15 @@ import { askPage } from './ask-page.ts';
 import { Loader } from './loader.ts';
 import { Meter } from './progress.ts';
 import { hasPassed, setPassed } from './verdict.ts';
+import { formatBytes } from '../shared/bytes.ts';
 import { describe, openDevice } from '../shared/device.ts';
 import { defaultRetryPolicy, type RetryPolicy } from '../shared/download.ts';
 import type { Engine, Program } from '../shared/engine.ts';
-import { isAbort, RuntimeError } from '../shared/errors.ts';
+import { errorOf, isAbort, type RuntimeError } from '../shared/errors.ts';
 import type { FileStates } from '../shared/file-state.ts';
 import { addFiles, addHeaders, setFetch } from '../shared/files.ts';
 import { modelName, parseManifest, type Manifest } from '../shared/manifest.ts';
-import { contextFor, cpuRefusal, formatBytes, needs } from '../shared/plan.ts';
+import { contextFor, cpuRefusal, needs } from '../shared/plan.ts';
 import type { ModelInfo, Notice, OpenMessage, Progress } from '../shared/protocol.ts';
 import { changedChunks, fileReader, readManifest } from '../shared/repository.ts';
 import { chunkKey, FileStorage, roomFor, storedBytes } from '../shared/storage.ts';
@@ -112,22 +113,28 @@ async function deriveManifest(url: string, program: Promise<Program>, missing: R
   try {
     text = await (await program).derive(fileReader(url, signal, files, policy), signal);
   } catch (error) {
-    throw isAbort(error) ? error : new RuntimeError('download', `${missing.message}, nor is there a repository: ${(error as Error).message}`, missing.details);
+    throw isAbort(error) ? error : errorOf('download', 'no-repository', { status: missing.details.status ?? 0, why: (error as Error).message }, missing.details);
   }
   return { ...parseManifest(text, url), files };
 }
 
-/** Fetches and compiles the program. */
-async function compile(url: string, signal: AbortSignal): Promise<WebAssembly.Module> {
+/** Fetches one of the package's files. */
+async function fetchAsset(url: string, signal: AbortSignal): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, { signal });
   } catch (error) {
-    throw isAbort(error) ? error : new RuntimeError('download', `${url}: ${(error as Error).message}`, { url, hint: assetHint });
+    throw isAbort(error) ? error : errorOf('download', 'unreachable', {}, { url, hint: assetHint });
   }
   if (!response.ok) {
-    throw new RuntimeError('download', `${url}: the host answers ${response.status}`, { url, status: response.status, hint: assetHint });
+    throw errorOf('download', 'answers', { status: response.status }, { url, status: response.status, hint: assetHint });
   }
+  return response;
+}
+
+/** Fetches and compiles the program. */
+async function compile(url: string, signal: AbortSignal): Promise<WebAssembly.Module> {
+  const response = await fetchAsset(url, signal);
   // Some hosts do not know the type application/wasm, which streaming asks for.
   return response.headers.get('content-type') === 'application/wasm'
     ? WebAssembly.compileStreaming(response)
@@ -138,16 +145,9 @@ const assetHint = 'Serve the files of the package\'s dist directory beside each 
 
 /** Fetches and unpacks the vocabulary. */
 async function readVocabulary(url: string, signal: AbortSignal): Promise<Uint8Array> {
-  let packed: Uint8Array<ArrayBuffer>;
-  try {
-    const response = await fetch(url, { signal });
-    if (!response.ok) {
-      throw new Error(`the host answers ${response.status}`);
-    }
-    packed = new Uint8Array(await response.arrayBuffer());
-  } catch (error) {
-    throw isAbort(error) ? error : new RuntimeError('download', `${url}: ${(error as Error).message}`, { url, hint: assetHint });
-  }
+  const packed = new Uint8Array(await (await fetchAsset(url, signal)).arrayBuffer().catch((error) => {
+    throw isAbort(error) ? error : errorOf('download', 'broke', {}, { url, hint: assetHint });
+  }));
   // Some hosts send .gz files as something that the browser unpacks.
   if (packed[0] !== 0x1f || packed[1] !== 0x8b) {
     return packed;
