@@ -136,17 +136,17 @@ async function buildPages(to, pages, scripts, more) {
   const pdfName = `pdf-worker-${sha256(pdfWorker).digest('hex').slice(0, 8).toUpperCase()}.js`;
   writeFileSync(join(to, 'app', pdfName), pdfWorker);
   const { define = {}, ...rest } = more;
+  const apart = { ...options, format: 'iife', metafile: true, outdir: join(to, 'app'), absWorkingDir: web, entryNames: '[name]-[hash]', ...rest, plugins: [] };
+  const math = await build({ ...apart, entryPoints: ['app/math-worker.ts'] });
+  const mathName = basename(Object.keys(math.metafile.outputs).find((name) => name.endsWith('.js')));
   const { metafile } = await build({
     ...options, charset: 'utf8', splitting: true, metafile: true, outdir: join(to, 'app'), absWorkingDir: web,
     entryPoints: [...scripts, 'app/style.css', 'app/markdown.ts'],
     entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', assetNames: '[name]-[hash]', ...rest,
-    define: { ...define, PDF_WORKER: JSON.stringify(`./${pdfName}`) },
+    define: { ...define, PDF_WORKER: JSON.stringify(`./${pdfName}`), MATH_WORKER: JSON.stringify(`./${mathName}`) },
   });
   // What runs before the page is drawn is no module, and has all that it needs inside.
-  const early = await build({
-    ...options, format: 'iife', metafile: true, outdir: join(to, 'app'), absWorkingDir: web, entryPoints: ['app/early.ts'], entryNames: '[name]-[hash]', ...rest,
-    plugins: [],
-  });
+  const early = await build({ ...apart, entryPoints: ['app/early.ts'] });
   const outputs = { ...metafile.outputs, ...early.metafile.outputs };
   const built = (entry) => `app/${basename(Object.entries(outputs).find(([, o]) => o.entryPoint === entry)[0])}`;
   const texts = await readTexts();
@@ -162,7 +162,7 @@ async function buildPages(to, pages, scripts, more) {
   const hash = sha256(code).digest('base64');
   const html = readFileSync(join(app, 'sandbox.html'), 'utf8').replace('SCRIPT_HASH', () => `sha256-${hash}`).replace('SCRIPT', () => code);
   writeFileSync(join(to, 'sandbox.html'), html);
-  return metafile;
+  return { inputs: { ...metafile.inputs, ...math.metafile.inputs }, outputs: { ...metafile.outputs, ...math.metafile.outputs } };
 }
 
 /** The tables of all languages, by the languages. */

@@ -24,7 +24,8 @@ export class AttachmentList {
   private readonly byDraft = new Map<string, DraftFile[]>();
   private readonly kept = new DraftFiles();
   private readonly listener: AttachmentListener;
-  private draft = '';
+  /** What is shown. Files that are being read while the conversation of a new draft begins belong to that. */
+  private place = { draft: '' };
   /** Where the focus goes when there is no file left. */
   private readonly box: HTMLElement;
 
@@ -34,7 +35,7 @@ export class AttachmentList {
   }
 
   private get entries(): DraftFile[] {
-    return this.byDraft.get(this.draft) ?? [];
+    return this.byDraft.get(this.place.draft) ?? [];
   }
 
   get files(): TextFile[] {
@@ -43,10 +44,10 @@ export class AttachmentList {
 
   /** Shows the files of a draft. sent: those of the last question, as which the page may have been left before they were removed. */
   async show(draft: string, sent: TextFile[]): Promise<void> {
-    if (draft === this.draft) {
+    if (draft === this.place.draft) {
       return;
     }
-    this.draft = draft;
+    this.place = { draft };
     this.render();
     if (this.byDraft.has(draft)) {
       return;
@@ -58,6 +59,18 @@ export class AttachmentList {
     const added = this.byDraft.get(draft)!; // meanwhile
     this.byDraft.set(draft, [...stored.filter((s) => !isSent(s) && !added.some(({ id }) => id === s.id)), ...added]);
     this.render();
+  }
+
+  /** Has what is attached now, or still being read, belong to another draft, which has begun by this one. */
+  begin(draft: string): void {
+    const { entries } = this;
+    this.byDraft.set(this.place.draft, []);
+    this.place.draft = draft;
+    const moved = entries.map((entry) => ({ ...entry, draft }));
+    this.byDraft.set(draft, moved);
+    this.render();
+    moved.forEach((entry) => void this.keep(entry).then(() => this.measure(entry)));
+    void this.remove(entries);
   }
 
   /** Removes files that were sent, which are kept until asked resolves. */
@@ -96,16 +109,23 @@ export class AttachmentList {
   }
 
   async pick(): Promise<void> {
-    await this.add(await pickFiles({ multiple: true }));
+    const add = this.adding();
+    await add(await pickFiles({ multiple: true }));
   }
 
-  /** Attaches files, and says what is wrong with those that cannot be. */
-  async add(files: File[]): Promise<void> {
-    const { draft } = this;
+  /** Returns what attaches files to what is shown now, and says what is wrong with those that cannot be. */
+  adding(): (files: File[]) => Promise<void> {
+    const { place } = this;
+    return (files) => this.add(files, place);
+  }
+
+  private async add(files: File[], place: { draft: string }): Promise<void> {
     for (const file of files) {
       try {
         const { readTextFile } = await import('./attachments.ts');
-        const entry = newDraftFile(draft, await readTextFile(file));
+        const text = await readTextFile(file);
+        const { draft } = place;
+        const entry = newDraftFile(draft, text);
         this.byDraft.set(draft, [...(this.byDraft.get(draft) ?? []), entry]);
         this.render();
         this.listener.added();

@@ -76,7 +76,7 @@ export class Composer {
       const { files = [], types = [] } = event.clipboardData ?? {};
       if (files.length > 0 && !types.includes('text/plain')) {
         event.preventDefault();
-        void this.files.add([...files]);
+        void this.files.adding()([...files]);
       }
     });
     this.text.addEventListener('input', () => {
@@ -107,9 +107,9 @@ export class Composer {
     this.actions.send(this.text.value, this.files.files);
   }
 
-  /** Attaches files to what is being written. */
-  attach(files: File[]): void {
-    void this.files.add(files);
+  /** Returns what attaches files to what is being written now. */
+  attaching(): (files: File[]) => Promise<void> {
+    return this.files.adding();
   }
 
   /** Fits the height of the box to its text. */
@@ -150,7 +150,7 @@ export class Composer {
     const { id } = this.state.current;
     if (this.drafted === newDraft && this.state.find(id)) {
       this.drafted = id;
-      void this.files.show(id, []);
+      this.files.begin(id);
     }
   }
 

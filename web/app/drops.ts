@@ -1,7 +1,7 @@
 // Files that are dropped anywhere on the page.
 
-/** Takes the files that are dropped, with those of folders, by their paths. */
-export function takeDrops(take: (files: Map<string, File>) => void): void {
+/** Takes the files that are dropped, with those of folders, by their paths: that they are is told at once. */
+export function takeDrops(take: (files: Promise<Map<string, File>>) => void): void {
   const page = document.documentElement;
   const hasFiles = (e: DragEvent) => e.dataTransfer?.types.includes('Files') ?? false;
   page.addEventListener('dragover', (e) => {
@@ -15,7 +15,7 @@ export function takeDrops(take: (files: Map<string, File>) => void): void {
     page.classList.remove('dropping');
     if (hasFiles(e)) {
       e.preventDefault();
-      void droppedFiles(e.dataTransfer!).then(take);
+      take(droppedFiles(e.dataTransfer!));
     }
   });
 }

@@ -144,7 +144,7 @@ class App {
       }
     });
     this.host.addEventListener('notice', (event) => showNotice((event as CustomEvent<Notice>).detail));
-    takeDrops((files) => this.take(files));
+    takeDrops((dropped) => void this.take(dropped));
     byId('models').addEventListener('close', () => this.leaveSheet(['models']));
     byId('panel').addEventListener('close', () => this.leaveSheet(['reply', 'tools', 'format', 'app']));
     addEventListener('pagehide', () => this.state.flush());
@@ -159,9 +159,11 @@ class App {
   }
 
   /** Takes files that were dropped: a model's, or text for what is being written. */
-  private take(files: Map<string, File>): void {
+  private async take(dropped: Promise<Map<string, File>>): Promise<void> {
+    const attach = this.composer.attaching();
+    const files = await dropped;
     if (isNative || !isModel(files.keys()) && !byId<HTMLDialogElement>('models').open) {
-      return this.composer.attach([...files.values()]);
+      return attach([...files.values()]);
     }
     this.address.go({ ...this.address.place, sheet: 'models' });
     this.models.openFiles(files);

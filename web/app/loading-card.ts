@@ -1,9 +1,9 @@
 // The card that shows how far loading is, or why it failed.
 
-import { h, icon } from './dom.ts';
+import { announce, h, icon } from './dom.ts';
 import { errorText } from './error-text.ts';
 import { t } from './language.ts';
-import { loadingWords, showProgress } from './loading-words.ts';
+import { loadingWords, retryWords, showProgress } from './loading-words.ts';
 import type { ModelHost, ModelState } from './model.ts';
 import { put } from './words.ts';
 
@@ -15,6 +15,7 @@ export class LoadingCard {
   private readonly numbers = h('span', { class: 'numbers' });
   private readonly bar = h('progress', { 'aria-label': t('loading') });
   private shown = '';
+  private isInterrupted = false;
 
   /** choose is called when the visitor wants another model. */
   constructor(element: HTMLElement, host: ModelHost, choose: () => void) {
@@ -37,6 +38,11 @@ export class LoadingCard {
       put(this.numbers, 'text', loadingWords(state));
       showProgress(this.bar, state);
     }
+    const retry = state.phase === 'loading' ? state.progress?.retry : undefined;
+    if (retry && !this.isInterrupted) {
+      announce(retryWords(retry)); // once, and not each second
+    }
+    this.isInterrupted = retry !== undefined;
   }
 
   private card(state: ModelState): HTMLElement[] {

@@ -8,6 +8,7 @@ import { copyText } from './clipboard.ts';
 import { CodeColours } from './code-colours.ts';
 import { h, iconButton, oncePerFrame } from './dom.ts';
 import { t } from './language.ts';
+import { drawFormula } from './math.ts';
 import { put } from './words.ts';
 
 /** Characters of one block above which it is plain text: parsers of Markdown may take quadratic time. */
@@ -368,9 +369,6 @@ function loadHighlight(): Promise<void> {
   }, () => {})); // without it code has one colour
 }
 
-let formula: typeof import('./math.ts').formula | undefined;
-let loadingMath: Promise<void> | undefined;
-
 /** Finishes what the sanitiser lets through: code, formulas, tables, hidden characters. */
 function decorate(fragment: DocumentFragment): void {
   for (const pre of fragment.querySelectorAll('pre')) { // code within lists and quotes
@@ -380,7 +378,9 @@ function decorate(fragment: DocumentFragment): void {
     pre.replaceWith(view.element);
   }
   for (const element of fragment.querySelectorAll<HTMLElement>('code.math')) {
-    setFormula(element, element.textContent ?? '', element.classList.contains('display'));
+    const display = element.classList.contains('display');
+    drawFormula({ tex: element.textContent ?? '', display }, (formula) =>
+      element.replaceWith(h('span', { class: display ? 'formula display' : 'formula', dir: 'ltr' }, formula)));
   }
   for (const table of fragment.querySelectorAll('table')) {
     const frame = h('div', { class: 'table', tabindex: '0', role: 'group', 'aria-label': t('table') });
@@ -393,19 +393,5 @@ function decorate(fragment: DocumentFragment): void {
     if (node.data.search(bidiControls) >= 0) {
       node.data = unturned(node.data, node.parentElement?.closest('code') !== null);
     }
-  }
-}
-
-function setFormula(element: HTMLElement, tex: string, display: boolean): void {
-  if (!formula) {
-    loadingMath ??= import('./math.ts').then((m) => {
-      formula = m.formula;
-    }, () => {});
-    void loadingMath.then(() => formula && element.isConnected && setFormula(element, tex, display));
-    return;
-  }
-  const rendered = formula(tex, display);
-  if (rendered) {
-    element.replaceWith(h('span', { class: display ? 'formula display' : 'formula', dir: 'ltr' }, rendered));
   }
 }

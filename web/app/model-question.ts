@@ -2,7 +2,7 @@
 
 import { canRun, type ModelVerdict } from '../src/index.ts';
 import { h } from './dom.ts';
-import { errorText } from './error-text.ts';
+import { errorText, verdictText } from './error-text.ts';
 import { bytes, t } from './language.ts';
 import type { Choice, ModelHost } from './model.ts';
 import { put, type Said } from './words.ts';
@@ -111,9 +111,10 @@ export class ModelQuestion {
   }
 }
 
-function judgement({ cause, fix, code, bill }: ModelVerdict): Said {
+function judgement(verdict: ModelVerdict): Said {
+  const { cause, bill } = verdict;
   if (cause) {
-    return errorText({ message: cause, hint: fix, code });
+    return verdictText(verdict);
   }
   return bill && bill.total > muchMemory
     ? t('shouldRunIf', { size: bytes(bill.total) })

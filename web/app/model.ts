@@ -3,8 +3,9 @@
 import type { Backend, Environment, LocalFiles, Notice, Progress } from '../src/index.ts';
 import { createEngine } from './engine.ts';
 import type { Engine } from './engine-types.ts';
+import { errorText } from './error-text.ts';
 import { t } from './language.ts';
-import { Words } from './words.ts';
+import type { Words } from './words.ts';
 
 /** A model to open. */
 export interface Choice {
@@ -24,6 +25,9 @@ export type ModelState =
   | { phase: 'loading'; choice: Choice; progress?: Progress; paused: boolean; recovering?: Words }
   | { phase: 'ready'; choice: Choice; engine: Engine }
   | { phase: 'failed'; choice: Choice; error: unknown };
+
+/** What the package says behind the reason for which a model is loaded again. */
+const reloadingEnd = /\. The model is being loaded again\.$/;
 
 /** Opens models, and tells of it. */
 export class ModelHost extends EventTarget {
@@ -67,7 +71,7 @@ export class ModelHost extends EventTarget {
         },
         onNotice: (notice) => {
           if (notice.kind === 'recovering' && this.abort === abort) {
-            void this.recover(notice.message);
+            void this.recover(notice);
             return;
           }
           this.notices.push(notice);
@@ -91,13 +95,13 @@ export class ModelHost extends EventTarget {
   }
 
   /** The engine of the open model is gone, and the package loads the model again: that is shown as any loading, and replies wait for it. */
-  private async recover(why: string): Promise<void> {
+  private async recover({ message, reason }: Notice): Promise<void> {
     const { state, engine } = this;
     if (state.phase !== 'ready' && !(state.phase === 'loading' && state.recovering) || !engine) {
       return;
     }
     const { choice } = state;
-    this.set({ phase: 'loading', choice, paused: false, recovering: t('reloading', { message: sentence(why) }) });
+    this.set({ phase: 'loading', choice, paused: false, recovering: t('reloading', { why: errorText({ message: message.replace(reloadingEnd, ''), details: { reason } }) }) });
     try {
       await engine.tokenize(''); // is answered when the model is open again
       if (this.engine === engine && this.state.phase === 'loading') {
@@ -161,8 +165,4 @@ export class ModelHost extends EventTarget {
   private rejectWaiting(error: unknown): void {
     this.waiting.splice(0).forEach((w) => w.reject(error));
   }
-}
-
-function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

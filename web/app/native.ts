@@ -1,6 +1,6 @@
 // The page's engine where the program gossamer serves the page itself: models run in that program, and are asked over its API.
 
-import { RuntimeError, type ChatCompletionChunk, type ChatParams } from '../src/index.ts';
+import { RuntimeError, type ChatCompletionChunk, type ChatParams, type RuntimeErrorDetails } from '../src/index.ts';
 import type { Engine } from './engine-types.ts';
 import { t } from './language.ts';
 
@@ -102,14 +102,16 @@ function told(message: 'gossamerSilent' | 'gossamerKey' | 'gossamerCut', hint: `
 
 /** The error that an answer of the API tells. */
 function failure(text: string, status: number): RuntimeError {
-  let error: { message?: string; param?: string | null } = {};
+  let error: Partial<NonNullable<RuntimeErrorDetails['api']>['error']> = {};
   try {
     error = (JSON.parse(text) as { error?: typeof error }).error ?? {};
   } catch {
     // Something between answers.
   }
   const hint = status === 503 || status === 429 ? String(t('gossamerBusyHint')) : status >= 500 ? String(t('gossamerFaultHint')) : '';
-  return new RuntimeError(status >= 500 ? 'internal' : 'bad-request', error.message ?? String(t('gossamerStatus', { status })), { status, param: error.param ?? undefined, hint });
+  return new RuntimeError(status >= 500 ? 'internal' : 'bad-request', error.message ?? String(t('gossamerStatus', { status })), {
+    status, param: error.param ?? undefined, hint, api: { status, error: { message: '', type: '', param: null, code: null, ...error } },
+  });
 }
 
 /** The models of the program. */

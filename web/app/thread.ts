@@ -18,6 +18,8 @@ export class Thread {
   private readonly unanswered = h('div', { class: 'unanswered row' });
   /** Whether the view follows what is written. */
   private following = true;
+  /** Where the view was when it was scrolled last. */
+  private top = 0;
   /** Goes to the end, where the view is somewhere else. */
   private readonly end = iconButton('down', t('scrollToEnd'), () => this.toEnd(), { class: 'to-end', hidden: true });
 
@@ -27,11 +29,10 @@ export class Thread {
     this.actions = actions;
     this.unanswered.append(h('span', { class: 'note' }, t('noReply')), h('button', { type: 'button', onclick: () => actions.reply() }, t('giveAnswer')));
     document.getElementById('foot')!.prepend(this.end);
-    scroller.addEventListener('scroll', () => {
-      this.following = this.below() < 40;
-      this.end.hidden = !this.conversation || this.below() < 200;
-    }, { passive: true });
-    new ResizeObserver(() => this.follow()).observe(element);
+    scroller.addEventListener('scroll', () => this.scrolled(), { passive: true });
+    const resized = new ResizeObserver(() => this.follow());
+    resized.observe(element);
+    resized.observe(scroller);
   }
 
   /** Pixels of the conversation below what is seen. */
@@ -40,9 +41,22 @@ export class Thread {
     return scrollHeight - scrollTop - clientHeight;
   }
 
+  /** Follows what is written for as long as nobody scrolls up: more may have come since the view was moved. */
+  private scrolled(): void {
+    const { scrollTop } = this.scroller;
+    if (this.below() < 40) {
+      this.following = true;
+    } else if (scrollTop < this.top) {
+      this.following = false;
+    }
+    this.top = scrollTop;
+    this.end.hidden = !this.conversation || this.below() < 200;
+  }
+
   private follow(): void {
     if (this.following) {
       this.scroller.scrollTop = this.scroller.scrollHeight;
+      this.top = this.scroller.scrollTop;
     }
     this.end.hidden = !this.conversation || this.below() < 200;
   }
@@ -57,7 +71,7 @@ export class Thread {
   toStart(): void {
     this.conversation = undefined;
     this.following = false;
-    this.scroller.scrollTop = 0;
+    this.top = this.scroller.scrollTop = 0;
   }
 
   /** Scrolls to a message and points to it. */
@@ -78,6 +92,7 @@ export class Thread {
     if (this.conversation?.id !== c.id) {
       this.views.clear();
       this.following = true;
+      this.top = 0; // what was read is gone
     }
     this.conversation = c;
     const path = branch(c);

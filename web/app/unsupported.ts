@@ -2,7 +2,7 @@
 
 import type { Environment } from '../src/index.ts';
 import { h, iconButton } from './dom.ts';
-import { errorText } from './error-text.ts';
+import { verdictText } from './error-text.ts';
 import { t } from './language.ts';
 import { textOf, type Said } from './words.ts';
 
@@ -32,7 +32,7 @@ export function explain(e: Environment): HTMLElement {
 
 function reasons(e: Environment): HTMLElement[] {
   return [
-    h('p', {}, errorText({ message: e.cause, hint: e.fix, code: e.code })),
+    h('p', {}, verdictText(e)),
     h('div', { class: 'table', tabindex: '0', role: 'region', 'aria-label': t('browsers') }, h('table', {},
       h('thead', {}, h('tr', {}, h('th', {}, t('browser')), h('th', {}, 'WebGPU'))),
       h('tbody', {}, ...([

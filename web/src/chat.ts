@@ -245,11 +245,14 @@ export class GossamerChat extends Base {
     if (focused) {
       this.#button.focus();
     }
-    return ({ bytesDone, bytesTotal }) => {
+    return ({ bytesDone, bytesTotal, retry }) => {
       if (bytesTotal > 0) {
         bar.max = bytesTotal;
         bar.value = bytesDone;
         count.textContent = fill(t.loaded, { done: formatBytes(bytesDone), total: formatBytes(bytesTotal) });
+      }
+      if (retry) {
+        count.textContent = fill(t.interrupted, { seconds: `${retry.seconds}` });
       }
     };
   }

@@ -56,7 +56,7 @@ describe('conversations', { skip, timeout }, () => {
     writeFileSync(join(dir, 'plays.json'), JSON.stringify(plays));
     program = await Program.start(join(dir, 'page'), '0', '--playback', join(dir, 'plays.json'));
   });
-  after(() => program.stop());
+  after(() => program?.stop());
 
   const visit = async (path = ''): Promise<Visit> => {
     const visit = await open(program.url + path, { args: ['--disable-gpu'], script: withoutTitles });
@@ -303,6 +303,46 @@ describe('conversations', { skip, timeout }, () => {
       await page.reload();
       await written(page, next);
     }
+    await leave(v);
+  });
+
+  test('files that come with a question that begins a conversation, or are still being read then, are attached to it', async () => {
+    const slowDisk = `
+      globalThis.disk = new Promise((resolve) => { globalThis.readOn = resolve; });
+      const read = File.prototype.arrayBuffer;
+      File.prototype.arrayBuffer = async function () {
+        await (this.name === 'slow.txt' && globalThis.disk);
+        return read.call(this);
+      };`;
+    const v = await open(program.url, { args: [], script: `${withoutTitles}; ${slowDisk}` });
+    const { page } = v;
+    const files = () => page.locator('li.file strong').allTextContents();
+    await box(page).fill('begin');
+    await page.evaluate(() => { // in the same task, before anything is stored
+      const text = document.getElementById('text') as HTMLTextAreaElement;
+      const paste = (name: string) => {
+        const clipboardData = new DataTransfer();
+        clipboardData.items.add(new File([`text of ${name}`], name, { type: 'text/plain' }));
+        text.dispatchEvent(new ClipboardEvent('paste', { clipboardData, cancelable: true }));
+      };
+      paste('slow.txt');
+      text.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', cancelable: true }));
+      paste('quick.txt');
+    });
+    await lastAnswer(page).getByText('You said: begin').waitFor();
+    await idle(page);
+    await page.locator('li.file', { hasText: 'quick.txt' }).waitFor();
+    await page.getByRole('button', { name: 'New conversation' }).click();
+    assert.deepEqual(await files(), []);
+    await page.evaluate(() => (globalThis as unknown as { readOn(): void }).readOn());
+    await page.locator('#conversations .title', { hasText: 'begin' }).click();
+    await page.locator('li.file', { hasText: 'slow.txt' }).getByText(/^\d+ tokens?$/).waitFor();
+    assert.deepEqual(await files(), ['quick.txt', 'slow.txt']);
+    await page.reload();
+    await page.locator('li.file').nth(1).waitFor();
+    assert.deepEqual(await files(), ['quick.txt', 'slow.txt'], 'they are kept with it');
+    await page.getByRole('button', { name: 'New conversation' }).click();
+    await page.waitForFunction(() => document.querySelectorAll('li.file').length === 0);
     await leave(v);
   });
 

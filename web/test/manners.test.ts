@@ -51,7 +51,7 @@ describe('finding, keeping and manners', { skip, timeout }, () => {
   });
   after(async () => {
     await tab?.close();
-    await program.stop();
+    await program?.stop();
     assert.deepEqual(problems, []);
   });
 
@@ -198,19 +198,19 @@ describe('finding, keeping and manners', { skip, timeout }, () => {
     assert.ok(await bubble.evaluate((e) => e.getBoundingClientRect().height > 10 * innerHeight), 'nothing scrolls within the page');
     await page.getByRole('button', { name: 'Show less' }).click();
     await ask('long');
-    await lastAnswer().getByText('Paragraph 59').waitFor();
-    await idle();
+    await page.locator('.assistant').nth(1).locator('.stats').waitFor();
+    await page.locator('.assistant').nth(1).getByText('Paragraph 59').waitFor();
     const end = page.getByRole('button', { name: 'Scroll to the end' });
-    assert.equal(await end.isVisible(), false);
+    await end.waitFor({ state: 'hidden' }); // the view has followed what was written
     await page.locator('#scroll').evaluate((e) => (e.scrollTop = 0));
     await end.waitFor();
     await check('scrolled up');
     await end.click();
     await end.waitFor({ state: 'hidden' });
     assert.ok(await page.locator('#scroll').evaluate((e) => e.scrollHeight - e.scrollTop - e.clientHeight < 40));
-    assert.equal(await page.evaluate(() => document.activeElement?.id), 'text', 'the button is gone, the focus is not');
+    await page.waitForFunction(() => document.activeElement?.id === 'text'); // the button is gone, the focus is not
     await ask('json');
-    await idle();
+    await page.locator('.assistant').nth(2).locator('.stats').waitFor();
     assert.equal(await lastAnswer().locator('.code-block code').innerText(), '{\n  "answer": 42,\n  "list": [\n    1,\n    2\n  ]\n}');
     await ask('link');
     await lastAnswer().locator('a', { hasText: 'a link' }).waitFor();

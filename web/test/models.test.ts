@@ -12,7 +12,9 @@ import { parseManifest } from '../src/shared/manifest.ts';
 import { models } from '../src/shared/models.ts';
 import { bill } from '../src/shared/plan.ts';
 import { skip, timeout, visit, type Visit } from './browser.ts';
-import { serve, type Server } from './server.ts';
+import { serve, type Fault, type Server } from './server.ts';
+
+declare const globalThis: { told: string[] } & typeof window;
 
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -116,8 +118,51 @@ describe('the dialog of models', { skip, timeout }, () => {
     await changeContext(page, 1024); // the other tab takes over meanwhile, with what it has asked for
     await page.locator('.toast', { hasText: 'Another tab has the model open with 8,192 tokens of context' }).waitFor();
     await changeContext(page, 16384);
-    await page.locator('.card.failed', { hasText: /Another tab has opened the model with a context of 8192, this one asks for 16384/ }).waitFor();
+    await page.locator('.card.failed', { hasText: /Another tab has opened the model with a context of 8,192, this one asks for 16,384/ }).waitFor();
     await page.getByRole('button', { name: 'Open it as the other tab has it' }).click();
     await ready(page);
+  });
+
+  test('tells at the model and in the page that a download is tried again, and when', async () => {
+    let begin = () => {};
+    let goOn = () => {};
+    const [begun, others] = [new Promise<void>((resolve) => (begin = resolve)), new Promise<void>((resolve) => (goOn = resolve))];
+    const faults: Fault[] = [{ cut: 100 }, { cut: 100 }, { status: 503, retryAfter: '2' }];
+    let first: string | undefined;
+    server.fault = (path) => {
+      if (!path.includes('/chunks/')) {
+        return undefined;
+      }
+      first ??= path;
+      const fault = path === first ? faults.shift() : undefined; // of one connection: others that bring bytes would be progress
+      if (path === first && !fault) {
+        goOn();
+      }
+      return path === first ? { ...fault, wait: begun } : { wait: others };
+    };
+    const watch = () => {
+      globalThis.told = [];
+      new MutationObserver(() => {
+        const places = [['page', '#loading .numbers'], ['model', '#models .numbers'], ['screen reader', '#live']] as const;
+        for (const [place, selector] of places) {
+          const text = `${place}: ${document.querySelector(selector)?.textContent ?? ''}`;
+          globalThis.told.includes(text) || globalThis.told.push(text);
+        }
+      }).observe(document, { subtree: true, childList: true, characterData: true });
+    };
+    const visitor = await visit(`http://127.0.0.1:${server.port}/chat/`, { args: ['--disable-gpu'], script: `if (origin !== 'null') (${watch.toString()})()` });
+    await visitor.page.locator('#loading .numbers', { hasText: 'Loading the weights' }).waitFor();
+    await visitor.page.locator('#model-button').click();
+    await visitor.page.locator('#models .numbers', { hasText: 'Loading the weights' }).waitFor();
+    begin();
+    await ready(visitor.page);
+    const told = (await visitor.page.evaluate(() => globalThis.told)).join('\n');
+    for (const place of ['page', 'model']) {
+      assert.match(told, new RegExp(`^${place}: Loading the weights · [\\d.]+ \\w+ of [\\d.]+ MiB · The connection broke; trying again in 1 s$`, 'm'));
+      assert.match(told, new RegExp(`^${place}: Loading the weights · .* · The host answers 503; trying again in 2 s$`, 'm'));
+    }
+    assert.match(told, /^screen reader: The connection broke; trying again in 1 s$/m);
+    assert.deepEqual(faults, []);
+    await visitor.close();
   });
 });

@@ -32,7 +32,7 @@ describe('the chat of the program', { skip, timeout }, () => {
   });
   after(async () => {
     await tab?.close();
-    await program.stop();
+    await program?.stop();
   });
 
   const ask = async (question: string) => {
@@ -74,7 +74,7 @@ describe('the chat of the program', { skip, timeout }, () => {
 
   test('says when the program is gone, and has the conversations when it is back', async () => {
     const { port } = new URL(program.url);
-    await program.stop();
+    await program?.stop();
     await ask('And 2 + 3?');
     await answerOf(tab.page).getByText('gossamer does not answer. Start it again').waitFor();
     program = await Program.start(page, port, '--playback', plays);

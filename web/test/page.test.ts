@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -71,7 +71,11 @@ describe('the page in Chromium', { skip }, () => {
     const nano = JSON.parse(readFileSync(join(dist, 'nano/manifest.json'), 'utf8'));
     const huge = Buffer.from(JSON.stringify({ ...nano, config: { ...nano.config, intermediate_size: 2 ** 30 } }));
     server = await serve({ '/some/where/': dist, '/published/': publishedModel(), '/huge/manifest.json': huge });
-    await build({ entryPoints: [join(dirname(dist), 'test/harness.ts')], outfile: join(dist, 'test/harness.js'), bundle: true, format: 'esm', logLevel: 'warning', define: { BUILD: '"test"' } });
+    const mathWorker = readdirSync(join(dist, 'app')).find((name) => /^math-worker-\w+\.js$/.test(name));
+    await build({
+      entryPoints: [join(dirname(dist), 'test/harness.ts')], outfile: join(dist, 'test/harness.js'), bundle: true, format: 'esm', logLevel: 'warning',
+      define: { BUILD: '"test"', MATH_WORKER: JSON.stringify(`../app/${mathWorker}`) },
+    });
   });
   after(async () => {
     await server?.close();
@@ -642,7 +646,7 @@ describe('the page in Chromium', { skip }, () => {
 
     test('no state of the page has an accessibility violation', { timeout }, async () => {
       await checkAccessibility(page, 'greeting and progress');
-      const late = () => page.evaluate(() => performance.getEntriesByType('resource').filter((e) => /\/(math|highlight)-/.test(e.name)).length);
+      const late = () => page.evaluate(() => performance.getEntriesByType('resource').filter((e) => /\/(math-worker|highlight)-/.test(e.name)).length);
       assert.equal(await late(), 0, 'what draws formulas and colours code is loaded when it is needed');
       await importFile(page, 'x.json', everything);
       await page.locator('.formula.display math').waitFor();
@@ -735,7 +739,7 @@ describe('the page in Chromium', { skip }, () => {
     });
 
     /** Has the renderer show a text as it grows; returns what became of it. */
-    const stream = (text: string, parts: number) => page.evaluate(async ({ text, parts }) => {
+    const stream = (text: string, parts: number, lastFormula?: string) => page.evaluate(async ({ text, parts, lastFormula }) => {
       const view = new globalThis.harness.MarkdownView();
       const holder = document.getElementById('thread')!;
       holder.replaceChildren(view.element);
@@ -757,9 +761,12 @@ describe('the page in Chromium', { skip }, () => {
         }
       }
       await view.finish(text);
+      while (lastFormula && ![...view.element.querySelectorAll('math')].some((m) => m.getAttribute('aria-label') === lastFormula)) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
       const took = performance.now() - begin;
       return { took, longest, moved, replaced, html: view.element.innerHTML.slice(0, 20_000), text: view.element.textContent!, blocks: view.element.children.length, scripts: view.element.querySelectorAll('script, iframe, img, style, object, form, [onclick], [onerror], [style]').length, links: [...view.element.querySelectorAll('a')].map((a) => a.getAttribute('href')) };
-    }, { text, parts });
+    }, { text, parts, lastFormula });
 
     test('what is written stays where it is while more comes', { timeout }, async () => {
       const text = Array.from({ length: 40 }, (_, i) => `Paragraph ${i} with **bold** and \`code\`.\n\n- a\n- b`).join('\n\n');
@@ -771,9 +778,9 @@ describe('the page in Chromium', { skip }, () => {
       assert.equal(got.html, whole.html, 'what is streamed looks like what is there at once');
     });
 
-    const hostile: [string, string, number][] = [
+    const hostile: [name: string, text: string, parts: number, lastFormula?: string][] = [
       ['scripts and handlers', '<script>globalThis.pwned = 1</script><img src=x onerror="globalThis.pwned = 1"><svg onload="globalThis.pwned=1"><a href="javascript:globalThis.pwned=1">x</a> <iframe srcdoc="<script>parent.pwned=1</script>"></iframe><style>body{display:none}</style><form action="https://evil.example"><button>x</button></form>\n\n[click](javascript:globalThis.pwned=1) [data](data:text/html,<script>alert(1)</script>) ![x](https://evil.example/track.png) <div style="position:fixed;inset:0" class="sheet" id="text">cover</div> <math><mtext></mtext><mglyph><style><img src=x onerror="globalThis.pwned=1">', 20],
-      ['formulas', '$\\href{javascript:globalThis.pwned=1}{x}$ $\\htmlData{a=b}{x}$ $$\\def\\a{\\a\\a}\\a$$ $\\rule{9999em}{9999em}$ $\\color{red}{x}$', 5],
+      ['formulas', '$\\href{javascript:globalThis.pwned=1}{x}$ $\\htmlData{a=b}{x}$ $$\\def\\a{\\a\\a}\\a$$ $\\rule{9999em}{9999em}$ $\\color{red}{x}$', 5, '\\color{red}{x}'],
       ['a line of 1 MB', 'x'.repeat(1_000_000), 50],
       ['words of 1 MB in a line', 'word '.repeat(200_000), 50],
       ['a table of 20,000 rows', `| a | b |\n| --- | --- |\n${'| 1 | 2 |\n'.repeat(20_000)}`, 20],
@@ -788,9 +795,9 @@ describe('the page in Chromium', { skip }, () => {
       ['broken HTML', '<div><p><table><tr><td><'.repeat(3000), 10],
       ['links and definitions', '[a]: https://example.org\n\n[a] '.repeat(3000), 10],
     ];
-    for (const [name, text, parts] of hostile) {
+    for (const [name, text, parts, lastFormula] of hostile) {
       test(`hostile output: ${name}`, { timeout }, async () => {
-        const got = await stream(text, parts);
+        const got = await stream(text, parts, lastFormula);
         assert.equal(got.scripts, 0, got.html);
         assert.equal(await page.evaluate(() => 'pwned' in globalThis), false);
         assert.deepEqual(got.links.filter((l) => l !== null && !/^(https?:|mailto:|#)/.test(l)), []);

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { RuntimeError } from '../src/shared/errors.ts';
 import { parseManifest, readConfig, type Config } from '../src/shared/manifest.ts';
 import { models } from '../src/shared/models.ts';
-import { bill, formatBytes, needs } from '../src/shared/plan.ts';
+import { formatBytes } from '../src/shared/bytes.ts';
+import { bill, needs } from '../src/shared/plan.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 

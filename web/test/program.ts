@@ -1,5 +1,6 @@
 // The program gossamer, which serves the chat and runs or plays the model itself.
 
+import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
@@ -21,7 +22,9 @@ export class Program {
   static async start(page: string, port: string, ...args: string[]): Promise<Program> {
     const command = process.env.GOSSAMER ? [resolve(root, process.env.GOSSAMER)] : ['go', 'run', './tools/gossamer'];
     const child = spawn(command[0]!, [...command.slice(1), 'serve', '--port', port, '--page', page, ...args], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
-    const [line] = (await once(createInterface(child.stdout!), 'line')) as [string];
+    const ended = once(child, 'exit').then(([code]) => assert.fail(`gossamer serve has ended with ${code} before it served`));
+    ended.catch(() => {}); // it ends when the tests do
+    const [line] = (await Promise.race([once(createInterface(child.stdout!), 'line'), ended])) as [string];
     return new Program(child, line.replace(/v1$/, ''));
   }
 

@@ -6,7 +6,8 @@ import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chooseLanguage, directionOf, languages, localeOf } from '../app/languages.ts';
-import { bytes, duration, number, t } from '../app/language.ts';
+import { errorText } from '../app/error-text.ts';
+import { bytes, duration, number, speak, t } from '../app/language.ts';
 import { de } from '../app/texts/de.ts';
 import { en } from '../app/texts/en.ts';
 import { es } from '../app/texts/es.ts';
@@ -14,6 +15,8 @@ import { ja } from '../app/texts/ja.ts';
 import { mirror } from '../app/texts/mirrored.ts';
 import type { Entry, Table, Translation } from '../app/texts/types.ts';
 import { style } from '../src/chat/style.ts';
+import { errorOf, fromWire, RuntimeError, toWire } from '../src/shared/errors.ts';
+import { reasons } from '../src/shared/reasons.ts';
 import { findLiterals } from './literals.ts';
 
 // The bundled tests lie in web/dist/test.
@@ -25,6 +28,8 @@ const tables: Record<string, Table> = { en, de, es, ja };
 const textsOf = (e: Entry) => (typeof e === 'string' ? [e] : Object.values(e) as string[]);
 const placesIn = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!).sort();
 
+/** Hints of which a visitor of the page gets no use, nor meets the error. */
+const forDevelopers = /^(Call this in a page|Call create|Give the URL of a model, or the name|Load the script with|Open that model|Those that a reload|Open the model in another tab|Serve )/;
 /** Sources whose words are for the model, or for programs that it writes. */
 const forTheModel = ['calculator.ts', 'sandbox.ts'];
 /** Literals that are no texts of the page, by their source. */
@@ -110,16 +115,70 @@ describe('the tables', () => {
       }
     }
     // Sentences of the package are found by their English; the next test has them.
-    const isSaying = (key: string) => /^(hint|cause)-/.test(key);
+    const isSaying = (key: string) => key.startsWith('hint-');
     assert.deepEqual(Object.keys(en).filter((key) => !uses.has(key) && !isSaying(key) && !patterns.some((p) => p.test(key))), []);
   });
 
   test('have the sentences of the package as it says them', () => {
     const folder = join(web, 'src');
     const src = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts')).map((f) => readFileSync(join(folder, f), 'utf8')).join();
-    const sayings = Object.entries(en as Table).filter(([key]) => /^(hint|cause)-/.test(key)).map(([, text]) => text as string);
+    const sayings = Object.entries(en as Table).filter(([key]) => key.startsWith('hint-')).map(([, text]) => text as string);
     assert.ok(sayings.length > 20);
     assert.deepEqual(sayings.filter((text) => !src.replaceAll("\\'", "'").includes(text)), []);
+    // And each hint that is no developer's.
+    const hints = [...src.matchAll(/\bhint: '((?:[^'\\]|\\.)*)'/g)].map(([, hint]) => hint!.replaceAll("\\'", "'"));
+    assert.ok(hints.length > 10);
+    assert.deepEqual(hints.filter((hint) => !sayings.includes(hint) && !forDevelopers.test(hint)), []);
+  });
+
+  test('have each kind of error and each reason of the package, in each language', () => {
+    const errors = readFileSync(join(web, 'src/shared/errors.ts'), 'utf8');
+    const kinds = [...errors.slice(0, errors.indexOf('const hints')).matchAll(/^  \| '([\w-]+)'/gm)].map(([, code]) => `fault-${code}`);
+    assert.ok(kinds.length > 10);
+    assert.deepEqual(Object.keys(en).filter((key) => key.startsWith('fault-')).sort(), kinds.sort());
+    assert.deepEqual(Object.fromEntries(Object.entries(en).filter(([key]) => key.startsWith('reason-'))),
+      Object.fromEntries(Object.entries(reasons).map(([name, sentence]) => [`reason-${name}`, sentence])));
+    for (const [language, table] of Object.entries(tables).filter(([language]) => language !== 'en')) {
+      const said = Object.keys(en).filter((key) => /^(fault|reason|api|hint)-/.test(key));
+      assert.deepEqual(said.filter((key) => table[key as 'send'] === undefined || table[key as 'send'] === en[key as 'send']), [], language);
+    }
+  });
+
+  test('have the codes of the API that a visitor can meet', () => {
+    const go = ['runtime/wire/failure.go', 'runtime/server/health.go', 'runtime/server/reply.go'].map((f) => readFileSync(join(web, '..', f), 'utf8')).join();
+    for (const key of Object.keys(en).filter((key) => key.startsWith('api-'))) {
+      assert.ok(go.includes(`"${key.slice(4)}"`), key);
+    }
+  });
+
+  test('say errors in the language of the page, and in English where they have no reason', async () => {
+    const error = errorOf('download', 'answers', { status: 404 }, { url: 'https://host/m.json', hint: 'Check the model\'s URL: this file is not there.' });
+    const sent = fromWire(structuredClone(toWire(error)));
+    const large = errorOf('limits', 'too-large', { got: { bytes: 13 * 2 ** 30 }, want: { bytes: 2 ** 30 } });
+    const long = new RuntimeError('bad-request', 'the messages are 9 tokens', { api: { status: 400, error: { message: '', type: '', param: 'messages', code: 'context_length_exceeded' } } });
+    const said = () => [sent, large, long, new RuntimeError('internal', 'panic: x')].map((e) => String(errorText(e)));
+    assert.deepEqual(said(), [
+      'https://host/m.json: the host answers 404. Check the model\'s URL: this file is not there.',
+      'The model has 13.0 GiB of weights, and without a GPU only models of up to 1.0 GiB can be computed. Use a more capable GPU or a smaller model or context.',
+      'The conversation is longer than the context has room for: start a new one, or open the model with more context',
+      'Panic: x. Load the model again; if it happens again, please report it.',
+    ]);
+    // What language.ts takes of a page.
+    const before = ['document', 'navigator'].map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const);
+    Object.defineProperty(globalThis, 'document', { value: { documentElement: { dataset: {} } }, configurable: true });
+    Object.defineProperty(globalThis, 'navigator', { value: { languages: ['de'] }, configurable: true });
+    try {
+      await speak('de');
+      assert.deepEqual(said(), [
+        'https://host/m.json: der Server antwortet mit 404. Prüfe die URL des Modells: Diese Datei ist nicht da.',
+        'Das Modell hat 13,0 GiB Gewichte, und ohne GPU können nur Modelle bis 1,0 GiB berechnet werden. Verwende eine stärkere GPU, ein kleineres Modell oder weniger Kontext.',
+        'Die Unterhaltung ist länger, als in den Kontext passt: Beginne eine neue oder öffne das Modell mit mehr Kontext',
+        'Ein Fehler des Programms: panic: x. Lade das Modell erneut; wenn es wieder passiert, melde es bitte.',
+      ]);
+    } finally {
+      await speak('en');
+      before.forEach(([name, property]) => (property ? Object.defineProperty(globalThis, name, property) : Reflect.deleteProperty(globalThis, name)));
+    }
   });
 
   test('have what the pages name', () => {

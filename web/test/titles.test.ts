@@ -42,7 +42,7 @@ describe('titles by the model', { skip, timeout }, () => {
     writeFileSync(join(dir, 'plays.json'), JSON.stringify(plays));
     program = await Program.start(join(dir, 'page'), '0', '--playback', join(dir, 'plays.json'));
   });
-  after(() => program.stop());
+  after(() => program?.stop());
   beforeEach(async () => {
     tab = await open(program.url, { args: ['--disable-gpu'] });
     page = tab.page;

@@ -16,6 +16,7 @@ export const texts = {
   checking: 'Looking whether the model runs here',
   loading: 'Loading {name}',
   loaded: '{done} of {total}',
+  interrupted: 'Interrupted; trying again in {seconds} s',
   retry: 'Try again',
   stopped: 'Stopped.',
   length: 'Stopped: reached the length limit.',

@@ -1,7 +1,7 @@
 // The page's side: sends requests to an engine, and repeats them with the next one if that is lost.
 
 import type { EngineStats } from '../shared/engine.ts';
-import { abortError, fromWire, RuntimeError } from '../shared/errors.ts';
+import { abortError, errorOf, fromWire, RuntimeError } from '../shared/errors.ts';
 import type { Connection, Loss } from './connection.ts';
 import type { ModelInfo, Notice, OpenMessage, Progress, Request, Response } from '../shared/protocol.ts';
 import { forgetReply, keptReplies, readReply, ReplyKeeper, type KeptReply } from './kept-replies.ts';
@@ -369,7 +369,7 @@ export class Client {
     }
     this.ready = false;
     this.losses += loss === 'failed' ? 1 : 0;
-    this.notify({ kind: 'recovering', message: `${error.message}. The model is being loaded again.` });
+    this.notify({ kind: 'recovering', message: `${error.message}. The model is being loaded again.`, reason: error.details.reason });
     this.open().then(
       () => {
         for (const { message, listener } of this.pending.values()) {
@@ -398,7 +398,7 @@ export class Client {
     if (this.failure) {
       return;
     }
-    const error = new RuntimeError('closed', 'the model was closed');
+    const error = errorOf('closed', 'closed');
     if (this.ready) {
       // The GPU's memory is freed sooner if the worker does it. A worker that is busy is ended without it.
       const timeout = new Promise((resolve) => setTimeout(resolve, 1000));

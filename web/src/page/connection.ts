@@ -1,7 +1,7 @@
 // Connections from a client to an engine: in a worker of its own (WorkerConnection), or one that tabs share (shared-connection.ts).
 
 import { answerWorker } from './answer-worker.ts';
-import { RuntimeError } from '../shared/errors.ts';
+import { errorOf, type RuntimeError } from '../shared/errors.ts';
 import type { Fetch } from '../shared/files.ts';
 import type { OpenMessage, Request, Response } from '../shared/protocol.ts';
 
@@ -53,7 +53,7 @@ export class WorkerConnection implements Connection {
       }
       const where = this.url.href;
       // A script that cannot be loaded has no message.
-      const error = event.message ? new RuntimeError('internal', `the worker failed: ${event.message}`) : new RuntimeError('download', `${where}: the worker cannot be loaded`, {
+      const error = event.message ? errorOf('internal', 'worker-failed', { why: event.message }) : errorOf('download', 'no-worker', {}, {
         url: where, hint: 'Serve the files of the package\'s dist directory beside each other, or give workerURL.',
       });
       listener.lost(error, 'failed');

@@ -2,10 +2,11 @@
 
 import { describe, findAdapter, limitError, missingLimit, offered, type AdapterInfo } from '../shared/device.ts';
 import { addFiles, addHeaders, setFetch, type Fetch, type LocalFiles } from '../shared/files.ts';
-import { RuntimeError, type RuntimeErrorCode } from '../shared/errors.ts';
+import { errorOf, RuntimeError, type RuntimeErrorCode } from '../shared/errors.ts';
 import { baseURL, manifestURL, parseManifest, readConfig, type Manifest } from '../shared/manifest.ts';
-import { bill, cpuRefusal, formatBytes, leastLimits, needs, type Bill, type BillOptions, type Limits } from '../shared/plan.ts';
+import { bill, cpuRefusal, leastLimits, needs, type Bill, type BillOptions, type Limits } from '../shared/plan.ts';
 import { names } from '../shared/protocol.ts';
+import { sentenceOf, type Reason, type ReasonName } from '../shared/reasons.ts';
 import { fileReader, readManifest } from '../shared/repository.ts';
 import { FileStorage, roomFor, storedBytes, type StoredModel } from '../shared/storage.ts';
 
@@ -18,6 +19,8 @@ export interface Verdict {
   code?: RuntimeErrorCode | undefined;
   /** Why, a sentence; empty if there is nothing to say. */
   cause: string;
+  /** The same, for whoever says it in another language. */
+  reason?: Reason | undefined;
   /** What one can do, a sentence; empty if nothing needs to be done. */
   fix: string;
 }
@@ -45,15 +48,16 @@ export interface ModelVerdict extends Verdict {
 
 const fine: Verdict = { ok: true, severity: 'none', cause: '', fix: '' };
 
-function warning(cause: string, fix: string, code?: RuntimeErrorCode): Verdict {
-  return { ok: true, severity: 'warning', code, cause, fix };
+function warning(name: ReasonName, values: Reason['values'], fix: string, code?: RuntimeErrorCode): Verdict {
+  const reason = { name, values };
+  return { ok: true, severity: 'warning', code, cause: sentenceOf(reason), reason, fix };
 }
 
 function refused(error: unknown): Verdict {
   if (!(error instanceof RuntimeError)) {
     throw error;
   }
-  return { ok: false, severity: 'error', code: error.code, cause: error.message, fix: error.hint };
+  return { ok: false, severity: 'error', code: error.code, cause: error.message, reason: error.details.reason, fix: error.hint };
 }
 
 /** Checks the browser and the GPU, without opening or downloading anything. Never rejects. */
@@ -70,7 +74,7 @@ export async function environment(): Promise<Environment> {
   const verdict = missing
     ? refused(limitError(missing))
     : info.software
-      ? warning('WebGPU is emulated by the processor: replies are right, but slow', "Switch hardware acceleration on in the browser's settings.")
+      ? warning('emulated', {}, "Switch hardware acceleration on in the browser's settings.")
       : fine;
   const features = ['shader-f16', 'subgroups'].filter((f) => adapter.features.has(f as GPUFeatureName));
   const { quota = 0, usage = 0 } = await navigator.storage.estimate();
@@ -129,12 +133,12 @@ async function outline(url: string, storage: FileStorage | undefined, missing: R
   }
   const parsed = readConfig(json(config, url));
   if (!parsed) {
-    throw new RuntimeError('bad-model', `${new URL('config.json', url).href}: this is not the configuration of a gpt-oss`, { url });
+    throw errorOf('bad-model', 'other-config', {}, { url: new URL('config.json', url).href });
   }
   const index = await text('model.safetensors.index.json');
   const bytes = index ? (json(index, url) as { metadata?: { total_size?: number } }).metadata?.total_size : (await read('model.safetensors', 0, 8))?.size;
   if (!bytes) {
-    throw new RuntimeError('bad-model', `${url}: there is a configuration, but no model.safetensors beside it`, {
+    throw errorOf('bad-model', 'no-weights', {}, {
       url, hint: 'GGUF files and other layouts must be packed first: gossamer pack.',
     });
   }
@@ -145,7 +149,7 @@ function json(text: string, url: string): Record<string, unknown> {
   try {
     return JSON.parse(text) as Record<string, unknown>;
   } catch {
-    throw new RuntimeError('bad-model', `${url}: the files beside it are damaged: not JSON`, { url });
+    throw errorOf('bad-model', 'damaged-files', {}, { url });
   }
 }
 
@@ -155,29 +159,23 @@ async function judge(adapter: GPUAdapter, total: Bill, stored: number, want: Lim
     return refused(limitError(missing));
   }
   if (describe(adapter).software) {
-    return warning('WebGPU is emulated by the processor: replies are right, but slow', "Switch hardware acceleration on in the browser's settings.");
+    return warning('emulated', {}, "Switch hardware acceleration on in the browser's settings.");
   }
   // WebGPU does not say how much memory a GPU has. One whose limits are the least allowed has little.
   const gib = 2 ** 30;
   if (total.total > 4 * gib && adapter.limits.maxBufferSize < gib) {
-    return warning(
-      `the model takes ${formatBytes(total.total)} of GPU memory, which this GPU may not have`,
-      'Close other programs that use the GPU, or take a smaller model.', 'out-of-memory',
-    );
+    return warning('much-memory', { want: { bytes: total.total } }, 'Close other programs that use the GPU, or take a smaller model.', 'out-of-memory');
   }
   const room = await roomFor(total.download - stored);
   if (room < 0) {
-    return warning(
-      `the browser's storage lacks ${formatBytes(-room)}: the weights will be downloaded again on each visit`,
-      'Free disk space or delete other stored models.', 'quota',
-    );
+    return warning('no-room', { want: { bytes: -room } }, 'Free disk space or delete other stored models.', 'quota');
   }
   return fine;
 }
 
 function judgeCPU(manifest: Manifest): Verdict {
   const refusal = cpuRefusal(manifest.config);
-  return refusal ? refused(refusal) : warning('the processor computes: replies are right, but slow', 'Use a browser with WebGPU where you can.');
+  return refusal ? refused(refusal) : warning('processor', {}, 'Use a browser with WebGPU where you can.');
 }
 
 /** Lists the models in the browser's storage, the one used last first. */

@@ -4,7 +4,7 @@
 import { Client, Completions, randomSeed } from './client.ts';
 import { apiError, modelList, modelObject, serverSentEvents, Unavailable } from './openai.ts';
 import { SharedConnection } from './shared-connection.ts';
-import { notBrowser, RuntimeError, type APIError } from '../shared/errors.ts';
+import { errorOf, notBrowser, RuntimeError, type APIError } from '../shared/errors.ts';
 import { modelName } from '../shared/manifest.ts';
 import { names, type Progress } from '../shared/protocol.ts';
 
@@ -106,7 +106,7 @@ export class HTTPAPI {
       const percent = bytesTotal ? Math.floor((100 * bytesDone) / bytesTotal) : 0;
       throw new Unavailable(`The model is being loaded, ${percent} % are there. Ask again soon.`, 'model_loading', { 'retry-after': '5' });
     }
-    throw new RuntimeError('suspended', 'the tab that runs the model does not answer');
+    throw errorOf('suspended', 'tab-silent');
   }
 
   private model(url: string): SharedModel {

@@ -1,4 +1,4 @@
-import { RuntimeError } from '../shared/errors.ts';
+import { errorOf } from '../shared/errors.ts';
 import type { ChatCompletionChunk } from '../shared/types.ts';
 
 type Choice = ChatCompletionChunk['choices'][number];
@@ -95,7 +95,7 @@ class ReplyReplay {
     const delivered = this.delivered.texts.get(field) ?? '';
     this.received.texts.set(field, received);
     if (received.length <= delivered.length ? !delivered.startsWith(received) : !received.startsWith(delivered)) {
-      throw new RuntimeError('device-lost', 'the GPU was lost, and the reply could not be continued as it had begun', { hint: 'Ask again.' });
+      throw errorOf('device-lost', 'reply-lost', {}, { hint: 'Ask again.' });
     }
     if (received.length <= delivered.length) {
       return '';

@@ -10,7 +10,7 @@
 // The lock is never stolen from a tab that is suspended: it still has its GPU memory and files open, so that opening the model a
 // second time would mostly fail. The error says which tab to look for.
 
-import { RuntimeError, toWire } from '../shared/errors.ts';
+import { errorOf, toWire, type RuntimeError } from '../shared/errors.ts';
 import type { Connection, EngineListener, Loss } from './connection.ts';
 import { names, type Discovery, type JoinOptions, type Request, type Response } from '../shared/protocol.ts';
 
@@ -157,7 +157,7 @@ export class SharedConnection implements Connection {
   private changeEngine(): void {
     this.unanswered.clear();
     if (this.opened) {
-      this.lose(new RuntimeError('closed', 'the tab that ran the model was closed or loaded it again'), 'moved');
+      this.lose(errorOf('closed', 'tab-gone'), 'moved');
     } else if (this.listener) {
       this.openModel();
     }
@@ -217,7 +217,7 @@ export class SharedConnection implements Connection {
     if (!this.channel || this.pings > 0) {
       this.requestChannel(); // there may be another engine
     }
-    const error = new RuntimeError('suspended', 'the tab that runs the model does not answer');
+    const error = errorOf('suspended', 'tab-silent');
     this.pings++;
     if (this.pings === unansweredPings.notice) {
       this.listener?.receive({ kind: 'notice', id: 0, notice: { kind: 'suspended', message: `${error.message}. ${error.hint}` } });
@@ -243,7 +243,7 @@ export class SharedConnection implements Connection {
           return pending.some((lock) => lock.name === name && lock.mode === 'exclusive');
         });
       }
-      this.lose(new RuntimeError('closed', 'the tab that ran the model was closed', { hint: 'Open the model in another tab, then ask again.' }), 'ended');
+      this.lose(errorOf('closed', 'tab-closed', {}, { hint: 'Open the model in another tab, then ask again.' }), 'ended');
     } catch {
       // closed while waiting
     }

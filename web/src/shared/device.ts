@@ -1,7 +1,7 @@
 // The GPU: whether there is one, what it allows, and opening it with exactly the limits that a model needs.
 
-import { notBrowser, RuntimeError } from './errors.ts';
-import { formatBytes, type Limits } from './plan.ts';
+import { errorOf, notBrowser, RuntimeError } from './errors.ts';
+import type { Limits } from './plan.ts';
 
 /** What the browser says about a GPU. */
 export interface AdapterInfo {
@@ -19,14 +19,14 @@ export async function findAdapter(): Promise<GPUAdapter> {
     throw notBrowser();
   }
   if (!globalThis.isSecureContext) {
-    throw new RuntimeError('insecure-context', `WebGPU works only in secure contexts, and ${globalThis.location?.origin ?? 'this page'} is none`);
+    throw errorOf('insecure-context', 'insecure', { page: globalThis.location?.origin ?? 'this page' });
   }
   if (!globalThis.navigator?.gpu) {
-    throw new RuntimeError('no-webgpu', 'this browser has no WebGPU');
+    throw errorOf('no-webgpu', 'no-webgpu');
   }
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) {
-    throw new RuntimeError('no-webgpu', 'the browser knows WebGPU but offers no adapter', {
+    throw errorOf('no-webgpu', 'no-adapter', {}, {
       hint: 'Switch hardware acceleration on in the browser\'s settings and update the GPU\'s driver; the browser\'s GPU page (chrome://gpu) says what it blocks.',
     });
   }
@@ -64,8 +64,8 @@ export function offered(adapter: GPUAdapter, want: Limits, bounds: Limits = {}):
 
 /** The error for a limit that is too small. */
 export function limitError({ limit, want, got }: { limit: string; want: number; got: number }): RuntimeError {
-  const show = (n: number) => (/Size$/.test(limit) && n >= 1024 ? formatBytes(n) : String(n));
-  return new RuntimeError('limits', `the GPU allows ${limit} ${show(got)}, the model needs ${show(want)}`, { limit, want, got });
+  const value = (n: number) => (/Size$/.test(limit) && n >= 1024 ? { bytes: n } : n);
+  return errorOf('limits', 'limit', { limit, got: value(got), want: value(want) }, { limit, want, got });
 }
 
 /** Products of matrices by subgroups: Chrome has them behind its flag for unsafe WebGPU. */
@@ -88,7 +88,7 @@ export async function openDevice(want: Limits, bounds?: Limits): Promise<{ devic
   try {
     return { device: await adapter.requestDevice({ label: 'gossamer', requiredLimits, requiredFeatures }), adapter };
   } catch (error) {
-    throw new RuntimeError('no-webgpu', `the browser does not open the GPU: ${(error as Error).message}`, {
+    throw errorOf('no-webgpu', 'gpu-not-opened', { why: (error as Error).message }, {
       hint: 'Reload the page; if that does not help, restart the browser and update the GPU\'s driver.',
     });
   }

@@ -4,6 +4,7 @@ import { abortError, RuntimeError } from './errors.ts';
 import { differs, versionOf, type FileVersion } from './file-state.ts';
 import { fetchFile } from './files.ts';
 import { checkRedirect } from './hosts.ts';
+import { sentenceOf, type Reason, type ReasonName } from './reasons.ts';
 import { backoff, judge, maxFailures, minRate, openFailures, stallTimeout } from './retry.ts';
 
 /** What tests change of the way in which downloads are repeated. The rules are in retry.ts. */
@@ -14,6 +15,8 @@ export interface RetryPolicy {
   stall: number;
   /** Waits so many milliseconds; rejects with the signal's reason. */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Told of each such wait before it begins, and of the status that is the reason for it; undefined: the connection broke. */
+  onWait?: (ms: number, status: number | undefined) => void;
 }
 
 /** Gives up after about a minute without a connection. */
@@ -41,18 +44,19 @@ export interface Range {
 /** Receives bytes at a position of the range. Positions follow each other, but start again at 0 if the host cannot resume. */
 export type Take = (at: number, bytes: Uint8Array<ArrayBuffer>) => void;
 
-const unreachable = 'the host cannot be reached, or does not allow this page (CORS)';
-
 /** A failure after which another attempt may succeed. */
 class Interruption extends Error {
+  readonly reason: Reason;
   readonly status: number | undefined;
   /** Milliseconds that the host asks to wait. */
   readonly wait: number;
   /** Whether what came counts as nothing, because it came too slowly. */
   readonly slow: boolean;
 
-  constructor(message: string, status?: number, wait = 0, slow = false) {
-    super(message);
+  constructor(name: ReasonName, values: Reason['values'] = {}, { status, wait = 0, slow = false }: { status?: number; wait?: number; slow?: boolean } = {}) {
+    const reason = { name, values };
+    super(sentenceOf(reason));
+    this.reason = reason;
     this.status = status;
     this.wait = wait;
     this.slow = slow;
@@ -95,10 +99,10 @@ class Watch {
   /** What was wrong when it gave up. */
   failure(): Interruption {
     if (!this.answered) {
-      return new Interruption(`no answer for ${this.answerWithin / 1000} s`);
+      return new Interruption('no-answer', { seconds: this.answerWithin / 1000 });
     }
-    const seconds = `${this.stall / 1000} s`;
-    return this.window === 0 ? new Interruption(`no byte for ${seconds}`) : new Interruption(`fewer than ${minRate} bytes a second for ${seconds}`, undefined, 0, true);
+    const seconds = this.stall / 1000;
+    return this.window === 0 ? new Interruption('no-byte', { seconds }) : new Interruption('too-slow', { rate: minRate, seconds }, { slow: true });
   }
 
   private restart(): void {
@@ -120,7 +124,7 @@ export async function download(
   const judgeVersion = (version: FileVersion) => {
     check(version);
     if (seen && differs(seen, version)) {
-      throw new Changed('the file has changed on the host');
+      throw new Changed('changed');
     }
     seen = version;
   };
@@ -145,9 +149,9 @@ export async function download(
       }
       failures = at > before && !error.slow ? 1 : failures + 1;
       if (failures >= policy.attempts) {
-        throw failed(range.url, `${error.message} (${failures} attempts)`, error.status);
+        throw failed(range.url, error.reason, error.status, { attempts: failures });
       }
-      await policy.sleep(pause(failures, error.wait), signal);
+      await wait(policy, failures, error, signal);
     }
   }
 }
@@ -171,13 +175,13 @@ async function attempt(
     let position = response.status === 206 ? at : 0;
     for await (const piece of request.pieces()) {
       if (position + piece.length > bytes) {
-        throw failed(range.url, `the host sends more than the ${bytes} bytes of the manifest`, response.status);
+        throw failed(range.url, { name: 'too-long', values: { want: bytes } }, response.status);
       }
       take(position, piece);
       position += piece.length;
     }
     if (position < bytes) {
-      throw new Interruption(`the connection ended after ${position} of ${bytes} bytes`);
+      throw new Interruption('ended-early', { got: position, want: bytes });
     }
   } finally {
     request.close();
@@ -224,7 +228,7 @@ class WatchedRequest {
       response = await fetchFile(this.url, { ...init, signal: this.stop.signal });
     } catch {
       // fetch does not say which of these it was: the network, DNS, a refused connection or CORS.
-      throw this.stop.signal.aborted ? this.watch.failure() : new Interruption(unreachable);
+      throw this.stop.signal.aborted ? this.watch.failure() : new Interruption('unreachable');
     }
     checkRedirect(response, this.url, this.base);
     this.watch.answer();
@@ -237,7 +241,7 @@ class WatchedRequest {
   async *pieces(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     const { body } = this;
     if (!body) {
-      throw new Interruption('the answer is empty');
+      throw new Interruption('empty');
     }
     let room = new Uint8Array(body instanceof ReadableStreamDefaultReader ? 0 : pieceBytes);
     for (;;) {
@@ -245,7 +249,7 @@ class WatchedRequest {
       try {
         piece = body instanceof ReadableStreamDefaultReader ? await body.read() : await body.read(room);
       } catch {
-        throw this.stop.signal.aborted ? this.watch.failure() : new Interruption('the connection broke');
+        throw this.stop.signal.aborted ? this.watch.failure() : new Interruption('broke');
       }
       if (piece.done) {
         if (this.stop.signal.aborted) { // cancelling a body may end it instead
@@ -260,13 +264,13 @@ class WatchedRequest {
   }
 
   /** All of the body, of at most so many bytes. */
-  async all(limit: number, tooMuch: string): Promise<Uint8Array<ArrayBuffer>> {
+  async all(limit: number, tooMuch: ReasonName): Promise<Uint8Array<ArrayBuffer>> {
     const pieces: Uint8Array<ArrayBuffer>[] = [];
     let bytes = 0;
     for await (const piece of this.pieces()) {
       bytes += piece.length;
       if (bytes > limit) {
-        throw failed(this.url, `the host sends more than ${limit} bytes: ${tooMuch}`, this.status);
+        throw failed(this.url, { name: tooMuch, values: { want: limit } }, this.status);
       }
       pieces.push(piece.slice());
     }
@@ -285,17 +289,17 @@ class WatchedRequest {
 function checkResponse(range: Range, response: Response, first: number, partial: boolean): void {
   const { status } = response;
   if (status === 416 || (status === 206 && !partial)) {
-    throw failed(range.url, `the host answers ${status}: the file is not as the manifest says`, status);
+    throw failed(range.url, { name: 'not-as-told', values: { status } }, status);
   }
   if (status !== 200 && status !== 206) {
     throw refused(range.url, response);
   }
   if (status === 200 && range.offset !== undefined) {
-    throw failed(range.url, 'the host does not serve ranges of files', status, 'Pack the model into chunks with `gossamer pack`, or use a host that honours Range.');
+    throw failed(range.url, { name: 'no-ranges', values: {} }, status, { hint: 'Pack the model into chunks with `gossamer pack`, or use a host that honours Range.' });
   }
   const begins = status === 206 ? /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1] : undefined;
   if (begins !== undefined && Number(begins) !== first) {
-    throw failed(range.url, `the host answers with bytes from ${begins} on instead of ${first}`, status);
+    throw failed(range.url, { name: 'other-range', values: { got: Number(begins), want: first } }, status);
   }
 }
 
@@ -303,29 +307,31 @@ function checkResponse(range: Range, response: Response, first: number, partial:
 function refused(url: string, response: Response): Interruption | RuntimeError {
   const { status } = response;
   const { retry, wait } = judge(status, response.headers.get('retry-after'));
-  const why = `the host answers ${status}`;
   if (retry) {
-    return new Interruption(why, status, wait);
+    return new Interruption('answers', { status }, { status, wait });
   }
   if (wait > 0) {
-    const minutes = Math.ceil(wait / 60_000);
-    return failed(url, `${why} and asks to wait for ${minutes} minutes`, status, 'Load the model again after that time; what arrived is kept.');
+    const values = { status, minutes: Math.ceil(wait / 60_000) };
+    return failed(url, { name: 'answers-later', values }, status, { hint: 'Load the model again after that time; what arrived is kept.' });
   }
-  return failed(url, why, status);
+  return failed(url, { name: 'answers', values: { status } }, status);
 }
 
-/** Milliseconds until the next attempt. A part is drawn at random, so that several connections do not come back at the same moment. */
-function pause(failures: number, wait: number): number {
+/** Waits until the next attempt. A part of the time is drawn at random, so that several connections do not come back at the same moment. */
+function wait(policy: RetryPolicy, failures: number, { wait, status }: Interruption, signal: AbortSignal): Promise<void> {
   const { least, most } = backoff(failures);
-  return Math.max(least + Math.random() * (most - least), wait);
+  const ms = Math.max(least + Math.random() * (most - least), wait);
+  policy.onWait?.(ms, status);
+  return policy.sleep(ms, signal);
 }
 
-function failed(url: string, why: string, status?: number, hint?: string): RuntimeError {
+function failed(url: string, reason: Reason, status?: number, { hint, attempts }: { hint?: string; attempts?: number } = {}): RuntimeError {
   const gone = status === 404 || status === 410;
-  return new RuntimeError('download', `${url}: ${why}`, {
+  return new RuntimeError('download', sentenceOf({ ...reason, url }) + (attempts ? ` (${attempts} attempts)` : ''), {
     url,
     status,
     hint: hint ?? (gone ? 'Check the model\'s URL: this file is not there.' : undefined),
+    reason: { ...reason, url },
   });
 }
 
@@ -343,11 +349,11 @@ export async function fetchText(url: string, signal: AbortSignal, policy: RetryP
  * caller's to judge, without data.
  */
 export async function fetchSmall(
-  url: string, init: RequestInit, base: string, limit: number, signal: AbortSignal, policy: RetryPolicy = defaultRetryPolicy, tooMuch = 'this is not the file that was asked for',
+  url: string, init: RequestInit, base: string, limit: number, signal: AbortSignal, policy: RetryPolicy = defaultRetryPolicy, tooMuch: ReasonName = 'other-file',
 ): Promise<{ response: Response; data: Uint8Array<ArrayBuffer> }> {
   for (let failures = 1; ; failures++) {
     const request = new WatchedRequest(url, base, signal, policy.stall, Math.min(policy.stall, openTimeout));
-    let wait = 0;
+    let interruption: Interruption;
     try {
       const response = await request.open(init);
       const refusal = response.ok ? undefined : refused(url, response);
@@ -363,13 +369,13 @@ export async function fetchSmall(
         throw error;
       }
       if (failures >= openFailures) {
-        throw failed(url, error.message); // without a status: an earlier visit's copy will do
+        throw failed(url, error.reason); // without a status: an earlier visit's copy will do
       }
-      wait = error.wait;
+      interruption = error;
     } finally {
       request.close();
     }
-    await policy.sleep(pause(failures, wait), signal);
+    await wait(policy, failures, interruption, signal);
   }
 }
 

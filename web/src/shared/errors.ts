@@ -1,5 +1,7 @@
 // Errors: one class with a code, and a hint for each code. Aborts by the caller are DOMExceptions named AbortError, as with fetch.
 
+import { sentenceOf, type Reason, type ReasonName } from './reasons.ts';
+
 /** Kinds of errors. Errors that a user can do the same about have the same code. */
 export type RuntimeErrorCode =
   | 'insecure-context' // the page is not served over https or from localhost
@@ -38,6 +40,8 @@ const hints: Record<RuntimeErrorCode, string> = {
 
 /** Facts about an error, where they apply. */
 export interface RuntimeErrorDetails {
+  /** What exactly went wrong, for whoever says it in another language; undefined: only the message says it. */
+  reason?: Reason | undefined;
   /** What the user can do; undefined: the hint of the code. */
   hint?: string | undefined;
   /** Of the file in question. */
@@ -78,6 +82,12 @@ export class RuntimeError extends Error {
     this.hint = details.hint ?? hints[code];
     this.details = details;
   }
+}
+
+/** An error with a reason, which its message says in a sentence, behind the URL in details. */
+export function errorOf(code: RuntimeErrorCode, name: ReasonName, values: Reason['values'] = {}, details: RuntimeErrorDetails = {}): RuntimeError {
+  const reason: Reason = { name, values, url: details.url };
+  return new RuntimeError(code, sentenceOf(reason), { ...details, reason });
 }
 
 /** The error outside a browser. */

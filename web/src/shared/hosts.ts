@@ -3,7 +3,7 @@
 // cannot see what a name resolves to, nor stop a redirect before it is followed: its browser asks the visitor before a page reaches
 // into the local network, and what came by a redirect that the rules forbid is not used.
 
-import { RuntimeError } from './errors.ts';
+import { errorOf, RuntimeError } from './errors.ts';
 
 /** URLs in the one notation that every reader takes for the same: a plain host, a port, a path of ordinary characters; no user, no fragment. */
 const absoluteURL = /^https?:\/\/([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?\/[!$-;=?-[\]_a-z~]*$/;
@@ -72,10 +72,11 @@ export function checkRedirect(response: Response, url: string, base: string): vo
     return;
   }
   const back = url.startsWith('https:') && !response.url.startsWith('https:');
-  const fault = back ? 'the host sends on from https to http, which anybody on the way can change' : placeFault(response.url, base);
-  if (fault) {
+  const fault = back ? undefined : placeFault(response.url, base);
+  if (back || fault) {
     void response.body?.cancel();
-    throw new RuntimeError('download', `${url}: ${fault}`, { url, status: response.status, hint: 'Use another host, or give the URL that it sends on to.' });
+    const details = { url, status: response.status, hint: 'Use another host, or give the URL that it sends on to.' };
+    throw back ? errorOf('download', 'to-http', {}, details) : new RuntimeError('download', `${url}: ${fault}`, details);
   }
 }
 

@@ -1,9 +1,10 @@
 // manifest.json, as far as the page needs it: the engine checks the rest (runtime/checkpoint/packed/manifest.go).
 
 import type { Chunk } from './engine.ts';
-import { notBrowser, RuntimeError } from './errors.ts';
+import { errorOf, notBrowser, RuntimeError } from './errors.ts';
 import type { FileStates } from './file-state.ts';
 import { chunkFault, withoutLogin } from './hosts.ts';
+import type { Reason, ReasonName } from './reasons.ts';
 
 /** The fields of config.json from which sizes follow. */
 export interface Config {
@@ -56,25 +57,25 @@ export function baseURL(): string {
  * except that a page also has relative ones and its visitor's files (files.ts).
  */
 export function manifestURL(model: string, base: string): string {
-  const refuse = (why: string) => new RuntimeError('bad-model', `model ${JSON.stringify(withoutLogin(model))} ${why}`);
+  const refuse = (why: ReasonName) => errorOf('bad-model', why, { model: JSON.stringify(withoutLogin(model)) });
   let url: URL;
   try {
     url = new URL(model, base);
   } catch {
-    throw refuse('is not a URL');
+    throw refuse('no-url');
   }
   if (!['https:', 'http:', 'local:', new URL(base).protocol].includes(url.protocol)) {
-    throw refuse('is not a URL of https or http');
+    throw refuse('no-web-url');
   }
   if (url.username || url.password) {
-    throw refuse('has a user or password in its URL, which others can see and a page cannot send: use a host that serves the files without a login');
+    throw refuse('login-in-url');
   }
   if (/[?#]/.test(model)) { // the URLs of its files are made by appending to its own
-    throw refuse('has ? or # in its URL, which a directory has not');
+    throw refuse('query-in-url');
   }
   const path = url.pathname.replace(/\/(manifest|config)\.json$/, '/');
   if (path.endsWith('.json')) {
-    throw refuse('is a file: give the directory of the model, its manifest.json or its config.json');
+    throw refuse('file-url');
   }
   url.pathname = path.endsWith('/') ? path : `${path}/`;
   if (url.hostname === 'hf.co') { // it redirects, which a page may not be allowed to follow
@@ -125,35 +126,35 @@ function isConfig(c: Partial<Config> | undefined): c is Config {
 
 /** Reads a manifest. */
 export function parseManifest(text: string, url: string): Manifest {
-  const refuse = (why: string): never => {
-    throw new RuntimeError('bad-model', `${url}: ${why}`, { url });
+  const refuse = (why: ReasonName, values: Reason['values'] = {}): never => {
+    throw errorOf('bad-model', why, values, { url });
   };
   let m: { format?: unknown; version?: unknown; config?: Config; chunks?: Chunk[]; tokenizer?: unknown };
   try {
     m = JSON.parse(text);
   } catch {
-    return refuse('this is not JSON, so not a manifest');
+    return refuse('no-manifest');
   }
   if (typeof m !== 'object' || m === null || m.format !== 'gossamer-manifest') {
-    return refuse('this is not the manifest of a packed model');
+    return refuse('other-manifest');
   }
   if (m.version !== 1) {
-    return refuse(`the manifest has version ${JSON.stringify(m.version)}, this library reads 1: use the release that packed the model, or a newer one`);
+    return refuse('manifest-version', { version: JSON.stringify(m.version) });
   }
   const { config, chunks } = m;
   if (!isConfig(config)) {
-    return refuse('the configuration is incomplete');
+    return refuse('manifest-config');
   }
   const fits = (c: Chunk) =>
     typeof c?.url === 'string' && Number.isSafeInteger(c.bytes) && c.bytes > 0 && Number.isSafeInteger(c.offset ?? 0) && (c.offset ?? 0) >= 0 &&
     (c.sha256 === undefined || /^[0-9a-f]{64}$/.test(c.sha256));
   if (!Array.isArray(chunks) || !chunks.every(fits)) {
-    return refuse('the list of chunks is damaged');
+    return refuse('manifest-chunks');
   }
   for (const [i, chunk] of chunks.entries()) {
     const fault = chunkFault(chunk.url, url);
     if (fault) {
-      return refuse(`chunk ${i}: ${fault}`);
+      throw new RuntimeError('bad-model', `${url}: chunk ${i}: ${fault}`, { url });
     }
   }
   return { url, text, config, chunks, bytes: chunks.reduce((n, c) => n + c.bytes, 0), vocabulary: m.tokenizer !== undefined };

@@ -2,7 +2,7 @@
 // buffers.go). testdata/plans.json, which the tests of both sides read, holds the two to the same bytes.
 
 import type { Backend } from './engine.ts';
-import { RuntimeError } from './errors.ts';
+import { errorOf, type RuntimeError } from './errors.ts';
 import type { Config, Manifest } from './manifest.ts';
 
 /** What a model takes, in bytes: of the GPU's memory, or of the tab's where the processor computes. */
@@ -67,7 +67,7 @@ export function contextFor(c: Config, o: BillOptions): number {
   const most = c.max_position_embeddings;
   const context = o.context ?? Math.min(o.backend === 'cpu' ? cpuDefaultContext : defaultContext, most);
   if (!Number.isSafeInteger(context) || context < 1 || context > most) {
-    throw new RuntimeError('bad-request', `context is ${context}, the model has 1 to ${most} positions`, { param: 'context' });
+    throw errorOf('bad-request', 'context', { got: context, want: most }, { param: 'context' });
   }
   return context;
 }
@@ -139,10 +139,9 @@ const cpuMaxWeights = 2 ** 30;
 /** Why the processor cannot compute with a model; undefined: it can. */
 export function cpuRefusal(c: Config): RuntimeError | undefined {
   const weights = weightBytes(c, 1);
-  return weights <= cpuMaxWeights ? undefined : new RuntimeError('limits',
-    `the model has ${formatBytes(weights)} of weights, and without a GPU only models of up to ${formatBytes(cpuMaxWeights)} can be computed`, {
-      hint: 'Use a browser with WebGPU over https or from localhost, or a smaller model.', limit: 'weights', want: weights, got: cpuMaxWeights,
-    });
+  return weights <= cpuMaxWeights ? undefined : errorOf('limits', 'too-large', { got: { bytes: weights }, want: { bytes: cpuMaxWeights } }, {
+    hint: 'Use a browser with WebGPU over https or from localhost, or a smaller model.', limit: 'weights', want: weights, got: cpuMaxWeights,
+  });
 }
 
 /** What lives during a program only, and the tables that programs read. */
@@ -242,14 +241,4 @@ export function needs(c: Config, o: BillOptions = {}): Limits {
     partialWords(c, context) * 4, widest,
   );
   return { ...leastLimits, maxStorageBufferBindingSize: binding, maxBufferSize: binding };
-}
-
-/** Bytes for people. */
-export function formatBytes(n: number): string {
-  const units = ['bytes', 'KiB', 'MiB', 'GiB'];
-  let i = 0;
-  for (; n >= 1024 && i < units.length - 1; i++) {
-    n /= 1024;
-  }
-  return `${i === 0 || n >= 100 ? Math.round(n) : n.toFixed(1)} ${units[i]}`;
 }

@@ -4,6 +4,7 @@
 import type { WireError } from './errors.ts';
 import type { Backend, EngineInfo, EngineStats } from './engine.ts';
 import type { LocalFiles } from './files.ts';
+import type { Reason } from './reasons.ts';
 
 /** What the worker needs to open a model. URLs are absolute. */
 export interface OpenMessage {
@@ -105,12 +106,19 @@ export interface Progress {
   rate: number;
   /** Seconds until the weights are there; undefined: not known. */
   eta?: number | undefined;
+  /**
+   * Nothing comes, since a connection broke or, with a status, since the host has answered that: seconds until the next attempt; 0: it is
+   * being made. undefined: nothing is wrong.
+   */
+  retry?: { seconds: number; status?: number | undefined } | undefined;
 }
 
 /** Something worth knowing that does not end the load. */
 export interface Notice {
   kind: 'quota' | 'not-verified' | 'changed' | 'offline' | 'not-stored' | 'software-adapter' | 'recovering' | 'suspended';
   message: string;
+  /** Of recovering: what went wrong, for whoever says it in another language. */
+  reason?: Reason | undefined;
 }
 
 /** An open model. */

@@ -2,9 +2,10 @@
 
 import { fetchSmall, fetchText, type RetryPolicy } from './download.ts';
 import type { Chunk, ReadFile } from './engine.ts';
-import { RuntimeError } from './errors.ts';
+import { errorOf, RuntimeError } from './errors.ts';
 import { sameState, versionOf, type FileStates } from './file-state.ts';
 import { parseManifest, type Manifest } from './manifest.ts';
+import type { ReasonName } from './reasons.ts';
 import { isMissing } from './retry.ts';
 import { hashText, sha256, type FileStorage } from './storage.ts';
 
@@ -15,11 +16,11 @@ import { hashText, sha256, type FileStorage } from './storage.ts';
  */
 export async function readManifest(
   url: string, storage: FileStorage | undefined, fromRepository: (missing: RuntimeError) => Promise<Manifest>, signal: AbortSignal,
-  onOffline: () => void = () => {},
+  onOffline: () => void = () => {}, policy?: RetryPolicy,
 ): Promise<Manifest> {
   let text: string;
   try {
-    text = await fetchText(url, signal);
+    text = await fetchText(url, signal, policy);
   } catch (error) {
     if (!(error instanceof RuntimeError) || error.code !== 'download') {
       throw error;
@@ -50,24 +51,23 @@ export function changedChunks(before: FileStates | undefined, manifest: Manifest
 export function fileReader(base: string, signal: AbortSignal, states: FileStates = {}, policy?: RetryPolicy): ReadFile {
   return async (name, offset, bytes) => {
     const url = new URL(name, base).href;
-    const refuse = (why: string, status?: number) => new RuntimeError('download', `${url}: ${why}`, { url, status });
-    const { response, data } = await fetchSmall(url, { headers: { Range: `bytes=${offset}-${offset + bytes - 1}` } }, base, bytes, signal, policy,
-      'it serves whole files only: pack the model, or use another host');
+    const refuse = (why: ReasonName, status?: number) => errorOf('download', why, status === undefined ? {} : { status }, { url, status });
+    const { response, data } = await fetchSmall(url, { headers: { Range: `bytes=${offset}-${offset + bytes - 1}` } }, base, bytes, signal, policy, 'whole-file');
     if (isMissing(response.status)) {
       return undefined;
     }
     if (!response.ok) {
-      throw refuse(`the host answers ${response.status}`, response.status);
+      throw refuse('answers', response.status);
     }
     if (response.status !== 206 && offset > 0) {
-      throw refuse('the host sends whole files only: pack the model, or use another host');
+      throw refuse('whole-files');
     }
     const version = versionOf(response);
     // Hosts need not let a page see Content-Range; the length of an answer to HEAD it may always see.
     const size = response.status !== 206 ? data.length : version.bytes ||
       Number((await fetchSmall(url, { method: 'HEAD' }, base, 0, signal, policy)).response.headers.get('content-length') ?? NaN);
     if (!(size >= data.length)) {
-      throw refuse('the host does not say how large the file is: pack the model, or use another host');
+      throw refuse('no-size');
     }
     const before = offset > 0 ? states[url] : undefined;
     const head = version.etag ? '' : await hashText(`${before?.head ?? ''} ${await sha256(data)}`);

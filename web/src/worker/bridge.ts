@@ -1,7 +1,7 @@
 // Starts the engine, a Go program in WebAssembly (wasm/), and gives it the types of engine.ts.
 
 import type { ChatOptions, EngineInfo, EngineStats, OpenOptions, ReadFile, StartEngine } from '../shared/engine.ts';
-import { RuntimeError } from '../shared/errors.ts';
+import { errorOf, type RuntimeError } from '../shared/errors.ts';
 import { version } from '../shared/version.ts';
 import { GPUTable } from './gpu.ts';
 
@@ -44,10 +44,10 @@ export const startEngine: StartEngine = async (wasm) => {
   let fault: RuntimeError | undefined;
   const pending = new Set<(fault: RuntimeError) => void>();
   const stop = (why: string) => {
-    fault = new RuntimeError('internal', `the engine has stopped${why}`);
+    fault = errorOf('internal', 'stopped', { why });
     pending.forEach((reject) => reject(fault!));
   };
-  go.run(instance).then(() => stop(''), (error) => stop(`: ${error?.message ?? error}`));
+  go.run(instance).then(() => stop('its program has ended'), (error) => stop(String(error?.message ?? error)));
   const guard = <T>(call: () => Promise<T>): Promise<T> =>
     new Promise<T>((resolve, reject) => {
       if (fault) return reject(fault);
@@ -56,7 +56,7 @@ export const startEngine: StartEngine = async (wasm) => {
     });
   const program = await guard(() => ready);
   if (program.version !== version) {
-    throw new RuntimeError('internal', `gossamer.wasm is of version ${program.version}, worker.js of ${version}`, {
+    throw errorOf('internal', 'other-version', { got: program.version, want: version }, {
       hint: 'Serve gossamer.js, worker.js and gossamer.wasm of one release.', want: version, got: program.version,
     });
   }

@@ -3,7 +3,7 @@
 
 import { defaultRetryPolicy, download, type RetryPolicy } from '../shared/download.ts';
 import type { Chunk, ChunkData, StoredFile } from '../shared/engine.ts';
-import { RuntimeError } from '../shared/errors.ts';
+import { errorOf, RuntimeError } from '../shared/errors.ts';
 import { differs, type FileStates } from '../shared/file-state.ts';
 import type { Notice } from '../shared/protocol.ts';
 import { chunkKey, free, isFull, sha256, type Hash, type Storage, type Writer } from '../shared/storage.ts';
@@ -193,7 +193,7 @@ export class Loader {
           (version) => {
             const opened = chunk.sha256 ? undefined : this.options.files?.[url];
             if (opened && differs(opened, version)) {
-              throw new RuntimeError('download', `${url} has changed on the host since the model was opened`, { url, hint: 'Load the model again.' });
+              throw errorOf('download', 'changed-since', {}, { url, hint: 'Load the model again.' });
             }
           },
         );
@@ -216,7 +216,7 @@ export class Loader {
     if (!pinned) {
       await this.options.storage?.remove(key);
     }
-    throw new RuntimeError('integrity', `${url}: the bytes are not the ones ${chunk.sha256 ? 'published' : 'seen before'}: sha256 is ${got}, want ${want}`, { url, want, got });
+    throw errorOf('integrity', chunk.sha256 ? 'not-published' : 'not-as-before', { got, want: want! }, { url, want, got });
   }
 
   /** Opens the file behind a chunk, with what an earlier visit left of it. */

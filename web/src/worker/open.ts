@@ -5,13 +5,15 @@ import { askPage } from './ask-page.ts';
 import { Loader } from './loader.ts';
 import { Meter } from './progress.ts';
 import { hasPassed, setPassed } from './verdict.ts';
+import { formatBytes } from '../shared/bytes.ts';
 import { describe, openDevice } from '../shared/device.ts';
+import { defaultRetryPolicy, type RetryPolicy } from '../shared/download.ts';
 import type { Engine, Program } from '../shared/engine.ts';
-import { isAbort, RuntimeError } from '../shared/errors.ts';
+import { errorOf, isAbort, type RuntimeError } from '../shared/errors.ts';
 import type { FileStates } from '../shared/file-state.ts';
 import { addFiles, addHeaders, setFetch } from '../shared/files.ts';
 import { modelName, parseManifest, type Manifest } from '../shared/manifest.ts';
-import { contextFor, cpuRefusal, formatBytes, needs } from '../shared/plan.ts';
+import { contextFor, cpuRefusal, needs } from '../shared/plan.ts';
 import type { ModelInfo, Notice, OpenMessage, Progress } from '../shared/protocol.ts';
 import { changedChunks, fileReader, readManifest } from '../shared/repository.ts';
 import { chunkKey, FileStorage, roomFor, storedBytes } from '../shared/storage.ts';
@@ -29,6 +31,7 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
   const notify = events.onNotice;
   const meter = new Meter(events.onProgress);
   meter.begin('prepare');
+  const retryPolicy: RetryPolicy = { ...defaultRetryPolicy, onWait: (ms, status) => meter.wait(ms, status) };
   if (m.files) {
     await addFiles(m.files);
   }
@@ -41,8 +44,8 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
   }
   const starting = compile(m.wasmURL, signal).then(startEngine);
   const [manifest, program, vocabulary] = await Promise.all([
-    readManifest(m.manifestURL, storage, (missing) => deriveManifest(m.manifestURL, starting, missing, signal), signal, () =>
-      notify({ kind: 'offline', message: 'The host of the model cannot be reached: what is stored is used.' })),
+    readManifest(m.manifestURL, storage, (missing) => deriveManifest(m.manifestURL, starting, missing, signal, retryPolicy), signal, () =>
+      notify({ kind: 'offline', message: 'The host of the model cannot be reached: what is stored is used.' }), retryPolicy),
     starting,
     readVocabulary(m.vocabularyURL, signal),
   ]);
@@ -53,7 +56,7 @@ export async function openModel(m: OpenMessage, events: OpenEvents, signal: Abor
   }
 
   const loader = new Loader({
-    base: manifest.url, storage, parallel: m.parallel, files: manifest.files, onNotice: notify, onFetched: (n) => meter.addFetched(n),
+    base: manifest.url, storage, parallel: m.parallel, files: manifest.files, onNotice: notify, onFetched: (n) => meter.addFetched(n), retryPolicy,
     hash: globalThis.crypto.subtle ? undefined : (bytes) => program.sha256(bytes),
   });
   if (storage) {
@@ -104,28 +107,34 @@ async function findPlace(manifest: Manifest, m: OpenMessage, events: OpenEvents)
 }
 
 /** Has the engine make a manifest, without hashes, for a repository that has none. */
-async function deriveManifest(url: string, program: Promise<Program>, missing: RuntimeError, signal: AbortSignal): Promise<Manifest> {
+async function deriveManifest(url: string, program: Promise<Program>, missing: RuntimeError, signal: AbortSignal, policy: RetryPolicy): Promise<Manifest> {
   let text: string;
   const files: FileStates = {};
   try {
-    text = await (await program).derive(fileReader(url, signal, files), signal);
+    text = await (await program).derive(fileReader(url, signal, files, policy), signal);
   } catch (error) {
-    throw isAbort(error) ? error : new RuntimeError('download', `${missing.message}, nor is there a repository: ${(error as Error).message}`, missing.details);
+    throw isAbort(error) ? error : errorOf('download', 'no-repository', { status: missing.details.status ?? 0, why: (error as Error).message }, missing.details);
   }
   return { ...parseManifest(text, url), files };
 }
 
-/** Fetches and compiles the program. */
-async function compile(url: string, signal: AbortSignal): Promise<WebAssembly.Module> {
+/** Fetches one of the package's files. */
+async function fetchAsset(url: string, signal: AbortSignal): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, { signal });
   } catch (error) {
-    throw isAbort(error) ? error : new RuntimeError('download', `${url}: ${(error as Error).message}`, { url, hint: assetHint });
+    throw isAbort(error) ? error : errorOf('download', 'unreachable', {}, { url, hint: assetHint });
   }
   if (!response.ok) {
-    throw new RuntimeError('download', `${url}: the host answers ${response.status}`, { url, status: response.status, hint: assetHint });
+    throw errorOf('download', 'answers', { status: response.status }, { url, status: response.status, hint: assetHint });
   }
+  return response;
+}
+
+/** Fetches and compiles the program. */
+async function compile(url: string, signal: AbortSignal): Promise<WebAssembly.Module> {
+  const response = await fetchAsset(url, signal);
   // Some hosts do not know the type application/wasm, which streaming asks for.
   return response.headers.get('content-type') === 'application/wasm'
     ? WebAssembly.compileStreaming(response)
@@ -136,16 +145,9 @@ const assetHint = 'Serve the files of the package\'s dist directory beside each 
 
 /** Fetches and unpacks the vocabulary. */
 async function readVocabulary(url: string, signal: AbortSignal): Promise<Uint8Array> {
-  let packed: Uint8Array<ArrayBuffer>;
-  try {
-    const response = await fetch(url, { signal });
-    if (!response.ok) {
-      throw new Error(`the host answers ${response.status}`);
-    }
-    packed = new Uint8Array(await response.arrayBuffer());
-  } catch (error) {
-    throw isAbort(error) ? error : new RuntimeError('download', `${url}: ${(error as Error).message}`, { url, hint: assetHint });
-  }
+  const packed = new Uint8Array(await (await fetchAsset(url, signal)).arrayBuffer().catch((error) => {
+    throw isAbort(error) ? error : errorOf('download', 'broke', {}, { url, hint: assetHint });
+  }));
   // Some hosts send .gz files as something that the browser unpacks.
   if (packed[0] !== 0x1f || packed[1] !== 0x8b) {
     return packed;

@@ -17,6 +17,8 @@ export class Meter {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private stall: ReturnType<typeof setTimeout> | undefined;
   private samples: { at: number; done: number }[] = [];
+  /** When a download that was interrupted goes on, and the status that interrupted it; undefined: bytes come. */
+  private waiting: { until: number; status: number | undefined } | undefined;
 
   constructor(report: (progress: Progress) => void) {
     this.report = report;
@@ -26,6 +28,7 @@ export class Meter {
   begin(phase: Phase, total = this.total): void {
     this.phase = phase;
     this.total = total;
+    this.waiting = undefined;
     this.samples = [{ at: performance.now(), done: this.done }];
     this.send();
   }
@@ -33,7 +36,22 @@ export class Meter {
   /** Counts bytes of weights that are there. */
   add(bytes: number): void {
     this.done += bytes;
-    // What is not reported now is reported soon, also if nothing else comes.
+    if (bytes > 0) {
+      this.waiting = undefined;
+    }
+    this.reportSoon();
+  }
+
+  /** Tells that a download waits so many milliseconds for its next attempt; status: of the reply that is the reason. */
+  wait(ms: number, status?: number): void {
+    const now = performance.now(), until = now + ms;
+    const earlier = this.waiting && this.waiting.until > now ? this.waiting : undefined; // of another connection
+    this.waiting = earlier && earlier.until < until ? earlier : { until, status };
+    this.reportSoon();
+  }
+
+  /** What is not reported now is reported soon, also if nothing else comes. */
+  private reportSoon(): void {
     this.timer ??= setTimeout(() => this.sample(), Math.max(0, reportEvery - (performance.now() - this.reported)));
   }
 
@@ -59,9 +77,11 @@ export class Meter {
     const first = this.samples[0]!, last = this.samples.at(-1)!;
     const rate = last.at > first.at ? Math.max(0, ((last.done - first.done) * 1000) / (last.at - first.at)) : 0;
     const eta = rate > 0 ? (this.total - this.done) / rate : undefined;
-    if (eta) {
-      this.stall = setTimeout(() => this.sample(), stallEvery);
+    const left = this.waiting && Math.max(0, this.waiting.until - this.reported);
+    if (eta || left) {
+      this.stall = setTimeout(() => this.sample(), Math.min(stallEvery, left || stallEvery));
     }
-    this.report({ phase: this.phase, bytesDone: this.done, bytesTotal: this.total, bytesFetched: this.fetched, rate, eta });
+    const retry = this.waiting && { seconds: Math.ceil(left! / 1000), status: this.waiting.status };
+    this.report({ phase: this.phase, bytesDone: this.done, bytesTotal: this.total, bytesFetched: this.fetched, rate, eta, retry });
   }
 }

@@ -5,7 +5,7 @@ import { Host, type ClientSession } from './host.ts';
 import type { Loader } from './loader.ts';
 import { openModel } from './open.ts';
 import type { Engine } from '../shared/engine.ts';
-import { isAbort, RuntimeError, toWire } from '../shared/errors.ts';
+import { errorOf, isAbort, toWire } from '../shared/errors.ts';
 import type { JoinOptions, ModelInfo, Notice, OpenMessage, Progress, Request, Response } from '../shared/protocol.ts';
 
 const global = globalThis as unknown as { postMessage(message: Response): void };
@@ -131,17 +131,17 @@ async function perform(session: Session, request: Answerable, signal: AbortSigna
 /** Refuses a client that asks for more than the model was opened with. */
 function checkJoin(info: ModelInfo, { context, kv }: JoinOptions): ModelInfo {
   if (context !== undefined && context > info.context) {
-    throw new RuntimeError('conflict', `another tab has opened the model with a context of ${info.context}, this one asks for ${context}`);
+    throw errorOf('conflict', 'other-context', { got: info.context, want: context });
   }
   if (kv !== undefined && kv !== info.kv) {
-    throw new RuntimeError('conflict', `another tab has opened the model with ${info.kv} keys and values, this one asks for ${kv}`);
+    throw errorOf('conflict', 'other-kv', { got: info.kv, want: kv });
   }
   return info;
 }
 
 function opened(): Engine {
   if (!engine) {
-    throw new RuntimeError('closed', 'no model is open');
+    throw errorOf('closed', 'not-open');
   }
   return engine;
 }
@@ -182,8 +182,7 @@ async function verify(loader: Loader, id: number): Promise<void> {
   try {
     const damaged = await loader.verify(closing.signal, pause);
     if (damaged > 0) {
-      const message = `${damaged === 1 ? 'a part' : `${damaged} parts`} of the weights in the browser's storage turned out to be damaged, replies since the model was loaded may be wrong`;
-      page.send({ kind: 'lost', id, error: toWire(new RuntimeError('integrity', message)) });
+      page.send({ kind: 'lost', id, error: toWire(errorOf('integrity', 'damaged-weights')) });
     }
   } catch {
     // Closed, or the storage is gone.
@@ -197,7 +196,7 @@ async function watch(device: GPUDevice, id: number): Promise<void> {
   if (closed || (reason === 'destroyed' && !engine)) {
     return new Promise(() => {});
   }
-  const error = new RuntimeError('device-lost', `the GPU was lost: ${(message || reason).replace(/\.$/, '')}`);
+  const error = errorOf('device-lost', 'gpu-lost', { why: (message || reason).replace(/\.$/, '') });
   page.send({ kind: 'lost', id, error: toWire(error) });
 }
 
