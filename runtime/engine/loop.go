@@ -266,6 +266,7 @@ func (l *loop) step() bool {
 	if !l.last.IsZero() {
 		start = l.last
 	}
+	l.spare(s)
 	ctx := l.watchStep(jobs)
 	var out *Outcome
 	pending, err := l.backend.Step(ctx, s)

@@ -285,6 +285,28 @@ func TestManyTextsAreKept(t *testing.T) {
 	}
 }
 
+// Texts that are kept cost a reply no steps when it needs their memory.
+func TestParkedTextsShortenNoRuns(t *testing.T) {
+	b := &hashing{vocab: 40, context: 200, limits: engine.Limits{Draws: 8, Chunk: 32, Pages: 210}}
+	steps := 0
+	b.step = func(*engine.Step) { steps++ }
+	e := newEngine(t, b, engine.Options{MaxSequences: 2})
+	for n := range 20 {
+		generate(t, e, engine.Request{Tokens: distinct(n, 8), MaxTokens: 2})
+	}
+	if l := e.Load(); l.Parked != 20 || l.FreePages != 10 {
+		t.Fatalf("load: %+v", l)
+	}
+	steps = 0
+	generate(t, e, engine.Request{Tokens: []int32{39, 39}, MaxTokens: 150})
+	if want := 150/8 + 6; steps > want { // of which some are of one, two and four tokens
+		t.Errorf("150 tokens took %d steps, want at most %d", steps, want)
+	}
+	if l := e.Load(); l.Parked < 5 {
+		t.Errorf("%d texts are left", l.Parked)
+	}
+}
+
 func TestForkReusesTheSharedPrefix(t *testing.T) {
 	e := newEngine(t, &hashing{vocab: 40, context: 100}, engine.Options{})
 	instructions := slices.Repeat([]int32{1}, 20)

@@ -189,6 +189,17 @@ func (l *loop) pagesFor(j *job, s *source, companions int) (bool, error) {
 	return true, nil
 }
 
+// spare drops parked texts for what the rows of a step may need: a device that lacks it would draw fewer tokens.
+func (l *loop) spare(s *Step) {
+	if l.limits.Pages == 0 {
+		return
+	}
+	need := len(s.Rows) * ((s.Draws + l.limits.PageTokens - 1) / l.limits.PageTokens)
+	for len(l.parked) > 0 && l.backend.FreePages() < need {
+		l.note(l.evict(0))
+	}
+}
+
 // evict closes a parked text.
 func (l *loop) evict(i int) error {
 	t := l.parked[i]
