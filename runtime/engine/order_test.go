@@ -76,6 +76,33 @@ func TestShortPromptsGoBeforeLongOnes(t *testing.T) {
 	})
 }
 
+// With one row, as in a browser, long replies of some tabs hold up the first token of another by a few steps: the one that is under way, its
+// prompt, and the short turns of those that have the row, however long they would go on.
+func TestFirstTokenBesideLongReplies(t *testing.T) {
+	for long := 1; long <= 3; long++ {
+		synctest.Test(t, func(t *testing.T) {
+			steps := 0
+			b := &hashing{vocab: 40, context: 5000, limits: engine.Limits{Draws: 8, Chunk: 512, PageTokens: 128}, step: func(*engine.Step) { steps++ }}
+			e := newEngine(t, h200(b), engine.Options{MaxSequences: 4})
+			ctx, cancel := context.WithCancel(t.Context())
+			var calls sync.WaitGroup
+			for n := range long {
+				calls.Go(func() { e.Generate(ctx, engine.Request{Key: fmt.Sprint("tab", n), Tokens: distinct(n, 50)}, all) })
+			}
+			time.Sleep(time.Second)
+			for n := range 5 {
+				before := steps
+				generate(t, e, engine.Request{Key: "another", Tokens: distinct(10+n, 100), MaxTokens: 1})
+				if took := steps - before; took > 6 {
+					t.Errorf("beside %d long replies the first token of another took %d steps", long, took)
+				}
+			}
+			cancel()
+			calls.Wait()
+		})
+	}
+}
+
 // The prompts of a key go on as fast as all those of another together, however many there are and however short.
 func TestKeysReadInTurn(t *testing.T) {
 	for _, length := range []int{400, 8000} {
