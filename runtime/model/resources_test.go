@@ -3,14 +3,15 @@ package model
 import (
 	"context"
 	"errors"
-	"gossamer/runtime/engine"
 	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"gossamer/runtime/checkpoint"
+	"gossamer/runtime/engine"
 	"gossamer/runtime/gptoss"
 	"gossamer/runtime/gpu"
 	"gossamer/runtime/gpu/gputest"
@@ -52,6 +53,7 @@ func TestCloseReleasesEverything(t *testing.T) {
 		"ExtendRows": a.ExtendRows(t.Context(), []int32{1}, nil, nil),
 		"Truncate":   second(a.Truncate(t.Context(), 1)),
 		"MarkResume": a.MarkResume(),
+		"Rest":       a.Rest(),
 		"Logits":     a.Logits(t.Context(), make([]float32, m.cfg.Vocab)),
 		"Step":       second(m.Step(t.Context(), &engine.Step{Rows: []engine.Row{drawing{}.row(t, a)}, Draws: 1})),
 		"Fork":       second(a.Fork(1)),
@@ -139,6 +141,87 @@ func TestMemoryIsConstantOverManyTurns(t *testing.T) {
 	// A leak of one small object a turn would be 100 KiB and more.
 	if grown := int64(heap()) - int64(before); grown > 64<<10 {
 		t.Errorf("the heap has grown by %d bytes", grown)
+	}
+}
+
+// TestEndedRepliesLeaveNothing: of 2,000 replies that are whole, cancelled, left by their callers or end with the context, in the queue, in
+// their prompts or between tokens, no page, buffer or goroutine is left.
+func TestEndedRepliesLeaveNothing(t *testing.T) {
+	m := loadDir(t, gputest.Open(t, gpu.Options{}), writeTiny(t), Options{Context: 256, Chunk: 64, Rows: 4, ResumeBytes: 1 << 16})
+	var device gpu.Stats
+	var goroutines int
+	replies := 2000
+	if testing.Short() {
+		replies = 400
+	}
+	for round, n := range []int{100, replies} { // after the first all is made that there is
+		if round > 0 {
+			device, goroutines = m.dev.Stats(), runtime.NumGoroutine()
+		}
+		e, err := engine.New(m, engine.Options{MaxSequences: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var callers sync.WaitGroup
+		for caller := range 6 {
+			rng := rand.New(rand.NewPCG(uint64(round), uint64(caller)))
+			callers.Go(func() {
+				for range n / 6 {
+					endReply(t, e, m, rng)
+				}
+			})
+		}
+		callers.Wait()
+		t.Logf("%+v", e.Load())
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if free := m.FreePages(); free != m.fullPages || len(m.alive) != 0 {
+		t.Errorf("%d pages of %d are free, %d sequences alive", free, m.fullPages, len(m.alive))
+	}
+	after := m.dev.Stats()
+	if after.LiveBuffers != device.LiveBuffers || after.LiveBytes != device.LiveBytes || after.BuffersCreated != device.BuffersCreated {
+		t.Errorf("%d buffers more, %d bytes, %d were made", after.LiveBuffers-device.LiveBuffers, after.LiveBytes-device.LiveBytes,
+			after.BuffersCreated-device.BuffersCreated)
+	}
+	for i := 0; runtime.NumGoroutine() > goroutines; i++ { // waits that were given up end by themselves
+		if time.Sleep(10 * time.Millisecond); i > 3000 {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), goroutines)
+		}
+	}
+}
+
+// endReply asks for a reply, which ends in one way or another.
+func endReply(t *testing.T, e *engine.Engine, m *Model, rng *rand.Rand) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r := engine.Request{Tokens: text(m, 1+rng.IntN(150), uint32(rng.IntN(4))), MaxTokens: 1 + rng.IntN(30)}
+	if rng.IntN(60) == 0 {
+		r.MaxTokens = 0 // up to the end of the context
+	}
+	stop, leave := rng.IntN(60), rng.IntN(60)
+	switch rng.IntN(6) {
+	case 0:
+		cancel()
+	case 1:
+		go cancel()
+	case 2:
+		r.Progress = func(done, _ int) {
+			if done >= stop {
+				cancel()
+			}
+		}
+	}
+	n := 0
+	_, err := e.Generate(ctx, r, func(engine.Token) bool {
+		if n++; n == stop {
+			cancel()
+		}
+		return n != leave
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
 
