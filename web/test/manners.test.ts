@@ -255,7 +255,7 @@ describe('finding, keeping and manners', { skip, timeout }, () => {
     await ask('one');
     await idle();
     const notLost = async (what: string) => {
-      await page.waitForFunction(() => document.activeElement !== document.body, undefined, { timeout: 60_000 }).catch(() => assert.fail(`after ${what} it is lost`));
+      await page.waitForFunction(() => document.activeElement !== document.body).catch(() => assert.fail(`after ${what} it is lost`));
     };
     const press = async (name: string) => {
       const button = lastAnswer().getByRole('button', { name }).or(page.locator('.user').last().getByRole('button', { name })).first();

@@ -253,6 +253,7 @@ describe('the page in Chromium', { skip }, () => {
     test('answers are copied', async () => {
       await calm();
       await page.locator('.assistant').first().getByRole('button', { name: 'Copy answer' }).click();
+      await page.locator('#live', { hasText: 'Copied' }).waitFor({ state: 'attached' });
       assert.match(await page.evaluate(() => navigator.clipboard.readText()), /42/);
     });
 
