@@ -135,8 +135,9 @@ describe('the dialog of models', { skip, timeout }, () => {
     await page.locator('.assistant', { hasText: 'Stopped.' }).waitFor();
     await page.evaluate(() => { globalThis.framesShown = Infinity; });
     await page.getByRole('button', { name: 'Regenerate' }).click();
-    await page.locator('.assistant .stats').waitFor();
-    assert.match(await page.locator('#meter').innerText(), /1,024/);
+    await page.locator('.alternatives', { hasText: '2/2' }).waitFor();
+    await page.locator('.send[data-mode="send"]').waitFor();
+    await page.locator('.meter[aria-valuetext*="of 1,024 tokens"]').waitFor({ state: 'attached' });
     assert.equal(await page.locator('.error, .failed').count(), 0);
     await visitor.close();
   });

@@ -81,7 +81,7 @@ describe('a long reply', { skip, timeout }, () => {
           await page.keyboard.press('Enter');
           await page.locator('.assistant').nth(nth).locator('.stats').waitFor();
         };
-        await page.locator('#model-button', { hasText: 'nano' }).waitFor();
+        await page.locator('.send').waitFor(); // the page is there
         await page.evaluate(() => (globalThis.watched.tasks.length = 0));
         await ask('warm', 0); // loads what colours code and draws formulas
         await page.locator('.hljs-number').waitFor();
