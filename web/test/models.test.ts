@@ -124,6 +124,7 @@ describe('the dialog of models', { skip, timeout }, () => {
   });
 
   test('a context that is changed while the model replies ends the reply, and nothing else', async () => {
+    server.fault = () => undefined;
     const visitor = await visit(`http://127.0.0.1:${server.port}/chat/`, { args: ['--disable-gpu'], script: holdReplies });
     const { page } = visitor;
     await ready(page);
