@@ -1,7 +1,7 @@
 // Text files that go with a question.
 
 import type { TextFile } from './conversation.ts';
-import { number, t } from './language.ts';
+import { t } from './language.ts';
 
 /** Bytes of a file that are read, and characters of a text that are taken: the largest context has room for about half of them. */
 const longestFile = 50e6, longestText = 2e6;
@@ -19,7 +19,7 @@ export async function readTextFile(file: File): Promise<TextFile> {
     throw new Error(String(t('fileEmpty')));
   }
   if (text.length > longestText) {
-    throw new Error(String(t('fileTooLong', { millions: number(text.length / 1e6, 1) })));
+    throw new Error(String(t('fileTooLong', { length: text.length, most: longestText })));
   }
   return { name: file.name, text };
 }

@@ -160,8 +160,7 @@ class App {
 
   /** Takes files that were dropped: a model's, or text for what is being written. */
   private async take(dropped: Promise<Map<string, File>>): Promise<void> {
-    const attach = this.composer.attaching();
-    const files = await dropped;
+    const [attach, files] = [this.composer.attaching(), await dropped];
     if (isNative || !isModel(files.keys()) && !byId<HTMLDialogElement>('models').open) {
       return attach([...files.values()]);
     }
@@ -233,8 +232,7 @@ class App {
     if (!question.trim() && files.length === 0 || this.isRunning) {
       return;
     }
-    const { phase } = this.host.state;
-    if (phase === 'none' || phase === 'failed') {
+    if (['none', 'failed'].includes(this.host.state.phase)) {
       toast(t('noModelChoose'), { error: true });
       return;
     }

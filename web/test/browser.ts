@@ -140,6 +140,25 @@ export const holdReplies = `
     }
   };`;
 
+/** Calls check for each of the looks that a page may have: colours, narrow as 400 % of zoom make it, and from right to left. */
+export async function inEveryLook(page: Page, check: (look: string) => Promise<void>): Promise<void> {
+  const looks = [
+    ['light', 'light', 'none', 1280, 'ltr'], ['dark and narrow', 'dark', 'none', 320, 'ltr'], ['from right to left', 'light', 'none', 1280, 'rtl'],
+    ['forced colours', 'light', 'active', 1280, 'ltr'], ['dark forced colours, narrow, from right to left', 'dark', 'active', 320, 'rtl'],
+  ] as const;
+  const turn = (dir: string) => page.evaluate((dir) => (document.documentElement.dir = dir), dir);
+  const size = page.viewportSize()!;
+  for (const [look, colorScheme, forcedColors, width, dir] of looks) {
+    await page.emulateMedia({ colorScheme, forcedColors });
+    await page.setViewportSize({ width, height: size.height });
+    await turn(dir);
+    await check(look);
+  }
+  await page.emulateMedia({ colorScheme: 'light', forcedColors: 'none' });
+  await page.setViewportSize(size);
+  await turn('ltr');
+}
+
 /** What fingers may press in a page, as far as it can be seen and is not text: those of less than 44 pixels, and how many there are. */
 export function smallTargets(page: Page): Promise<{ small: string[]; count: number }> {
   return page.evaluate(() => {

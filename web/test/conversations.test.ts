@@ -314,7 +314,7 @@ describe('conversations', { skip, timeout }, () => {
         await (this.name === 'slow.txt' && globalThis.disk);
         return read.call(this);
       };`;
-    const v = await open(program.url, { args: [], script: `${withoutTitles}; ${slowDisk}` });
+    const v = await open(program.url, { args: ['--disable-gpu'], script: `${withoutTitles}; ${slowDisk}` });
     const { page } = v;
     const files = () => page.locator('li.file strong').allTextContents();
     await box(page).fill('begin');

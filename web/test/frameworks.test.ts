@@ -110,6 +110,18 @@ describe('an app', { skip: why, timeout }, () => {
       { NODE_ENV: 'development' });
   });
 
+  test('of SvelteKit answers', async () => {
+    const root = project(tarball, 'sveltekit', {
+      'svelte.config.js': "import adapter from '@sveltejs/adapter-static';\nexport default { kit: { adapter: adapter() } };\n",
+      'vite.config.js': "import { sveltekit } from '@sveltejs/kit/vite';\nexport default { plugins: [sveltekit()] };\n",
+      'src/app.html': '<!doctype html><html><head><title>loading</title>%sveltekit.head%</head><body>%sveltekit.body%</body></html>\n',
+      'src/routes/+layout.js': 'export const prerender = true;\n',
+      'src/routes/+page.svelte': `<script>\nimport { onMount } from 'svelte';\n${app.replace(/main\(\)\.catch[^]*$/, '')}\nonMount(() => {\n  main().catch((error) => {\n    document.title = 'failed: ' + error;\n  });\n});\n</script>\n`,
+    });
+    run(process.execPath, [tools.path('vite/bin/vite.js'), 'build'], root, environment);
+    await served(join(root, 'build'));
+  });
+
   test('of Astro answers', async () => {
     const root = project(tarball, 'astro', { 'src/pages/index.astro': `<!doctype html><title>loading</title><body><script>${app}</script></body>\n` });
     run(process.execPath, [tools.path('astro/astro.js'), 'build'], root, environment);

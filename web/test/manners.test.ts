@@ -255,7 +255,7 @@ describe('finding, keeping and manners', { skip, timeout }, () => {
     await ask('one');
     await idle();
     const notLost = async (what: string) => {
-      await page.waitForFunction(() => document.activeElement !== document.body, undefined, { timeout: 60_000 }).catch(() => assert.fail(`after ${what} it is lost`));
+      await page.waitForFunction(() => document.activeElement !== document.body).catch(() => assert.fail(`after ${what} it is lost`));
     };
     const press = async (name: string) => {
       const button = lastAnswer().getByRole('button', { name }).or(page.locator('.user').last().getByRole('button', { name })).first();
@@ -295,6 +295,31 @@ describe('finding, keeping and manners', { skip, timeout }, () => {
     await page.mouse.click(640, 500);
     await page.waitForTimeout(100);
     assert.equal(await page.evaluate(() => ['BODY', 'MAIN'].includes(document.activeElement!.tagName)), true);
+  });
+
+  test('the focus goes through the page in the order in which it is read, past nothing', async () => {
+    await startNew();
+    await ask('one');
+    await page.locator('.assistant .stats').waitFor();
+    await page.evaluate(() => (document.activeElement as HTMLElement).blur());
+    await page.locator('.skip').focus();
+    /** Where the focus is: the number of its element among all that it may reach, and the part of the page. */
+    const place = () => page.evaluate(() => {
+      const all = [...document.querySelectorAll<HTMLElement>('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+        .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.matches(':disabled, [tabindex="-1"]') && !e.closest('[inert]'));
+      const e = document.activeElement as HTMLElement;
+      return { at: all.indexOf(e), count: all.length, part: e.closest('#sidebar, #bar, #scroll, #foot')?.id ?? e.className };
+    });
+    const places = [await place()];
+    while (places.length < places[0]!.count) {
+      await page.keyboard.press('Tab');
+      places.push(await place());
+    }
+    assert.deepEqual(places.map((p) => p.at), Array.from({ length: places[0]!.count }, (_, i) => i));
+    assert.deepEqual([...new Set(places.map((p) => p.part))], ['skip', 'sidebar', 'bar', 'scroll', 'foot']);
+    assert.equal(await focused(), 'Send');
+    await page.keyboard.press('Shift+Tab');
+    assert.deepEqual((await place()).at, places.at(-2)!.at, 'and back');
   });
 
   test('toasts are beside the column, and stay while they are looked at', async () => {

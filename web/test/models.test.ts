@@ -11,10 +11,10 @@ import { offers } from '../app/offers.ts';
 import { parseManifest } from '../src/shared/manifest.ts';
 import { models } from '../src/shared/models.ts';
 import { bill } from '../src/shared/plan.ts';
-import { skip, timeout, visit, type Visit } from './browser.ts';
+import { holdReplies, skip, timeout, visit, type Visit } from './browser.ts';
 import { serve, type Fault, type Server } from './server.ts';
 
-declare const globalThis: { told: string[] } & typeof window;
+declare const globalThis: { told: string[]; framesShown: number } & typeof window;
 
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -121,6 +121,26 @@ describe('the dialog of models', { skip, timeout }, () => {
     await page.locator('.card.failed', { hasText: /Another tab has opened the model with a context of 8,192, this one asks for 16,384/ }).waitFor();
     await page.getByRole('button', { name: 'Open it as the other tab has it' }).click();
     await ready(page);
+  });
+
+  test('a context that is changed while the model replies ends the reply, and nothing else', async () => {
+    server.fault = () => undefined;
+    const visitor = await visit(`http://127.0.0.1:${server.port}/chat/`, { args: ['--disable-gpu'], script: holdReplies });
+    const { page } = visitor;
+    await ready(page);
+    await page.evaluate(() => { globalThis.framesShown = 3; });
+    await page.getByLabel('Message', { exact: true }).fill('What is 30 + 12?');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelector('.assistant .reasoning .plain')?.textContent);
+    await changeContext(page, 1024);
+    await page.locator('.assistant', { hasText: 'Stopped.' }).waitFor();
+    await page.evaluate(() => { globalThis.framesShown = Infinity; });
+    await page.getByRole('button', { name: 'Regenerate' }).click();
+    await page.locator('.alternatives', { hasText: '2/2' }).waitFor();
+    await page.locator('.send[data-mode="send"]').waitFor();
+    await page.locator('.meter[aria-valuetext*="of 1,024 tokens"]').waitFor({ state: 'attached' });
+    assert.equal(await page.locator('.error, .failed').count(), 0);
+    await visitor.close();
   });
 
   test('tells at the model and in the page that a download is tried again, and when', async () => {

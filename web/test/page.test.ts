@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import type { Page } from 'playwright-core';
-import { holdReplies, skip, timeout, visit as visitURL, type Visit } from './browser.ts';
+import { holdReplies, inEveryLook, skip, timeout, visit as visitURL, type Visit } from './browser.ts';
 import type * as harness from './harness.ts';
 import { serve, type Server } from './server.ts';
 
@@ -139,6 +139,7 @@ describe('the page in Chromium', { skip }, () => {
     const results = await page.evaluate(`${axeSource}; axe.run(document, { resultTypes: ['violations'] })`) as { violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] };
     assert.deepEqual(results.violations.map((v) => `${what}: ${v.id}: ${v.nodes.map((n) => `${n.html} ${n.failureSummary}`).join('; ')}`), []);
   };
+  const checkAllLooks = (page: Page, what: string) => inEveryLook(page, (look) => checkAccessibility(page, `${what}, ${look}`));
 
   describe('with the built-in model', () => {
     let tab: Awaited<ReturnType<typeof visit>>;
@@ -252,6 +253,7 @@ describe('the page in Chromium', { skip }, () => {
     test('answers are copied', async () => {
       await calm();
       await page.locator('.assistant').first().getByRole('button', { name: 'Copy answer' }).click();
+      await page.locator('#live', { hasText: 'Copied' }).waitFor({ state: 'attached' });
       assert.match(await page.evaluate(() => navigator.clipboard.readText()), /42/);
     });
 
@@ -501,7 +503,7 @@ describe('the page in Chromium', { skip }, () => {
     await page.locator('.verdict', { hasText: /Download [\d.]+ MiB and open/ }).waitFor();
     await page.getByRole('button', { name: /Download .* and open/ }).click();
     await page.locator('.card.failed', { hasText: /could not be opened\. .*404/ }).waitFor();
-    await checkAccessibility(page, 'failure');
+    await checkAllLooks(page, 'failure');
     await page.setViewportSize({ width: 380, height: 760 });
     assert.equal(await page.evaluate(() => Math.max(...[...document.querySelectorAll('#main, #foot, .card, .card p')].map((e) => e.getBoundingClientRect().right)) <= innerWidth), true, 'it fits a phone');
     await page.setViewportSize({ width: 1280, height: 800 });
@@ -567,7 +569,7 @@ describe('the page in Chromium', { skip }, () => {
     const notice = page.locator('#hint');
     await notice.filter({ hasText: /^This browser has no WebGPU: only the built-in model runs, on the processor, slowly\./ }).waitFor();
     await onProcessor(page);
-    await checkAccessibility(page, 'no WebGPU');
+    await checkAllLooks(page, 'no WebGPU');
     await ask(page, 'What is 17 + 25?');
     await idle(page);
     assert.match(await lastAnswer(page).innerText(), /\b42\b/);
@@ -575,7 +577,7 @@ describe('the page in Chromium', { skip }, () => {
     await notice.getByRole('button', { name: 'How to run real models' }).click();
     const why = page.getByRole('dialog', { name: 'How to run real models' });
     assert.match(await why.innerText(), /Chrome.*113.*Safari.*26.*Firefox.*141/s);
-    await checkAccessibility(page, 'no WebGPU, explained');
+    await checkAllLooks(page, 'no WebGPU, explained');
     await page.keyboard.press('Escape');
     await why.waitFor({ state: 'detached' });
     assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'How to run real models', 'the focus comes back');
@@ -645,7 +647,7 @@ describe('the page in Chromium', { skip }, () => {
     ], { tools: ['calculator'] });
 
     test('no state of the page has an accessibility violation', { timeout }, async () => {
-      await checkAccessibility(page, 'greeting and progress');
+      await checkAllLooks(page, 'greeting and progress');
       const late = () => page.evaluate(() => performance.getEntriesByType('resource').filter((e) => /\/(math-worker|highlight)-/.test(e.name)).length);
       assert.equal(await late(), 0, 'what draws formulas and colours code is loaded when it is needed');
       await importFile(page, 'x.json', everything);
@@ -653,24 +655,20 @@ describe('the page in Chromium', { skip }, () => {
       await page.locator('.hljs-string').waitFor();
       assert.equal(await late(), 2);
       await page.locator('.reasoning summary').first().click();
-      for (const colorScheme of ['light', 'dark'] as const) {
-        await page.emulateMedia({ colorScheme });
-        await checkAccessibility(page, `conversation, ${colorScheme}`);
-        await page.getByRole('button', { name: 'Settings' }).click();
-        for (const name of ['Replies', 'Tools', 'Format', 'App']) {
-          await page.getByRole('tab', { name }).click();
-          await checkAccessibility(page, `settings ${name}, ${colorScheme}`);
-        }
-        await close(page);
-        await page.locator('#model-button').click();
-        await page.getByRole('button', { name: 'Switch to gpt-oss-20b' }).or(page.getByRole('button', { name: 'Open gpt-oss-20b' })).waitFor();
-        await page.getByLabel('Model URL').fill(`${tab.url}some/where/nano/`);
-        await page.getByRole('button', { name: 'Check' }).click();
-        await page.locator('.verdict dl').waitFor();
-        await checkAccessibility(page, `models, ${colorScheme}`);
-        await close(page);
+      await checkAllLooks(page, 'conversation');
+      await page.getByRole('button', { name: 'Settings' }).click();
+      for (const name of ['Replies', 'Tools', 'Format', 'App']) {
+        await page.getByRole('tab', { name }).click();
+        await checkAllLooks(page, `settings ${name}`);
       }
-      await page.emulateMedia({ colorScheme: 'light' });
+      await close(page);
+      await page.locator('#model-button').click();
+      await page.getByRole('button', { name: 'Switch to gpt-oss-20b' }).or(page.getByRole('button', { name: 'Open gpt-oss-20b' })).waitFor();
+      await page.getByLabel('Model URL').fill(`${tab.url}some/where/nano/`);
+      await page.getByRole('button', { name: 'Check' }).click();
+      await page.locator('.verdict dl').waitFor();
+      await checkAllLooks(page, 'models');
+      await close(page);
       await page.setViewportSize({ width: 380, height: 760 });
       await checkAccessibility(page, 'narrow');
       await page.getByRole('button', { name: 'Show conversations' }).click();
@@ -839,7 +837,7 @@ describe('the page in Chromium', { skip }, () => {
     const { page } = tab;
     await page.getByRole('button', { name: 'Measure' }).click();
     await page.locator('.plot').first().waitFor({ timeout: 880_000 });
-    await checkAccessibility(page, 'benchmark');
+    await checkAllLooks(page, 'benchmark');
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save JSON' }).click()]);
     const report = JSON.parse(readFileSync(await download.path(), 'utf8'));
     assert.equal(report.backend, 'webgpu');

@@ -6,11 +6,15 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { brotliCompressSync, constants } from 'node:zlib';
 import type { Page } from 'playwright-core';
 import { holdReplies, skip, timeout, visit } from './browser.ts';
 import { serve, type Server } from './server.ts';
 
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Bytes of a file as hosts send it. */
+const compressed = (data: Buffer) => Math.min(data.length, brotliCompressSync(data, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).length);
 
 /** The processor computes: that takes less to start than a GPU that a processor plays. */
 const plain = { args: ['--disable-gpu'] };
@@ -63,6 +67,29 @@ describe('a page that is opened', { skip, timeout }, () => {
     await page.evaluate(() => localStorage.setItem('gossamer-settings', JSON.stringify({ model: '/large/' })));
     await v.close();
     assert.deepEqual(fetched(), []);
+  });
+
+  test('downloads at most 5.9 MB on the first visit, weights and all, and nothing on the second', async (t) => {
+    const host = await serve({ '/': dist });
+    host.isHost = true;
+    const v = await visit(host.url, plain);
+    const ready = (page: Page) => page.locator('#model-button', { hasText: 'iB, on the processor' }).waitFor();
+    await ready(v.page);
+    await v.page.waitForFunction(() => navigator.serviceWorker.controller !== null); // all files are kept
+    const first = host.requests.splice(0);
+    const sent = first.filter((r) => r.sent > 0);
+    const files = [...new Set(sent.map((r) => r.path))];
+    const best = files.reduce((n, path) => n + compressed(readFileSync(join(dist, path))), 0);
+    t.diagnostic(`${files.length} files: ${sent.reduce((n, r) => n + r.sent, 0)} bytes by gzip, by Brotli ${best}`);
+    assert.ok(best <= 5_900_000, `${best} bytes`);
+    // The page is asked for by its address, and kept by its name.
+    assert.deepEqual(sent.map((r) => r.path).sort(), [...files, '/index.html'].sort(), 'nothing else is downloaded twice');
+    await v.page.close();
+    const again = await v.newPage(v.url);
+    await ready(again);
+    assert.deepEqual(host.requests.filter((r) => r.sent > 0).map((r) => `${r.path} ${r.sent}`), []);
+    await v.close();
+    await host.close();
   });
 
   test('offers to continue a reply that was cut off, from what there is of it', async () => {

@@ -1,12 +1,15 @@
 // A static file server with faults, and a directory as the store of chunks.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream, readSync } from 'node:fs';
 import { mkdir, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import type { StoredFile } from '../src/shared/engine.ts';
 import type { Record, Storage } from '../src/shared/storage.ts';
 
@@ -47,6 +50,8 @@ export interface Server {
   requests: Request[];
   /** Most requests that were being answered at a time. */
   busiest: number;
+  /** Sends what can be compressed so, and 304 without a body where the browser has the file already, as hosts do. */
+  isHost: boolean;
   /** Decides what goes wrong; nothing by default. */
   fault: (path: string, index: number) => Fault | undefined;
   close(): Promise<void>;
@@ -59,7 +64,7 @@ const types: { [extension: string]: string } = {
 /** Serves files: from a directory for each prefix of the path, or from memory. */
 export async function serve(files: { [prefix: string]: string | Uint8Array }): Promise<Server> {
   let busy = 0;
-  const server: Server = { url: '', port: 0, requests: [], busiest: 0, fault: () => undefined, close: async () => {} };
+  const server: Server = { url: '', port: 0, requests: [], busiest: 0, isHost: false, fault: () => undefined, close: async () => {} };
   const http = createServer((request, response) => {
     server.busiest = Math.max(server.busiest, ++busy);
     response.on('close', () => busy--);
@@ -107,6 +112,19 @@ async function answer(server: Server, files: { [prefix: string]: string | Uint8A
     response.writeHead(404, headers).end();
     return;
   }
+  if (server.isHost) {
+    headers['etag'] = `"${file.version}"`;
+    if (request.headers['if-none-match'] === headers['etag']) {
+      response.writeHead(304, headers).end();
+      return;
+    }
+    if (types[extname(path)]) {
+      const body = await compressed(file);
+      entry.sent = body.length;
+      response.writeHead(200, { ...headers, 'content-encoding': 'gzip', 'content-length': String(body.length) }).end(body);
+      return;
+    }
+  }
   const match = fault.noRange ? null : /^bytes=(\d+)-(\d*)$/.exec(range ?? '');
   const first = match ? Number(match[1]) : 0;
   const last = match?.[2] ? Math.min(Number(match[2]), file.bytes - 1) : file.bytes - 1;
@@ -146,12 +164,21 @@ async function answer(server: Server, files: { [prefix: string]: string | Uint8A
   response.end();
 }
 
+/** A file as it is sent compressed. */
+async function compressed(file: NonNullable<Awaited<ReturnType<typeof find>>>): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of file.read(0, file.bytes - 1)) {
+    pieces.push(Uint8Array.from(piece));
+  }
+  return promisify(gzip)(Buffer.concat(pieces));
+}
+
 async function find(files: { [prefix: string]: string | Uint8Array }, path: string) {
   for (const [prefix, source] of Object.entries(files)) {
     if (typeof source !== 'string') {
       if (path === prefix) {
         return {
-          bytes: source.length,
+          bytes: source.length, version: createHash('sha256').update(source).digest('hex'),
           async *read(first: number, last: number): AsyncGenerator<Uint8Array> {
             for (let at = first; at <= last; at += 16384) {
               yield source.subarray(at, Math.min(at + 16384, last + 1));
@@ -164,7 +191,7 @@ async function find(files: { [prefix: string]: string | Uint8Array }, path: stri
       const info = await stat(name).catch(() => undefined);
       if (info?.isFile()) {
         return {
-          bytes: info.size,
+          bytes: info.size, version: `${info.size}-${info.mtimeMs}`,
           read: (start: number, end: number): AsyncIterable<Uint8Array> => createReadStream(name, { start, end }),
         };
       }

@@ -375,7 +375,7 @@ export const en = {
   fileTooLarge: 'The file is too large: no context has room for it.',
   fileUnreadable: 'The file cannot be read: it may be a folder, or have been moved.',
   fileEmpty: 'The file is empty.',
-  fileTooLong: 'The text of the file is too long: it has {millions} million characters, and no context has room for more than 2.',
+  fileTooLong: 'The text of the file is too long: it has {length} characters, and no context has room for more than {most}.',
   fileNoText: 'This is not a text file: text in UTF-8 and PDF can be attached.',
   pdfPassword: 'This PDF needs a password: save it without one.',
   pdfDamaged: 'This PDF is damaged, or is none.',

@@ -71,6 +71,7 @@ export const reasons = {
   'other-version': 'gossamer.wasm is of version {got}, worker.js of {want}',
 } as const;
 
+/** The name of a reason. */
 export type ReasonName = keyof typeof reasons;
 
 /** What a reason has in its sentence. */
