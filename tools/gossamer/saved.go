@@ -17,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"gossamer/runtime/chat"
+	"gossamer/runtime/jsonerror"
 	"gossamer/tools/gossamer/internal/terminal"
 )
 
@@ -116,7 +117,7 @@ func readSaved(name string) (s saved, messages []chat.Message, unanswered []stri
 		return s, nil, nil, err
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
-		return s, nil, nil, fmt.Errorf("%s is no conversation: %w", name, err)
+		return s, nil, nil, fmt.Errorf("%s is no conversation: %w", name, jsonerror.Plain(err))
 	}
 	s.sum = sha256.Sum256(data)
 	if s.Version != 1 {
