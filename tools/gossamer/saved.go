@@ -205,6 +205,24 @@ func savedChats(dir string) ([]string, error) {
 	return names, nil
 }
 
+// makeLatest makes a file that was just written the latest of its directory, also where the clock was set back since others were written.
+func makeLatest(file string) {
+	info, err := os.Stat(file)
+	entries, _ := os.ReadDir(filepath.Dir(file))
+	if err != nil {
+		return
+	}
+	latest := info.ModTime()
+	for _, e := range entries {
+		if other, err := e.Info(); err == nil && e.Name() != info.Name() && !other.ModTime().Before(latest) {
+			latest = other.ModTime().Add(time.Millisecond)
+		}
+	}
+	if !latest.Equal(info.ModTime()) {
+		os.Chtimes(file, latest, latest) // else the other one is continued, and /load goes on with this one
+	}
+}
+
 // errNoChat says that there is nothing to continue.
 var errNoChat = errors.New("there is no conversation to continue: begin one without --continue")
 
