@@ -16,18 +16,19 @@ import (
 // imports says which of our packages each package imports outside its tests; the table is the architecture. The test fails where
 // code imports more, and where the table allows what no code imports.
 var imports = map[string][]string{
-	"docs":            {}, // tests of the documents
-	"shaders":         {},
-	"runtime/promise": {}, // of the browser build
-	"runtime/nano":    {"runtime/checkpoint", "runtime/checkpoint/safetensors"},
-	"runtime/tensor":  {},
-	"runtime/gptoss":  {},
+	"docs":              {}, // tests of the documents
+	"shaders":           {},
+	"runtime/promise":   {}, // of the browser build
+	"runtime/nano":      {"runtime/checkpoint", "runtime/checkpoint/safetensors"},
+	"runtime/tensor":    {},
+	"runtime/jsonerror": {},
+	"runtime/gptoss":    {"runtime/jsonerror"},
 
 	"runtime/checkpoint":             {"runtime/gptoss"},
 	"runtime/checkpoint/random":      {"runtime/gptoss", "runtime/tensor"},
-	"runtime/checkpoint/safetensors": {"runtime/checkpoint", "runtime/gptoss"},
+	"runtime/checkpoint/safetensors": {"runtime/checkpoint", "runtime/gptoss", "runtime/jsonerror"},
 	"runtime/checkpoint/gguf":        {"runtime/checkpoint", "runtime/gptoss", "runtime/tensor"},
-	"runtime/checkpoint/packed":      {"runtime/checkpoint", "runtime/checkpoint/safetensors", "runtime/gptoss"},
+	"runtime/checkpoint/packed":      {"runtime/checkpoint", "runtime/checkpoint/safetensors", "runtime/gptoss", "runtime/jsonerror"},
 	"runtime/checkpoint/remote":      {"runtime/checkpoint", "runtime/checkpoint/packed", "runtime/checkpoint/safetensors"},
 	"runtime/checkpoint/page":        {"runtime/checkpoint", "runtime/checkpoint/packed", "runtime/gptoss", "runtime/promise"}, // of the browser build
 	"runtime/checkpoint/detect": {"runtime/checkpoint", "runtime/checkpoint/gguf", "runtime/checkpoint/packed", "runtime/checkpoint/remote",
@@ -40,7 +41,7 @@ var imports = map[string][]string{
 	"runtime/grammar":         {"runtime/sample"},
 	"runtime/tokenizer":       {},
 	"runtime/tokenizer/o200k": {"runtime/tokenizer"},
-	"runtime/harmony":         {"runtime/tokenizer"},
+	"runtime/harmony":         {"runtime/jsonerror", "runtime/tokenizer"},
 	"runtime/engine":          {"runtime/gptoss", "runtime/sample"},
 	"runtime/chat":            {"runtime/engine", "runtime/grammar", "runtime/harmony", "runtime/sample", "runtime/tokenizer"},
 	"runtime/wire":            {"runtime/chat", "runtime/engine", "runtime/sample"},
@@ -48,7 +49,7 @@ var imports = map[string][]string{
 	"runtime/anthropic":       {"runtime/chat", "runtime/wire"},
 	"runtime/completions":     {"runtime/chat", "runtime/openai", "runtime/sample", "runtime/tokenizer", "runtime/wire"},
 	"runtime/responses":       {"runtime/chat", "runtime/sample", "runtime/wire"},
-	"runtime/server":          {"runtime/anthropic", "runtime/chat", "runtime/completions", "runtime/engine", "runtime/openai", "runtime/responses", "runtime/tokenizer", "runtime/wire"},
+	"runtime/server":          {"runtime/anthropic", "runtime/chat", "runtime/completions", "runtime/engine", "runtime/jsonerror", "runtime/openai", "runtime/responses", "runtime/tokenizer", "runtime/wire"},
 	"runtime/playback":        {"runtime/engine", "runtime/gptoss", "runtime/harmony", "runtime/sample", "runtime/tokenizer"},
 	"runtime/gpu":             {"runtime/gpu/dawn", "runtime/promise", "shaders"}, // dawn without cgo, promise in the browser build
 	"runtime/gpu/dawn":        {},

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+
+	"gossamer/runtime/jsonerror"
 )
 
 // Config holds the hyperparameters of one model, from either published form of config.json (ParseConfig).
@@ -123,7 +125,7 @@ func ParseConfig(data []byte) (*Config, error) {
 	}
 	var h hfConfig
 	if err := json.Unmarshal(data, &h); err != nil {
-		return nil, fmt.Errorf("gptoss: config.json: %.300s", err)
+		return nil, fmt.Errorf("gptoss: config.json: %.300s", jsonerror.Plain(err))
 	}
 	c := &Config{
 		Layers:       orDefault(36, h.Layers),
@@ -305,7 +307,7 @@ func ParseGenerationConfig(data []byte) ([]int32, error) {
 		EOS json.RawMessage `json:"eos_token_id"`
 	}
 	if err := json.Unmarshal(data, &g); err != nil {
-		return nil, fmt.Errorf("gptoss: generation_config.json: %.300s", err)
+		return nil, fmt.Errorf("gptoss: generation_config.json: %.300s", jsonerror.Plain(err))
 	}
 	return parseEOS("generation_config.json", g.EOS)
 }

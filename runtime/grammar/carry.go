@@ -1,20 +1,31 @@
 package grammar
 
-// carry makes of a configuration of another engine of the same grammar the same one here.
+// carry makes of a configuration of another engine of the same grammar the same one here. With those on its way to the end comes what is
+// known of their lengths, so that the end is as near here: a search that is not exact finds by what was found before.
 func (e *engine) carry(from *engine, c int32) int32 {
 	m := mover{from: from, to: e, exprs: map[expr]expr{}, stacks: map[int32]int32{}}
-	old := &from.configs[c]
-	e.begin()
-	for _, x := range old.items {
-		e.items = append(e.items, item{m.expr(x.e), m.stack(x.stack)})
+	to := m.config(c)
+	from.findWay(c)
+	for from.configs[c].shortest > 0 && from.ways.at(c).next != unknown && !e.full {
+		c = from.ways.at(c).next
+		m.config(c)
 	}
-	return e.finish(old.accepting, never)
+	return to
 }
 
 type mover struct {
 	from, to *engine
 	exprs    map[expr]expr
 	stacks   map[int32]int32
+}
+
+func (m *mover) config(c int32) int32 {
+	old := &m.from.configs[c]
+	m.to.begin()
+	for _, x := range old.items {
+		m.to.items = append(m.to.items, item{m.expr(x.e), m.stack(x.stack)})
+	}
+	return m.to.finish(old.accepting, never)
 }
 
 func (m *mover) expr(x expr) expr {
@@ -45,6 +56,9 @@ func (m *mover) expr(x expr) expr {
 		y = t.mod(n.lo, n.hi)
 	default:
 		y = x
+	}
+	if same := &t.nodes[y]; same.shortest < 0 {
+		same.shortest = n.shortest
 	}
 	m.exprs[x] = y
 	return y

@@ -72,6 +72,19 @@ func (e *engine) walk(c int32, text []byte) int32 {
 	return c
 }
 
+// after returns the configuration after a text. What a mask has found is there in tables that it has filled, and perhaps only there.
+func (m *Matcher) after(text []byte) (c int32) {
+	m.e.mu.Lock()
+	m.e.hard = m.e.exprs.work + hardWork
+	c = m.e.walk(m.at, text)
+	m.e.note()
+	m.e.mu.Unlock()
+	if c == dead {
+		m.do(func() { c = m.e.walk(m.at, text) })
+	}
+	return c
+}
+
 func (m *Matcher) bytes(id int32) []byte {
 	if id < 0 || int(id) >= m.g.vocab.ids {
 		return nil
@@ -85,9 +98,7 @@ func (m *Matcher) Allows(id int32) bool {
 	if len(text) == 0 {
 		return false
 	}
-	var c int32
-	m.do(func() { c = m.e.walk(m.at, text) })
-	return c != dead
+	return m.after(text) != dead
 }
 
 // Accept goes on by a token. It returns false, and nothing changes, if the token is not allowed.
@@ -96,8 +107,7 @@ func (m *Matcher) Accept(id int32) bool {
 	if len(text) == 0 {
 		return false
 	}
-	var c int32
-	m.do(func() { c = m.e.walk(m.at, text) })
+	c := m.after(text)
 	if c == dead {
 		return false
 	}
@@ -170,8 +180,11 @@ func (m *Matcher) mask(left int) *memoEntry {
 	if near := e.masks.get(memoKey{m.at, bound}); near != nil {
 		return near
 	}
+	e.findWay(m.at)
 	near := m.compute(bound)
 	switch {
+	case !e.configs[m.at].accepting && !slices.ContainsFunc(near.mask.Bits, func(w uint32) bool { return w != 0 }):
+		return whole // rather too long a text than none
 	case slices.Equal(near.mask.Bits, whole.mask.Bits): // it holds for what is left, counted in tokens, too
 		whole.far = near.far
 		return whole

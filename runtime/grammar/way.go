@@ -57,6 +57,24 @@ func (e *engine) tokens(c int32) int32 {
 	return rest
 }
 
+// wayRoom is how many cells more than allowed a way may take.
+const wayRoom = 50_000
+
+// findWay makes the way of a configuration known where the tables have become full before: beyond their bound, but not without one.
+func (e *engine) findWay(c int32) {
+	if !e.full || e.ways.at(c).known {
+		return
+	}
+	limit, hard := e.limit, e.hard
+	e.full, e.limit, e.hard = false, e.cells+wayRoom, e.exprs.work+hardWork
+	n := e.tokens(c)
+	if w := e.ways.at(c); !w.known && e.divide(c) { // of a way that is not divided, the first token
+		w = e.ways.at(c)
+		w.known, w.tokens = true, n
+	}
+	e.full, e.limit, e.hard = true, limit, hard
+}
+
 // giveUp counts the bytes of a way that is not divided, which it then stays: who looks again is told the same. What was made of it helps
 // those that meet it.
 func (e *engine) giveUp(c int32) int32 {

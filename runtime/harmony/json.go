@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"gossamer/runtime/jsonerror"
 	"gossamer/runtime/tokenizer"
 )
 
@@ -63,7 +64,7 @@ type jsonFunction struct {
 func decodeMessages(data []byte) ([]Message, error) {
 	var list []jsonMessage
 	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, fmt.Errorf("harmony: messages: %w", err)
+		return nil, fmt.Errorf("harmony: messages: %w", jsonerror.Plain(err))
 	}
 	messages := make([]Message, len(list))
 	for i, m := range list {
@@ -95,7 +96,7 @@ func decodeContent(data json.RawMessage) ([]Content, error) {
 	}
 	var parts []jsonPart
 	if err := json.Unmarshal(data, &parts); err != nil {
-		return nil, err
+		return nil, jsonerror.Plain(err)
 	}
 	content := make([]Content, len(parts))
 	for i, p := range parts {
@@ -209,7 +210,7 @@ func renderJSON(tok *tokenizer.Tokenizer, data []byte) ([]int32, error) {
 		AutoDropAnalysis *bool           `json:"auto_drop_analysis"`
 	}
 	if err := json.Unmarshal(data, &in); err != nil {
-		return nil, fmt.Errorf("harmony: conversation: %w", err)
+		return nil, fmt.Errorf("harmony: conversation: %w", jsonerror.Plain(err))
 	}
 	messages, err := decodeMessages(in.Messages)
 	if err != nil {
@@ -243,7 +244,7 @@ func ParseJSON(tok *tokenizer.Tokenizer, data []byte) ([]byte, error) {
 		Role   Role    `json:"role"`
 	}
 	if err := json.Unmarshal(data, &in); err != nil {
-		return nil, fmt.Errorf("harmony: tokens to parse: %w", err)
+		return nil, fmt.Errorf("harmony: tokens to parse: %w", jsonerror.Plain(err))
 	}
 	if in.Role != "" && !knownRole(in.Role) {
 		return nil, fmt.Errorf("harmony: unknown role %q: want one of %v", in.Role, roles())

@@ -78,6 +78,10 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request, public bool) (key 
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && r.ContentLength != 0 && (err != nil || kind != "application/json") {
 		return "", false, refuse(http.StatusUnsupportedMediaType, "", "unsupported_media_type", "the Content-Type has to be application/json")
 	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		const message = "the Content-Encoding is not read: send the request as it is, not compressed"
+		return "", false, refuse(http.StatusUnsupportedMediaType, "", "unsupported_media_type", message)
+	}
 	return key, true, nil
 }
 

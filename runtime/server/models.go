@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"gossamer/runtime/jsonerror"
 	"gossamer/runtime/openai"
 	"gossamer/runtime/wire"
 )
@@ -112,7 +113,7 @@ func (h *Handler) decode(w http.ResponseWriter, r *http.Request, to any, name *s
 		return nil, err
 	}
 	if err := json.Unmarshal(body, to); err != nil {
-		return nil, refuse(http.StatusBadRequest, "", wire.CodeJSON, "the request is not as it should be: %v", err)
+		return nil, refuse(http.StatusBadRequest, "", wire.CodeJSON, "the request is not as it should be: %v", jsonerror.Plain(err))
 	}
 	return h.find(*name)
 }

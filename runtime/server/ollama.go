@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"gossamer/runtime/jsonerror"
 )
 
 // ollamaVersion is that of an Ollama whose clients use OpenAI's API for everything but finding models.
@@ -94,7 +96,7 @@ func (h *Handler) ollamaShow(w http.ResponseWriter, r *http.Request) error {
 		Name  string `json:"name"` // of older clients
 	}
 	if err := json.Unmarshal(body, &request); err != nil {
-		ollamaFail(w, http.StatusBadRequest, "the request is not as it should be: "+err.Error())
+		ollamaFail(w, http.StatusBadRequest, "the request is not as it should be: "+jsonerror.Plain(err).Error())
 		return nil
 	}
 	name := request.Model

@@ -152,6 +152,14 @@ func (s *replies) run(id, key string, cancel context.CancelCauseFunc) (ended fun
 	}
 }
 
+// isRunning reports whether a response of a key is being made.
+func (s *replies) isRunning(id, key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.running[id]
+	return ok && r.key == key
+}
+
 // stop ends a response that is being made, and reports whether there is one.
 func (s *replies) stop(id, key string, why error) bool {
 	s.mu.Lock()

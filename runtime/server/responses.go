@@ -68,7 +68,11 @@ func (h *Handler) decodeResponse(r *http.Request, body []byte) (request *respons
 	key, _ := r.Context().Value(keyName{}).(string)
 	if request.Previous != "" {
 		before := h.kept.get(request.Previous, key)
-		if before == nil {
+		switch {
+		case before != nil:
+		case h.kept.isRunning(request.Previous, key):
+			return nil, nil, stillMade("previous_response_id", request.Previous)
+		default:
 			const message = "there is no response %q here: it is not kept, or no more; send the whole conversation as input"
 			return nil, nil, refuse(http.StatusBadRequest, "previous_response_id", "previous_response_not_found", message,
 				request.Previous[:min(len(request.Previous), 100)])
@@ -122,11 +126,21 @@ func (h *Handler) findResponse(r *http.Request) (*keptReply, error) {
 	if k := h.kept.get(id, key); k != nil {
 		return k, nil
 	}
-	return nil, noResponse(id)
+	return nil, h.noResponse(id, key)
 }
 
-func noResponse(id string) error {
+// noResponse is why a request finds no response.
+func (h *Handler) noResponse(id, key string) error {
+	if h.kept.isRunning(id, key) {
+		return stillMade("", id)
+	}
 	return refuse(http.StatusNotFound, "", "response_not_found", "there is no response %q: it is not kept, or no more", id[:min(len(id), 100)])
+}
+
+// stillMade says that a response is not there yet.
+func stillMade(param, id string) error {
+	const message = "the response %q is still being made: read its events to their end, or cancel it"
+	return refuse(http.StatusConflict, param, "response_in_progress", message, id)
 }
 
 // response answers GET /v1/responses/{id}.
@@ -147,7 +161,7 @@ func (h *Handler) deleteResponse(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
 	key, _ := r.Context().Value(keyName{}).(string)
 	if !h.kept.forget(id, key) {
-		return noResponse(id)
+		return h.noResponse(id, key)
 	}
 	send(w, http.StatusOK, struct {
 		ID      string `json:"id"`

@@ -234,6 +234,14 @@ func TestCancelResponse(t *testing.T) {
 			id, _, _ = strings.Cut(seen, `"`)
 		}
 	}
+	for _, early := range [][3]string{
+		{"GET", "/v1/responses/" + id, ""}, {"DELETE", "/v1/responses/" + id, ""}, {"GET", "/v1/responses/" + id + "/input_items", ""},
+		{"POST", "/v1/responses", fmt.Sprintf(`{"input":"x","previous_response_id":%q}`, id)},
+	} {
+		if r, answer := do(t, early[0], url+early[1], early[2]); r.StatusCode != 409 || !strings.Contains(answer, `"response_in_progress"`) {
+			t.Errorf("%s before its end: %d %s", early, r.StatusCode, answer)
+		}
+	}
 	if r, answer := do(t, "POST", url+"/v1/responses/"+id+"/cancel", ""); r.StatusCode != 200 || !strings.Contains(answer, `"cancelled"`) {
 		t.Errorf("%d %s", r.StatusCode, answer)
 	}

@@ -175,6 +175,8 @@ func TestWhoIsLetIn(t *testing.T) {
 		{"a page elsewhere", "POST", free + "/v1/chat/completions", hi, []string{"Origin: https://evil.example"}, 403, "origin_not_allowed"},
 		{"a page elsewhere, without its origin", "POST", free + "/v1/chat/completions", hi, []string{"Sec-Fetch-Site: cross-site"}, 403, "origin_not_allowed"},
 		{"a form", "POST", free + "/v1/chat/completions", hi, []string{"Content-Type: text/plain"}, 415, "unsupported_media_type"},
+		{"compressed", "POST", free + "/v1/chat/completions", hi, []string{"Content-Encoding: gzip"}, 415, "unsupported_media_type"},
+		{"not compressed", "POST", free + "/v1/chat/completions", hi, []string{"Content-Encoding: identity"}, 200, ""},
 		{"a page that may", "POST", free + "/v1/chat/completions", hi, []string{"Origin: https://app.example", "Sec-Fetch-Site: cross-site"}, 200, ""},
 		{"what it asks first", "OPTIONS", free + "/v1/chat/completions", "", []string{"Origin: https://app.example"}, 204, ""},
 		{"what another asks first", "OPTIONS", free + "/v1/chat/completions", "", []string{"Origin: https://evil.example"}, 405, "method_not_allowed"},

@@ -27,8 +27,9 @@ type diagnosis struct {
 	System   string           `json:"system"`
 	Libc     string           `json:"libc,omitempty"` // of Linux
 	Cores    int              `json:"cores"`
-	Kept     *modelDirectory  `json:"models_kept,omitempty"` // where models are kept
-	Library  string           `json:"library,omitempty"`     // that implements WebGPU
+	Kept     *modelDirectory  `json:"models_kept,omitempty"`     // where models are kept
+	Unkept   string           `json:"models_not_kept,omitempty"` // why they are kept nowhere
+	Library  string           `json:"library,omitempty"`         // that implements WebGPU
 	Adapters []adapterReport  `json:"adapters"`
 	Error    string           `json:"error,omitempty"` // why there are none
 	Healthy  bool             `json:"healthy"`         // some adapter passes the self-test
@@ -120,9 +121,11 @@ flag says otherwise: the most capable GPU, or the CPU, also where adapters would
 
 func diagnose(ctx context.Context) (*diagnosis, error) {
 	d := &diagnosis{Program: versionLine(), System: systemName(), Libc: libc(ctx), Cores: runtime.NumCPU(), Library: gpu.Library(), Adapters: []adapterReport{}}
-	if h, err := hub.Open("", slog.New(slog.DiscardHandler)); err == nil { // else whoever downloads is told
+	if h, err := hub.Open("", slog.New(slog.DiscardHandler)); err == nil {
 		free, _ := h.Room()
 		d.Kept = &modelDirectory{h.Dir(), free}
+	} else {
+		d.Unkept = err.Error()
 	}
 	var err error
 	if d.Models, err = publishedFootprints(); err != nil {
@@ -271,6 +274,9 @@ func (d *diagnosis) print(w io.Writer) {
 	}
 	if k := d.Kept; k != nil && k.Free > 0 {
 		fmt.Fprintf(w, "models are kept in %s, %.1f GB are free there\n", k.Dir, float64(k.Free)/1e9)
+	}
+	if d.Unkept != "" {
+		fmt.Fprintf(w, "models are kept nowhere: %s\n", d.Unkept)
 	}
 	fmt.Fprintln(w, "memory that the published models take (WebGPU does not tell how much an adapter has):")
 	for _, m := range d.Models {

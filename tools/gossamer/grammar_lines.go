@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"gossamer/runtime/jsonerror"
 )
 
 // grammarLine is a line of grammar --jsonl.
@@ -50,7 +52,7 @@ func parseGrammarLine(text []byte, seed uint64) (line grammarLine, job grammarJo
 	in := json.NewDecoder(bytes.NewReader(text))
 	in.DisallowUnknownFields()
 	if err := in.Decode(&line); err != nil {
-		return line, job, err
+		return line, job, jsonerror.Plain(err)
 	}
 	if _, err := in.Token(); !errors.Is(err, io.EOF) {
 		return line, job, errors.New("there is something behind the object")

@@ -48,7 +48,10 @@ func isCommand(text string) bool {
 func (t *talk) save() error {
 	moved, err := t.saveAs(t.c.Request.Messages, t.prompts())
 	t.tellSaved(moved, nil)
-	return err
+	if err != nil {
+		return fmt.Errorf("the conversation is not kept: %w", err)
+	}
+	return nil
 }
 
 // goAway is called before another conversation: prompts that wait belong to that.
@@ -93,6 +96,9 @@ func (t *talk) saveAs(messages []chat.Message, waiting []string) (moved string, 
 	}
 	if err == nil {
 		t.sum, t.waiting = s.sum, len(waiting) > 0
+		if filepath.Dir(t.file) == filepath.Join(t.dir, "chats") {
+			makeLatest(t.file)
+		}
 	}
 	return moved, err
 }

@@ -17,6 +17,7 @@ import (
 	gossamer "gossamer/runtime"
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/engine"
+	"gossamer/runtime/jsonerror"
 	"gossamer/runtime/ref"
 	"gossamer/runtime/tokenizer"
 )
@@ -294,13 +295,13 @@ func (t *tokenFlags) readOr(ctx context.Context, env *env, several *[][]int32) (
 			*several = make([][]int32, len(list))
 			for i, raw := range list {
 				if err := json.Unmarshal(raw, &(*several)[i]); err != nil {
-					return nil, fmt.Errorf("%s: prompt %d of %d: want a JSON array of token ids: %w", t.file, i, len(list), err)
+					return nil, fmt.Errorf("%s: prompt %d of %d: want a JSON array of token ids: %w", t.file, i, len(list), jsonerror.Plain(err))
 				}
 			}
 			return nil, nil
 		}
 		if err := json.Unmarshal(data, &ids); err != nil {
-			return nil, fmt.Errorf("%s: want a JSON array of token ids: %w", t.file, err)
+			return nil, fmt.Errorf("%s: want a JSON array of token ids: %w", t.file, jsonerror.Plain(err))
 		}
 	}
 	return ids, nil

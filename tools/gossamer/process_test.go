@@ -65,6 +65,10 @@ func TestWithoutAdapterTheCPUAnswersAndSaysSo(t *testing.T) {
 	if r.code != exitFailure || !strings.Contains(r.stdout, `"healthy":false`) {
 		t.Errorf("doctor: exit status %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
+	r = process(t, "", append(noDriver(t), "HOME=", "XDG_CACHE_HOME=", "GOSSAMER_MODELS="), "doctor")
+	if !strings.Contains(r.stdout, "models are kept nowhere: ") || !strings.Contains(r.stdout, "GOSSAMER_MODELS") {
+		t.Errorf("doctor without a home: exit status %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
 	r = process(t, "hello", noDriver(t), "chat", "--max-tokens", "3", "--temperature", "0")
 	if r.code != exitOK || !strings.Contains(r.stderr, "the CPU computes") {
 		t.Errorf("chat: exit status %d\n%s%s", r.code, r.stdout, r.stderr)

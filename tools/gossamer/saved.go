@@ -17,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"gossamer/runtime/chat"
+	"gossamer/runtime/jsonerror"
 	"gossamer/tools/gossamer/internal/terminal"
 )
 
@@ -116,7 +117,7 @@ func readSaved(name string) (s saved, messages []chat.Message, unanswered []stri
 		return s, nil, nil, err
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
-		return s, nil, nil, fmt.Errorf("%s is no conversation: %w", name, err)
+		return s, nil, nil, fmt.Errorf("%s is no conversation: %w", name, jsonerror.Plain(err))
 	}
 	s.sum = sha256.Sum256(data)
 	if s.Version != 1 {
@@ -202,6 +203,24 @@ func savedChats(dir string) ([]string, error) {
 		names[i] = c.name
 	}
 	return names, nil
+}
+
+// makeLatest makes a file that was just written the latest of its directory, also where the clock was set back since others were written.
+func makeLatest(file string) {
+	info, err := os.Stat(file)
+	entries, _ := os.ReadDir(filepath.Dir(file))
+	if err != nil {
+		return
+	}
+	latest := info.ModTime()
+	for _, e := range entries {
+		if other, err := e.Info(); err == nil && e.Name() != info.Name() && !other.ModTime().Before(latest) {
+			latest = other.ModTime().Add(time.Millisecond)
+		}
+	}
+	if !latest.Equal(info.ModTime()) {
+		os.Chtimes(file, latest, latest) // else the other one is continued, and /load goes on with this one
+	}
 }
 
 // errNoChat says that there is nothing to continue.

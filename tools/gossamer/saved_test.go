@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gossamer/runtime/chat"
 	"gossamer/runtime/testenv"
@@ -247,6 +248,33 @@ func TestChatWithoutTheLast(t *testing.T) {
 	r = process(t, "", []string{"XDG_STATE_HOME=", "HOME="}, "chat", "--playback", plays, "-c", "hello")
 	if r.code != exitFailure || !strings.Contains(r.stderr, "XDG_STATE_HOME") {
 		t.Errorf("exit status %d, %q; want the variable", r.code, r.stderr)
+	}
+}
+
+// TestChatAfterTheClockWasSetBack: the conversation that was written last is the one to continue.
+func TestChatAfterTheClockWasSetBack(t *testing.T) {
+	dir := t.TempDir()
+	plays := textFile(t, dir, "plays.json", `{"version": 1, "plays": [`+echoes+`]}`)
+	chats := filepath.Join(dir, "gossamer", "chats")
+	if err := os.MkdirAll(chats, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const kept = `{"version": 1, "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}`
+	textFile(t, chats, "this.json", kept)
+	tomorrow := time.Now().Add(24 * time.Hour)
+	if err := os.Chtimes(filepath.Join(chats, "this.json"), tomorrow, tomorrow); err != nil {
+		t.Fatal(err)
+	}
+	textFile(t, chats, "last.json", kept)
+	makeLatest(filepath.Join(chats, "last.json"))
+	if last, err := lastChat(filepath.Join(dir, "gossamer")); err != nil || filepath.Base(last) != "last.json" {
+		t.Errorf("the last is %q, %v", last, err)
+	}
+	if r := process(t, "", []string{"XDG_STATE_HOME=" + dir}, "chat", "--playback", plays, "-c", "hello"); r.code != exitOK {
+		t.Fatalf("exit status %d, %q", r.code, r.stderr)
+	}
+	if s, _, _, err := readSaved(filepath.Join(chats, "last.json")); err != nil || len(s.Messages) != 4 {
+		t.Errorf("kept: %+v, %v", s, err)
 	}
 }
 

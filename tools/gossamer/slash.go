@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"gossamer/runtime/chat"
+	"gossamer/runtime/jsonerror"
 	"gossamer/tools/gossamer/internal/terminal"
 )
 
@@ -295,7 +296,7 @@ func (t *talk) slashTools(ctx context.Context, file string) error {
 	}
 	var list []toolFile
 	if err := json.Unmarshal(data, &list); err != nil {
-		return fmt.Errorf("%s: want a JSON array as the \"tools\" of OpenAI's API: %w", file, err)
+		return fmt.Errorf("%s: want a JSON array as the \"tools\" of OpenAI's API: %w", file, jsonerror.Plain(err))
 	}
 	tried := *r
 	tried.Tools = nil

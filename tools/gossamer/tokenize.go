@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 
+	"gossamer/runtime/jsonerror"
 	"gossamer/runtime/tokenizer"
 	"gossamer/runtime/tokenizer/o200k"
 )
@@ -36,7 +37,7 @@ where they are not UTF-8.`,
 						Text *string `json:"text"`
 					}
 					if err := json.Unmarshal(line, &in); err != nil {
-						return nil, err
+						return nil, jsonerror.Plain(err)
 					}
 					if in.Text == nil {
 						return nil, errors.New(`want {"text": "..."}`)
@@ -53,7 +54,7 @@ func detokenize(tok *tokenizer.Tokenizer, line []byte) (any, error) {
 		Tokens *[]int32 `json:"tokens"`
 	}
 	if err := json.Unmarshal(line, &in); err != nil {
-		return nil, err
+		return nil, jsonerror.Plain(err)
 	}
 	if in.Tokens == nil {
 		return nil, errors.New(`want {"tokens": [...]}`)

@@ -15,6 +15,7 @@ import (
 
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/gptoss"
+	"gossamer/runtime/jsonerror"
 )
 
 // ManifestName is the file that makes a directory, or a place on a web server, a packed model.
@@ -174,7 +175,7 @@ func decodeManifest(data []byte) (*Manifest, error) {
 		Version int    `json:"version"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, fmt.Errorf("%.300s: this is not a packed model, or it is damaged", err)
+		return nil, fmt.Errorf("%.300s: this is not a packed model, or it is damaged", jsonerror.Plain(err))
 	}
 	if head.Format != manifestFormat {
 		return nil, fmt.Errorf("format is %.100q, want %q: %w", head.Format, manifestFormat, ErrOtherFormat)

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"gossamer/runtime/gptoss"
+	"gossamer/runtime/jsonerror"
 )
 
 // Limits of what is read into memory. The format allows headers of 100 MB; those of gpt-oss-120b's 687 tensors have 90 KB together.
@@ -134,7 +135,7 @@ func parseEntry(name string, raw []byte) (entry, error) {
 		Offsets fewNumbers    `json:"data_offsets"`
 	}
 	if err := json.Unmarshal(raw, &j); err != nil {
-		return entry{}, fmt.Errorf("%.300s", err)
+		return entry{}, fmt.Errorf("%.300s", jsonerror.Plain(err))
 	}
 	if j.DType == nil || j.Shape == nil || len(j.Offsets) != 2 {
 		return entry{}, fmt.Errorf("want dtype, shape and two data_offsets")

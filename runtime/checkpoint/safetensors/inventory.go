@@ -11,6 +11,7 @@ import (
 
 	"gossamer/runtime/checkpoint"
 	"gossamer/runtime/gptoss"
+	"gossamer/runtime/jsonerror"
 )
 
 const (
@@ -60,7 +61,7 @@ func listFiles(fsys fs.FS) (fileList, error) {
 		WeightMap map[string]string `json:"weight_map"`
 	}
 	if err := json.Unmarshal(data, &j); err != nil {
-		return fileList{}, fmt.Errorf("checkpoint: %s: %.300s: download it again", indexName, err)
+		return fileList{}, fmt.Errorf("checkpoint: %s: %.300s: download it again", indexName, jsonerror.Plain(err))
 	}
 	if len(j.WeightMap) == 0 {
 		return fileList{}, fmt.Errorf("checkpoint: %s: weight_map is missing or empty: download it again", indexName)
