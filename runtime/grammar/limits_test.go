@@ -265,3 +265,17 @@ func TestDistanceStays(t *testing.T) {
 		t.Errorf("behind one more token the end is %d tokens away, want fewer than %d", d, told)
 	}
 }
+
+// What is refused is a keyword that the schema has.
+func TestTooManyProperties(t *testing.T) {
+	var all []string
+	for i := range 10_001 {
+		all = append(all, fmt.Sprintf(`"p%d":true`, i))
+	}
+	schema := `{"type":"object","properties":{` + strings.Join(all, ",") + `}}`
+	_, err := bytesAnd().Compile(t.Context(), Source{JSONSchema: json.RawMessage(schema)}, Options{})
+	var unsupported *UnsupportedError
+	if !errors.As(err, &unsupported) || unsupported.Keyword != "properties" {
+		t.Errorf("%v", err)
+	}
+}

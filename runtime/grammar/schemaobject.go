@@ -187,7 +187,11 @@ func (c *schemaCompiler) object(k *kase) term {
 		lo = 0
 	}
 	if !c.anyOrder && (int64(limit)+2)*int64(len(names)+1) > maxChain {
-		c.refuse(where(k), "maxProperties", "too many to count")
+		if limit == 0 {
+			c.refuse(where(k), "properties", "too many in one object")
+		} else {
+			c.refuse(where(k), "maxProperties", "too many to count")
+		}
 		limit, lo, hi = 0, 0, -1
 	}
 
