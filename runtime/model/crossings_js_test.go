@@ -10,13 +10,13 @@ import (
 	"gossamer/runtime/gpu/gputest"
 )
 
-// TestCrossingsPerToken: in a browser a token costs a handful of calls between Go and JavaScript, whatever the model's size.
+// TestCrossingsPerToken: in a browser a token costs two calls between Go and JavaScript, seven where each is waited for, whatever the model's size.
 func TestCrossingsPerToken(t *testing.T) {
 	m := loadSmall(t, Options{Context: 256, Chunk: 16})
 	s := newSequence(t, m)
 	extend(t, s, text(m, 10, 1))
 	decode(t, s, 1, drawing{})
-	for _, run := range []int{1, 100} { // a readback for each token, and one for several
+	for run, most := range map[int]float64{1: 7, 100: 2} { // a readback for each token, and one for several
 		before := m.dev.Stats().Crossings
 		const n = 100
 		for range n / run {
@@ -24,8 +24,8 @@ func TestCrossingsPerToken(t *testing.T) {
 		}
 		perToken := float64(m.dev.Stats().Crossings-before) / n
 		t.Logf("%.1f crossings a token, %d tokens at a time", perToken, run)
-		if perToken > 10 {
-			t.Errorf("%.1f crossings a token, want at most 10", perToken)
+		if perToken > most {
+			t.Errorf("%.1f crossings a token, %d tokens at a time, want at most %v", perToken, run, most)
 		}
 	}
 }
