@@ -169,9 +169,7 @@ func loadWebGPU(ctx context.Context, ck *checkpoint.Checkpoint, p *place, o *Opt
 	matrices := map[Matrices]model.Matrices{"": model.TwoTerms, TwoTerms: model.TwoTerms, OneTerm: model.OneTerm, NoMatrices: model.NoMatrices}
 	m, err := model.Load(ctx, dev, ck, model.Options{
 		Context: o.Context, KVTokens: o.KVTokens, ResumeBytes: o.ResumeBytes, KV: precision, Rows: o.Rows, Sequences: o.MaxSequences,
-		Deterministic: o.Deterministic,
-		Progress:      o.Progress, WarmUp: dev.Caps().AsyncCompile,
-		Matrices: matrices[o.Matrices],
+		Deterministic: o.Deterministic, Matrices: matrices[o.Matrices], Progress: o.Progress, WarmUp: dev.Caps().AsyncCompile,
 	})
 	if err != nil {
 		return nil, err

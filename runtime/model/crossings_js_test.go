@@ -10,7 +10,8 @@ import (
 	"gossamer/runtime/gpu/gputest"
 )
 
-// TestCrossingsPerToken: in a browser a token costs two calls between Go and JavaScript, seven where each is waited for, whatever the model's size.
+// TestCrossingsPerToken: in a browser a token costs two calls between Go and JavaScript, seven where each is waited for,
+// whatever the model's size.
 func TestCrossingsPerToken(t *testing.T) {
 	m := loadSmall(t, Options{Context: 256, Chunk: 16})
 	s := newSequence(t, m)
